@@ -1,0 +1,1 @@
+int polder_pch_anchor;

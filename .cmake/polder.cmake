@@ -1,0 +1,77 @@
+# polder_module(): one folder is one target, one namespace, one include root.
+#
+#   polder_module(homeserver/events LEVEL 2 DEPS homeserver/json homeserver/crypto LIBS PkgConfig::SODIUM)
+#
+# (a) A dependency that is unknown or not on a lower level stops the configuration.
+# (b) The module's folder is reachable only through its own include root, so a header of a module
+#     that was not named (directly or through a named one) is "file not found";
+#     tests/architecture refuses the indirect ones.
+# (c) COROUTINES picks the precompiled header that has Asio's awaitable; it changes nothing else.
+# (d) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
+
+function(polder_module path)
+  cmake_parse_arguments(M "COROUTINES" "LEVEL" "DEPS;TEST_DEPS;LIBS" ${ARGN})
+  if(M_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "polder_module(${path}): unknown words: ${M_UNPARSED_ARGUMENTS}")
+  endif()
+  string(REPLACE "/" "_" target "polder_${path}")
+  set(include_root "${CMAKE_BINARY_DIR}/include/${target}")
+  get_filename_component(parent "${include_root}/${path}" DIRECTORY)
+  file(MAKE_DIRECTORY "${parent}")
+  file(CREATE_LINK "${CMAKE_SOURCE_DIR}/${path}" "${include_root}/${path}" SYMBOLIC)
+
+  set(pch polder_pch)
+  set(test_pch polder_test_pch)
+  if(M_COROUTINES)
+    set(pch polder_task_pch)
+    set(test_pch polder_task_test_pch)
+  endif()
+
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${path}/*.cc")
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    set(scope PUBLIC)
+    target_precompile_headers(${target} REUSE_FROM ${pch})
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(${target} ${scope} "${include_root}")
+  target_link_libraries(${target} ${scope} polder_options)
+  if(sources AND M_LIBS)
+    target_link_libraries(${target} PRIVATE ${M_LIBS})
+  endif()
+  foreach(dep ${M_DEPS})
+    polder_require_lower(${path} ${M_LEVEL} ${dep})
+    string(REPLACE "/" "_" dep_target "polder_${dep}")
+    target_link_libraries(${target} ${scope} ${dep_target})
+  endforeach()
+  set_property(GLOBAL PROPERTY POLDER_LEVEL_${path} ${M_LEVEL})
+  set_property(GLOBAL APPEND PROPERTY POLDER_MODULES "${path}|${M_LEVEL}|${M_DEPS}")
+
+  if(tests AND POLDER_TESTS)
+    add_executable(${target}_test ${tests})
+    target_precompile_headers(${target}_test REUSE_FROM ${test_pch})
+    target_link_libraries(${target}_test PRIVATE ${target} ${M_LIBS} GTest::gtest GTest::gtest_main)
+    foreach(dep ${M_TEST_DEPS})
+      polder_require_lower(${path} ${M_LEVEL} ${dep})
+      string(REPLACE "/" "_" dep_target "polder_${dep}")
+      target_link_libraries(${target}_test PRIVATE ${dep_target})
+    endforeach()
+    add_test(NAME ${path} COMMAND ${target}_test)
+  endif()
+endfunction()
+
+function(polder_require_lower path level dep)
+  get_property(dep_level GLOBAL PROPERTY POLDER_LEVEL_${dep})
+  if(NOT DEFINED dep_level OR dep_level STREQUAL "")
+    message(FATAL_ERROR "${path} (level ${level}) names ${dep}, which is no module declared before it.")
+  endif()
+  if(NOT dep_level LESS level)
+    message(FATAL_ERROR "${path} (level ${level}) must not depend on ${dep} (level ${dep_level}): numbers only go down.")
+  endif()
+endfunction()

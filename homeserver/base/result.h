@@ -1,0 +1,140 @@
+// Errors as values. A function that can fail for reasons outside the program returns Result<T>;
+// exceptions are for bugs and for start-up.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace polder::base {
+
+// What kind of failure; Matrix errcodes are chosen from these at the HTTP edges only.
+enum class ErrorCode : uint8_t {
+  kMalformed,        // cannot be parsed at all (not JSON, not base64, ...)
+  kInvalid,          // parsed, but breaks a rule of its format
+  kMissing,          // a required part is absent
+  kNotFound,         // what was asked for does not exist, or the asker may not know that it does
+  kForbidden,        // understood and refused
+  kUnauthenticated,  // who asks is not known
+  kExists,           // would collide with what exists
+  kTooLarge,         // over a limit of size, depth or count
+  kRateLimited,      // too many requests
+  kUnsupported,      // a version or an algorithm that is not known here
+  kUnavailable,      // another server or service could not be reached, or answered with a failure
+  kTimeout,          // not answered in time
+  kBadSignature,     // a signature or a hash does not match
+  kReadOnly,         // writing has stopped after a failure of the disk
+  kCorrupt,          // what was read from disk cannot be what was written
+  kIo,               // the operating system refused to read or write
+  kInternal,         // a bug, reported rather than thrown
+};
+
+std::string_view to_string(ErrorCode code);
+
+struct Error {
+  ErrorCode code = ErrorCode::kInternal;
+  std::string message;  // for people and logs: no secrets, no content of events
+};
+
+inline Error fail(ErrorCode code, std::string message) {
+  return Error{code, std::move(message)};
+}
+
+// A value or the error that prevented it. Access to the absent side is a bug and ends the program.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  using Value = T;
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
+
+  bool ok() const { return state_.index() == 0; }
+  explicit operator bool() const { return ok(); }
+
+  T& operator*() & { return get(); }
+  const T& operator*() const& { return get(); }
+  T&& operator*() && { return std::move(get()); }
+  T* operator->() { return &get(); }
+  const T* operator->() const { return &get(); }
+
+  const Error& error() const& {
+    if (ok()) std::abort();
+    return std::get<1>(state_);
+  }
+  Error&& error() && {
+    if (ok()) std::abort();
+    return std::get<1>(std::move(state_));
+  }
+  T value_or(T other) && { return ok() ? std::move(get()) : std::move(other); }
+
+ private:
+  T& get() {
+    if (!ok()) std::abort();
+    return *std::get_if<0>(&state_);
+  }
+  const T& get() const {
+    if (!ok()) std::abort();
+    return *std::get_if<0>(&state_);
+  }
+
+  std::variant<T, Error> state_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)) {}  // NOLINT: implicit
+
+  bool ok() const { return !error_.has_value(); }
+  explicit operator bool() const { return ok(); }
+  const Error& error() const& {
+    if (ok()) std::abort();
+    return *error_;
+  }
+  Error&& error() && {
+    if (ok()) std::abort();
+    return *std::move(error_);
+  }
+
+ private:
+  std::optional<Error> error_;
+};
+
+// The outcome of something that has no value to give.
+using Status = Result<void>;
+
+}  // namespace polder::base
+
+namespace polder {
+using base::Error;
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using base::Status;
+}  // namespace polder
+
+#define POLDER_CAT2(a, b) a##b
+#define POLDER_CAT(a, b) POLDER_CAT2(a, b)
+
+// POLDER_TRY(auto x, f()): declares x from the value, or returns the error to the caller.
+#define POLDER_TRY(declaration, expression) \
+  POLDER_TRY_IMPL(return, POLDER_CAT(polder_try_, __LINE__), declaration, expression)
+// The same in a coroutine; the expression may contain co_await.
+#define POLDER_CO_TRY(declaration, expression) \
+  POLDER_TRY_IMPL(co_return, POLDER_CAT(polder_try_, __LINE__), declaration, expression)
+#define POLDER_TRY_IMPL(return_word, name, declaration, expression) \
+  auto name = (expression);                                         \
+  if (!name.ok()) return_word std::move(name).error();              \
+  declaration = *std::move(name)
+
+// For a Status, or a Result whose value is not wanted.
+#define POLDER_CHECK(expression) \
+  if (auto polder_check = (expression); !polder_check.ok()) return std::move(polder_check).error()
+#define POLDER_CO_CHECK(expression)                         \
+  if (auto polder_check = (expression); !polder_check.ok()) \
+  co_return std::move(polder_check).error()
