@@ -1,0 +1,30 @@
+// Hashes, message authentication, passwords and access tokens. Pure; thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "homeserver/base/bytes.h"
+#include "homeserver/base/environment.h"
+
+namespace polder::crypto {
+
+Digest sha256(std::string_view data);
+
+// Lower-case hexadecimal HMAC-SHA1, for registration with a shared secret and TURN credentials.
+std::string hmac_sha1_hex(std::string_view key, std::string_view message);
+std::string hmac_sha1_base64(std::string_view key, std::string_view message);  // padded
+
+// Argon2id in its PHC text form. Takes tens of milliseconds and tens of megabytes: on a pool only.
+Result<std::string> hash_password(std::string_view password);
+// Argon2id as above, or bcrypt ($2a$/$2b$) as brought along from Synapse. Same cost.
+bool verify_password(std::string_view password, const std::string& hash);
+
+// prefix "_" 32 random letters and digits "_" checksum: tokens can be told apart and found by
+// secret scanners, and mistyped ones are refused without a look-up.
+std::string make_token(Random& random, std::string_view prefix);
+bool is_token(std::string_view token, std::string_view prefix);
+// What is stored instead of the token.
+Digest token_digest(std::string_view token);
+
+}  // namespace polder::crypto

@@ -1,0 +1,93 @@
+// Files below one interface, so that databases, media and keys can be put on a disk that loses
+// power (failing.h) or one that encrypts. Everything that Polder writes goes through here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/base/result.h"
+
+namespace polder::files {
+
+// A file open for appending. Not thread-safe.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;  // closes, without sync
+  virtual Status append(std::string_view data) = 0;
+  virtual Status truncate(uint64_t size) = 0;
+  virtual Status sync() = 0;  // data and size are on disk (fdatasync)
+  virtual Status close() = 0;
+  virtual uint64_t size() const = 0;
+};
+
+// Thread-safe.
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;
+  // Up to size bytes from offset; fewer only at the end of the file.
+  virtual Result<std::string> read(uint64_t offset, size_t size) const = 0;
+  virtual Result<uint64_t> size() const = 0;
+};
+
+// Overwrites and reads at any offset. Thread-safe.
+class RandomFile {
+ public:
+  virtual ~RandomFile() = default;
+  virtual Status write(uint64_t offset, std::string_view data) = 0;
+  virtual Result<std::string> read(uint64_t offset, size_t size) const = 0;
+  virtual Status sync() = 0;
+  virtual Status close() = 0;
+};
+
+enum class OpenMode : uint8_t { kTruncate, kAppend };
+
+struct DirectoryEntry {
+  std::string name;
+  bool is_directory = false;
+};
+
+struct FileInfo {
+  uint64_t size = 0;
+  int64_t modified_s = 0;
+  bool is_directory = false;
+};
+
+// Held until it dies; a second holder, in this process or another, gets kExists.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+// Thread-safe. Errors: kNotFound, kExists, kIo (with errno's text). Names and renames are durable
+// after sync_directory() of the folder that holds them.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual Result<std::unique_ptr<WritableFile>> open_for_write(const std::string& path,
+                                                               OpenMode mode) = 0;
+  virtual Result<std::unique_ptr<ReadableFile>> open_for_read(const std::string& path) = 0;
+  virtual Result<std::unique_ptr<RandomFile>> open_random(const std::string& path) = 0;
+  virtual Result<std::vector<DirectoryEntry>> list(const std::string& directory) = 0;
+  virtual Result<FileInfo> info(const std::string& path) = 0;
+  virtual Status create_directories(const std::string& path) = 0;
+  virtual Status remove_file(const std::string& path) = 0;
+  virtual Status remove_directory(const std::string& path) = 0;
+  virtual Status rename(const std::string& from, const std::string& to) = 0;  // replaces
+  virtual Status link(const std::string& from, const std::string& to) = 0;    // hard link
+  virtual Status sync_directory(const std::string& directory) = 0;
+  virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
+  virtual Result<uint64_t> free_bytes(const std::string& path) = 0;
+
+  // Convenience on top of the above.
+  Result<std::string> read_all(const std::string& path, uint64_t max_bytes);
+  // Writes beside, syncs, renames, syncs the directory: the old or the new content, never a part.
+  Status write_atomically(const std::string& path, std::string_view data);
+};
+
+// The operating system's. New files are readable by their owner only.
+std::unique_ptr<FileSystem> real_files();
+
+}  // namespace polder::files

@@ -1,0 +1,58 @@
+// The one writer of a database: merges the batches that arrive while the previous group is being
+// synced into the next group, gives positions in commit order, and publishes `visible` after the
+// sync.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "homeserver/runtime/runtime.h"
+#include "storage/kv/kv.h"
+
+namespace polder::kv {
+
+// What a batch became. Slot i of the batch has position first + i.
+struct Committed {
+  Position first = 0;
+  Position at(PositionSlot slot) const { return first + slot.index; }
+};
+
+struct CommitterOptions {
+  size_t group_bytes_max = 16 << 20;
+  size_t queue_bytes_max = 256 << 20;  // beyond, commit() fails with kRateLimited
+};
+
+// Thread-safe. Outlives every task that commits.
+class Committer {
+ public:
+  // With a runtime of threads it has a thread of its own; in a simulation, steps.
+  static std::unique_ptr<Committer> create(runtime::Runtime& runtime, Database& database,
+                                           const CommitterOptions& options = {});
+  virtual ~Committer() = default;
+
+  // Takes the batch's place in the order now (batches of one caller are committed in the order of
+  // its calls), and calls back once it is on disk and `visible` includes it, on the shard that
+  // called (or, from no shard, on the committer's thread). With kLazy the call back comes with the
+  // next group; an idle committer writes lazy batches after a second at most.
+  using Done = std::function<void(Result<Committed>)>;
+  virtual void enqueue(Batch batch, Durability durability, Done done) = 0;
+  Task<Result<Committed>> commit(Batch batch, Durability durability = Durability::kDurable);
+  // From a thread that is no shard: tools and tests. Blocks.
+  Result<Committed> commit_and_wait(Batch batch);
+
+  // Every position up to here is on disk and readable in a new snapshot.
+  virtual Position visible() const = 0;
+  // Called on the committer's thread after each step of `visible`, in order; must be quick (post
+  // elsewhere). Registered before the first commit.
+  virtual void on_visible(std::function<void(Position)> observer) = 0;
+
+  // Commits what is queued, then refuses.
+  virtual void stop() = 0;
+};
+
+}  // namespace polder::kv
