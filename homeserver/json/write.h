@@ -20,7 +20,7 @@ bool is_canonical(const Value& value);
 bool is_canonical(const Object& object);
 
 // Appends JSON to a string in the order in which it is called; for responses. Keys are the caller's
-// care. raw() splices bytes that are JSON already (stored events). Misuse of nesting is a bug.
+// care. raw() splices bytes that are JSON already (stored events).
 class Writer {
  public:
   explicit Writer(std::string& out) : out_(out) {}
@@ -40,6 +40,7 @@ class Writer {
   Writer& raw(std::string_view json);
   // key() and string()/integer()/... in one.
   Writer& member(std::string_view name, std::string_view text) { return key(name).string(text); }
+  Writer& member(std::string_view name, const char* text) { return key(name).string(text); }
   Writer& member(std::string_view name, int64_t number) { return key(name).integer(number); }
   Writer& member(std::string_view name, bool flag) { return key(name).boolean(flag); }
 
