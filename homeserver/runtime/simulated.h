@@ -19,8 +19,8 @@ class Simulation {
 
   // One homeserver's runtime, with one shard. The log's lines enter the trace hash.
   virtual std::unique_ptr<Runtime> add_runtime(std::string_view name) = 0;
-  // A crash: whatever the runtime had pending never runs; its suspended tasks are destroyed. The
-  // runtime object itself stays usable by nobody and may be destroyed.
+  // A crash: whatever the runtime had pending never runs; its suspended tasks are destroyed, while
+  // the services which they refer to still live. Those die next, then the runtime object.
   virtual void crash(Runtime& runtime) = 0;
 
   // Runs steps until nothing is left to run before `until`, then sets the time to it.

@@ -16,7 +16,7 @@ class Signal {
   explicit Signal(Runtime& runtime) : runtime_(runtime) {}
   Signal(const Signal&) = delete;
   Signal& operator=(const Signal&) = delete;
-  ~Signal();  // nobody may wait any more
+  ~Signal();
 
   // True if notified, false if the time passed first.
   Task<bool> wait_for(Millis timeout);
@@ -35,7 +35,7 @@ class Signal {
 //   auto turn = co_await queue.turn();   // released when `turn` dies
 class SerialQueue {
  public:
-  explicit SerialQueue(Runtime& runtime) : signal_(runtime) {}
+  explicit SerialQueue(Runtime& runtime) : runtime_(runtime) {}
 
   class Turn {
    public:
@@ -57,18 +57,17 @@ class SerialQueue {
  private:
   void release();
 
-  Signal signal_;
+  Runtime& runtime_;
+  std::deque<std::unique_ptr<Signal>> line_;  // one per waiter, in order of arrival
   bool busy_ = false;
   size_t waiting_ = 0;
-  uint64_t next_ticket_ = 0;
-  uint64_t serving_ = 0;
 };
 
 // Counts the tasks that it started, so that an owner can wait for all of them before it dies.
 class TaskGroup {
  public:
   explicit TaskGroup(Runtime& runtime) : runtime_(runtime), done_(runtime) {}
-  ~TaskGroup();  // all tasks have ended
+  ~TaskGroup();  // all tasks have ended, or their shard will never run again
 
   void spawn(Executor executor, std::string_view name, Task<void> task);  // executor: this shard's
   Task<void> wait_all();

@@ -18,7 +18,9 @@ class Threads : public Runtime {
   // The three outlive the runtime. Shards do not run before run().
   static std::unique_ptr<Threads> create(const ThreadOptions& options, const Clock& clock,
                                          Random& random, Log& log);
-  // Starts all threads; returns after stop().
+  // Starts all threads; returns after stop(). By then all suspended tasks have been destroyed, so
+  // that the services which they refer to can die next; executors of shards must not be used any
+  // more.
   virtual void run() = 0;
   virtual void stop() = 0;  // from any thread; what was posted is not run
 };
