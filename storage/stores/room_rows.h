@@ -1,0 +1,76 @@
+// Rows of rooms: what the engine needs to go on with a room, who is in it, and the stream of all
+// events.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "storage/kv/kv.h"
+#include "storage/stores/event_rows.h"
+#include "storage/stores/names.h"
+
+namespace polder::stores {
+
+struct RoomRecord {
+  RoomId id;
+  std::string version;
+  std::vector<EventNumber> extremities;  // forward extremities, ascending
+  StateRoot state;                       // the current state: resolved over the extremities
+  EventNumber last_event = 0;            // numbers up to here are given
+  uint64_t last_node = 0;                // nodes of state maps up to here are given
+  int64_t max_depth = 0;
+  uint64_t joined = 0;  // members, by the current state
+  uint64_t invited = 0;
+  uint64_t notifying = 0;     // timeline events that can notify (docs/architecture.md, decision 4)
+  bool local_joined = false;  // a user of this server is joined: the room is followed
+};
+
+void put_room(kv::Batch& batch, RoomNumber room, const RoomRecord& record);
+Result<std::optional<RoomRecord>> read_room(const kv::Snapshot& snapshot, RoomNumber room);
+Status for_each_room(const kv::Snapshot& snapshot,
+                     const std::function<Status(RoomNumber, const RoomRecord&)>& visit);
+
+// How many members of a server are joined to a room, by the current state; no row for none.
+void put_server_count(kv::Batch& batch, RoomNumber room, ServerNumber server, uint64_t joined);
+Result<std::vector<std::pair<ServerNumber, uint64_t>>> read_server_counts(
+    const kv::Snapshot& snapshot, RoomNumber room);
+
+enum class Membership : uint8_t { kNone, kInvite, kJoin, kKnock, kLeave, kBan };
+Membership membership_from(std::string_view text);  // kNone for what is none
+std::string_view to_string(Membership membership);
+
+// A user's place in a room, by the room's current state; for a room that this server is not in, by
+// the invite or knock that reached it.
+struct MembershipRow {
+  Membership membership = Membership::kNone;
+  EventNumber event =
+      0;  // of the membership event; 0 for an invite into a room that is not followed
+  kv::Position position = 0;  // when it came to be
+  bool forgotten = false;     // the user does not want to see the room any more
+  std::string
+      stripped_state;  // JSON array with the invite's or knock's stripped state; empty if followed
+};
+
+void put_membership(kv::Batch& batch, UserNumber user, RoomNumber room, const MembershipRow& row,
+                    std::optional<kv::PositionSlot> slot);
+Result<std::optional<MembershipRow>> read_membership(const kv::Snapshot& snapshot, UserNumber user,
+                                                     RoomNumber room);
+Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(
+    const kv::Snapshot& snapshot, UserNumber user);
+
+// Every event of every room that was given a position, in order: what federation, push and
+// application services follow.
+void put_stream_event(kv::Batch& batch, kv::PositionSlot slot, EventPlace place);
+struct StreamEvent {
+  kv::Position position = 0;
+  EventPlace place;
+};
+// Entries with from < position <= to, oldest first.
+Result<std::vector<StreamEvent>> read_stream_events(const kv::Snapshot& snapshot, kv::Position from,
+                                                    kv::Position to, size_t limit);
+
+}  // namespace polder::stores
