@@ -90,14 +90,14 @@ class Event {
 
 // What the local server puts into an event of its own.
 struct EventDraft {
-  RoomId room_id;  // empty for the create event of a version whose room id is its hash
-  UserId sender;
-  std::string type;
-  std::optional<std::string> state_key;
-  json::Object content;
-  std::optional<EventId> redacts;
-  std::vector<EventId> prev_events;
-  std::vector<EventId> auth_events;
+  RoomId room_id{};  // empty for the create event of a version whose room id is its hash
+  UserId sender{};
+  std::string type{};
+  std::optional<std::string> state_key{};
+  json::Object content{};
+  std::optional<EventId> redacts{};
+  std::vector<EventId> prev_events{};
+  std::vector<EventId> auth_events{};
   int64_t depth = 1;
   int64_t origin_server_ts = 0;
 };

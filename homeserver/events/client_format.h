@@ -1,0 +1,20 @@
+// Events as clients see them (https://spec.matrix.org/v1.19/client-server-api/#room-event-format).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "homeserver/events/event.h"
+
+namespace polder::events {
+
+// The *head* of an event (docs/architecture.md, decision 9): everything that clients get of it but
+// room_id and unsigned, as the members of a JSON object without the closing brace; a reader's tail
+// follows. If redacted, of the redacted event.
+std::string client_head(const Event& event, bool redacted);
+
+// Stripped state: {content, sender, state_key, type}
+// (https://spec.matrix.org/v1.19/client-server-api/#stripped-state).
+json::Object stripped_state(const Event& event);
+
+}  // namespace polder::events

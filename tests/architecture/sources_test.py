@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""What the compiler does not check about the sources: declared includes, fences, forbidden calls, sizes."""
+
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOP = ("homeserver", "federation", "storage", "media", "appservices")
+
+# A library that only one module may include.
+FENCES = {
+    r"<rocksdb/": "storage/kv",
+    r"<boost/beast": "homeserver/http",
+    r"<boost/asio/ssl": "homeserver/http",
+    r"<openssl/ssl\.h": "homeserver/http",
+    r"<simdjson": "homeserver/json",
+    r"<spdlog/": "homeserver/base",
+    r"<toml\+\+": "homeserver/server",
+    r"<ares\.h": "homeserver/egress",
+}
+
+# What is not called, outside the module that wraps it, and what to use instead.
+FORBIDDEN = {
+    r"boost::asio::detached": (None, "runtime::spawn(), which reports exceptions"),
+    r"\buse_future\b": (None, "co_await"),
+    r"std::regex": (None, "a small parser: regular expressions can be made to run for ever"),
+    r"\b(s?rand|random)\(\)": (None, "base::Random"),
+    r"steady_timer|system_timer|deadline_timer": ("homeserver/runtime", "runtime::sleep_for() or Runtime::after()"),
+    r"ip::tcp::resolver": ("homeserver/egress", "the egress's resolver"),
+    r"std::this_thread::sleep": (None, "runtime::sleep_for()"),
+    r"std::[io]?fstream|\bfopen\(": (None, "storage/files"),
+    r"system_clock::now|steady_clock::now": ("homeserver/base", "base::Clock"),
+}
+
+LINES_MAX = 600
+
+
+def modules():
+    text = (ROOT / "CMakeLists.txt").read_text()
+    found = {}
+    for call in re.findall(r"polder_module\(([^)]*)\)", text):
+        words = call.split()
+        dependencies, collecting = [], False
+        for word in words[1:]:
+            if word.isupper() or word == "COROUTINES":
+                collecting = word in ("DEPS", "TEST_DEPS")
+            elif collecting:
+                dependencies.append(word)
+        found[words[0]] = dependencies
+    return found
+
+
+def sources():
+    for top in TOP:
+        for path in sorted((ROOT / top).rglob("*")):
+            if path.suffix in (".h", ".cc"):
+                yield path, path.relative_to(ROOT).parent.as_posix(), path.read_text()
+
+
+class Sources(unittest.TestCase):
+    def report(self, faults):
+        self.assertEqual([], faults, "\n" + "\n".join(faults))
+
+    def test_every_include_is_of_a_declared_module(self):
+        declared = modules()
+        faults = []
+        for path, module, text in sources():
+            for include in re.findall(r'#include "([^"]+)"', text):
+                other = include.rpartition("/")[0]
+                if other != module and other not in declared.get(module, []):
+                    faults.append(f"{path.relative_to(ROOT)}: {include} is of a module that {module} does not name")
+        self.report(faults)
+
+    def test_every_folder_with_code_is_a_module(self):
+        declared = modules()
+        self.report(sorted({module for _, module, _ in sources() if module not in declared}))
+
+    def test_libraries_stay_behind_their_fences(self):
+        faults = []
+        for path, module, text in sources():
+            for pattern, owner in FENCES.items():
+                if module != owner and not path.name.endswith("_test.cc") and re.search(r"#include " + pattern, text):
+                    faults.append(f"{path.relative_to(ROOT)}: {pattern} belongs to {owner}")
+        self.report(faults)
+
+    def test_nothing_forbidden_is_called(self):
+        faults = []
+        for path, module, text in sources():
+            if path.name.endswith("_test.cc"):
+                continue
+            for number, line in enumerate(text.splitlines(), 1):
+                code = line.split("//")[0]
+                for pattern, (owner, instead) in FORBIDDEN.items():
+                    if module != owner and re.search(pattern, code):
+                        faults.append(f"{path.relative_to(ROOT)}:{number}: use {instead}")
+        self.report(faults)
+
+    def test_files_fit_a_head(self):
+        faults = []
+        for path, _, text in sources():
+            lines = text.count("\n")
+            if lines > LINES_MAX:
+                faults.append(f"{path.relative_to(ROOT)} has {lines} lines: split it")
+        self.report(faults)
+
+    def test_headers_are_guarded_and_in_their_namespace(self):
+        faults = []
+        for path, module, text in sources():
+            if path.suffix == ".h" and "#pragma once" not in text:
+                faults.append(f"{path.relative_to(ROOT)} has no #pragma once")
+        self.report(faults)
+
+
+if __name__ == "__main__":
+    unittest.main()
