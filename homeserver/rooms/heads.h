@@ -1,0 +1,55 @@
+// The heads of all rooms: what readers need to know of a room without entering its shard. A head is
+// immutable and published after the commit that made it; the table is by room number.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "homeserver/events/room_version.h"
+#include "storage/kv/kv.h"
+#include "storage/stores/room_rows.h"
+
+namespace polder::rooms {
+
+struct RoomHead {
+  stores::RoomNumber number = 0;
+  stores::RoomRecord record;  // as committed
+  const events::RoomVersionRules* rules = nullptr;
+  kv::Position last = 0;         // of the newest event in the timeline
+  kv::Position last_change = 0;  // of the newest change of the current state
+  // Servers with joined members, and how many; shared as long as no server comes or goes.
+  std::shared_ptr<const std::unordered_map<stores::ServerNumber, uint64_t>> servers;
+};
+using RoomHeadPtr = std::shared_ptr<const RoomHead>;
+
+// Thread-safe.
+class RoomHeads {
+ public:
+  RoomHeadPtr find(stores::RoomNumber room) const {
+    const Shard& part = shard(room);
+    const std::lock_guard lock(part.mutex);
+    const auto found = part.heads.find(room);
+    return found == part.heads.end() ? nullptr : found->second;
+  }
+  void publish(RoomHeadPtr head) {
+    Shard& part = shard(head->number);
+    const std::lock_guard lock(part.mutex);
+    part.heads[head->number] = std::move(head);
+  }
+
+ private:
+  static constexpr size_t kShards = 64;
+  struct Shard {
+    mutable std::mutex mutex;
+    std::unordered_map<stores::RoomNumber, RoomHeadPtr> heads;
+  };
+  const Shard& shard(stores::RoomNumber room) const { return shards_[room % kShards]; }
+  Shard& shard(stores::RoomNumber room) { return shards_[room % kShards]; }
+
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace polder::rooms

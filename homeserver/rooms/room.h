@@ -1,0 +1,95 @@
+// A room in memory, on its shard: what was staged but is not yet on disk, on top of what is.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "homeserver/dag/source.h"
+#include "homeserver/events/event.h"
+#include "homeserver/rooms/ports.h"
+#include "homeserver/runtime/sync.h"
+#include "storage/stores/names.h"
+#include "storage/stores/room_rows.h"
+#include "storage/stores/state_map.h"
+
+namespace polder::rooms {
+
+using stores::EventNumber;
+using stores::RoomNumber;
+
+// Staged and not yet durable, or used a moment ago.
+struct HeldEvent {
+  events::EventPtr event;
+  stores::EventRecord record;
+};
+
+// Only in its queue's turn is a room changed: on its shard, or in the one on_pool() hop of that
+// turn.
+struct Room {
+  Room(runtime::Runtime& runtime, RoomNumber room) : number(room), queue(runtime) {}
+
+  const RoomNumber number;
+  runtime::SerialQueue queue;
+  bool loaded = false;
+  bool exists = false;  // has a record: was created, joined, or learned of
+
+  stores::RoomRecord record;  // as staged
+  const events::RoomVersionRules* rules = nullptr;
+  std::unordered_map<stores::ServerNumber, uint64_t> servers;  // joined members of each, as staged
+  bool servers_changed = true;
+
+  // Staged, not yet durable. Erased at commit.
+  std::unordered_map<EventNumber, HeldEvent> pending;
+  std::unordered_map<EventId, EventNumber> pending_ids;
+  stores::StateNodes::Overlay pending_nodes;
+
+  kv::Position last = 0;  // as committed
+  kv::Position last_change = 0;
+};
+
+// One room as synchronous code sees it during a turn: the staged on top of a snapshot. What it
+// reads stays valid as long as it lives.
+class RoomView final : public dag::Source {
+ public:
+  RoomView(const Room& room, const kv::Snapshot& snapshot, const stores::Names& names,
+           stores::StateNodeCache& cache)
+      : room_(room),
+        snapshot_(snapshot),
+        names_(names),
+        nodes_(room.number, snapshot, cache, &room.pending_nodes) {}
+
+  // Nothing if the event is not of this room or not here.
+  Result<std::optional<EventNumber>> find(const EventId& id) const;
+  Result<HeldEvent> load(EventNumber number) const;
+  Result<stores::EventRecord> record(EventNumber number) const;
+
+  // The event that sets (type, key) in a state; null if none.
+  Result<events::EventPtr> state_event(stores::StateRoot root, std::string_view type,
+                                       std::string_view key) const;
+  Result<std::optional<EventNumber>> state_number(stores::StateRoot root, std::string_view type,
+                                                  std::string_view key) const;
+  // The interned key; nothing if type or key was never interned (then no state has it).
+  Result<std::optional<stores::StateKey>> state_key(std::string_view type,
+                                                    std::string_view key) const;
+  const stores::StateNodes& nodes() const { return nodes_; }
+  const stores::Names& names() const { return names_; }
+  const kv::Snapshot& snapshot() const { return snapshot_; }
+
+  // dag::Source
+  Result<events::EventPtr> event(dag::EventNumber number) override;
+  Result<std::optional<dag::EventNumber>> number_of(const EventId& id) override { return find(id); }
+  Status auth_events(dag::EventNumber number, std::vector<dag::EventNumber>& out) override;
+  Result<bool> is_rejected(dag::EventNumber number) override;
+
+ private:
+  const Room& room_;
+  const kv::Snapshot& snapshot_;
+  const stores::Names& names_;
+  stores::StateNodes nodes_;
+  mutable std::unordered_map<EventNumber, HeldEvent> loaded_;
+};
+
+}  // namespace polder::rooms

@@ -1,0 +1,78 @@
+#include "homeserver/rooms/room.h"
+
+namespace polder::rooms {
+
+Result<std::optional<EventNumber>> RoomView::find(const EventId& id) const {
+  if (const auto pending = room_.pending_ids.find(id); pending != room_.pending_ids.end()) {
+    return std::optional(pending->second);
+  }
+  POLDER_TRY(const auto place, stores::find_event(snapshot_, id));
+  if (!place || place->room != room_.number) return std::optional<EventNumber>();
+  return std::optional(place->number);
+}
+
+Result<HeldEvent> RoomView::load(EventNumber number) const {
+  if (const auto pending = room_.pending.find(number); pending != room_.pending.end())
+    return pending->second;
+  if (const auto held = loaded_.find(number); held != loaded_.end()) return held->second;
+  const stores::EventPlace place{room_.number, number};
+  POLDER_TRY(const auto json, stores::read_event_json(snapshot_, place));
+  POLDER_TRY(auto record, stores::read_event_record(snapshot_, place));
+  if (!json || !record)
+    return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
+  POLDER_TRY(auto event, events::Event::parse(*json, *room_.rules));
+  HeldEvent held{std::move(event), *std::move(record)};
+  loaded_.emplace(number, held);
+  return held;
+}
+
+Result<stores::EventRecord> RoomView::record(EventNumber number) const {
+  if (const auto pending = room_.pending.find(number); pending != room_.pending.end())
+    return pending->second.record;
+  if (const auto held = loaded_.find(number); held != loaded_.end()) return held->second.record;
+  POLDER_TRY(auto record, stores::read_event_record(snapshot_, {room_.number, number}));
+  if (!record) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
+  return *std::move(record);
+}
+
+Result<std::optional<stores::StateKey>> RoomView::state_key(std::string_view type,
+                                                            std::string_view key) const {
+  POLDER_TRY(const auto type_number, names_.find(stores::NameKind::kType, type));
+  POLDER_TRY(const auto key_number, names_.find(stores::NameKind::kStateKey, key));
+  if (!type_number || !key_number) return std::optional<stores::StateKey>();
+  return std::optional(stores::StateKey{static_cast<uint32_t>(*type_number), *key_number});
+}
+
+Result<std::optional<EventNumber>> RoomView::state_number(stores::StateRoot root,
+                                                          std::string_view type,
+                                                          std::string_view key) const {
+  POLDER_TRY(const auto wanted, state_key(type, key));
+  if (!wanted) return std::optional<EventNumber>();
+  return stores::state_get(nodes_, root, *wanted);
+}
+
+Result<events::EventPtr> RoomView::state_event(stores::StateRoot root, std::string_view type,
+                                               std::string_view key) const {
+  POLDER_TRY(const auto number, state_number(root, type, key));
+  if (!number) return events::EventPtr();
+  POLDER_TRY(auto held, load(*number));
+  return std::move(held.event);
+}
+
+Result<events::EventPtr> RoomView::event(dag::EventNumber number) {
+  POLDER_TRY(auto held, load(number));
+  return std::move(held.event);
+}
+
+Status RoomView::auth_events(dag::EventNumber number, std::vector<dag::EventNumber>& out) {
+  POLDER_TRY(const auto found, record(number));
+  out.insert(out.end(), found.auth_events.begin(), found.auth_events.end());
+  return {};
+}
+
+Result<bool> RoomView::is_rejected(dag::EventNumber number) {
+  POLDER_TRY(const auto found, record(number));
+  return found.standing.rejected;
+}
+
+}  // namespace polder::rooms

@@ -1,0 +1,369 @@
+#include "homeserver/rooms/stage.h"
+
+#include <algorithm>
+
+#include "homeserver/dag/auth_events.h"
+#include "homeserver/dag/authorise.h"
+
+namespace polder::rooms {
+namespace {
+
+using stores::StateRoot;
+
+// A stored state, for the rules.
+class RoomState final : public dag::AuthState {
+ public:
+  RoomState(const RoomView& view, StateRoot root) : view_(view), root_(root) {}
+
+  Result<const events::Event*> find(events::StateKeyView key) const override {
+    POLDER_TRY(auto event, view_.state_event(root_, key.type, key.key));
+    if (!event) return static_cast<const events::Event*>(nullptr);
+    kept_.push_back(std::move(event));
+    return kept_.back().get();
+  }
+
+ private:
+  const RoomView& view_;
+  StateRoot root_;
+  mutable std::vector<events::EventPtr> kept_;
+};
+
+stores::MembershipRow membership_row(stores::Membership membership, EventNumber event) {
+  stores::MembershipRow row;
+  row.membership = membership;
+  row.event = event;
+  return row;
+}
+
+// One event on its way through the steps. Works on copies; the room is changed only by finish().
+class Staging {
+ public:
+  Staging(const StageContext& context, Room& room, const kv::Snapshot& snapshot, StageInput input)
+      : context_(context),
+        room_(room),
+        view_(room, snapshot, context.names, context.cache),
+        input_(std::move(input)),
+        record_(room.record) {}
+
+  Result<Staged> run() {
+    POLDER_CHECK(find_links());
+    POLDER_CHECK(find_state_before());
+    POLDER_CHECK(check());
+    if (input_.origin == Origin::kLocal && staged_.verdict != Verdict::kAccepted)
+      return fail(ErrorCode::kForbidden, staged_.refusal);
+    POLDER_CHECK(set_state_after());
+    POLDER_CHECK(move_edge());
+    POLDER_CHECK(write());
+    finish();
+    return std::move(staged_);
+  }
+
+  Result<Staged> run_outlier() {
+    POLDER_CHECK(find_auth_events());
+    POLDER_CHECK(check_by_auth_events());
+    record_of_event_.standing.outlier = true;
+    record_of_event_.depth = event().depth();
+    staged_.stored.place = {room_.number, ++record_.last_event};
+    POLDER_CHECK(write_rows(std::nullopt));
+    finish();
+    return std::move(staged_);
+  }
+
+ private:
+  const events::Event& event() const { return *input_.event; }
+
+  Status find_auth_events() {
+    for (const EventId& id : event().auth_events()) {
+      POLDER_TRY(const auto number, view_.find(id));
+      if (!number) return fail(ErrorCode::kMissing, "an auth event is not known");
+      record_of_event_.auth_events.push_back(*number);
+    }
+    return {};
+  }
+
+  Status find_links() {
+    POLDER_CHECK(find_auth_events());
+    for (const EventId& id : event().prev_events()) {
+      POLDER_TRY(const auto number, view_.find(id));
+      if (number) {
+        record_of_event_.prev_events.push_back(*number);
+      } else if (!input_.state_before) {
+        return fail(ErrorCode::kMissing, "a prev event is not known");
+      }
+    }
+    return {};
+  }
+
+  // "The state before the event": what the states after its prev events resolve to.
+  Status find_state_before() {
+    if (input_.state_before) {
+      record_of_event_.state_before = *input_.state_before;
+      return {};
+    }
+    std::vector<StateRoot> roots;
+    for (const EventNumber number : record_of_event_.prev_events) {
+      POLDER_TRY(const auto prev, view_.record(number));
+      if (prev.standing.outlier)
+        return fail(ErrorCode::kMissing, "the state at a prev event is not known");
+      roots.push_back(prev.state_after);
+    }
+    POLDER_TRY(record_of_event_.state_before, resolved(std::move(roots)));
+    return {};
+  }
+
+  Result<StateRoot> resolved(std::vector<StateRoot> roots) {
+    POLDER_TRY(const auto update,
+               resolve_states(room_, view_, std::move(roots), record_.last_node));
+    return adopt(update);
+  }
+
+  // Makes new nodes part of the room: visible through the overlay, and in the batch.
+  StateRoot adopt(const stores::StateUpdate& update) {
+    record_.last_node = update.last_node;
+    stores::put_state_nodes(staged_.batch, room_.number, update);
+    for (const auto& [number, node] : update.new_nodes) {
+      room_.pending_nodes.emplace(number, node);
+      staged_.nodes.push_back(number);
+    }
+    return update.root;
+  }
+
+  void refuse(Verdict verdict, const Error& error) {
+    staged_.verdict = verdict;
+    staged_.refusal = error.message;
+    record_of_event_.standing.rejected = verdict == Verdict::kRejected;
+    record_of_event_.standing.soft_failed = verdict == Verdict::kSoftFailed;
+  }
+
+  // False if refused; an error that is no refusal is handed on.
+  Result<bool> passes(const Status& status, Verdict verdict) {
+    if (status.ok()) return true;
+    if (status.error().code != ErrorCode::kForbidden) return status.error();
+    refuse(verdict, status.error());
+    return false;
+  }
+
+  // Step 4: passes authorisation rules based on the event's auth events, otherwise it is rejected.
+  Result<bool> check_by_auth_events() {
+    POLDER_TRY(const bool listed,
+               passes(dag::check_auth_events(event(), view_), Verdict::kRejected));
+    if (!listed) return false;
+    std::vector<events::EventPtr> auth_events;
+    for (const EventNumber number : record_of_event_.auth_events) {
+      POLDER_TRY(auto held, view_.load(number));
+      auth_events.push_back(std::move(held.event));
+    }
+    if (event().rules().room_id_is_create_hash && !event().is_state("m.room.create", "")) {
+      POLDER_TRY(const auto create,
+                 view_.find(EventId::trusted("$" + event().room_id().str().substr(1))));
+      if (create) {
+        POLDER_TRY(auto held, view_.load(*create));
+        auth_events.push_back(std::move(held.event));
+      }
+    }
+    return passes(dag::authorise(event(), dag::EventListState(auth_events)), Verdict::kRejected);
+  }
+
+  Status check() {
+    POLDER_TRY(const bool by_auth_events, check_by_auth_events());
+    if (!by_auth_events) return {};
+    // Step 5: passes authorisation rules based on the state before the event, otherwise it is
+    // rejected.
+    POLDER_TRY(const bool by_state,
+               passes(dag::authorise(event(), RoomState(view_, record_of_event_.state_before)),
+                      Verdict::kRejected));
+    if (!by_state || input_.origin != Origin::kRemote) return {};
+    // Step 6: passes authorisation rules based on the current state of the room, otherwise it is
+    // soft-failed.
+    const bool first = record_.extremities.empty();
+    if (first || record_.state.hash == record_of_event_.state_before.hash) return {};
+    POLDER_TRY(
+        [[maybe_unused]] const bool by_current,
+        passes(dag::authorise(event(), RoomState(view_, record_.state)), Verdict::kSoftFailed));
+    return {};
+  }
+
+  Result<stores::StateKey> intern_state_key() {
+    POLDER_TRY(const uint64_t type, context_.names.intern(stores::NameKind::kType, event().type(),
+                                                          staged_.batch, staged_.names));
+    POLDER_TRY(const uint64_t key,
+               context_.names.intern(stores::NameKind::kStateKey, *event().state_key(),
+                                     staged_.batch, staged_.names));
+    return stores::StateKey{static_cast<uint32_t>(type), key};
+  }
+
+  Status set_state_after() {
+    staged_.stored.place = {room_.number, ++record_.last_event};
+    record_of_event_.state_after = record_of_event_.state_before;
+    record_of_event_.depth = event().depth();
+    record_of_event_.standing.backfilled = input_.origin == Origin::kBackfill;
+    if (!event().is_state() || staged_.verdict == Verdict::kRejected) return {};
+    POLDER_TRY(const stores::StateKey key, intern_state_key());
+    POLDER_TRY(const auto update,
+               stores::state_apply(view_.nodes(), record_of_event_.state_before,
+                                   {{key, staged_.stored.place.number}}, record_.last_node));
+    record_of_event_.state_after = adopt(update);
+    return {};
+  }
+
+  // The event becomes a forward extremity in place of its prev events, and the current state
+  // follows.
+  Status move_edge() {
+    // The event must be readable from here on: the new state may name it.
+    room_.pending.emplace(staged_.stored.place.number, HeldEvent{input_.event, record_of_event_});
+    if (staged_.verdict != Verdict::kAccepted || input_.origin == Origin::kBackfill) return {};
+    std::erase_if(record_.extremities, [&](EventNumber number) {
+      return std::ranges::find(record_of_event_.prev_events, number) !=
+             record_of_event_.prev_events.end();
+    });
+    record_.extremities.push_back(staged_.stored.place.number);
+    record_.max_depth = std::max(record_.max_depth, event().depth());
+    const StateRoot before = record_.state;
+    if (record_.extremities.size() == 1) {
+      record_.state = record_of_event_.state_after;
+    } else {
+      std::vector<StateRoot> roots;
+      for (const EventNumber number : record_.extremities) {
+        POLDER_TRY(const auto edge, view_.record(number));
+        roots.push_back(edge.state_after);
+      }
+      POLDER_TRY(record_.state, resolved(std::move(roots)));
+    }
+    if (record_.state.hash != before.hash) POLDER_CHECK(change_state(before));
+    return {};
+  }
+
+  Status change_state(StateRoot before) {
+    POLDER_TRY(const auto differences, stores::state_diff(view_.nodes(), before, record_.state));
+    for (const stores::StateDifference& difference : differences) {
+      StateChange change;
+      POLDER_TRY(change.type, context_.names.name(stores::NameKind::kType, difference.key.type));
+      POLDER_TRY(change.key, context_.names.name(stores::NameKind::kStateKey, difference.key.key));
+      if (difference.before) {
+        POLDER_TRY(auto held, view_.load(*difference.before));
+        change.before = std::move(held.event);
+      }
+      if (difference.after) {
+        POLDER_TRY(auto held, view_.load(*difference.after));
+        change.after = std::move(held.event);
+      }
+      change.after_number = difference.after.value_or(0);
+      staged_.changes.push_back(std::move(change));
+    }
+    return {};
+  }
+
+  // Memberships, counts and servers follow the current state.
+  Status write_memberships(kv::PositionSlot slot) {
+    for (const StateChange& change : staged_.changes) {
+      if (change.type != "m.room.member") continue;
+      const auto user = UserId::parse(change.key);
+      if (!user.ok()) continue;
+      const auto before = change.before ? stores::membership_from(change.before->membership())
+                                        : stores::Membership::kNone;
+      const auto after = change.after ? stores::membership_from(change.after->membership())
+                                      : stores::Membership::kNone;
+      POLDER_TRY(const uint64_t number, context_.names.intern(stores::NameKind::kUser, user->view(),
+                                                              staged_.batch, staged_.names));
+      stores::put_membership(staged_.batch, number, room_.number,
+                             membership_row(after, change.after_number), slot);
+      POLDER_CHECK(count(*user, before, -1));
+      POLDER_CHECK(count(*user, after, 1));
+    }
+    return {};
+  }
+
+  Status count(const UserId& user, stores::Membership membership, int step) {
+    const auto add = [&](uint64_t& total) { total += static_cast<uint64_t>(step); };
+    if (membership == stores::Membership::kInvite) add(record_.invited);
+    if (membership != stores::Membership::kJoin) return {};
+    add(record_.joined);
+    POLDER_TRY(const uint64_t server,
+               context_.names.intern(stores::NameKind::kServer, user.server(), staged_.batch,
+                                     staged_.names));
+    const auto known = room_.servers.find(server);
+    uint64_t total = servers_.contains(server) ? servers_[server]
+                                               : (known == room_.servers.end() ? 0 : known->second);
+    add(total);
+    servers_[server] = total;
+    stores::put_server_count(staged_.batch, room_.number, server, total);
+    if (user.server() == context_.own_name.view()) record_.local_joined = total > 0;
+    return {};
+  }
+
+  Status write() {
+    const kv::PositionSlot slot = staged_.batch.reserve_position();
+    POLDER_CHECK(write_memberships(slot));
+    stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
+    return write_rows(slot);
+  }
+
+  Status write_rows(std::optional<kv::PositionSlot> slot) {
+    POLDER_TRY([[maybe_unused]] const uint64_t room,
+               context_.names.intern(stores::NameKind::kRoom, record_.id.view(), staged_.batch,
+                                     staged_.names));
+    stores::put_event(staged_.batch, staged_.stored.place, event().id(), event().json(),
+                      record_of_event_, slot);
+    stores::put_room(staged_.batch, room_.number, record_);
+    staged_.stored.event = input_.event;
+    staged_.stored.record = record_of_event_;
+    staged_.stored.slot = slot;
+    staged_.stored.local = input_.origin == Origin::kLocal;
+    if (!slot || staged_.verdict != Verdict::kAccepted) return {};
+    for (Contributor* contributor : context_.contributors) {
+      POLDER_CHECK(contributor->contribute(staged_.stored, staged_.changes, staged_.batch));
+    }
+    return {};
+  }
+
+  void finish() {
+    const EventNumber number = staged_.stored.place.number;
+    room_.pending.insert_or_assign(number, HeldEvent{input_.event, record_of_event_});
+    room_.pending_ids.insert_or_assign(event().id(), number);
+    for (const auto& [server, total] : servers_) {
+      if (total == 0) {
+        room_.servers.erase(server);
+      } else {
+        room_.servers[server] = total;
+      }
+      room_.servers_changed = true;
+    }
+    room_.record = std::move(record_);
+    room_.exists = true;
+    done_ = true;
+  }
+
+ public:
+  // What a failed run put into the room is taken out again.
+  ~Staging() {
+    if (done_) return;
+    for (const uint64_t node : staged_.nodes)
+      room_.pending_nodes.erase(node);
+    room_.pending.erase(staged_.stored.place.number);
+  }
+
+ private:
+  const StageContext& context_;
+  Room& room_;
+  RoomView view_;
+  StageInput input_;
+  stores::RoomRecord record_;
+  stores::EventRecord record_of_event_;
+  std::unordered_map<stores::ServerNumber, uint64_t> servers_;  // changed counts
+  Staged staged_;
+  bool done_ = false;
+};
+
+}  // namespace
+
+Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
+                     StageInput input) {
+  return Staging(context, room, snapshot, std::move(input)).run();
+}
+
+Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
+                             events::EventPtr event) {
+  return Staging(context, room, snapshot, {.event = std::move(event)}).run_outlier();
+}
+
+}  // namespace polder::rooms

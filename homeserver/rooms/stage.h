@@ -1,0 +1,69 @@
+// Staging: one event becomes one batch and the next in-memory state of its room. Synchronous; runs
+// in a turn of the room's queue.
+#pragma once
+
+#include <vector>
+
+#include "homeserver/rooms/room.h"
+
+namespace polder::rooms {
+
+enum class Verdict : uint8_t {
+  kAccepted,
+  kSoftFailed,  // stored, shown to nobody, built upon by nobody
+  kRejected,    // stored as refused
+};
+
+enum class Origin : uint8_t {
+  kLocal,     // built here; refusals are errors, and nothing is stored
+  kRemote,    // from another server, at the room's edge
+  kBackfill,  // from another server, before what is known
+};
+
+struct StageInput {
+  events::EventPtr event;
+  Origin origin = Origin::kRemote;
+  // The state before the event, where it was fetched; else it follows from the prev events.
+  std::optional<stores::StateRoot> state_before = {};
+};
+
+// What staging made. Its batch must be enqueued before the turn ends.
+struct Staged {
+  StoredEvent stored;
+  Verdict verdict = Verdict::kAccepted;
+  std::string refusal;  // which rule refused; empty if accepted
+  std::vector<StateChange> changes;
+  kv::Batch batch;
+  stores::NewNames names;
+  std::vector<uint64_t> nodes;  // new nodes, to be forgotten by the overlay at commit
+};
+
+// The services that staging needs; all outlive it.
+struct StageContext {
+  stores::Names& names;
+  stores::StateNodeCache& cache;
+  const ServerName& own_name;
+  const std::vector<Contributor*>& contributors;
+};
+
+// The checks performed on receipt of a PDU
+// (https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu), steps 4
+// to 6, and the rows that follow from their outcome. The event is new to the room, its format,
+// signatures and hash have been checked, and its prev events (or state_before) and auth events are
+// there. For Origin::kLocal, kForbidden with the rule's refusal. On any error the room is as it
+// was.
+Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
+                     StageInput input);
+
+// Stores an event whose place in the DAG is not known, for others to refer to as auth event or as
+// state. Its own auth events must be there; it is rejected if they do not allow it.
+Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
+                             events::EventPtr event);
+
+// The state that several states resolve to, by the room version's algorithm; new nodes, if any, are
+// numbered from last_node on.
+Result<stores::StateUpdate> resolve_states(const Room& room, RoomView& view,
+                                           std::vector<stores::StateRoot> roots,
+                                           uint64_t last_node);
+
+}  // namespace polder::rooms

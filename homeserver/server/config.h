@@ -1,0 +1,94 @@
+// The configuration: one TOML file, read into an immutable value (docs/architecture.md, decision
+// 17). Every key is declared once, in config_keys.cc, with its documentation; `polder config
+// example` prints them, and an unknown key is an error.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/base/environment.h"
+#include "homeserver/base/ids.h"
+
+namespace polder::server {
+
+enum class Resource : uint8_t { kClient, kFederation, kMedia, kAdmin, kMetrics, kHealth };
+
+struct ListenerConfig {
+  std::string bind;
+  uint16_t port = 0;
+  std::vector<Resource> resources = {Resource::kClient, Resource::kFederation, Resource::kMedia,
+                                     Resource::kAdmin, Resource::kHealth};
+  std::string tls_certificate;  // paths of PEM files; both or neither
+  std::string tls_key;
+};
+
+struct Config {
+  ServerName server_name;
+  std::string data_dir;
+  LogLevel log_level = LogLevel::kInfo;
+  std::vector<ListenerConfig> listeners;
+
+  struct Runtime {
+    int64_t shards = 0;  // 0: one per core
+    int64_t pool_threads = 4;
+  } runtime;
+  struct Storage {
+    int64_t cache_mb = 128;
+    int64_t log_hours = 72;  // how long the write log is kept
+    int64_t log_mb = 1024;
+  } storage;
+  struct Tls {
+    std::vector<std::string> extra_ca_files;
+  } tls;
+  struct Registration {
+    bool enabled = false;
+    std::string shared_secret;
+    bool allow_guests = false;
+  } registration;
+  struct Rooms {
+    std::string default_version = "12";
+  } rooms;
+  struct Media {
+    bool legacy_downloads = false;
+    int64_t max_upload_mb = 100;
+  } media;
+  struct Appservices {
+    std::string directory;
+  } appservices;
+  struct Limits {
+    bool rate_limits = true;
+  } limits;
+  struct Network {
+    bool deny_private_addresses = true;
+  } network;
+  struct Federation {
+    bool enabled = true;
+    int64_t retry_initial_ms = 10'000;
+    int64_t retry_max_ms = 3'600'000;
+  } federation;
+  struct Client {
+    std::string public_base_url;  // for .well-known/matrix/client; empty: not served
+  } client;
+  struct Turn {
+    std::vector<std::string> uris;
+    std::string shared_secret;
+    int64_t ttl_s = 86'400;
+  } turn;
+  struct Experimental {
+    std::vector<int64_t> msc;
+  } experimental;
+
+  bool has_msc(int64_t number) const;
+};
+
+// Reads and checks a configuration. The error names every fault, one per line, with the line in the
+// file and, for unknown keys, the nearest known one.
+Result<Config> parse_config(std::string_view toml);
+
+// Every key with its documentation and default, as a file that can be used.
+std::string config_example();
+
+}  // namespace polder::server

@@ -1,0 +1,179 @@
+#include "homeserver/server/config_keys.h"
+
+#include <array>
+
+#include "homeserver/events/room_version.h"
+
+namespace polder::server {
+namespace {
+
+constexpr std::array<std::string_view, 6> kResourceNames = {"client", "federation", "media",
+                                                            "admin",  "metrics",    "health"};
+
+Error wrong(std::string message) {
+  return fail(ErrorCode::kInvalid, std::move(message));
+}
+
+// A setter that stores the value in the member that `place` finds.
+template <class T, class Target, class Place>
+auto store(Place place) {
+  return [place](Target& target, const ConfigValue& value) -> Status {
+    place(target) = std::get<T>(value);
+    return {};
+  };
+}
+
+template <class Place>
+auto flag(Place place) {
+  return store<bool, Config>(place);
+}
+template <class Place>
+auto text(Place place) {
+  return store<std::string, Config>(place);
+}
+
+template <class Place>
+auto number(Place place, int64_t min, int64_t max) {
+  return [=](Config& config, const ConfigValue& value) -> Status {
+    const int64_t given = std::get<int64_t>(value);
+    if (given < min || given > max)
+      return wrong("must be from " + std::to_string(min) + " to " + std::to_string(max));
+    place(config) = given;
+    return {};
+  };
+}
+
+Status set_server_name(Config& config, const ConfigValue& value) {
+  POLDER_TRY(config.server_name, ServerName::parse(std::get<std::string>(value)));
+  return {};
+}
+
+Status set_log_level(Config& config, const ConfigValue& value) {
+  constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
+  const auto found = std::ranges::find(kLevels, std::get<std::string>(value));
+  if (found == kLevels.end()) return wrong("must be debug, info, warning or error");
+  config.log_level = static_cast<LogLevel>(found - kLevels.begin());
+  return {};
+}
+
+Status set_default_version(Config& config, const ConfigValue& value) {
+  if (events::find_room_version(std::get<std::string>(value)) == nullptr)
+    return wrong("must be a room version from 1 to 12");
+  config.rooms.default_version = std::get<std::string>(value);
+  return {};
+}
+
+Status set_resources(ListenerConfig& listener, const ConfigValue& value) {
+  listener.resources.clear();
+  for (const std::string& name : std::get<std::vector<std::string>>(value)) {
+    const auto found = std::ranges::find(kResourceNames, name);
+    if (found == kResourceNames.end())
+      return wrong("holds \"" + name +
+                   "\", which is none of client, federation, media, admin, metrics, health");
+    listener.resources.push_back(static_cast<Resource>(found - kResourceNames.begin()));
+  }
+  return {};
+}
+
+Status set_port(ListenerConfig& listener, const ConfigValue& value) {
+  const int64_t port = std::get<int64_t>(value);
+  if (port < 0 || port > 65535) return wrong("must be from 0 to 65535");
+  listener.port = static_cast<uint16_t>(port);
+  return {};
+}
+
+using Strings = std::vector<std::string>;
+using Numbers = std::vector<int64_t>;
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() {
+  static const std::vector<ConfigKey> keys = {
+      {"server_name", "The name in user ids and towards other servers. It can never change.",
+       std::string("example.org"), true, true, set_server_name},
+      {"data_dir", "The directory that holds everything: database, media, signing key.",
+       std::string("/var/lib/polder"), true, true,
+       text([](Config& c) -> auto& { return c.data_dir; })},
+      {"log_level", "debug, info, warning or error.", std::string("info"), false, false,
+       set_log_level},
+      {"runtime.shards", "Threads that serve requests; 0 is one per core.", int64_t{0}, false, true,
+       number([](Config& c) -> auto& { return c.runtime.shards; }, 0, 256)},
+      {"runtime.pool_threads", "Threads for what may wait for the disk.", int64_t{4}, false, true,
+       number([](Config& c) -> auto& { return c.runtime.pool_threads; }, 1, 256)},
+      {"storage.cache_mb", "Memory for blocks of the database.", int64_t{128}, false, true,
+       number([](Config& c) -> auto& { return c.storage.cache_mb; }, 8, 1 << 20)},
+      {"storage.log_hours", "How long the write log is kept for replicas and incremental backups.",
+       int64_t{72}, false, true,
+       number([](Config& c) -> auto& { return c.storage.log_hours; }, 0, 24 * 365)},
+      {"storage.log_mb", "How large the kept write log may grow.", int64_t{1024}, false, true,
+       number([](Config& c) -> auto& { return c.storage.log_mb; }, 0, 1 << 20)},
+      {"tls.extra_ca_files",
+       "PEM files of authorities trusted for outbound connections, besides the system's.",
+       Strings{}, false, true,
+       store<Strings, Config>([](Config& c) -> auto& { return c.tls.extra_ca_files; })},
+      {"registration.enabled", "Whether anybody may register (with m.login.dummy).", false, false,
+       false, flag([](Config& c) -> auto& { return c.registration.enabled; })},
+      {"registration.shared_secret",
+       "Lets tools register users at /_synapse/admin/v1/register; empty: off.", std::string(),
+       false, false, text([](Config& c) -> auto& { return c.registration.shared_secret; })},
+      {"registration.allow_guests", "Whether guests may register.", false, false, false,
+       flag([](Config& c) -> auto& { return c.registration.allow_guests; })},
+      {"rooms.default_version", "The version of rooms that are created without one.",
+       std::string("12"), false, false, set_default_version},
+      {"media.legacy_downloads", "Whether the unauthenticated download endpoints serve media.",
+       false, false, false, flag([](Config& c) -> auto& { return c.media.legacy_downloads; })},
+      {"media.max_upload_mb", "The largest file that can be uploaded.", int64_t{100}, false, false,
+       number([](Config& c) -> auto& { return c.media.max_upload_mb; }, 1, 1 << 20)},
+      {"appservices.directory", "Every *.yaml in it is the registration of an application service.",
+       std::string(), false, true,
+       text([](Config& c) -> auto& { return c.appservices.directory; })},
+      {"limits.rate_limits", "Whether clients that ask too often are told to wait.", true, false,
+       false, flag([](Config& c) -> auto& { return c.limits.rate_limits; })},
+      {"network.deny_private_addresses",
+       "Refuses outbound requests to private, loopback and link-local addresses.", true, false,
+       false, flag([](Config& c) -> auto& { return c.network.deny_private_addresses; })},
+      {"federation.enabled", "Whether other servers are talked to at all.", true, false, true,
+       flag([](Config& c) -> auto& { return c.federation.enabled; })},
+      {"federation.retry_initial_ms", "After a failed delivery, the first wait.", int64_t{10'000},
+       false, false,
+       number([](Config& c) -> auto& { return c.federation.retry_initial_ms; }, 1, 86'400'000)},
+      {"federation.retry_max_ms",
+       "The longest wait between deliveries to a server that does not answer.", int64_t{3'600'000},
+       false, false,
+       number([](Config& c) -> auto& { return c.federation.retry_max_ms; }, 1, 7 * 86'400'000)},
+      {"client.public_base_url",
+       "Where clients reach this server, for /.well-known/matrix/client; empty: not served.",
+       std::string(), false, false,
+       text([](Config& c) -> auto& { return c.client.public_base_url; })},
+      {"turn.uris", "TURN servers that clients are told of.", Strings{}, false, false,
+       store<Strings, Config>([](Config& c) -> auto& { return c.turn.uris; })},
+      {"turn.shared_secret", "The secret shared with the TURN servers.", std::string(), false,
+       false, text([](Config& c) -> auto& { return c.turn.shared_secret; })},
+      {"turn.ttl_s", "How long TURN credentials are valid, in seconds.", int64_t{86'400}, false,
+       false, number([](Config& c) -> auto& { return c.turn.ttl_s; }, 60, 7 * 86'400)},
+      {"experimental.msc", "Matrix spec changes that are off by default, by number.", Numbers{},
+       false, false, store<Numbers, Config>([](Config& c) -> auto& { return c.experimental.msc; })},
+  };
+  return keys;
+}
+
+std::span<const ListenerKey> listener_keys() {
+  static const std::vector<ListenerKey> keys = {
+      {"bind", "The address to listen at.", std::string("127.0.0.1"), true, true,
+       store<std::string, ListenerConfig>([](ListenerConfig& l) -> auto& { return l.bind; })},
+      {"port", "The TCP port; 0 takes a free one.", int64_t{8008}, true, true, set_port},
+      {"resources",
+       "Any of client, federation, media, admin, metrics, health; left out: all but metrics.",
+       Strings{"client", "federation", "media", "admin", "health"}, false, true, set_resources},
+      {"tls_certificate", "PEM file with the certificate chain; left out: no TLS.",
+       std::string("/etc/polder/tls.crt"), false, false,
+       store<std::string, ListenerConfig>(
+           [](ListenerConfig& l) -> auto& { return l.tls_certificate; })},
+      {"tls_key", "PEM file with the certificate's key.", std::string("/etc/polder/tls.key"), false,
+       false,
+       store<std::string, ListenerConfig>([](ListenerConfig& l) -> auto& { return l.tls_key; })},
+  };
+  return keys;
+}
+
+}  // namespace polder::server

@@ -1,0 +1,100 @@
+#include "homeserver/server/config.h"
+
+namespace polder::server {
+namespace {
+
+constexpr std::string_view kSmallest = R"(
+server_name = "example.org"
+data_dir = "/data"
+[[listeners]]
+bind = "127.0.0.1"
+port = 8008
+)";
+
+std::string refusal(const std::string& toml) {
+  const auto config = parse_config(toml);
+  return config.ok() ? "accepted" : config.error().message;
+}
+
+TEST(Config, TheExampleIsValidAndHoldsTheDefaults) {
+  const auto example = parse_config(config_example());
+  ASSERT_TRUE(example.ok()) << example.error().message << config_example();
+  const auto smallest = parse_config(kSmallest);
+  ASSERT_TRUE(smallest.ok()) << smallest.error().message;
+  EXPECT_EQ(example->rooms.default_version, smallest->rooms.default_version);
+  EXPECT_EQ(example->federation.retry_max_ms, smallest->federation.retry_max_ms);
+  EXPECT_EQ(example->storage.cache_mb, smallest->storage.cache_mb);
+  EXPECT_EQ(example->listeners.front().resources, smallest->listeners.front().resources);
+}
+
+TEST(Config, ReadsWhatOutsideHarnessesWrite) {
+  const auto config = parse_config(R"(
+server_name = "hs1"
+data_dir = "/path/to/data"
+log_level = "warning"
+[[listeners]]
+bind = "127.10.1.11"
+port = 8448
+resources = ["federation", "client"]
+tls_certificate = "/a.crt"
+tls_key = "/a.key"
+[registration]
+enabled = true
+shared_secret = "complement"
+allow_guests = true
+[rooms]
+default_version = "11"
+[limits]
+rate_limits = false
+[network]
+deny_private_addresses = false
+[federation]
+retry_initial_ms = 200
+[experimental]
+msc = [2836, 3391]
+)");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->server_name.str(), "hs1");
+  EXPECT_EQ(config->log_level, LogLevel::kWarning);
+  EXPECT_EQ(config->listeners.at(0).resources,
+            (std::vector<Resource>{Resource::kFederation, Resource::kClient}));
+  EXPECT_TRUE(config->registration.enabled);
+  EXPECT_EQ(config->federation.retry_initial_ms, 200);
+  EXPECT_TRUE(config->has_msc(3391));
+  EXPECT_FALSE(config->has_msc(1));
+}
+
+TEST(Config, NamesTheNearestKeyForAnUnknownOne) {
+  const std::string small(kSmallest);
+  EXPECT_EQ(refusal(small + "[registration]\nenable = true\n"),
+            "line 8: unknown key registration.enable; did you mean registration.enabled?");
+  EXPECT_EQ(refusal("sever_name = \"a\"\n" + small),
+            "line 1: unknown key sever_name; did you mean server_name?");
+  EXPECT_EQ(refusal(small + "tls_cert = \"x\"\n"),
+            "line 7: unknown key listeners.tls_cert; did you mean listeners.tls_key?");
+}
+
+TEST(Config, EveryFaultIsNamed) {
+  const std::string faults =
+      refusal("server_name = \"not a name\"\nlog_level = 3\n[rooms]\ndefault_version = \"99\"\n");
+  EXPECT_NE(faults.find("line 1: server_name"), std::string::npos) << faults;
+  EXPECT_NE(faults.find("line 2: log_level must be a string"), std::string::npos) << faults;
+  EXPECT_NE(faults.find("line 4: rooms.default_version"), std::string::npos) << faults;
+  EXPECT_NE(faults.find("data_dir is missing"), std::string::npos) << faults;
+}
+
+TEST(Config, RefusesWhatCannotWork) {
+  const std::string small(kSmallest);
+  EXPECT_NE(refusal("server_name = \"a\"\ndata_dir = \"/d\"\n").find("no [[listeners]]"),
+            std::string::npos);
+  EXPECT_NE(refusal(small + "tls_key = \"/k\"\n").find("go together"), std::string::npos);
+  EXPECT_NE(refusal(small + "resources = [\"clients\"]\n").find("\"clients\""), std::string::npos);
+  EXPECT_NE(refusal(small + "[federation]\nretry_max_ms = 0\n").find("must be from 1"),
+            std::string::npos);
+  EXPECT_NE(refusal("server_name = \n").find("line 1"), std::string::npos);
+  EXPECT_NE(refusal(small + "[experimental]\nmsc = [\"x\"]\n").find("a list of whole numbers"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace polder::server

@@ -1,0 +1,219 @@
+#include "storage/kv/committer.h"
+
+#include <boost/asio/post.hpp>
+#include <deque>
+#include <future>
+#include <map>
+
+namespace polder::kv {
+namespace {
+
+constexpr Millis kLazyWait{1000};
+
+class CommitterImpl final : public Committer {
+ public:
+  CommitterImpl(runtime::Runtime& runtime, Database& database, const CommitterOptions& options)
+      : runtime_(runtime),
+        database_(database),
+        options_(options),
+        visible_(database.last_position()),
+        next_(visible_ + 1) {}
+
+  void enqueue(Batch batch, Durability durability, Done done) override {
+    const size_t shard = runtime_.current_shard();
+    Error refusal;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_ || database_.read_only()) {
+        refusal = fail(ErrorCode::kReadOnly, "writing has stopped");
+      } else if (queued_bytes_ + batch.bytes() > options_.queue_bytes_max && !queue_.empty()) {
+        refusal = fail(ErrorCode::kRateLimited, "too much is waiting to be written");
+      } else {
+        queued_bytes_ += batch.bytes();
+        queue_.push_back({std::move(batch), durability, shard, std::move(done)});
+        wake(durability, shard);
+        return;
+      }
+    }
+    complete(shard, [done = std::move(done), refusal] { done(refusal); });
+  }
+
+  Position visible() const override { return visible_.load(std::memory_order_acquire); }
+  void on_visible(std::function<void(Position)> observer) override {
+    observers_.push_back(std::move(observer));
+  }
+
+  void stop() override {
+    std::unique_lock lock(mutex_);
+    stopped_ = true;
+    if (!queue_.empty() && !pumping_) {
+      pumping_ = true;
+      lock.unlock();
+      pump();
+      lock.lock();
+    }
+    idle_.wait(lock, [&] { return !pumping_; });
+  }
+
+ private:
+  struct Waiting {
+    Batch batch;
+    Durability durability;
+    size_t shard;
+    Done done;
+  };
+
+  // Starts the pump unless it runs; a lazy batch alone may wait for company. With the lock held.
+  void wake(Durability durability, size_t shard) {
+    if (pumping_) return;
+    if (durability == Durability::kLazy && shard != runtime::Runtime::kNoShard) {
+      if (std::exchange(lazy_timer_set_, true)) return;
+      lazy_timer_ = runtime_.after(kLazyWait, [this] {
+        const std::lock_guard lock(mutex_);
+        lazy_timer_set_ = false;
+        if (!pumping_ && !queue_.empty()) start_pump();
+      });
+      return;
+    }
+    start_pump();
+  }
+
+  void start_pump() {
+    pumping_ = true;
+    runtime_.post_to_pool([this] { pump(); });
+  }
+
+  // Writes groups until nothing durable waits. One pump at a time.
+  void pump() {
+    for (;;) {
+      std::vector<Waiting> group = take_group();
+      if (group.empty()) return;
+      write_group(group);
+    }
+  }
+
+  std::vector<Waiting> take_group() {
+    const std::lock_guard lock(mutex_);
+    std::vector<Waiting> group;
+    size_t bytes = 0;
+    while (!queue_.empty() &&
+           (group.empty() || bytes + queue_.front().batch.bytes() <= options_.group_bytes_max)) {
+      bytes += queue_.front().batch.bytes();
+      group.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    queued_bytes_ -= bytes;
+    if (group.empty()) {
+      pumping_ = false;
+      idle_.notify_all();
+    }
+    return group;
+  }
+
+  void write_group(std::vector<Waiting>& group) {
+    std::vector<const Batch*> batches;
+    std::vector<Position> firsts;
+    Position next = next_;
+    bool sync = false;
+    for (Waiting& waiting : group) {
+      firsts.push_back(next);
+      waiting.batch.fill_positions(next);
+      next += waiting.batch.position_count();
+      sync = sync || waiting.durability == Durability::kDurable;
+      batches.push_back(&waiting.batch);
+    }
+    const Status written = database_.write(batches, next_, sync);
+    if (!written.ok()) return fail_group(group, written.error());
+    next_ = next;
+    visible_.store(next - 1, std::memory_order_release);
+    for (const auto& observer : observers_)
+      observer(next - 1);
+    std::vector<Result<Committed>> results;
+    for (const Position first : firsts)
+      results.emplace_back(Committed{first});
+    complete_group(group, results);
+  }
+
+  // What was queued behind the failed group may build on it: it fails too.
+  void fail_group(std::vector<Waiting>& group, const Error& error) {
+    {
+      const std::lock_guard lock(mutex_);
+      for (Waiting& waiting : queue_)
+        group.push_back(std::move(waiting));
+      queue_.clear();
+      queued_bytes_ = 0;
+    }
+    const Error stopped = fail(ErrorCode::kReadOnly, "writing has stopped: " + error.message);
+    runtime_.log().error("commit_failed", {{"batches", group.size()}, {"reason", error.message}});
+    const std::vector<Result<Committed>> results(group.size(), Result<Committed>(stopped));
+    complete_group(group, results);
+  }
+
+  // One post for each shard, in commit order.
+  void complete_group(std::vector<Waiting>& group, const std::vector<Result<Committed>>& results) {
+    std::map<size_t, std::vector<std::pair<Done, Result<Committed>>>> by_shard;
+    for (size_t i = 0; i < group.size(); ++i)
+      by_shard[group[i].shard].emplace_back(std::move(group[i].done), results[i]);
+    for (auto& [shard, done] : by_shard) {
+      complete(shard, [done = std::move(done)] {
+        for (const auto& [call, result] : done)
+          call(result);
+      });
+    }
+  }
+
+  void complete(size_t shard, std::function<void()> call) {
+    if (shard == runtime::Runtime::kNoShard) {
+      call();
+    } else {
+      boost::asio::post(runtime_.shard(shard), std::move(call));
+    }
+  }
+
+  runtime::Runtime& runtime_;
+  Database& database_;
+  const CommitterOptions options_;
+  std::vector<std::function<void(Position)>> observers_;  // constant after the first commit
+  std::atomic<Position> visible_;
+  Position next_;  // of the pump
+
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::deque<Waiting> queue_;  // under mutex_, as is the rest
+  size_t queued_bytes_ = 0;
+  bool pumping_ = false;
+  bool stopped_ = false;
+  bool lazy_timer_set_ = false;
+  std::unique_ptr<runtime::Timer> lazy_timer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Committer> Committer::create(runtime::Runtime& runtime, Database& database,
+                                             const CommitterOptions& options) {
+  return std::make_unique<CommitterImpl>(runtime, database, options);
+}
+
+Task<Result<Committed>> Committer::commit(Batch batch, Durability durability) {
+  auto result = std::make_shared<std::optional<Result<Committed>>>();
+  auto shared = std::make_shared<Batch>(std::move(batch));
+  auto start = [this, result, shared, durability](std::function<void()> resume) {
+    enqueue(std::move(*shared), durability,
+            [result, resume = std::move(resume)](Result<Committed> done) {
+              result->emplace(std::move(done));
+              resume();
+            });
+  };
+  co_await runtime::internal::suspend(std::move(start));
+  co_return std::move(**result);
+}
+
+Result<Committed> Committer::commit_and_wait(Batch batch) {
+  std::promise<Result<Committed>> promise;
+  auto future = promise.get_future();
+  enqueue(std::move(batch), Durability::kDurable,
+          [&promise](Result<Committed> done) { promise.set_value(std::move(done)); });
+  return future.get();
+}
+
+}  // namespace polder::kv
