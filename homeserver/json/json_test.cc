@@ -128,6 +128,16 @@ TEST(Parse, RefusesDuplicateKeysHoweverWritten) {
   EXPECT_TRUE(parse(R"({"a":{"a":1}})").ok());
 }
 
+TEST(Parse, RefusesEveryTruncation) {
+  const std::string text = R"({"a":[1,true,null,"x\u00e9\ud83d\ude00"],"b":{"c":-12}})";
+  ASSERT_TRUE(parse(text, kCanonical).ok());
+  for (size_t size = 0; size < text.size(); ++size) {
+    const auto value = parse(text.substr(0, size), kCanonical);
+    ASSERT_FALSE(value.ok()) << size;
+    EXPECT_EQ(value.error().code, ErrorCode::kMalformed) << size;
+  }
+}
+
 TEST(Parse, LimitsDepthAndSize) {
   const auto nested = [](int depth) {
     return std::string(static_cast<size_t>(depth), '[') +
