@@ -76,6 +76,19 @@ TEST(SigningKey, RefusesDamagedAndPubliclyKnownLines) {
   }
 }
 
+// Base64 has several forms of the same 32 bytes: with padding, and with other trailing bits.
+TEST(SigningKey, RefusesPubliclyKnownKeysInEveryForm) {
+  for (const char* seed : {"YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1=",
+                           "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA0",
+                           "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                           "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",
+                           "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}) {
+    const auto key = SigningKey::from_line(std::string("ed25519 1 ").append(seed));
+    ASSERT_FALSE(key.ok()) << seed;
+    EXPECT_EQ(key.error().code, ErrorCode::kInvalid) << seed;
+  }
+}
+
 TEST(Hash, MatchesPublishedVectors) {
   EXPECT_EQ(base::hex_encode(sha256("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -101,6 +114,14 @@ TEST(Password, AcceptsBcryptBroughtAlong) {
   EXPECT_TRUE(verify_password("U*U", hash));
   EXPECT_FALSE(verify_password("U*V", hash));
   EXPECT_FALSE(verify_password(std::string("U*U\0x", 5), hash));
+}
+
+TEST(Password, RefusesBcryptThatIsBrokenOrWouldTakeForever) {
+  for (const char* hash : {"$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+                           "$2a$16$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+                           "$2a$05$CCCCCCCCCCCCCCCCCCCCC.", "$2a$", "*0"}) {
+    EXPECT_FALSE(verify_password("U*U", hash)) << hash;
+  }
 }
 
 TEST(Token, IsRefusedWhenMistyped) {

@@ -31,6 +31,15 @@ std::array<uint8_t, 20> hmac_sha1(std::string_view key, std::string_view message
   return out;
 }
 
+// bcrypt's work doubles with each step of the cost; Synapse's is 12. "$2b$12$" and 53 characters.
+constexpr std::string_view kMaxBcryptCost = "15";
+constexpr size_t kBcryptChars = 60;
+
+bool is_bcrypt(std::string_view hash) {
+  return hash.size() == kBcryptChars && (hash.starts_with("$2a$") || hash.starts_with("$2b$")) &&
+         hash[6] == '$' && hash.substr(4, 2) <= kMaxBcryptCost;
+}
+
 std::string checksum(std::string_view text) {
   uLong value = crc32(0, as_bytes(text).data(), static_cast<uInt>(text.size()));
   std::string out(kTokenChecksumChars, '0');
@@ -72,7 +81,7 @@ bool verify_password(std::string_view password, const std::string& hash) {
     return crypto_pwhash_str_verify(hash.c_str(), password.data(), password.size()) == 0;
   }
   // bcrypt ends at a NUL: such a password would match its own beginning.
-  if (!hash.starts_with("$2") || password.find('\0') != std::string_view::npos) return false;
+  if (!is_bcrypt(hash) || password.find('\0') != std::string_view::npos) return false;
   const auto data = std::make_unique<crypt_data>();
   const char* computed = crypt_r(std::string(password).c_str(), hash.c_str(), data.get());
   return computed != nullptr && base::equal_in_constant_time(computed, hash);

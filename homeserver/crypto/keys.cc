@@ -7,19 +7,22 @@
 namespace polder::crypto {
 namespace {
 
-// Seeds that everybody knows: a server that signed with one could be impersonated by anyone.
-constexpr std::string_view kPublicSeeds[] = {
-    "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1",  // the specification's test vectors
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+// Verify keys whose secret everybody knows: a server that signed with one could be impersonated by
+// anyone (CVE-2026-24044). Compared as keys, since one seed has several forms in base64.
+constexpr std::string_view kPublishedKeys[] = {
+    "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI",  // the specification's test vectors
+    "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik",  // a seed of zeros
+    "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo",  // RFC 8032, section 7.1, test 1
 };
 
 template <size_t N>
 Result<std::array<uint8_t, N>> decode_exactly(std::string_view text, const char* what) {
-  POLDER_TRY(const Bytes raw, base::base64_decode(text));
-  if (raw.size() != N)
-    return fail(ErrorCode::kMalformed, std::string(what).append(" has the wrong length"));
+  POLDER_TRY(Bytes raw, base::base64_decode(text));
+  const bool right = raw.size() == N;
   std::array<uint8_t, N> out{};
-  std::copy(raw.begin(), raw.end(), out.begin());
+  if (right) std::copy(raw.begin(), raw.end(), out.begin());
+  sodium_memzero(raw.data(), raw.size());  // it may be a secret
+  if (!right) return fail(ErrorCode::kMalformed, std::string(what).append(" has the wrong length"));
   return out;
 }
 
@@ -94,14 +97,14 @@ Result<SigningKey> SigningKey::from_line(std::string_view line) {
   const size_t second = line.find(' ', first == std::string_view::npos ? first : first + 1);
   if (second == std::string_view::npos)
     return fail(ErrorCode::kMalformed, "a signing key is not \"ed25519 NAME SEED\"");
-  const std::string_view seed = line.substr(second + 1);
-  if (std::ranges::find(kPublicSeeds, seed) != std::end(kPublicSeeds)) {
-    return fail(ErrorCode::kInvalid, "this signing key is publicly known; generate another");
-  }
   std::string id(line.substr(0, first));
   id.append(":").append(line.substr(first + 1, second - first - 1));
   POLDER_TRY(KeyId key_id, KeyId::parse(id));
-  return from_seed(std::move(key_id), seed);
+  POLDER_TRY(SigningKey key, from_seed(std::move(key_id), line.substr(second + 1)));
+  if (std::ranges::find(kPublishedKeys, key.verify_key_.to_base64()) != std::end(kPublishedKeys)) {
+    return fail(ErrorCode::kInvalid, "this signing key is publicly known; generate another");
+  }
+  return key;
 }
 
 std::string SigningKey::to_line() const {

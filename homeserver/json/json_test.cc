@@ -52,10 +52,11 @@ TEST(Numbers, CanonicalModeTakesOnlyIntegersInRange) {
 }
 
 TEST(Numbers, AnyModeKeepsWhatItCannotHoldAsItWasWritten) {
-  for (const char* text : {"1.0", "1e3", "1E400", "-0", "-0.0", "0.10", "18446744073709551616",
+  for (const char* text : {"1.0", "1e3", "1E400", "-0.0", "0.10", "18446744073709551616",
                            "9223372036854775807"}) {
     EXPECT_EQ(write(*parse(text)), text);
   }
+  EXPECT_EQ(write(*parse("-0")), "0");  // as an integer, it is zero
   EXPECT_FALSE(is_canonical(*parse("[1.0]")));
   EXPECT_FALSE(is_canonical(*parse("{\"a\":9007199254740992}")));
   EXPECT_TRUE(is_canonical(*parse("{\"a\":[9007199254740991,null,\"1.0\"]}")));
@@ -126,6 +127,16 @@ TEST(Parse, RefusesDuplicateKeysHoweverWritten) {
   EXPECT_FALSE(parse(R"({"a":1,"b":2,"\u0061":3})").ok());
   EXPECT_FALSE(parse(R"([{"x":{"k":1,"k":2}}])").ok());
   EXPECT_TRUE(parse(R"({"a":{"a":1}})").ok());
+}
+
+TEST(Parse, RefusesEveryTruncation) {
+  const std::string text = R"({"a":[1,true,null,"x\u00e9\ud83d\ude00"],"b":{"c":-12}})";
+  ASSERT_TRUE(parse(text, kCanonical).ok());
+  for (size_t size = 0; size < text.size(); ++size) {
+    const auto value = parse(text.substr(0, size), kCanonical);
+    ASSERT_FALSE(value.ok()) << size;
+    EXPECT_EQ(value.error().code, ErrorCode::kMalformed) << size;
+  }
 }
 
 TEST(Parse, LimitsDepthAndSize) {

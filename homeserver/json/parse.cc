@@ -239,7 +239,7 @@ class Reader {
         return fail(ErrorCode::kInvalid, "a number is not canonical");
       }
     }
-    if (!fits || minus_zero) return Value(Number{std::string(start, next_)});
+    if (!fits) return Value(Number{std::string(start, next_)});
     return Value(value);
   }
 

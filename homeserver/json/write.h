@@ -9,6 +9,8 @@
 namespace polder::json {
 
 // Canonical JSON if is_canonical(value); otherwise the same form with numbers as they were written.
+// Bytes of strings that are no UTF-8 become U+FFFD, so that the outcome is JSON always; a Number
+// whose text is no JSON number is a bug and ends the program.
 std::string write(const Value& value);
 std::string write(const Object& object);
 void write_to(const Value& value, std::string& out);
@@ -45,10 +47,14 @@ class Writer {
   Writer& member(std::string_view name, bool flag) { return key(name).boolean(flag); }
 
  private:
-  void separate();
+  void separate();  // before every value
+  Writer& begin(char bracket);
+  Writer& end(char opened, char bracket);
 
   std::string& out_;
-  bool needs_comma_ = false;
+  std::string open_;          // the brackets that are open, outermost first
+  bool needs_comma_ = false;  // something stands in the innermost bracket, or at the top
+  bool after_key_ = false;
 };
 
 }  // namespace polder::json
