@@ -1,0 +1,40 @@
+#include "storage/files/files.h"
+
+namespace polder::files {
+namespace {
+
+std::string parent_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Status write_and_sync(FileSystem& files, const std::string& path, std::string_view data) {
+  POLDER_TRY(auto file, files.open_for_write(path, OpenMode::kTruncate));
+  POLDER_CHECK(file->append(data));
+  POLDER_CHECK(file->sync());
+  return file->close();
+}
+
+}  // namespace
+
+Result<std::string> FileSystem::read_all(const std::string& path, uint64_t max_bytes) {
+  POLDER_TRY(auto file, open_for_read(path));
+  POLDER_TRY(const uint64_t size, file->size());
+  if (size > max_bytes) return fail(ErrorCode::kTooLarge, path + ": larger than expected");
+  return file->read(0, size);
+}
+
+Status FileSystem::write_atomically(const std::string& path, std::string_view data) {
+  const std::string beside = path + ".new";
+  Status written = write_and_sync(*this, beside, data);
+  if (written.ok()) written = rename(beside, path);
+  if (!written.ok()) {
+    // The first failure is what the caller must know; a leftover is overwritten by the next try.
+    (void)remove_file(beside);
+    return written;
+  }
+  return sync_directory(parent_of(path));
+}
+
+}  // namespace polder::files
