@@ -154,9 +154,9 @@ class CommitterImpl final : public Committer {
     std::map<size_t, std::vector<std::pair<Done, Result<Committed>>>> by_shard;
     for (size_t i = 0; i < group.size(); ++i)
       by_shard[group[i].shard].emplace_back(std::move(group[i].done), results[i]);
-    for (auto& [shard, done] : by_shard) {
-      complete(shard, [done = std::move(done)] {
-        for (const auto& [call, result] : done)
+    for (auto& [shard, finished] : by_shard) {
+      complete(shard, [calls = std::move(finished)] {
+        for (const auto& [call, result] : calls)
           call(result);
       });
     }
