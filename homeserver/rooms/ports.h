@@ -57,6 +57,12 @@ class RemoteServers {
                                                           size_t limit) = 0;
 };
 
+enum class Verdict : uint8_t {
+  kAccepted,
+  kSoftFailed,  // stored, shown to nobody, built upon by nobody
+  kRejected,    // stored as refused
+};
+
 // An event on its way into the store, or there.
 struct StoredEvent {
   stores::EventPlace place;
@@ -89,7 +95,8 @@ class Contributor {
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void committed(const StoredEvent& event, const std::vector<StateChange>& changes) = 0;
+  virtual void committed(const StoredEvent& event, Verdict verdict,
+                         const std::vector<StateChange>& changes) = 0;
 };
 
 }  // namespace polder::rooms

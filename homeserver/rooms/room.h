@@ -40,11 +40,23 @@ struct Room {
   const events::RoomVersionRules* rules = nullptr;
   std::unordered_map<stores::ServerNumber, uint64_t> servers;  // joined members of each, as staged
   bool servers_changed = true;
+  std::shared_ptr<const std::unordered_map<stores::ServerNumber, uint64_t>>
+      shared_servers;  // for heads
 
   // Staged, not yet durable. Erased at commit.
   std::unordered_map<EventNumber, HeldEvent> pending;
   std::unordered_map<EventId, EventNumber> pending_ids;
   stores::StateNodes::Overlay pending_nodes;
+
+  // What commits have made durable since the last turn; taken out of the pending ones when the next
+  // turn begins, because a turn's work on the pool reads those.
+  struct Settled {
+    EventNumber event = 0;
+    EventId id;
+    std::vector<uint64_t> nodes;
+  };
+  std::vector<Settled> settled;
+  bool failed = false;  // a commit failed: what is staged is void
 
   kv::Position last = 0;  // as committed
   kv::Position last_change = 0;

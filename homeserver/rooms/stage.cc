@@ -64,6 +64,7 @@ class Staging {
     record_of_event_.standing.outlier = true;
     record_of_event_.depth = event().depth();
     staged_.stored.place = {room_.number, ++record_.last_event};
+    if (event().is_state()) POLDER_CHECK(intern_state_key());
     POLDER_CHECK(write_rows(std::nullopt));
     finish();
     return std::move(staged_);
@@ -193,7 +194,9 @@ class Staging {
   }
 
   Status set_state_after() {
-    staged_.stored.place = {room_.number, ++record_.last_event};
+    // An outlier that found its place keeps its number.
+    POLDER_TRY(const auto known, view_.find(event().id()));
+    staged_.stored.place = {room_.number, known ? *known : ++record_.last_event};
     record_of_event_.state_after = record_of_event_.state_before;
     record_of_event_.depth = event().depth();
     record_of_event_.standing.backfilled = input_.origin == Origin::kBackfill;
@@ -210,8 +213,10 @@ class Staging {
   // follows.
   Status move_edge() {
     // The event must be readable from here on: the new state may name it.
-    room_.pending.emplace(staged_.stored.place.number, HeldEvent{input_.event, record_of_event_});
+    room_.pending.insert_or_assign(staged_.stored.place.number,
+                                   HeldEvent{input_.event, record_of_event_});
     if (staged_.verdict != Verdict::kAccepted || input_.origin == Origin::kBackfill) return {};
+    if (input_.replaces_edge) record_.extremities.clear();
     std::erase_if(record_.extremities, [&](EventNumber number) {
       return std::ranges::find(record_of_event_.prev_events, number) !=
              record_of_event_.prev_events.end();
@@ -361,9 +366,42 @@ Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot
   return Staging(context, room, snapshot, std::move(input)).run();
 }
 
+Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
+                                                         const kv::Snapshot& snapshot,
+                                                         const std::vector<EventId>& state) {
+  const RoomView view(room, snapshot, context.names, context.cache);
+  Staged staged;
+  std::vector<stores::StateEdit> edits;
+  for (const EventId& id : state) {
+    POLDER_TRY(const auto number, view.find(id));
+    if (!number) return fail(ErrorCode::kMissing, "an event of the state is not known");
+    POLDER_TRY(const HeldEvent held, view.load(*number));
+    if (!held.event->is_state() || held.record.standing.rejected) continue;
+    POLDER_TRY(const uint64_t type,
+               context.names.intern(stores::NameKind::kType, held.event->type(), staged.batch,
+                                    staged.names));
+    POLDER_TRY(const uint64_t key,
+               context.names.intern(stores::NameKind::kStateKey, *held.event->state_key(),
+                                    staged.batch, staged.names));
+    edits.push_back({{static_cast<uint32_t>(type), key}, *number});
+  }
+  POLDER_TRY(const auto update,
+             stores::state_apply(view.nodes(), {}, std::move(edits), room.record.last_node));
+  stores::put_state_nodes(staged.batch, room.number, update);
+  for (const auto& [number, node] : update.new_nodes) {
+    room.pending_nodes.emplace(number, node);
+    staged.nodes.push_back(number);
+  }
+  room.record.last_node = update.last_node;
+  stores::put_room(staged.batch, room.number, room.record);
+  return std::pair(update.root, std::move(staged));
+}
+
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                              events::EventPtr event) {
-  return Staging(context, room, snapshot, {.event = std::move(event)}).run_outlier();
+  StageInput input;
+  input.event = std::move(event);
+  return Staging(context, room, snapshot, std::move(input)).run_outlier();
 }
 
 }  // namespace polder::rooms

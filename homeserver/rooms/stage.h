@@ -8,12 +8,6 @@
 
 namespace polder::rooms {
 
-enum class Verdict : uint8_t {
-  kAccepted,
-  kSoftFailed,  // stored, shown to nobody, built upon by nobody
-  kRejected,    // stored as refused
-};
-
 enum class Origin : uint8_t {
   kLocal,     // built here; refusals are errors, and nothing is stored
   kRemote,    // from another server, at the room's edge
@@ -25,11 +19,14 @@ struct StageInput {
   Origin origin = Origin::kRemote;
   // The state before the event, where it was fetched; else it follows from the prev events.
   std::optional<stores::StateRoot> state_before = {};
+  // The event becomes the only forward extremity: this server enters the room, and what it knew is
+  // old.
+  bool replaces_edge = false;
 };
 
 // What staging made. Its batch must be enqueued before the turn ends.
 struct Staged {
-  StoredEvent stored;
+  StoredEvent stored;  // without event if only nodes of states were stored
   Verdict verdict = Verdict::kAccepted;
   std::string refusal;  // which rule refused; empty if accepted
   std::vector<StateChange> changes;
@@ -59,6 +56,11 @@ Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot
 // state. Its own auth events must be there; it is rejected if they do not allow it.
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                              events::EventPtr event);
+
+// Stores a state made of events that are here already, for a later event to have before it.
+Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
+                                                         const kv::Snapshot& snapshot,
+                                                         const std::vector<EventId>& state);
 
 // The state that several states resolve to, by the room version's algorithm; new nodes, if any, are
 // numbered from last_node on.

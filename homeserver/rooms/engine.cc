@@ -1,0 +1,308 @@
+#include "homeserver/rooms/engine.h"
+
+#include <algorithm>
+
+#include "homeserver/dag/auth_events.h"
+#include "homeserver/events/signing.h"
+#include "homeserver/rooms/enqueued.h"
+
+namespace polder::rooms {
+namespace {
+
+constexpr size_t kCachedNodes = 200'000;
+
+}  // namespace
+
+RoomEngine::RoomEngine(EngineParts parts)
+    : parts_(std::move(parts)),
+      cache_(kCachedNodes),
+      context_{parts_.names, cache_, parts_.own_name, contributors_} {
+  for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
+    shards_.push_back(std::make_unique<Shard>());
+}
+
+RoomEngine::~RoomEngine() = default;
+
+void RoomEngine::add_contributor(Contributor& contributor) {
+  contributors_.push_back(&contributor);
+}
+void RoomEngine::add_observer(Observer& observer) {
+  observers_.push_back(&observer);
+}
+
+Status RoomEngine::load_heads() {
+  const auto snapshot = parts_.database.snapshot();
+  return stores::for_each_room(*snapshot,
+                               [&](RoomNumber number, const stores::RoomRecord&) -> Status {
+                                 Room room(parts_.runtime, number);
+                                 POLDER_CHECK(load(room, *snapshot));
+                                 publish(room);
+                                 return {};
+                               });
+}
+
+Result<std::optional<RoomNumber>> RoomEngine::find(const RoomId& room) const {
+  return parts_.names.find(stores::NameKind::kRoom, room.view());
+}
+
+Result<RoomHeadPtr> RoomEngine::head(const RoomId& room) const {
+  POLDER_TRY(const auto number, find(room));
+  return number ? heads_.find(*number) : nullptr;
+}
+
+Task<Result<RoomNumber>> RoomEngine::number_of(RoomId room) const {
+  const RoomEngine* self = this;
+  POLDER_CO_TRY(const auto number, co_await runtime::on_pool(
+                                       parts_.runtime, [self, room] { return self->find(room); }));
+  if (!number) co_return fail(ErrorCode::kNotFound, "no such room here");
+  co_return *number;
+}
+
+Room& RoomEngine::room_at(size_t shard, RoomNumber number) {
+  auto& room = shards_[shard]->rooms[number];
+  if (!room) room = std::make_unique<Room>(parts_.runtime, number);
+  return *room;
+}
+
+Status RoomEngine::load(Room& room, const kv::Snapshot& snapshot) const {
+  POLDER_TRY(auto record, stores::read_room(snapshot, room.number));
+  room.loaded = true;
+  if (!record) return {};
+  room.rules = events::find_room_version(record->version);
+  if (room.rules == nullptr)
+    return fail(ErrorCode::kCorrupt, "a room of an unknown version is stored");
+  POLDER_TRY(const auto counts, stores::read_server_counts(snapshot, room.number));
+  room.servers = {counts.begin(), counts.end()};
+  room.servers_changed = true;
+  POLDER_TRY(const auto newest,
+             stores::read_timeline_backwards(snapshot, room.number, 0, ~kv::Position{0} - 1, 1));
+  room.last = newest.empty() ? 0 : newest[0].position;
+  room.last_change = room.last;
+  room.record = *std::move(record);
+  room.exists = true;
+  return {};
+}
+
+void RoomEngine::publish(const Room& room) {
+  if (!room.exists) return;
+  auto head = std::make_shared<RoomHead>();
+  head->number = room.number;
+  head->record = room.record;
+  head->rules = room.rules;
+  head->last = room.last;
+  head->last_change = room.last_change;
+  head->servers =
+      std::make_shared<const std::unordered_map<stores::ServerNumber, uint64_t>>(room.servers);
+  heads_.publish(std::move(head));
+}
+
+// What a turn begins with: the room is loaded, and what was made durable is no longer pending.
+Task<Status> RoomEngine::begin_turn(Room& room) {
+  if (room.failed) {
+    room.pending.clear();
+    room.pending_ids.clear();
+    room.pending_nodes.clear();
+    room.settled.clear();
+    room.record = {};
+    room.exists = room.loaded = room.failed = false;
+  }
+  for (const Room::Settled& settled : std::exchange(room.settled, {})) {
+    room.pending.erase(settled.event);
+    room.pending_ids.erase(settled.id);
+    for (const uint64_t node : settled.nodes) {
+      if (auto pending = room.pending_nodes.extract(node))
+        cache_.insert(room.number, node, std::move(pending.mapped()));
+    }
+  }
+  if (!room.loaded) {
+    RoomEngine* self = this;
+    Room* target = &room;
+    POLDER_CO_CHECK(co_await runtime::on_pool(parts_.runtime, [self, target] {
+      return self->load(*target, *self->parts_.database.snapshot());
+    }));
+  }
+  co_return Status();
+}
+
+Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::stage_and_enqueue(Room& room, Step step) {
+  RoomEngine* self = this;
+  Room* target = &room;
+  auto staged = co_await runtime::on_pool(parts_.runtime, [self, target, step = std::move(step)] {
+    return step(*target, *self->parts_.database.snapshot());
+  });
+  if (!staged.ok()) co_return std::move(staged).error();
+  co_return enqueue(room, *std::move(staged));
+}
+
+std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged) {
+  auto enqueued = std::make_shared<Enqueued>(parts_.runtime);
+  enqueued->staged = std::move(staged);
+  enqueued->head = std::make_shared<RoomHead>();
+  enqueued->head->number = room.number;
+  enqueued->head->record = room.record;
+  enqueued->head->rules = room.rules;
+  if (std::exchange(room.servers_changed, false)) {
+    room.shared_servers =
+        std::make_shared<const std::unordered_map<stores::ServerNumber, uint64_t>>(room.servers);
+  }
+  enqueued->head->servers = room.shared_servers;
+  parts_.committer.enqueue(std::move(enqueued->staged.batch), kv::Durability::kDurable,
+                           [this, &room, enqueued](Result<kv::Committed> result) {
+                             committed(room, *enqueued, result);
+                             enqueued->done = true;
+                             enqueued->signal.notify_all();
+                           });
+  return enqueued;
+}
+
+Task<Result<Staged>> RoomEngine::finish(std::shared_ptr<Enqueued> enqueued) {
+  while (!enqueued->done)
+    co_await enqueued->signal.wait();
+  if (enqueued->failure) co_return *enqueued->failure;
+  co_return std::move(enqueued->staged);
+}
+
+// On the room's shard, in the order of the room's positions.
+void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Committed>& result) {
+  Staged& staged = enqueued.staged;
+  if (!result.ok()) {
+    room.failed = true;
+    enqueued.failure = result.error();
+    return;
+  }
+  parts_.names.committed(staged.names);
+  Room::Settled settled{staged.stored.place.number, {}, staged.nodes};
+  if (staged.stored.event) settled.id = staged.stored.event->id();
+  room.settled.push_back(std::move(settled));
+  for (const Staged& more : enqueued.also)
+    room.settled.push_back({more.stored.place.number, more.stored.event->id(), more.nodes});
+
+  const auto settle = [&](Staged& one, uint32_t moved) {
+    parts_.names.committed(one.names);
+    if (!one.stored.slot) return;
+    one.stored.record.position = result->first + moved + one.stored.slot->index;
+    if (one.verdict == Verdict::kAccepted && !one.stored.record.standing.backfilled)
+      room.last = one.stored.record.position;
+    if (!one.changes.empty()) room.last_change = one.stored.record.position;
+  };
+  settle(staged, 0);
+  for (size_t i = 0; i < enqueued.also.size(); ++i)
+    settle(enqueued.also[i], enqueued.moved[i]);
+  enqueued.head->last = room.last;
+  enqueued.head->last_change = room.last_change;
+  heads_.publish(std::move(enqueued.head));
+
+  const auto tell = [&](const Staged& one) {
+    if (!one.stored.slot) return;
+    for (Observer* observer : observers_)
+      observer->committed(one.stored, one.verdict, one.changes);
+  };
+  tell(staged);
+  for (const Staged& more : enqueued.also)
+    tell(more);
+}
+
+Task<Result<Staged>> RoomEngine::change(RoomNumber number, Step step) {
+  Room& room = room_at(shard_of(number), number);
+  std::shared_ptr<Enqueued> enqueued;
+  {
+    const auto turn = co_await room.queue.turn();
+    POLDER_CO_CHECK(co_await begin_turn(room));
+    POLDER_CO_TRY(enqueued, co_await stage_and_enqueue(room, std::move(step)));
+  }
+  co_return co_await finish(std::move(enqueued));
+}
+
+Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
+                                             const LocalEvent& event) const {
+  events::EventDraft draft;
+  draft.room_id = room.record.id;
+  draft.sender = event.sender;
+  draft.type = event.type;
+  draft.state_key = event.state_key;
+  draft.content = event.content;
+  draft.redacts = event.redacts;
+  draft.depth = std::min(room.record.max_depth + 1, json::kMaxCanonicalInt);
+  draft.origin_server_ts = event.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
+  const auto& edge = room.record.extremities;
+  for (size_t i = edge.size() - std::min(edge.size(), events::kMaxPrevEvents); i < edge.size();
+       ++i) {
+    POLDER_TRY(const HeldEvent held, view.load(edge[i]));
+    draft.prev_events.push_back(held.event->id());
+  }
+  std::optional<std::string_view> state_key;
+  if (event.state_key) state_key = *event.state_key;
+  for (const dag::StateKey& key : dag::auth_types_for(*room.rules, event.type, event.sender.view(),
+                                                      state_key, event.content)) {
+    POLDER_TRY(const auto auth, view.state_event(room.record.state, key.type, key.key));
+    if (auth) draft.auth_events.push_back(auth->id());
+  }
+  return draft;
+}
+
+Result<events::EventPtr> RoomEngine::sign(const events::EventDraft& draft,
+                                          const events::RoomVersionRules& rules) const {
+  json::Object pdu = events::make_pdu(draft, rules, parts_.runtime.random().letters(18));
+  events::hash_and_sign(pdu, rules, parts_.own_name, parts_.signing_key);
+  return events::Event::parse(std::move(pdu), rules);
+}
+
+Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snapshot,
+                                           const LocalEvent& event) const {
+  RoomView view(room, snapshot, parts_.names, cache_);
+  POLDER_TRY(const events::EventDraft built, draft(room, view, event));
+  StageInput input;
+  POLDER_TRY(input.event, sign(built, *room.rules));
+  input.origin = Origin::kLocal;
+  POLDER_TRY(Staged staged, stage(context_, room, snapshot, std::move(input)));
+  if (event.with) event.with(staged.batch, staged.stored.event->id());
+  return staged;
+}
+
+Task<Result<SentEvent>> RoomEngine::send_on_shard(RoomNumber number, LocalEvent event) {
+  RoomEngine* self = this;
+  auto shared = std::make_shared<const LocalEvent>(std::move(event));
+  Step step = [self, shared](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+    if (!room.exists || room.record.extremities.empty())
+      return fail(ErrorCode::kNotFound, "no such room here");
+    return self->build_and_stage(room, snapshot, *shared);
+  };
+  POLDER_CO_TRY(const Staged staged, co_await change(number, std::move(step)));
+  co_return SentEvent{staged.stored.event->id(), staged.stored.record.position};
+}
+
+Task<Result<SentEvent>> RoomEngine::send(RoomId room, LocalEvent event) {
+  POLDER_CO_TRY(const RoomNumber number, co_await number_of(std::move(room)));
+  auto make = [this, number, event = std::move(event)]() mutable {
+    return send_on_shard(number, std::move(event));
+  };
+  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
+}
+
+Task<Result<json::Object>> RoomEngine::template_on_shard(RoomNumber number, LocalEvent event) {
+  Room& room = room_at(shard_of(number), number);
+  const auto turn = co_await room.queue.turn();
+  POLDER_CO_CHECK(co_await begin_turn(room));
+  if (!room.exists || !room.record.local_joined)
+    co_return fail(ErrorCode::kNotFound, "no such room here");
+  RoomEngine* self = this;
+  Room* target = &room;
+  auto shared = std::make_shared<const LocalEvent>(std::move(event));
+  co_return co_await runtime::on_pool(
+      parts_.runtime, [self, target, shared]() -> Result<json::Object> {
+        const auto snapshot = self->parts_.database.snapshot();
+        RoomView view(*target, *snapshot, self->parts_.names, self->cache_);
+        POLDER_TRY(const auto built, self->draft(*target, view, *shared));
+        return events::make_pdu(built, *target->rules, self->parts_.runtime.random().letters(18));
+      });
+}
+
+Task<Result<json::Object>> RoomEngine::make_template(RoomId room, LocalEvent event) {
+  POLDER_CO_TRY(const RoomNumber number, co_await number_of(std::move(room)));
+  auto make = [this, number, event = std::move(event)]() mutable {
+    return template_on_shard(number, std::move(event));
+  };
+  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
+}
+
+}  // namespace polder::rooms

@@ -1,0 +1,191 @@
+// The room engine: every change of every room goes through it, local or remote, in the order of
+// that room's queue (docs/architecture.md, decision 3).
+//
+// A change is staged in the room's turn, its batch is enqueued before the turn ends, and the next
+// change builds on it at once; the caller is answered once the batch is on disk. If a commit fails,
+// the room in memory is thrown away and read anew.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "homeserver/crypto/keys.h"
+#include "homeserver/events/event.h"
+#include "homeserver/rooms/heads.h"
+#include "homeserver/rooms/ports.h"
+#include "homeserver/rooms/room.h"
+#include "homeserver/rooms/stage.h"
+#include "homeserver/runtime/runtime.h"
+#include "storage/kv/committer.h"
+#include "storage/kv/kv.h"
+#include "storage/stores/names.h"
+#include "storage/stores/state_map.h"
+
+namespace polder::rooms {
+
+// What the engine is made of; all outlive it.
+struct EngineParts {
+  runtime::Runtime& runtime;
+  kv::Database& database;
+  kv::Committer& committer;
+  stores::Names& names;
+  ServerName own_name;
+  const crypto::SigningKey& signing_key;
+  KeySource& keys;
+  RemoteServers& remote;
+};
+
+// An event that a local user sends.
+struct LocalEvent {
+  UserId sender;
+  std::string type;
+  std::optional<std::string> state_key = {};
+  json::Object content = {};
+  std::optional<EventId> redacts = {};
+  std::optional<int64_t> origin_server_ts = {};  // else: now
+  // Rows to be committed with it: a transaction id. Called with the event's id.
+  std::function<void(kv::Batch&, const EventId&)> with = {};
+};
+
+struct SentEvent {
+  EventId id;
+  kv::Position position = 0;
+};
+
+// What became of an event from another server.
+struct Received {
+  Verdict verdict = Verdict::kAccepted;
+  std::string refusal;
+  bool known = false;  // it was here already
+};
+
+// A state that another server told of, verified.
+struct ImportedState {
+  std::vector<events::EventPtr> state;
+  std::vector<events::EventPtr> auth_chain;
+};
+
+struct Enqueued;
+
+class RoomEngine {
+ public:
+  explicit RoomEngine(EngineParts parts);
+  ~RoomEngine();
+
+  // Both before the first change.
+  void add_contributor(Contributor& contributor);
+  void add_observer(Observer& observer);
+  // Publishes the heads of all rooms. Synchronous; at start.
+  Status load_heads();
+
+  // --- Changes. Callable on any shard. ---
+
+  // Builds, authorises, signs and stores an event on the room's edge. kNotFound if the room is not
+  // here, kForbidden if a rule refuses, kTooLarge, kInvalid.
+  Task<Result<SentEvent>> send(RoomId room, LocalEvent event);
+
+  // A new room of a local user: its create event and what follows, each built on the one before;
+  // answered when all are on disk. The first must be m.room.create. Nothing is left of the room if
+  // one of them is refused before any was stored.
+  Task<Result<RoomId>> create(const events::RoomVersionRules& rules,
+                              std::vector<LocalEvent> events);
+
+  // The unsigned template of an event of another server's user, built on the room's edge: for
+  // make_join and its kin. Not stored, not signed.
+  Task<Result<json::Object>> make_template(RoomId room, LocalEvent event);
+
+  // An event from another server, format-checked. Verifies hash and signatures, fetches what it
+  // refers to and is missing, and stores it with its verdict. An error means that nothing was
+  // stored and the origin may send it again.
+  Task<Result<Received>> receive(ServerName origin, events::EventPtr event);
+
+  // A room that this server enters: its state before the joining event as the resident server gave
+  // it, and the event. Everything has been verified.
+  Task<Result<SentEvent>> enter(const events::RoomVersionRules& rules, ImportedState state,
+                                events::EventPtr join);
+
+  // Asks a server for events before the oldest known ones and stores what it gives.
+  Task<Result<size_t>> backfill(ServerName server, RoomId room, std::vector<EventId> from,
+                                size_t limit);
+
+  // Verifies the signatures and the hash of an event: steps 2 and 3 of the checks on receipt. Gives
+  // the redacted event if its hash does not match.
+  Task<Result<events::EventPtr>> verify(events::EventPtr event);
+
+  // --- Reading. Thread-safe. ---
+
+  Result<std::optional<RoomNumber>> find(const RoomId& room) const;
+  // Null if the room is not known here.
+  RoomHeadPtr head(RoomNumber room) const { return heads_.find(room); }
+  Result<RoomHeadPtr> head(const RoomId& room) const;
+  stores::StateNodeCache& nodes() const { return cache_; }
+  const EngineParts& parts() const { return parts_; }
+
+ private:
+  struct Shard;
+  using Step = std::function<Result<Staged>(Room&, const kv::Snapshot&)>;
+
+  size_t shard_of(RoomNumber room) const { return room % parts_.runtime.shard_count(); }
+  Room& room_at(size_t shard, RoomNumber number);
+  Status load(Room& room, const kv::Snapshot& snapshot) const;
+  void publish(const Room& room);
+  Task<Result<RoomNumber>> number_of(RoomId room) const;
+
+  Task<Status> begin_turn(Room& room);
+  // Stages in the room's turn, enqueues, and waits for the disk. On the room's shard.
+  Task<Result<Staged>> change(RoomNumber number, Step step);
+  // The same in a turn that the caller holds, without waiting for the disk; finish() waits.
+  Task<Result<std::shared_ptr<Enqueued>>> stage_and_enqueue(Room& room, Step step);
+  std::shared_ptr<Enqueued> enqueue(Room& room, Staged staged);
+  std::shared_ptr<Enqueued> enqueue_all(Room& room, std::vector<Staged> all);
+  Task<Result<Staged>> finish(std::shared_ptr<Enqueued> enqueued);
+  void committed(Room& room, Enqueued& enqueued, const Result<kv::Committed>& result);
+
+  Result<events::EventDraft> draft(const Room& room, RoomView& view, const LocalEvent& event) const;
+  Result<events::EventPtr> sign(const events::EventDraft& draft,
+                                const events::RoomVersionRules& rules) const;
+  Result<Staged> build_and_stage(Room& room, const kv::Snapshot& snapshot,
+                                 const LocalEvent& event) const;
+  Task<Result<SentEvent>> send_on_shard(RoomNumber number, LocalEvent event);
+  Task<Result<json::Object>> template_on_shard(RoomNumber number, LocalEvent event);
+  Result<RoomNumber> new_room_number(const RoomId& id);
+  Task<Result<RoomId>> create_on_shard(RoomNumber number, RoomId id,
+                                       const events::RoomVersionRules& rules,
+                                       events::EventPtr create, std::vector<LocalEvent> events);
+  Task<Status> open_room(RoomNumber number, RoomId id, const events::RoomVersionRules& rules);
+  Task<Result<SentEvent>> enter_on_shard(RoomNumber number, const events::RoomVersionRules& rules,
+                                         ImportedState state, events::EventPtr join);
+
+  Task<Result<Received>> receive_on_shard(ServerName origin, events::EventPtr event,
+                                          RoomNumber number);
+  Task<Result<Received>> receive_connected(ServerName origin, events::EventPtr event,
+                                           RoomNumber number, bool fetch_state);
+  Task<Status> fetch_missing(ServerName origin, events::EventPtr event, RoomNumber number);
+  Task<Status> fetch_auth_events(ServerName origin, events::EventPtr event, RoomNumber number);
+  Task<Result<stores::StateRoot>> fetch_state_before(ServerName origin, events::EventPtr event,
+                                                     RoomNumber number);
+  Task<Result<stores::StateRoot>> store_state(RoomNumber number, ImportedState state);
+  Task<Result<stores::StateRoot>> store_state_of(RoomNumber number, std::vector<EventId> state);
+  Task<std::vector<events::EventPtr>> verify_all(std::vector<std::string> pdus,
+                                                 const events::RoomVersionRules& rules,
+                                                 RoomId room);
+  Task<Status> store_outliers(RoomNumber number, std::vector<events::EventPtr> events);
+  // Which of the events are not here; outliers count as here only if asked for.
+  Task<Result<std::vector<EventId>>> unknown(RoomNumber number, std::vector<EventId> ids,
+                                             bool outliers_count);
+  Task<Result<size_t>> backfill_on_shard(ServerName server, RoomNumber number,
+                                         std::vector<EventId> from, size_t limit);
+
+  EngineParts parts_;
+  mutable stores::StateNodeCache cache_;
+  RoomHeads heads_;
+  std::vector<Contributor*> contributors_;
+  std::vector<Observer*> observers_;
+  StageContext context_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace polder::rooms

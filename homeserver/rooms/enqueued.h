@@ -1,0 +1,29 @@
+// A change between its turn and its commit.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "homeserver/rooms/engine.h"
+#include "homeserver/runtime/sync.h"
+
+namespace polder::rooms {
+
+struct Enqueued {
+  explicit Enqueued(runtime::Runtime& runtime) : signal(runtime) {}
+
+  Staged staged;
+  std::vector<Staged> also;        // further events of the same batch
+  std::vector<uint32_t> moved;     // by how much the slots of each moved
+  std::shared_ptr<RoomHead> head;  // to be published
+  runtime::Signal signal;
+  bool done = false;
+  std::optional<Error> failure;
+};
+
+struct RoomEngine::Shard {
+  std::unordered_map<RoomNumber, std::unique_ptr<Room>> rooms;
+};
+
+}  // namespace polder::rooms

@@ -1,0 +1,360 @@
+// Events from other servers.
+// https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+#include <algorithm>
+#include <set>
+
+#include "homeserver/base/bytes.h"
+#include "homeserver/events/signing.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/enqueued.h"
+
+namespace polder::rooms {
+namespace {
+
+constexpr size_t kMissingEventsMax = 50;     // asked for with get_missing_events
+constexpr size_t kAuthEventsFetchMax = 500;  // fetched one by one for one event
+constexpr size_t kStateEventsMax = 200'000;  // of one fetched state, auth chain included
+constexpr size_t kStateIdsFetchMax = 100;    // beyond, the whole state is asked for
+
+// Each event after those of its auth events that are in the list; duplicates go.
+std::vector<events::EventPtr> auth_order(const std::vector<events::EventPtr>& events) {
+  std::unordered_map<EventId, events::EventPtr> left;
+  for (const auto& event : events)
+    left.emplace(event->id(), event);
+  std::vector<events::EventPtr> ordered;
+  std::vector<std::pair<events::EventPtr, size_t>> path;  // depth first, without recursion
+  for (const auto& event : events) {
+    if (left.erase(event->id()) > 0) path.emplace_back(event, 0);
+    while (!path.empty()) {
+      auto& [top, next] = path.back();
+      if (next == top->auth_events().size()) {
+        ordered.push_back(top);
+        path.pop_back();
+        continue;
+      }
+      auto found = left.extract(top->auth_events()[next++]);
+      if (!found.empty()) path.emplace_back(std::move(found.mapped()), 0);
+    }
+  }
+  return ordered;
+}
+
+bool older(const events::EventPtr& a, const events::EventPtr& b) {
+  return std::pair(a->depth(), a->id().view()) < std::pair(b->depth(), b->id().view());
+}
+
+}  // namespace
+
+// Steps 2 and 3: "passes signature checks, otherwise it is dropped"; "passes hash checks, otherwise
+// it is redacted before being processed further".
+Task<Result<events::EventPtr>> RoomEngine::verify(events::EventPtr event) {
+  const auto signatures = events::signatures_of(event->object());
+  const std::string signed_bytes = events::signed_bytes_of_event(event->object(), event->rules());
+  const int64_t valid_at = event->rules().enforce_key_validity ? event->origin_server_ts() : 0;
+  for (const ServerName& server : events::required_signers(*event)) {
+    Error failure = fail(ErrorCode::kBadSignature, "event is not signed by " + server.str());
+    bool good = false;
+    for (const events::SignatureRef& signature : signatures) {
+      if (good || signature.entity != server.view()) continue;
+      const auto key = co_await parts_.keys.key(server, signature.key, valid_at);
+      if (!key.ok()) {
+        if (key.error().code != ErrorCode::kNotFound) failure = key.error();
+        continue;
+      }
+      good = key->verify(signed_bytes, signature.signature);
+    }
+    if (!good) co_return failure;
+  }
+  if (events::content_hash_matches(event->object())) co_return event;
+  co_return events::Event::parse(events::redact(event->object(), event->rules()), event->rules());
+}
+
+// Those that pass; the rest is logged and dropped.
+Task<std::vector<events::EventPtr>> RoomEngine::verify_all(std::vector<std::string> pdus,
+                                                           const events::RoomVersionRules& rules,
+                                                           RoomId room) {
+  std::vector<events::EventPtr> good;
+  for (const std::string& pdu : pdus) {
+    auto event = events::Event::parse(pdu, rules);
+    if (event.ok() && (*event)->room_id() != room)
+      event = fail(ErrorCode::kInvalid, "event of another room");
+    if (event.ok()) event = co_await verify(*event);
+    if (event.ok()) {
+      good.push_back(*std::move(event));
+    } else {
+      parts_.runtime.log().info("event_dropped",
+                                {{"room", room}, {"reason", event.error().message}});
+    }
+  }
+  co_return good;
+}
+
+Task<Result<std::vector<EventId>>> RoomEngine::unknown(RoomNumber number, std::vector<EventId> ids,
+                                                       bool outliers_count) {
+  Room& room = room_at(shard_of(number), number);
+  const auto turn = co_await room.queue.turn();
+  POLDER_CO_CHECK(co_await begin_turn(room));
+  RoomEngine* self = this;
+  Room* target = &room;
+  co_return co_await runtime::on_pool(
+      parts_.runtime, [self, target, ids, outliers_count]() -> Result<std::vector<EventId>> {
+        const auto snapshot = self->parts_.database.snapshot();
+        const RoomView view(*target, *snapshot, self->parts_.names, self->cache_);
+        std::vector<EventId> missing;
+        for (const EventId& id : ids) {
+          POLDER_TRY(const auto known, view.find(id));
+          if (known && !outliers_count) {
+            POLDER_TRY(const auto record, view.record(*known));
+            if (!record.standing.outlier) continue;
+          } else if (known) {
+            continue;
+          }
+          missing.push_back(id);
+        }
+        return missing;
+      });
+}
+
+Task<Status> RoomEngine::store_outliers(RoomNumber number, std::vector<events::EventPtr> events) {
+  RoomEngine* self = this;
+  std::shared_ptr<Enqueued> last;
+  for (const events::EventPtr& event : auth_order(events)) {
+    Room& room = room_at(shard_of(number), number);
+    const auto turn = co_await room.queue.turn();
+    POLDER_CO_CHECK(co_await begin_turn(room));
+    Step step = [self, event](Room& staged_in, const kv::Snapshot& snapshot) -> Result<Staged> {
+      const RoomView view(staged_in, snapshot, self->parts_.names, self->cache_);
+      POLDER_TRY(const auto known, view.find(event->id()));
+      if (known) return fail(ErrorCode::kExists, "known");
+      return stage_outlier(self->context_, staged_in, snapshot, event);
+    };
+    auto enqueued = co_await stage_and_enqueue(room, std::move(step));
+    if (enqueued.ok()) {
+      last = *std::move(enqueued);
+    } else if (enqueued.error().code != ErrorCode::kExists &&
+               enqueued.error().code != ErrorCode::kMissing) {
+      co_return std::move(enqueued).error();
+    }
+  }
+  // Commits are in order: the last one tells of all.
+  if (last) POLDER_CO_CHECK(co_await finish(std::move(last)));
+  co_return Status();
+}
+
+// Fetches what the event's auth events lack, back to what is known.
+Task<Status> RoomEngine::fetch_auth_events(ServerName origin, events::EventPtr event,
+                                           RoomNumber number) {
+  std::vector<events::EventPtr> fetched;
+  std::set<EventId> asked;
+  std::vector<EventId> wanted = event->auth_events();
+  while (!wanted.empty()) {
+    POLDER_CO_TRY(const auto missing, co_await unknown(number, std::exchange(wanted, {}), true));
+    for (const EventId& id : missing) {
+      if (!asked.insert(id).second) continue;
+      if (asked.size() > kAuthEventsFetchMax)
+        co_return fail(ErrorCode::kTooLarge, "too many auth events are missing");
+      POLDER_CO_TRY(std::string pdu, co_await parts_.remote.event(origin, id));
+      std::vector<std::string> one(1, std::move(pdu));
+      for (const auto& auth_event :
+           co_await verify_all(std::move(one), event->rules(), event->room_id())) {
+        if (auth_event->id() != id) continue;
+        wanted.insert(wanted.end(), auth_event->auth_events().begin(),
+                      auth_event->auth_events().end());
+        fetched.push_back(auth_event);
+      }
+    }
+  }
+  co_return co_await store_outliers(number, std::move(fetched));
+}
+
+// Asks the origin for what lies between the room's edge and the event, and stores what connects.
+Task<Status> RoomEngine::fetch_missing(ServerName origin, events::EventPtr event,
+                                       RoomNumber number) {
+  const RoomHeadPtr known = heads_.find(number);
+  if (!known) co_return Status();
+  RoomEngine* self = this;
+  auto edge =
+      co_await runtime::on_pool(parts_.runtime, [self, known]() -> Result<std::vector<EventId>> {
+        const auto snapshot = self->parts_.database.snapshot();
+        POLDER_TRY(const auto jsons,
+                   stores::read_event_jsons(*snapshot, known->number, known->record.extremities));
+        std::vector<EventId> ids;
+        for (const auto& json : jsons) {
+          if (!json) return fail(ErrorCode::kCorrupt, "a forward extremity is not there");
+          POLDER_TRY(const auto parsed, events::Event::parse(*json, *known->rules));
+          ids.push_back(parsed->id());
+        }
+        return ids;
+      });
+  if (!edge.ok()) co_return std::move(edge).error();
+  std::vector<EventId> latest(1, event->id());
+  auto pdus = co_await parts_.remote.missing_events(origin, event->room_id(), *std::move(edge),
+                                                    std::move(latest), kMissingEventsMax);
+  if (!pdus.ok()) co_return Status();  // the state is asked for instead
+  auto events = co_await verify_all(*std::move(pdus), event->rules(), event->room_id());
+  std::ranges::sort(events, older);
+  for (const events::EventPtr& missing : events) {
+    if (missing->id() == event->id()) continue;
+    const auto received = co_await receive_connected(origin, missing, number, true);
+    if (!received.ok())
+      parts_.runtime.log().info("missing_event_refused",
+                                {{"event", missing->id()}, {"reason", received.error().message}});
+  }
+  co_return Status();
+}
+
+// The state before an event whose prev events are not known, as its origin has it.
+Task<Result<stores::StateRoot>> RoomEngine::fetch_state_before(ServerName origin,
+                                                               events::EventPtr event,
+                                                               RoomNumber number) {
+  POLDER_CO_TRY(RemoteStateIds ids,
+                co_await parts_.remote.state_ids(origin, event->room_id(), event->id()));
+  if (ids.state.size() + ids.auth_chain.size() > kStateEventsMax)
+    co_return fail(ErrorCode::kTooLarge, "the state is too large");
+  std::vector<EventId> all = ids.state;
+  all.insert(all.end(), ids.auth_chain.begin(), ids.auth_chain.end());
+  POLDER_CO_TRY(const auto missing, co_await unknown(number, std::move(all), true));
+  std::vector<std::string> pdus;
+  if (missing.size() > kStateIdsFetchMax) {
+    POLDER_CO_TRY(RemoteState state,
+                  co_await parts_.remote.state(origin, event->room_id(), event->id()));
+    pdus = std::move(state.auth_chain);
+    pdus.insert(pdus.end(), std::make_move_iterator(state.state.begin()),
+                std::make_move_iterator(state.state.end()));
+  } else {
+    for (const EventId& id : missing) {
+      auto pdu = co_await parts_.remote.event(origin, id);
+      if (pdu.ok()) pdus.push_back(*std::move(pdu));
+    }
+  }
+  auto verified = co_await verify_all(std::move(pdus), event->rules(), event->room_id());
+  POLDER_CO_CHECK(co_await store_outliers(number, std::move(verified)));
+  co_return co_await store_state_of(number, std::move(ids.state));
+}
+
+Task<Result<stores::StateRoot>> RoomEngine::store_state_of(RoomNumber number,
+                                                           std::vector<EventId> state) {
+  RoomEngine* self = this;
+  auto root = std::make_shared<stores::StateRoot>();
+  Step step = [self, root, state = std::move(state)](
+                  Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+    const RoomView view(room, snapshot, self->parts_.names, self->cache_);
+    std::vector<EventId> known;
+    for (const EventId& id : state) {
+      POLDER_TRY(const auto found, view.find(id));
+      if (found) known.push_back(id);
+    }
+    POLDER_TRY(auto staged, stage_state(self->context_, room, snapshot, known));
+    *root = staged.first;
+    return std::move(staged.second);
+  };
+  POLDER_CO_CHECK(co_await change(number, std::move(step)));
+  co_return *root;
+}
+
+Task<Result<stores::StateRoot>> RoomEngine::store_state(RoomNumber number, ImportedState state) {
+  std::vector<events::EventPtr> all = std::move(state.auth_chain);
+  all.insert(all.end(), state.state.begin(), state.state.end());
+  POLDER_CO_CHECK(co_await store_outliers(number, std::move(all)));
+  std::vector<EventId> ids;
+  for (const events::EventPtr& event : state.state)
+    ids.push_back(event->id());
+  co_return co_await store_state_of(number, std::move(ids));
+}
+
+// Steps 4 to 6 for an event whose links are there, or whose state before can be fetched.
+Task<Result<Received>> RoomEngine::receive_connected(ServerName origin, events::EventPtr event,
+                                                     RoomNumber number, bool fetch_state) {
+  std::vector<EventId> itself(1, event->id());
+  POLDER_CO_TRY(const auto fresh, co_await unknown(number, std::move(itself), false));
+  Received received;
+  received.known = fresh.empty();
+  if (received.known) co_return received;
+  POLDER_CO_CHECK(co_await fetch_auth_events(origin, event, number));
+  POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
+  std::optional<stores::StateRoot> before;
+  if (!missing_prevs.empty()) {
+    if (!fetch_state) co_return fail(ErrorCode::kMissing, "prev events are not known");
+    POLDER_CO_TRY(before, co_await fetch_state_before(origin, event, number));
+  }
+  RoomEngine* self = this;
+  Step step = [self, event, before](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+    if (!room.exists || room.record.extremities.empty())
+      return fail(ErrorCode::kNotFound, "no such room here");
+    StageInput input;
+    input.event = event;
+    input.state_before = before;
+    return stage(self->context_, room, snapshot, std::move(input));
+  };
+  POLDER_CO_TRY(const Staged staged, co_await change(number, std::move(step)));
+  received.verdict = staged.verdict;
+  received.refusal = staged.refusal;
+  if (staged.verdict != Verdict::kAccepted) {
+    parts_.runtime.log().info(
+        "event_refused",
+        {{"event", event->id()}, {"room", event->room_id()}, {"rule", staged.refusal}});
+  }
+  co_return received;
+}
+
+Task<Result<Received>> RoomEngine::receive_on_shard(ServerName origin, events::EventPtr event,
+                                                    RoomNumber number) {
+  POLDER_CO_TRY(event, co_await verify(event));
+  POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
+  if (!missing_prevs.empty()) POLDER_CO_CHECK(co_await fetch_missing(origin, event, number));
+  co_return co_await receive_connected(origin, event, number, true);
+}
+
+Task<Result<Received>> RoomEngine::receive(ServerName origin, events::EventPtr event) {
+  POLDER_CO_TRY(const RoomNumber number, co_await number_of(event->room_id()));
+  auto make = [this, origin, event, number] { return receive_on_shard(origin, event, number); };
+  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
+}
+
+// Stores older events, oldest first, each with its state before: fetched for the oldest, then what
+// follows.
+Task<Result<size_t>> RoomEngine::backfill_on_shard(ServerName server, RoomNumber number,
+                                                   std::vector<EventId> from, size_t limit) {
+  const RoomHeadPtr head = heads_.find(number);
+  if (!head) co_return fail(ErrorCode::kNotFound, "no such room here");
+  POLDER_CO_TRY(auto pdus,
+                co_await parts_.remote.backfill(server, head->record.id, std::move(from), limit));
+  auto events = co_await verify_all(std::move(pdus), *head->rules, head->record.id);
+  std::ranges::sort(events, older);
+  size_t stored = 0;
+  for (const events::EventPtr& event : events) {
+    std::vector<EventId> itself(1, event->id());
+    POLDER_CO_TRY(const auto fresh, co_await unknown(number, std::move(itself), false));
+    if (fresh.empty()) continue;
+    const Status auth = co_await fetch_auth_events(server, event, number);
+    POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
+    std::optional<stores::StateRoot> before;
+    if (!missing_prevs.empty()) {
+      auto fetched = co_await fetch_state_before(server, event, number);
+      if (!auth.ok() || !fetched.ok()) continue;
+      before = *fetched;
+    }
+    RoomEngine* self = this;
+    Step step = [self, event, before](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+      StageInput input;
+      input.event = event;
+      input.origin = Origin::kBackfill;
+      input.state_before = before;
+      return stage(self->context_, room, snapshot, std::move(input));
+    };
+    const auto staged = co_await change(number, std::move(step));
+    if (staged.ok() && staged->verdict == Verdict::kAccepted) ++stored;
+  }
+  co_return stored;
+}
+
+Task<Result<size_t>> RoomEngine::backfill(ServerName server, RoomId room, std::vector<EventId> from,
+                                          size_t limit) {
+  POLDER_CO_TRY(const RoomNumber number, co_await number_of(std::move(room)));
+  auto make = [this, server, number, from = std::move(from), limit]() mutable {
+    return backfill_on_shard(server, number, std::move(from), limit);
+  };
+  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
+}
+
+}  // namespace polder::rooms
