@@ -90,6 +90,7 @@ TEST(SigningKey, RefusesPubliclyKnownKeysInEveryForm) {
 }
 
 TEST(Hash, MatchesPublishedVectors) {
+  EXPECT_EQ(base::hex_encode(sha1("abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");  // FIPS 180
   EXPECT_EQ(base::hex_encode(sha256("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   // RFC 2202, test case 2

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <memory>
 
 namespace polder::crypto {
@@ -53,6 +54,13 @@ std::string checksum(std::string_view text) {
 Digest sha256(std::string_view data) {
   Digest digest{};
   crypto_hash_sha256(digest.data(), as_bytes(data).data(), data.size());
+  return digest;
+}
+
+std::array<uint8_t, 20> sha1(std::string_view data) {
+  std::array<uint8_t, 20> digest{};
+  if (EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha1(), nullptr) != 1)
+    std::abort();  // OpenSSL always has it
   return digest;
 }
 

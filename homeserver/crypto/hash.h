@@ -1,6 +1,8 @@
 // Hashes, message authentication, passwords and access tokens. Pure; thread-safe.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,6 +12,8 @@
 namespace polder::crypto {
 
 Digest sha256(std::string_view data);
+// Only for what the protocol orders by it (state resolution of room version 1).
+std::array<uint8_t, 20> sha1(std::string_view data);
 
 // Lower-case hexadecimal HMAC-SHA1, for registration with a shared secret and TURN credentials.
 std::string hmac_sha1_hex(std::string_view key, std::string_view message);

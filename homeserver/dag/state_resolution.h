@@ -28,7 +28,8 @@ struct ResolvedKey {
 // Resolves what the state sets differ in; what they agree in stays. The answer has every conflicted
 // key, and rarely more: keys that no state set has, but that an event of the auth difference
 // brings back. Sorted by key. The order of the state sets does not matter. kInvalid if the keys
-// have different numbers of sets; kTooLarge if the walked auth chains are; else the source's errors.
+// have different numbers of sets; kTooLarge if the walked auth chains are; else the source's
+// errors.
 Result<std::vector<ResolvedKey>> resolve_conflicts(const events::RoomVersionRules& rules,
                                                    std::span<const ConflictedKey> conflicted,
                                                    const UnconflictedState& unconflicted,

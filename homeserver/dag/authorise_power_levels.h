@@ -1,0 +1,14 @@
+// The authorisation rule on m.room.power_levels, a part of authorise().
+#pragma once
+
+#include "homeserver/dag/power_levels.h"
+#include "homeserver/events/event.h"
+
+namespace polder::dag {
+
+// The rule on m.room.power_levels (9; 10 in versions 1 to 5 and from 12 on). `current` are the
+// levels before the event.
+Status authorise_power_levels(const events::Event& event, const events::Event& create,
+                              const PowerLevels& current);
+
+}  // namespace polder::dag
