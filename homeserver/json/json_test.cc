@@ -52,8 +52,8 @@ TEST(Numbers, CanonicalModeTakesOnlyIntegersInRange) {
 }
 
 TEST(Numbers, AnyModeKeepsWhatItCannotHoldAsItWasWritten) {
-  for (const char* text : {"1.0", "1e3", "1E400", "-0.0", "0.10", "18446744073709551616",
-                           "9223372036854775807"}) {
+  for (const char* text :
+       {"1.0", "1e3", "1E400", "-0.0", "0.10", "18446744073709551616", "9223372036854775807"}) {
     EXPECT_EQ(write(*parse(text)), text);
   }
   EXPECT_EQ(write(*parse("-0")), "0");  // as an integer, it is zero

@@ -1,0 +1,438 @@
+#include "homeserver/events/signing.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/runtime/simulated.h"
+#include "storage/kv/memory.h"
+#include "storage/stores/columns.h"
+
+namespace polder::rooms {
+namespace {
+
+// Keys that every test server has.
+class TestKeys final : public KeySource {
+ public:
+  void add(const ServerName& server, const crypto::SigningKey& key) {
+    keys_.emplace(std::pair(server, key.id()), key.verify_key());
+  }
+  Task<Result<crypto::VerifyKey>> key(ServerName server, KeyId key, int64_t) override {
+    const auto found = keys_.find({server, key});
+    if (found == keys_.end()) co_return fail(ErrorCode::kNotFound, "no such key");
+    co_return found->second;
+  }
+
+ private:
+  std::map<std::pair<ServerName, KeyId>, crypto::VerifyKey> keys_;
+};
+
+// Another server that answers with what the test gave it.
+class TestRemote final : public RemoteServers {
+ public:
+  std::map<EventId, std::string> events;
+  std::vector<std::string> missing;
+  std::map<EventId, RemoteStateIds> states;
+
+  Task<Result<std::string>> event(ServerName, EventId id) override {
+    const auto found = events.find(id);
+    if (found == events.end()) co_return fail(ErrorCode::kNotFound, "no such event");
+    co_return found->second;
+  }
+  Task<Result<RemoteStateIds>> state_ids(ServerName, RoomId, EventId id) override {
+    const auto found = states.find(id);
+    if (found == states.end()) co_return fail(ErrorCode::kNotFound, "no such event");
+    co_return found->second;
+  }
+  Task<Result<RemoteState>> state(ServerName, RoomId, EventId) override {
+    co_return fail(ErrorCode::kNotFound, "no state");
+  }
+  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId, std::vector<EventId>,
+                                                        std::vector<EventId>, size_t) override {
+    co_return missing;
+  }
+  Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,
+                                                  size_t) override {
+    co_return fail(ErrorCode::kUnavailable, "no history");
+  }
+};
+
+class RoomsTest : public testing::Test {
+ protected:
+  RoomsTest() : key_(make_key('1')), other_key_(make_key('2')) {
+    keys_.add(own_, key_);
+    keys_.add(other_, other_key_);
+    start();
+  }
+
+  static crypto::SigningKey make_key(char c) {
+    return std::move(
+        *crypto::SigningKey::from_seed(KeyId::trusted(std::string("ed25519:") + c),
+                                       base::base64_encode(as_bytes(std::string(32, c)))));
+  }
+
+  void start() {
+    simulation_ = runtime::Simulation::create(++starts_);
+    runtime_ = simulation_->add_runtime("a");
+    database_ = kv::open_memory(stores::kColumns, disk_);
+    committer_ = kv::Committer::create(*runtime_, *database_);
+    names_ = *stores::Names::open(*database_);
+    engine_ = std::make_unique<RoomEngine>(
+        EngineParts{*runtime_, *database_, *committer_, *names_, own_, key_, keys_, remote_});
+    ASSERT_TRUE(engine_->load_heads().ok());
+  }
+  // Power is cut: what was not synced is gone.
+  void crash() {
+    simulation_->crash(*runtime_);
+    engine_.reset();
+    names_.reset();
+    committer_.reset();
+    database_.reset();
+    runtime_.reset();
+    simulation_.reset();
+    disk_.power_loss();
+    start();
+  }
+
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
+    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
+    return std::move(*result);
+  }
+  template <class T>
+  static Task<void> keep(Task<T> task, std::optional<T>& result) {
+    result.emplace(co_await std::move(task));
+  }
+
+  std::vector<LocalEvent> new_room(std::string_view version, std::string_view join_rule) {
+    json::Object create{{"room_version", std::string(version)}};
+    if (!events::find_room_version(version)->creator_is_sender) create.set("creator", alice_.str());
+    std::vector<LocalEvent> events;
+    events.push_back(
+        {.sender = alice_, .type = "m.room.create", .state_key = "", .content = create});
+    events.push_back({.sender = alice_,
+                      .type = "m.room.member",
+                      .state_key = alice_.str(),
+                      .content = {{"membership", "join"}}});
+    json::Object users;
+    if (!events::find_room_version(version)->privileged_creators) users.set(alice_.str(), 100);
+    events.push_back({.sender = alice_,
+                      .type = "m.room.power_levels",
+                      .state_key = "",
+                      .content = {{"users", users}}});
+    events.push_back({.sender = alice_,
+                      .type = "m.room.join_rules",
+                      .state_key = "",
+                      .content = {{"join_rule", std::string(join_rule)}}});
+    return events;
+  }
+  RoomId create(std::string_view version = "12", std::string_view join_rule = "public") {
+    auto room =
+        run(engine_->create(*events::find_room_version(version), new_room(version, join_rule)));
+    EXPECT_TRUE(room.ok()) << room.error().message;
+    return *room;
+  }
+  Result<SentEvent> say(const RoomId& room, const UserId& user, std::string_view text) {
+    return run(engine_->send(
+        room,
+        {.sender = user, .type = "m.room.message", .content = {{"body", std::string(text)}}}));
+  }
+  Result<SentEvent> set_membership(const RoomId& room, const UserId& sender, const UserId& target,
+                                   std::string_view membership) {
+    return run(engine_->send(room, {.sender = sender,
+                                    .type = "m.room.member",
+                                    .state_key = target.str(),
+                                    .content = {{"membership", std::string(membership)}}}));
+  }
+  std::string state(const RoomId& room, std::string_view type, std::string_view key) {
+    const RoomHeadPtr head = *engine_->head(room);
+    Room empty(*runtime_, head->number);
+    empty.rules = head->rules;
+    const auto snapshot = database_->snapshot();
+    const RoomView view(empty, *snapshot, *names_, engine_->nodes());
+    const auto event = view.state_event(head->record.state, type, key);
+    EXPECT_TRUE(event.ok());
+    return *event ? (*event)->id().str() : "";
+  }
+  size_t timeline_size(const RoomId& room) {
+    const RoomHeadPtr head = *engine_->head(room);
+    return stores::read_timeline_forwards(*database_->snapshot(), head->number, 0,
+                                          committer_->visible(), 1000)
+        ->size();
+  }
+
+  // An event of the other server on top of given ones.
+  events::EventPtr remote_event(const RoomId& room, events::EventDraft draft) {
+    const RoomHeadPtr head = *engine_->head(room);
+    draft.room_id = room;
+    json::Object pdu = events::make_pdu(draft, *head->rules, "x");
+    events::hash_and_sign(pdu, *head->rules, other_, other_key_);
+    return *events::Event::parse(std::move(pdu), *head->rules);
+  }
+  // What the other server would build on the room's edge, as in make_join.
+  events::EventPtr remote_on_edge(const RoomId& room, LocalEvent event) {
+    auto pdu = run(engine_->make_template(room, std::move(event)));
+    EXPECT_TRUE(pdu.ok()) << pdu.error().message;
+    const RoomHeadPtr head = *engine_->head(room);
+    events::hash_and_sign(*pdu, *head->rules, other_, other_key_);
+    return *events::Event::parse(*pdu, *head->rules);
+  }
+
+  const ServerName own_ = ServerName::trusted("own");
+  const ServerName other_ = ServerName::trusted("other");
+  const UserId alice_ = UserId::trusted("@alice:own");
+  const UserId carol_ = UserId::trusted("@carol:own");
+  const UserId bob_ = UserId::trusted("@bob:other");
+  crypto::SigningKey key_;
+  crypto::SigningKey other_key_;
+  TestKeys keys_;
+  TestRemote remote_;
+  uint64_t starts_ = 0;
+  kv::MemoryDisk disk_;
+  std::unique_ptr<runtime::Simulation> simulation_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<kv::Database> database_;
+  std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<stores::Names> names_;
+  std::unique_ptr<RoomEngine> engine_;
+};
+
+TEST_F(RoomsTest, ARoomOfEveryVersionIsCreatedAndSpokenIn) {
+  for (const auto& rules : events::room_versions()) {
+    const RoomId room = create(rules.id);
+    EXPECT_EQ(room.server().has_value(), !rules.room_id_is_create_hash);
+    const auto sent = say(room, alice_, "hello");
+    ASSERT_TRUE(sent.ok()) << rules.id << sent.error().message;
+    EXPECT_EQ(timeline_size(room), 5u);
+    const RoomHeadPtr head = *engine_->head(room);
+    EXPECT_EQ(head->record.joined, 1u);
+    EXPECT_EQ(head->last, sent->position);
+    EXPECT_TRUE(head->record.local_joined);
+  }
+}
+
+TEST_F(RoomsTest, RefusalsAreErrorsAndStoreNothing) {
+  const RoomId room = create();
+  const auto refused = say(room, carol_, "not a member");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kForbidden);
+  EXPECT_EQ(timeline_size(room), 4u);
+  EXPECT_TRUE(set_membership(room, carol_, carol_, "join").ok());
+  EXPECT_TRUE(say(room, carol_, "member").ok());
+  EXPECT_FALSE(set_membership(room, carol_, alice_, "ban").ok());
+  EXPECT_TRUE(set_membership(room, alice_, carol_, "ban").ok());
+  EXPECT_FALSE(say(room, carol_, "banned").ok());
+  EXPECT_EQ((*engine_->head(room))->record.joined, 1u);
+  EXPECT_EQ(say(RoomId::trusted("!no:own"), alice_, "x").error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(RoomsTest, ARefusedRoomLeavesNothing) {
+  auto events = new_room("12", "public");
+  events.push_back({.sender = carol_, .type = "m.room.message"});
+  const auto room = run(engine_->create(*events::find_room_version("12"), std::move(events)));
+  EXPECT_FALSE(room.ok());
+  EXPECT_TRUE(stores::for_each_room(*database_->snapshot(),
+                                    [](RoomNumber, const stores::RoomRecord&) -> Status {
+                                      return fail(ErrorCode::kInternal, "a room was left");
+                                    })
+                  .ok());
+}
+
+TEST_F(RoomsTest, WhatWasAcknowledgedSurvivesPowerLoss) {
+  const RoomId room = create();
+  std::vector<EventId> sent;
+  for (int i = 0; i < 20; ++i)
+    sent.push_back(say(room, alice_, std::to_string(i))->id);
+  crash();
+  for (const EventId& id : sent)
+    EXPECT_TRUE(stores::find_event(*database_->snapshot(), id)->has_value());
+  EXPECT_EQ(timeline_size(room), 24u);
+  EXPECT_TRUE(say(room, alice_, "again").ok());
+  EXPECT_TRUE(stores::Names::check(*database_->snapshot()).ok());
+}
+
+TEST_F(RoomsTest, ManyAtOnceFormALine) {
+  const RoomId room = create();
+  size_t done = 0;
+  for (int i = 0; i < 50; ++i) {
+    runtime::spawn(*runtime_, runtime_->shard(0), "send",
+                   [](RoomEngine& engine, RoomId id, UserId user, size_t& count) -> Task<void> {
+                     const auto sent =
+                         co_await engine.send(id, {.sender = user, .type = "m.room.message"});
+                     EXPECT_TRUE(sent.ok());
+                     ++count;
+                   }(*engine_, room, alice_, done));
+  }
+  ASSERT_TRUE(simulation_->run_until([&] { return done == 50; }, Millis(60'000)));
+  EXPECT_EQ((*engine_->head(room))->record.extremities.size(), 1u);
+  EXPECT_EQ(timeline_size(room), 54u);
+}
+
+TEST_F(RoomsTest, ARemoteUserJoinsAndSpeaks) {
+  for (const char* version : {"1", "6", "10", "11", "12"}) {
+    const RoomId room = create(version);
+    const auto join = remote_on_edge(room, {.sender = bob_,
+                                            .type = "m.room.member",
+                                            .state_key = bob_.str(),
+                                            .content = {{"membership", "join"}}});
+    const auto joined = run(engine_->receive(other_, join));
+    ASSERT_TRUE(joined.ok()) << version << joined.error().message;
+    EXPECT_EQ(joined->verdict, Verdict::kAccepted) << joined->refusal;
+    EXPECT_EQ((*engine_->head(room))->record.joined, 2u);
+    EXPECT_EQ((*engine_->head(room))->servers->size(), 2u);
+    const auto message = remote_on_edge(
+        room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "hi"}}});
+    EXPECT_EQ(run(engine_->receive(other_, message))->verdict, Verdict::kAccepted);
+    EXPECT_TRUE(run(engine_->receive(other_, message))->known);
+    EXPECT_EQ(timeline_size(room), 6u);
+  }
+}
+
+TEST_F(RoomsTest, UnsignedForgedAndAlteredEventsAreRefused) {
+  const RoomId room = create();
+  const auto join = remote_on_edge(room, {.sender = bob_,
+                                          .type = "m.room.member",
+                                          .state_key = bob_.str(),
+                                          .content = {{"membership", "join"}}});
+  json::Object forged = join->object();
+  forged.set("signatures", json::Object());
+  const auto unsigned_event =
+      run(engine_->receive(other_, *events::Event::parse(forged, join->rules())));
+  EXPECT_EQ(unsigned_event.error().code, ErrorCode::kBadSignature);
+  forged = join->object();
+  forged.set("origin_server_ts", 5);
+  EXPECT_FALSE(run(engine_->receive(other_, *events::Event::parse(forged, join->rules()))).ok());
+  EXPECT_EQ(timeline_size(room), 4u);
+  // A content that does not match its hash is redacted, and what redaction keeps still counts.
+  forged = join->object();
+  forged.find("content")->as_object()->set("displayname", "altered");
+  const auto redacted = run(engine_->receive(other_, *events::Event::parse(forged, join->rules())));
+  ASSERT_TRUE(redacted.ok()) << redacted.error().message;
+  EXPECT_EQ(redacted->verdict, Verdict::kAccepted);
+}
+
+TEST_F(RoomsTest, AnEventAgainstItsPastIsRejectedAndOneAgainstThePresentSoftFails) {
+  const RoomId room = create();
+  const auto join = remote_on_edge(room, {.sender = bob_,
+                                          .type = "m.room.member",
+                                          .state_key = bob_.str(),
+                                          .content = {{"membership", "join"}}});
+  ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
+  const auto before_ban = remote_on_edge(
+      room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "late"}}});
+  ASSERT_TRUE(set_membership(room, alice_, bob_, "ban").ok());
+  const auto late = run(engine_->receive(other_, before_ban));
+  ASSERT_TRUE(late.ok());
+  EXPECT_EQ(late->verdict, Verdict::kSoftFailed);
+  const auto after_ban =
+      remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "x"}}});
+  EXPECT_EQ(run(engine_->receive(other_, after_ban))->verdict, Verdict::kRejected);
+  EXPECT_EQ(timeline_size(room), 6u);
+}
+
+TEST_F(RoomsTest, AForkResolvesTheSameInEitherOrder) {
+  std::vector<std::string> outcomes;
+  for (const bool swapped : {false, true}) {
+    crash();
+    const RoomId room = create("11");
+    const auto join = remote_on_edge(room, {.sender = bob_,
+                                            .type = "m.room.member",
+                                            .state_key = bob_.str(),
+                                            .content = {{"membership", "join"}}});
+    ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
+    ASSERT_TRUE(run(engine_->send(room, {.sender = alice_,
+                                         .type = "m.room.power_levels",
+                                         .state_key = "",
+                                         .content = {{"users", json::object({{alice_.str(), 100},
+                                                                             {bob_.str(), 50}})}}}))
+                    .ok());
+    const auto first = remote_on_edge(
+        room,
+        {.sender = bob_, .type = "m.room.topic", .state_key = "", .content = {{"topic", "one"}}});
+    const auto second = remote_on_edge(
+        room,
+        {.sender = bob_, .type = "m.room.topic", .state_key = "", .content = {{"topic", "two"}}});
+    EXPECT_EQ(run(engine_->receive(other_, swapped ? second : first))->verdict, Verdict::kAccepted);
+    EXPECT_EQ(run(engine_->receive(other_, swapped ? first : second))->verdict, Verdict::kAccepted);
+    EXPECT_EQ((*engine_->head(room))->record.extremities.size(), 2u);
+    const std::string topic = state(room, "m.room.topic", "");
+    // The later of the two by (origin_server_ts, event id) is applied last.
+    const bool first_wins = std::pair(first->origin_server_ts(), first->id().view()) >
+                            std::pair(second->origin_server_ts(), second->id().view());
+    EXPECT_EQ(topic, (first_wins ? first : second)->id().str());
+    ASSERT_TRUE(say(room, alice_, "merge").ok());
+    EXPECT_EQ((*engine_->head(room))->record.extremities.size(), 1u);
+    EXPECT_EQ(state(room, "m.room.topic", ""), topic);
+  }
+}
+
+TEST_F(RoomsTest, MissingEventsAreFetched) {
+  const RoomId room = create();
+  const auto join = remote_on_edge(room, {.sender = bob_,
+                                          .type = "m.room.member",
+                                          .state_key = bob_.str(),
+                                          .content = {{"membership", "join"}}});
+  ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
+  const auto first =
+      remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "1"}}});
+  events::EventDraft draft;
+  draft.sender = bob_;
+  draft.type = "m.room.message";
+  draft.prev_events.push_back(first->id());
+  draft.auth_events = first->auth_events();
+  draft.depth = first->depth() + 1;
+  draft.origin_server_ts = 1;
+  const auto second = remote_event(room, draft);
+  remote_.missing.push_back(first->json());
+  const auto received = run(engine_->receive(other_, second));
+  ASSERT_TRUE(received.ok()) << received.error().message;
+  EXPECT_EQ(received->verdict, Verdict::kAccepted);
+  EXPECT_EQ(timeline_size(room), 7u);
+  EXPECT_EQ((*engine_->head(room))->record.extremities.size(), 1u);
+}
+
+TEST_F(RoomsTest, WithoutMissingEventsTheStateIsFetched) {
+  const RoomId room = create();
+  const auto join = remote_on_edge(room, {.sender = bob_,
+                                          .type = "m.room.member",
+                                          .state_key = bob_.str(),
+                                          .content = {{"membership", "join"}}});
+  ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
+  const auto first =
+      remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "1"}}});
+  events::EventDraft draft;
+  draft.sender = bob_;
+  draft.type = "m.room.message";
+  draft.prev_events.push_back(first->id());
+  draft.auth_events = first->auth_events();
+  draft.depth = first->depth() + 1;
+  const auto second = remote_event(room, draft);
+  EXPECT_FALSE(run(engine_->receive(other_, second)).ok());
+  RemoteStateIds ids;
+  for (const auto& [type, key] :
+       std::vector<std::pair<std::string, std::string>>{{"m.room.create", ""},
+                                                        {"m.room.member", alice_.str()},
+                                                        {"m.room.member", bob_.str()},
+                                                        {"m.room.power_levels", ""},
+                                                        {"m.room.join_rules", ""}}) {
+    ids.state.push_back(EventId::trusted(state(room, type, key)));
+  }
+  remote_.states.emplace(second->id(), ids);
+  const auto received = run(engine_->receive(other_, second));
+  ASSERT_TRUE(received.ok()) << received.error().message;
+  EXPECT_EQ(received->verdict, Verdict::kAccepted) << received->refusal;
+}
+
+TEST_F(RoomsTest, AFailingDiskStopsWritesAndLosesNothingAcknowledged) {
+  const RoomId room = create();
+  const EventId kept = say(room, alice_, "kept")->id;
+  disk_.fail_after(1);
+  EXPECT_EQ(say(room, alice_, "lost").error().code, ErrorCode::kReadOnly);
+  EXPECT_EQ(say(room, alice_, "refused").error().code, ErrorCode::kReadOnly);
+  ASSERT_TRUE(database_->resume().ok());
+  const auto after = say(room, alice_, "after");
+  ASSERT_TRUE(after.ok()) << after.error().message;
+  EXPECT_TRUE(stores::find_event(*database_->snapshot(), kept)->has_value());
+  EXPECT_EQ(timeline_size(room), 6u);
+}
+
+}  // namespace
+}  // namespace polder::rooms
