@@ -1,0 +1,28 @@
+// One connection of a client: requests in, responses out, in order. Private to this module.
+#pragma once
+
+#include <memory>
+
+#include "homeserver/http/router.h"
+#include "homeserver/http/stream.h"
+
+namespace polder::http {
+
+// What a connection shares with the server that accepted it.
+struct ConnectionContext {
+  runtime::Runtime& runtime;
+  const Router& router;
+  Resources resources;
+  std::string remote_address;
+  const std::atomic<bool>& draining;
+};
+
+// Serves until the connection ends, or, while draining, until the response under way has been sent.
+// The stream outlives it; `busy` says whether a request is in flight.
+Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy);
+
+// Writes a response. Private, and for tests.
+Task<Status> write_response(Stream& stream, Response response, bool head_only, bool keep_alive,
+                            bool chunked_allowed);
+
+}  // namespace polder::http

@@ -1,0 +1,220 @@
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <thread>
+
+#include "homeserver/http/client.h"
+#include "homeserver/http/server.h"
+#include "homeserver/runtime/threads.h"
+
+namespace polder::http {
+namespace {
+
+Task<Response> echo(Exchange& exchange) {
+  std::string text = exchange.request.body;
+  for (const auto& [name, value] : exchange.request.path_parameters)
+    text.append("|").append(name).append("=").append(value);
+  for (const auto& [name, value] : exchange.request.query)
+    text.append("|?").append(name).append("=").append(value);
+  co_return Response::json(200, text);
+}
+
+class Counting final : public BodySource {
+ public:
+  explicit Counting(int count) : left_(count) {}
+  Task<Result<std::optional<std::string>>> next() override {
+    if (left_-- <= 0) co_return std::optional<std::string>();
+    co_return std::optional<std::string>("piece;");
+  }
+
+ private:
+  int left_;
+};
+
+Task<Response> streamed(Exchange&) {
+  Response response = Response::json(200, "first;");
+  response.stream = std::make_unique<Counting>(3);
+  co_return response;
+}
+
+// A server on loopback and raw connections to it.
+class HttpTest : public testing::Test {
+ protected:
+  HttpTest() {
+    router_.add(
+        {.method = Method::kPost, .path = "/echo/{word}", .body_max = 1000, .handler = echo});
+    router_.add({.method = Method::kGet, .path = "/echo/{word}", .handler = echo});
+    router_.add({.method = Method::kGet, .path = "/echo/literal", .handler = echo});
+    router_.add({.method = Method::kGet, .path = "/a/{x}/c", .handler = echo});
+    router_.add({.method = Method::kGet, .path = "/a/b/d", .handler = echo});
+    router_.add({.method = Method::kGet, .path = "/stream", .handler = streamed});
+    router_.add({.method = Method::kGet,
+                 .path = "/federation",
+                 .resource = Resource::kFederation,
+                 .handler = echo});
+    runtime_ = runtime::Threads::create({.shards = 2, .pool_threads = 1}, clock_, random_, log_);
+    server_ = std::make_unique<Server>(*runtime_, router_);
+    Resources resources;
+    resources.set(static_cast<size_t>(Resource::kClient));
+    port_ = *server_->listen({.bind = "127.0.0.1", .port = 0, .resources = resources});
+    thread_ = std::thread([this] { runtime_->run(); });
+  }
+  ~HttpTest() override {
+    runtime_->stop();
+    thread_.join();
+  }
+
+  // Sends bytes, and returns all that comes until the server closes.
+  std::string raw(std::string bytes) {
+    boost::asio::io_context context;
+    boost::asio::ip::tcp::socket socket(context);
+    socket.connect({boost::asio::ip::make_address("127.0.0.1"), port_});
+    boost::system::error_code error;
+    boost::asio::write(socket, boost::asio::buffer(bytes), error);
+    socket.shutdown(boost::asio::ip::tcp::socket::shutdown_send, error);
+    std::string answer;
+    boost::asio::read(socket, boost::asio::dynamic_buffer(answer), error);
+    return answer;
+  }
+  int status(const std::string& bytes) {
+    const std::string answer = raw(bytes);
+    return answer.size() > 12 ? std::stoi(answer.substr(9, 3)) : 0;
+  }
+
+  template <class T>
+  T run(std::function<Task<T>()> make) {
+    std::optional<T> result;
+    std::atomic<bool> done = false;
+    runtime::spawn(*runtime_, runtime_->shard(0), "test",
+                   [](std::function<Task<T>()> body, std::optional<T>& out,
+                      std::atomic<bool>& flag) -> Task<void> {
+                     out.emplace(co_await body());
+                     flag = true;
+                     flag.notify_all();
+                   }(std::move(make), result, done));
+    done.wait(false);
+    return std::move(*result);
+  }
+
+  base::SystemClock clock_;
+  base::SystemRandom random_;
+  base::NullLog log_;
+  Router router_;
+  std::unique_ptr<runtime::Threads> runtime_;
+  std::unique_ptr<Server> server_;
+  uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(HttpTest, AnswersAndKeepsTheConnection) {
+  const std::string answer =
+      raw("GET /echo/a%20b?x=1&y=a+b HTTP/1.1\r\nHost: h\r\n\r\n"
+          "POST /echo/z HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
+          "GET /echo/literal HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("|word=a b|?x=1|?y=a b"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("body|word=z"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Connection: close"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Access-Control-Allow-Origin: *"), std::string::npos) << answer;
+}
+
+TEST_F(HttpTest, ChunkedBodiesBothWays) {
+  const std::string answer =
+      raw("POST /echo/z HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+          "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+          "GET /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("abcde|word=z"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("6\r\nfirst;\r\n6\r\npiece;\r\n6\r\npiece;\r\n6\r\npiece;\r\n0\r\n\r\n"),
+            std::string::npos)
+      << answer;
+}
+
+TEST_F(HttpTest, RefusesWhatIsMalformed) {
+  const std::string host = "Host: h\r\n";
+  const std::vector<std::pair<std::string, int>> cases = {
+      {"GET /echo/x HTTP/1.1\r\n\r\n", 400},
+      {"GET /echo/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+      {"GET echo HTTP/1.1\r\n" + host + "\r\n", 400},
+      {"rubbish\r\n\r\n", 400},
+      {"GET /echo/x HTTP/9.9\r\n" + host + "\r\n", 400},
+      {"GET /echo/x HTTP/1.1\r\n" + host + "bad header\r\n\r\n", 400},
+      {"POST /echo/x HTTP/1.1\r\n" + host +
+           "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       400},
+      {"POST /echo/x HTTP/1.1\r\n" + host + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+       400},
+      {"POST /echo/x HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", 400},
+      {"POST /echo/x HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+      {"POST /echo/x HTTP/1.1\r\n" + host + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
+       415},
+      {"POST /echo/x HTTP/1.1\r\n" + host + "Content-Length: 1001\r\n\r\n" + std::string(1001, 'x'),
+       413},
+      {"GET /echo/x HTTP/1.1\r\n" + host + "X: " + std::string(70'000, 'x') + "\r\n\r\n", 431},
+      {"GET /" + std::string(20'000, 'x') + " HTTP/1.1\r\n" + host + "\r\n", 431},
+      {"GET /echo/%zz HTTP/1.1\r\n" + host + "\r\n", 400},
+      {"GET /echo/%ff HTTP/1.1\r\n" + host + "\r\n", 400},
+      {"GET /echo/x?a=%z HTTP/1.1\r\n" + host + "\r\n", 400},
+      {"GET /nothing HTTP/1.1\r\n" + host + "\r\n", 404},
+      {"GET /federation HTTP/1.1\r\n" + host + "\r\n", 404},
+      {"GET /echo/ HTTP/1.1\r\n" + host + "\r\n", 404},
+      {"DELETE /echo/x HTTP/1.1\r\n" + host + "\r\n", 405},
+      {"OPTIONS /anything HTTP/1.1\r\n" + host + "\r\n", 204},
+      {"HEAD /echo/x HTTP/1.1\r\n" + host + "\r\n", 200},
+      {"GET /a/b/c HTTP/1.1\r\n" + host + "\r\n", 200},
+      {"GET /a/b/d HTTP/1.1\r\n" + host + "\r\n", 200},
+  };
+  for (const auto& [bytes, expected] : cases)
+    EXPECT_EQ(status(bytes), expected) << bytes.substr(0, 100);
+}
+
+TEST_F(HttpTest, TheClientTalksToTheServer) {
+  const auto transport = make_transport(*runtime_, {});
+  ASSERT_TRUE(transport.ok());
+  for (int i = 0; i < 3; ++i) {
+    const auto response = run<Result<ClientResponse>>([&] {
+      ClientRequest request;
+      request.address = "127.0.0.1";
+      request.port = port_;
+      request.tls = false;
+      request.host = "h";
+      request.method = Method::kPost;
+      request.target = "/echo/x";
+      request.body = "hello";
+      return (*transport)->send(std::move(request));
+    });
+    ASSERT_TRUE(response.ok()) << response.error().message;
+    EXPECT_EQ(response->status, 200);
+    EXPECT_EQ(response->body, "hello|word=x");
+  }
+  EXPECT_EQ(server_->connections(), 1u);
+}
+
+TEST_F(HttpTest, TheClientLimitsWhatItTakes) {
+  const auto transport = make_transport(*runtime_, {});
+  ClientRequest request;
+  request.address = "127.0.0.1";
+  request.port = port_;
+  request.tls = false;
+  request.host = "h";
+  request.target = "/stream";
+  request.body_max = 10;
+  const auto large = run<Result<ClientResponse>>([&] { return (*transport)->send(request); });
+  EXPECT_EQ(large.error().code, ErrorCode::kTooLarge);
+  request.port = 1;
+  const auto refused = run<Result<ClientResponse>>([&] { return (*transport)->send(request); });
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(HttpTest, DrainingEndsIdleConnections) {
+  boost::asio::io_context context;
+  boost::asio::ip::tcp::socket socket(context);
+  socket.connect({boost::asio::ip::make_address("127.0.0.1"), port_});
+  run<bool>([&]() -> Task<bool> {
+    co_await server_->drain(Millis(2000));
+    co_return true;
+  });
+  EXPECT_EQ(server_->connections(), 0u);
+}
+
+}  // namespace
+}  // namespace polder::http
