@@ -13,13 +13,17 @@ sdkLogger.setLevel("silent");
 const kQuiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, getChild: () => kQuiet };
 sdkLogger.getChild = () => kQuiet;
 
-// Polls what a client knows until `check` gives something truthy, and returns that.
+// Polls what a client knows until `check` gives something truthy, and returns that. `what` is a text,
+// or a function that gives one when the wait has failed.
 export async function until(what, check, timeoutMs = kWaitMs) {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const found = await check();
     if (found) return found;
-    if (Date.now() > deadline) throw new Error(`timed out after ${timeoutMs / 1000} s: ${what}`);
+    if (Date.now() > deadline) {
+      const failed = typeof what === "function" ? what() : what;
+      throw new Error(`timed out after ${timeoutMs / 1000} s: ${failed}`);
+    }
     await sleep(kPollMs);
   }
 }
@@ -46,6 +50,13 @@ async function decryptAttachment(data, info) {
   const key = await webcrypto.subtle.importKey("jwk", info.key, "AES-CTR", false, ["decrypt"]);
   const counter = Buffer.from(info.iv, "base64");
   return Buffer.from(await webcrypto.subtle.decrypt({ name: "AES-CTR", counter, length: 64 }, key, data));
+}
+
+function describe(event) {
+  if (!event) return "not in its timeline";
+  if (!event.isEncrypted()) return `in clear, with status ${event.status}`;
+  if (event.isDecryptionFailure()) return `undecryptable: ${event.decryptionFailureReason}`;
+  return event.getClearContent() ? "decrypted" : "still encrypted";
 }
 
 const unpadded = (bytes) => Buffer.from(bytes).toString("base64").replace(/=+$/, "");
@@ -140,10 +151,14 @@ export class Client {
     });
   }
 
-  // The event as this client shows it: in its timeline, decrypted when it was encrypted.
+  // The event as this client shows it: in its timeline, and decrypted. Where a limited sync left a
+  // gap, the client pages back for it, as it does when its user scrolls up.
   async decrypted(roomId, eventId, body) {
-    const event = await until(`${this.userId} decrypts ${eventId} ("${body}")`, () => {
-      const found = this.room(roomId)?.findEventById(eventId);
+    const find = () => this.room(roomId)?.findEventById(eventId);
+    const what = () => `${this.userId} decrypts ${eventId} ("${body}"), which is ${describe(find())}`;
+    const event = await until(what, async () => {
+      const found = find();
+      if (!found && this.room(roomId)) await this.sdk.scrollback(this.room(roomId), 100);
       const clear = found?.isEncrypted() && !found.isDecryptionFailure() && !found.isBeingDecrypted();
       return clear && found.getClearContent() && found;
     });
