@@ -37,6 +37,13 @@ void add_for_member(std::vector<StateKey>& keys, const RoomVersionRules& rules,
   }
 }
 
+Status check_room_id(const Event& event, const NamedEvent& create) {
+  if (create.event && !create.rejected && create.event->is("m.room.create") &&
+      create.event->id() == create_event_id(event.room_id()))
+    return {};
+  return refuse(event.rules(), Rule::kRoomId, {}, "the room id names no accepted create event");
+}
+
 }  // namespace
 
 // https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection
@@ -78,11 +85,7 @@ Status check_auth_events(const Event& event, std::span<const NamedEvent> auth_ev
                          const NamedEvent& create) {
   const RoomVersionRules& rules = event.rules();
   if (event.is("m.room.create")) return {};
-  if (rules.room_id_is_create_hash) {
-    if (!create.event || create.rejected || !create.event->is("m.room.create") ||
-        create.event->id() != create_event_id(event.room_id()))
-      return refuse(rules, Rule::kRoomId, {}, "the room id names no accepted create event");
-  }
+  if (rules.room_id_is_create_hash) POLDER_CHECK(check_room_id(event, create));
 
   const std::vector<StateKey> expected = auth_types_for(event);
   std::vector<bool> seen(expected.size());
@@ -118,15 +121,16 @@ Status check_auth_events(const Event& event, Source& source) {
     POLDER_TRY(named.rejected, source.is_rejected(*number));
     return named;
   };
+  NamedEvent create;
+  if (event.rules().room_id_is_create_hash && !event.is("m.room.create")) {
+    POLDER_TRY(create, look_up(create_event_id(event.room_id())));
+    POLDER_CHECK(check_room_id(event, create));
+  }
   std::vector<NamedEvent> auth_events;
   for (const EventId& id : event.auth_events()) {
     POLDER_TRY(NamedEvent named, look_up(id));
     if (!named.event) return fail(ErrorCode::kNotFound, "an auth event is not known");
     auth_events.push_back(std::move(named));
-  }
-  NamedEvent create;
-  if (event.rules().room_id_is_create_hash && !event.is("m.room.create")) {
-    POLDER_TRY(create, look_up(create_event_id(event.room_id())));
   }
   return check_auth_events(event, auth_events, create);
 }

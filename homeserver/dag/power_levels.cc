@@ -13,7 +13,7 @@ using events::RoomVersionRules;
 namespace {
 
 constexpr int64_t kHighestLevel = std::numeric_limits<int64_t>::max() - 1;
-constexpr int64_t kLowestLevel = std::numeric_limits<int64_t>::min() + 1;
+constexpr int64_t kLowestLevel = -kHighestLevel;
 
 // Defaults of https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels
 constexpr int64_t kDefaultStateLevel = 50;
