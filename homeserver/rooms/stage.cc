@@ -168,6 +168,12 @@ class Staging {
   }
 
   Status check() {
+    // Only the first event of a room can create it: by the rules alone, a second create event without
+    // prev events would pass in versions before 12 (CVE-2025-54315).
+    if (event().is_state("m.room.create", "") && !record_.extremities.empty()) {
+      refuse(Verdict::kRejected, fail(ErrorCode::kForbidden, "the room is created already"));
+      return {};
+    }
     POLDER_TRY(const bool by_auth_events, check_by_auth_events());
     if (!by_auth_events) return {};
     // Step 5: passes authorisation rules based on the state before the event, otherwise it is
