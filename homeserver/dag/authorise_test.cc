@@ -40,6 +40,16 @@ TEST(Authorise, Create) {
   });
 }
 
+TEST(Authorise, CreateEventsOfVersion12HaveNoRoomId) {
+  TestRoom room("12");
+  room.add("create", {.sender = kAlice, .type = "m.room.create", .state_key = ""});
+  json::Object pdu = room.get("create")->object();
+  pdu.set("room_id", "!room:a.example");
+  auto event = events::Event::parse(std::move(pdu), room.rules());
+  // The format may refuse it before the rules do.
+  EXPECT_EQ(event.ok() ? answer_to(authorise(**event, EventListState({}))) : "1.2", "1.2");
+}
+
 TEST(Authorise, RoomsThatDoNotFederate) {
   const char* closed = R"({"creator":"@alice:a.example","m.federate":false})";
   const char* open = R"({"creator":"@alice:a.example","m.federate":true})";
