@@ -2,6 +2,7 @@
 #include "homeserver/rooms/engine.h"
 #include "homeserver/runtime/simulated.h"
 #include "storage/kv/memory.h"
+#include "storage/stores/check.h"
 #include "storage/stores/columns.h"
 
 namespace polder::rooms {
@@ -245,7 +246,10 @@ TEST_F(RoomsTest, WhatWasAcknowledgedSurvivesPowerLoss) {
     EXPECT_TRUE(stores::find_event(*database_->snapshot(), id)->has_value());
   EXPECT_EQ(timeline_size(room), 24u);
   EXPECT_TRUE(say(room, alice_, "again").ok());
-  EXPECT_TRUE(stores::Names::check(*database_->snapshot()).ok());
+  const auto report = stores::check_database(*database_->snapshot());
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->faults, std::vector<std::string>{});
+  EXPECT_EQ(report->events, 25u);
 }
 
 TEST_F(RoomsTest, ManyAtOnceFormALine) {

@@ -71,7 +71,7 @@ TEST(Config, NamesTheNearestKeyForAnUnknownOne) {
   EXPECT_EQ(refusal("sever_name = \"a\"\n" + small),
             "line 1: unknown key sever_name; did you mean server_name?");
   EXPECT_EQ(refusal(small + "tls_cert = \"x\"\n"),
-            "line 7: unknown key listeners.tls_cert; did you mean listeners.tls_key?");
+            "line 7: unknown key listeners.tls_cert; did you mean tls_key?");
 }
 
 TEST(Config, EveryFaultIsNamed) {

@@ -25,7 +25,7 @@ FORBIDDEN = {
     r"boost::asio::detached": (None, "runtime::spawn(), which reports exceptions"),
     r"\buse_future\b": (None, "co_await"),
     r"std::regex": (None, "a small parser: regular expressions can be made to run for ever"),
-    r"\b(s?rand|random)\(\)": (None, "base::Random"),
+    r"\bs?rand\(": (None, "base::Random"),
     r"steady_timer|system_timer|deadline_timer": ("homeserver/runtime", "runtime::sleep_for() or Runtime::after()"),
     r"ip::tcp::resolver": ("homeserver/egress", "the egress's resolver"),
     r"std::this_thread::sleep": (None, "runtime::sleep_for()"),

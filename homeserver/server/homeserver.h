@@ -1,0 +1,52 @@
+// One homeserver: everything that it is made of, built in order and torn down in reverse.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "homeserver/crypto/keys.h"
+#include "homeserver/http/router.h"
+#include "homeserver/http/server.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/server/config.h"
+#include "storage/files/files.h"
+#include "storage/kv/committer.h"
+#include "storage/kv/kv.h"
+#include "storage/stores/names.h"
+
+namespace polder::server {
+
+// What comes from outside (docs/architecture.md, decision 2).
+struct Outside {
+  runtime::Runtime& runtime;
+  files::FileSystem& files;
+  kv::Database& database;
+  rooms::KeySource& keys;
+  rooms::RemoteServers& remote;
+};
+
+class Homeserver {
+ public:
+  static Result<std::unique_ptr<Homeserver>> create(Config config, Outside outside);
+  ~Homeserver();
+
+  const Config& config() const { return config_; }
+  const http::Router& router() const { return router_; }
+  rooms::RoomEngine& rooms() { return *engine_; }
+  kv::Committer& committer() { return *committer_; }
+
+ private:
+  Homeserver(Config config, Outside outside, crypto::SigningKey key);
+  Status open();
+  void add_routes();
+
+  const Config config_;
+  const Outside outside_;
+  const crypto::SigningKey signing_key_;
+  std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<stores::Names> names_;
+  std::unique_ptr<rooms::RoomEngine> engine_;
+  http::Router router_;
+};
+
+}  // namespace polder::server

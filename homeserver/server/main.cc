@@ -1,0 +1,60 @@
+// The command line.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "homeserver/server/config.h"
+#include "homeserver/server/serve.h"
+#include "storage/files/files.h"
+
+namespace polder::server {
+namespace {
+
+constexpr uint64_t kConfigBytesMax = 1 << 20;
+
+Result<Config> read_config(const std::string& path) {
+  POLDER_TRY(const std::string text, files::real_files()->read_all(path, kConfigBytesMax));
+  return parse_config(text);
+}
+
+int with_config(const std::string& path, int (*run)(const Config&)) {
+  const auto config = read_config(path);
+  if (!config.ok()) {
+    std::fprintf(stderr, "polder: %s:\n%s\n", path.c_str(), config.error().message.c_str());
+    return 2;
+  }
+  return run(*config);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Polder, a Matrix homeserver"};
+  app.require_subcommand(1);
+  std::string path;
+  const auto takes_config = [&](CLI::App* command) {
+    command->add_option("--config", path, "the configuration file")->required();
+  };
+
+  CLI::App* serving = app.add_subcommand("serve", "Run the homeserver until SIGTERM");
+  takes_config(serving);
+  CLI::App* checking = app.add_subcommand(
+      "check", "Check the consistency of the database, which no server may have open");
+  takes_config(checking);
+  CLI::App* config = app.add_subcommand("config", "The configuration")->require_subcommand(1);
+  CLI::App* example =
+      config->add_subcommand("example", "Print every key with its documentation and default");
+  CLI::App* config_check = config->add_subcommand("check", "Check a configuration file");
+  takes_config(config_check);
+
+  CLI11_PARSE(app, argc, argv);
+  if (*serving) return with_config(path, serve);
+  if (*checking) return with_config(path, check_database);
+  if (*example) return std::fputs(config_example().c_str(), stdout) < 0 ? 1 : 0;
+  return with_config(
+      path, [](const Config&) { return std::puts("The configuration is good.") < 0 ? 1 : 0; });
+}
+
+}  // namespace
+}  // namespace polder::server
+
+int main(int argc, char** argv) {
+  return polder::server::run(argc, argv);
+}

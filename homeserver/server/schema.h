@@ -1,0 +1,16 @@
+// The database's own description: its schema number and the server that it belongs to.
+#pragma once
+
+#include "homeserver/base/ids.h"
+#include "storage/kv/kv.h"
+
+namespace polder::server {
+
+// What is on disk changes its meaning only with this number (docs/formats).
+inline constexpr uint64_t kSchemaNumber = 1;
+
+// Writes the description into an empty database; checks it in one that has it. kUnsupported for an
+// unknown schema number, kInvalid if the database is another server's.
+Status check_schema(kv::Database& database, const ServerName& server_name);
+
+}  // namespace polder::server

@@ -1,0 +1,128 @@
+#include "homeserver/server/serve.h"
+
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "homeserver/base/log.h"
+#include "homeserver/runtime/threads.h"
+#include "homeserver/server/homeserver.h"
+#include "homeserver/server/offline.h"
+#include "homeserver/server/schema.h"
+#include "storage/kv/rocks.h"
+#include "storage/stores/check.h"
+#include "storage/stores/columns.h"
+
+namespace polder::server {
+namespace {
+
+constexpr Millis kDrainTime{1500};  // of the two seconds that an operator is promised
+
+http::ListenerOptions listener_options(const ListenerConfig& config) {
+  http::ListenerOptions options;
+  options.bind = config.bind;
+  options.port = config.port;
+  for (const Resource resource : config.resources)
+    options.resources.set(static_cast<size_t>(resource));
+  options.tls_certificate = config.tls_certificate;
+  options.tls_key = config.tls_key;
+  return options;
+}
+
+int failed(const std::string& what, const Error& error) {
+  std::fprintf(stderr, "polder: %s: %s\n", what.c_str(), error.message.c_str());
+  return 1;
+}
+
+Task<void> drain_and_stop(http::Server& server, kv::Committer& committer,
+                          runtime::Threads& threads) {
+  co_await server.drain(kDrainTime);
+  co_await runtime::on_pool(threads, [&committer] { committer.stop(); });
+  threads.stop();
+}
+
+struct Opened {
+  std::unique_ptr<files::FileLock> lock;
+  std::unique_ptr<kv::Database> database;
+};
+
+Result<Opened> open_database(const Config& config, files::FileSystem& files) {
+  Opened opened;
+  POLDER_CHECK(files.create_directories(config.data_dir));
+  POLDER_TRY(opened.lock, files.lock(config.data_dir + "/lock"));
+  kv::RocksOptions options;
+  options.directory = config.data_dir + "/database";
+  options.cache_bytes = static_cast<size_t>(config.storage.cache_mb) << 20;
+  options.log_keep_bytes = static_cast<uint64_t>(config.storage.log_mb) << 20;
+  options.log_keep_seconds = static_cast<uint64_t>(config.storage.log_hours) * 3600;
+  POLDER_TRY(opened.database, kv::open_rocks(options, stores::kColumns));
+  POLDER_CHECK(check_schema(*opened.database, config.server_name));
+  return opened;
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+  // Every thread inherits this mask; one of them waits for the signals.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  const base::SystemClock clock;
+  base::SystemRandom random;
+  const auto log = base::make_system_log(config.log_level);
+  const auto files = files::real_files();
+  auto opened = open_database(config, *files);
+  if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
+
+  runtime::ThreadOptions options;
+  options.shards = config.runtime.shards > 0 ? static_cast<size_t>(config.runtime.shards)
+                                             : std::max(1u, std::thread::hardware_concurrency());
+  options.pool_threads = static_cast<size_t>(config.runtime.pool_threads);
+  const auto threads = runtime::Threads::create(options, clock, random, *log);
+  OfflineKeys keys;
+  OfflineServers remote;
+  auto homeserver = Homeserver::create(config, {*threads, *files, *opened->database, keys, remote});
+  if (!homeserver.ok()) return failed("cannot start", homeserver.error());
+
+  http::Server server(*threads, (*homeserver)->router());
+  for (const ListenerConfig& listener : config.listeners) {
+    const auto port = server.listen(listener_options(listener));
+    if (!port.ok()) return failed("cannot listen", port.error());
+    log->info("listening", {{"address", listener.bind}, {"port", *port}});
+  }
+  std::thread waiting([&] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    log->info("stopping", {{"signal", signal}});
+    runtime::spawn(*threads, threads->shard(0), "stop",
+                   drain_and_stop(server, (*homeserver)->committer(), *threads));
+  });
+  log->info("ready", {{"server_name", config.server_name}});
+  threads->run();
+  waiting.join();
+  homeserver->reset();
+  const Status closed = opened->database->close();
+  if (!closed.ok()) return failed("closing the database", closed.error());
+  log->info("stopped");
+  return 0;
+}
+
+int check_database(const Config& config) {
+  const auto files = files::real_files();
+  auto opened = open_database(config, *files);
+  if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
+  const auto faults = stores::check_database(*opened->database->snapshot());
+  if (!faults.ok()) return failed("cannot check", faults.error());
+  for (const std::string& fault : faults->faults)
+    std::fprintf(stderr, "polder: %s\n", fault.c_str());
+  std::printf("%llu rooms, %llu events: %zu faults\n",
+              static_cast<unsigned long long>(faults->rooms),
+              static_cast<unsigned long long>(faults->events), faults->faults.size());
+  return faults->faults.empty() ? 0 : 1;
+}
+
+}  // namespace polder::server
