@@ -83,5 +83,76 @@ TEST(SignaturesOf, SkipsWhatIsMalformed) {
   EXPECT_TRUE(signatures_of(*json::parse_object(R"({"signatures":[]})")).empty());
 }
 
+// What hash and signatures cover, and what they do not: a redacted copy verifies, keeps its id, and
+// is told apart by its content hash.
+TEST(Signing, SurvivesRedactionInEveryVersion) {
+  for (const auto& rules : room_versions()) {
+    json::Object pdu = pdu_with("unsigned", json::object({{"age", 5}}));
+    if (rules.event_ids == EventIdFormat::kServerGiven) {
+      pdu.set("event_id", "$x:domain");
+      pdu.set("prev_events", json::Array());
+      pdu.set("auth_events", json::Array());
+    }
+    if (rules.room_id_is_create_hash) pdu.set("room_id", std::string(kHashRoomId));
+    hash_and_sign(pdu, rules, kDomain, spec_key());
+    const auto event = *Event::parse(pdu, rules);
+    EXPECT_TRUE(content_hash_matches(event->object())) << rules.id;
+
+    const auto redacted = *Event::parse(redact(event->object(), rules), rules);
+    EXPECT_EQ(redacted->id(), event->id()) << rules.id;
+    EXPECT_FALSE(content_hash_matches(redacted->object())) << rules.id;
+    for (const EventPtr& copy : {event, redacted}) {
+      const auto signatures = signatures_of(copy->object());
+      ASSERT_EQ(signatures.size(), 1u);
+      EXPECT_TRUE(spec_key().verify_key().verify(signed_bytes_of_event(copy->object(), rules),
+                                                 signatures[0].signature));
+    }
+    for (const char* key : {"sender", "type", "depth", "origin_server_ts", "hashes"}) {
+      json::Object forged = event->object();
+      forged.set(key, "forged");
+      EXPECT_FALSE(spec_key().verify_key().verify(signed_bytes_of_event(forged, rules),
+                                                  signatures_of(forged)[0].signature))
+          << key << " in version " << rules.id;
+    }
+  }
+}
+
+TEST(Signing, ASecondSignatureLeavesTheFirstAndTheId) {
+  const auto& rules = version("11");
+  json::Object pdu = pdu_with("", {});
+  hash_and_sign(pdu, rules, kDomain, spec_key());
+  const EventId id = event_id_of(pdu, rules);
+  const json::Value first = *json::at(pdu, {"signatures", "domain"});
+  sign_event(pdu, rules, ServerName::trusted("other"), spec_key());
+  EXPECT_EQ(event_id_of(pdu, rules), id);
+  EXPECT_EQ(*json::at(pdu, {"signatures", "domain"}), first);
+  EXPECT_EQ(signatures_of(pdu).size(), 2u);
+}
+
+TEST(ContentHash, OfWhatIsNoHashDoesNotMatch) {
+  json::Object pdu = pdu_with("", {});
+  for (const char* hashes : {R"({})", R"([])", R"({"sha256":5})", R"({"sha256":""})",
+                             R"({"sha256":"!"})", R"({"sha256":"AAAA"})", R"({"sha512":"x"})"}) {
+    pdu.set("hashes", *json::parse(hashes));
+    EXPECT_FALSE(content_hash_matches(pdu)) << hashes;
+  }
+  pdu.erase("hashes");
+  EXPECT_FALSE(content_hash_matches(pdu));
+}
+
+TEST(VerifyJson, NeedsTheRightEntityKeyAndSignature) {
+  json::Object object = *json::parse_object(R"({"one":1,"unsigned":{"age":1}})");
+  const auto key = spec_key();
+  EXPECT_FALSE(verify_json(object, "domain", key.id(), key.verify_key()));
+  sign_json(object, "domain", key);
+  EXPECT_TRUE(verify_json(object, "domain", key.id(), key.verify_key()));
+  EXPECT_FALSE(verify_json(object, "Domain", key.id(), key.verify_key()));
+  EXPECT_FALSE(verify_json(object, "domain", KeyId::trusted("ed25519:2"), key.verify_key()));
+  object.set("unsigned", 2);
+  EXPECT_TRUE(verify_json(object, "domain", key.id(), key.verify_key()));
+  object.set("signatures", *json::parse(R"({"domain":{"ed25519:1":"AAAA"}})"));
+  EXPECT_FALSE(verify_json(object, "domain", key.id(), key.verify_key()));
+}
+
 }  // namespace
 }  // namespace polder::events
