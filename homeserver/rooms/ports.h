@@ -70,6 +70,7 @@ struct StoredEvent {
   stores::EventRecord record;
   std::optional<kv::PositionSlot> slot;  // while staged; the record has the position once committed
   bool local = false;                    // its sender is of this server
+  stores::EventNumber redacts = 0;  // the event that it redacts, if it may and that one is here
 };
 
 // What one event did to the current state.

@@ -26,27 +26,33 @@ struct HeldEvent {
   stores::EventRecord record;
 };
 
-// Only in its queue's turn is a room changed: on its shard, or in the one on_pool() hop of that
-// turn.
-struct Room {
-  Room(runtime::Runtime& runtime, RoomNumber room) : number(room), queue(runtime) {}
+// What of a room is read through a RoomView: readers have one with nothing pending.
+struct RoomContent {
+  explicit RoomContent(RoomNumber room, const events::RoomVersionRules* version = nullptr)
+      : number(room), rules(version) {}
 
   const RoomNumber number;
+  const events::RoomVersionRules* rules = nullptr;
+  // Staged, not yet durable. Erased after the commit.
+  std::unordered_map<EventNumber, HeldEvent> pending;
+  std::unordered_map<EventId, EventNumber> pending_ids;
+  stores::StateNodes::Overlay pending_nodes;
+};
+
+// Only in its queue's turn is a room changed: on its shard, or in the one on_pool() hop of that
+// turn.
+struct Room : RoomContent {
+  Room(runtime::Runtime& runtime, RoomNumber room) : RoomContent(room), queue(runtime) {}
+
   runtime::SerialQueue queue;
   bool loaded = false;
   bool exists = false;  // has a record: was created, joined, or learned of
 
-  stores::RoomRecord record;  // as staged
-  const events::RoomVersionRules* rules = nullptr;
+  stores::RoomRecord record;                                   // as staged
   std::unordered_map<stores::ServerNumber, uint64_t> servers;  // joined members of each, as staged
   bool servers_changed = true;
   std::shared_ptr<const std::unordered_map<stores::ServerNumber, uint64_t>>
       shared_servers;  // for heads
-
-  // Staged, not yet durable. Erased at commit.
-  std::unordered_map<EventNumber, HeldEvent> pending;
-  std::unordered_map<EventId, EventNumber> pending_ids;
-  stores::StateNodes::Overlay pending_nodes;
 
   // What commits have made durable since the last turn; taken out of the pending ones when the next
   // turn begins, because a turn's work on the pool reads those.
@@ -66,7 +72,7 @@ struct Room {
 // reads stays valid as long as it lives.
 class RoomView final : public dag::Source {
  public:
-  RoomView(const Room& room, const kv::Snapshot& snapshot, const stores::Names& names,
+  RoomView(const RoomContent& room, const kv::Snapshot& snapshot, const stores::Names& names,
            stores::StateNodeCache& cache)
       : room_(room),
         snapshot_(snapshot),
@@ -97,7 +103,7 @@ class RoomView final : public dag::Source {
   Result<bool> is_rejected(dag::EventNumber number) override;
 
  private:
-  const Room& room_;
+  const RoomContent& room_;
   const kv::Snapshot& snapshot_;
   const stores::Names& names_;
   stores::StateNodes nodes_;

@@ -144,8 +144,7 @@ class RoomsTest : public testing::Test {
   }
   std::string state(const RoomId& room, std::string_view type, std::string_view key) {
     const RoomHeadPtr head = *engine_->head(room);
-    Room empty(*runtime_, head->number);
-    empty.rules = head->rules;
+    const RoomContent empty(head->number, head->rules);
     const auto snapshot = database_->snapshot();
     const RoomView view(empty, *snapshot, *names_, engine_->nodes());
     const auto event = view.state_event(head->record.state, type, key);

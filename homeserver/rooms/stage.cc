@@ -4,6 +4,8 @@
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
+#include "homeserver/dag/power_levels.h"
+#include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -166,6 +168,12 @@ class Staging {
   }
 
   Status check() {
+    // Only the first event of a room can create it: by the rules alone, a second create event without
+    // prev events would pass in versions before 12 (CVE-2025-54315).
+    if (event().is_state("m.room.create", "") && !record_.extremities.empty()) {
+      refuse(Verdict::kRejected, fail(ErrorCode::kForbidden, "the room is created already"));
+      return {};
+    }
     POLDER_TRY(const bool by_auth_events, check_by_auth_events());
     if (!by_auth_events) return {};
     // Step 5: passes authorisation rules based on the state before the event, otherwise it is
@@ -300,7 +308,54 @@ class Staging {
     const kv::PositionSlot slot = staged_.batch.reserve_position();
     POLDER_CHECK(write_memberships(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
+    if (staged_.verdict == Verdict::kAccepted) {
+      POLDER_CHECK(write_relation(slot));
+      POLDER_CHECK(write_redaction());
+    }
     return write_rows(slot);
+  }
+
+  // https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
+  Status write_relation(kv::PositionSlot slot) {
+    const json::Object* relates_to = event().content().find_object("m.relates_to");
+    if (relates_to == nullptr || event().is_state()) return {};
+    const std::string* rel_type = relates_to->find_string("rel_type");
+    const std::string* parent_id = relates_to->find_string("event_id");
+    if (rel_type == nullptr || parent_id == nullptr) return {};
+    const auto parsed = EventId::parse(*parent_id);
+    if (!parsed.ok()) return {};
+    POLDER_TRY(const auto parent, view_.find(*parsed));
+    if (!parent) return {};
+    stores::Relation relation;
+    relation.child = staged_.stored.place.number;
+    relation.rel_type = *rel_type;
+    relation.type = event().type();
+    stores::put_relation(staged_.batch, room_.number, *parent, relation, slot);
+    return {};
+  }
+
+  // https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions: a redaction applies if the sender
+  // has the redact level, or if the domain of its sender is that of the sender of the event it
+  // redacts.
+  Status write_redaction() {
+    const auto target_id = event().redacts();
+    if (!target_id) return {};
+    POLDER_TRY(const auto target, view_.find(*target_id));
+    if (!target) return {};
+    POLDER_TRY(const HeldEvent held, view_.load(*target));
+    if (held.event->is_state("m.room.create", "")) return {};
+    if (held.event->sender().server() != event().sender().server()) {
+      POLDER_TRY(const auto create,
+                 view_.state_event(record_of_event_.state_before, "m.room.create", ""));
+      POLDER_TRY(const auto levels,
+                 view_.state_event(record_of_event_.state_before, "m.room.power_levels", ""));
+      if (!create) return {};
+      const dag::PowerLevels power(*create, levels.get());
+      if (power.user(event().sender().view()) < power.redact()) return {};
+    }
+    stores::put_redaction(staged_.batch, {room_.number, *target}, staged_.stored.place.number);
+    staged_.stored.redacts = *target;
+    return {};
   }
 
   Status write_rows(std::optional<kv::PositionSlot> slot) {

@@ -67,7 +67,6 @@ keys::ValueWriter encode_record(const EventRecord& record, std::optional<kv::Pos
   keys::ValueWriter value(kRecordFormat);
   value.varint((standing.outlier ? 1u : 0u) | (standing.rejected ? 2u : 0u) |
                (standing.soft_failed ? 4u : 0u) | (standing.backfilled ? 8u : 0u));
-  value.varint(standing.redacted_by);
   slot ? value.position(*slot) : value.fixed64(record.position);
   value.varint(static_cast<uint64_t>(record.depth));
   write_root(value, record.state_before);
@@ -87,7 +86,6 @@ Result<EventRecord> decode_record(std::string_view bytes) {
   record.standing.rejected = (flags & 2) != 0;
   record.standing.soft_failed = (flags & 4) != 0;
   record.standing.backfilled = (flags & 8) != 0;
-  record.standing.redacted_by = reader.varint();
   record.position = reader.fixed64();
   record.depth = static_cast<int64_t>(reader.varint());
   record.state_before = read_root(reader);

@@ -28,7 +28,6 @@ struct Standing {
   bool soft_failed =
       false;  // allowed by its past, refused by the current state: hidden from clients
   bool backfilled = false;  // entered the order by depth only
-  EventNumber redacted_by = 0;
 };
 
 struct EventRecord {

@@ -1,0 +1,171 @@
+#include "homeserver/rooms/reader.h"
+
+#include "homeserver/events/client_format.h"
+#include "homeserver/events/signing.h"
+#include "homeserver/json/write.h"
+#include "storage/stores/relation_rows.h"
+
+namespace polder::rooms {
+
+using stores::Membership;
+
+RoomReader::RoomReader(const RoomEngine& engine, std::shared_ptr<const kv::Snapshot> snapshot,
+                       RoomHeadPtr head)
+    : engine_(engine),
+      snapshot_(std::move(snapshot)),
+      head_(std::move(head)),
+      content_(head_->number, head_->rules),
+      view_(content_, *snapshot_, engine_.parts().names, engine_.nodes()) {}
+
+Result<ReaderOf> RoomReader::reader(const UserId& user) const {
+  ReaderOf reader;
+  reader.user = user;
+  POLDER_TRY(const auto number, view_.names().find(stores::NameKind::kUser, user.view()));
+  if (!number) return reader;
+  reader.number = *number;
+  POLDER_TRY(const auto row, stores::read_membership(*snapshot_, *number, head_->number));
+  if (row) reader.membership = *row;
+  return reader;
+}
+
+Status RoomReader::for_each_state(
+    stores::StateRoot root, std::optional<std::string_view> type,
+    const std::function<void(EventNumber, const HeldEvent&)>& visit) const {
+  std::optional<uint32_t> type_number;
+  if (type) {
+    POLDER_TRY(const auto number, view_.names().find(stores::NameKind::kType, *type));
+    if (!number) return {};
+    type_number = static_cast<uint32_t>(*number);
+  }
+  std::optional<Error> failure;
+  POLDER_CHECK(stores::state_for_each(view_.nodes(), root, type_number,
+                                      [&](const stores::StateEntry& entry) {
+                                        const auto held = view_.load(entry.event);
+                                        if (!held.ok()) {
+                                          failure = held.error();
+                                          return false;
+                                        }
+                                        visit(entry.event, *held);
+                                        return true;
+                                      }));
+  return failure ? Status(*failure) : Status();
+}
+
+Result<Membership> RoomReader::membership_at(stores::StateRoot root, std::string_view user) const {
+  POLDER_TRY(const auto event, view_.state_event(root, "m.room.member", user));
+  return event ? stores::membership_from(event->membership()) : Membership::kNone;
+}
+
+Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const {
+  POLDER_TRY(const auto event, view_.state_event(root, "m.room.history_visibility", ""));
+  const std::string* setting = event ? event->content().find_string("history_visibility") : nullptr;
+  // "By default if no history_visibility is set, or if the value is not understood, the visibility
+  // is assumed to be shared."
+  if (setting == nullptr) return std::string_view("shared");
+  for (const std::string_view known : {"world_readable", "joined", "invited"}) {
+    if (*setting == known) return known;
+  }
+  return std::string_view("shared");
+}
+
+Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
+  // A visibility or membership event counts with what holds before and with what holds after it.
+  std::vector<stores::StateRoot> roots = {event.record.state_after};
+  const bool changes_rule = event.event->is_state("m.room.history_visibility", "") ||
+                            event.event->is_state("m.room.member", reader.user.view());
+  if (changes_rule) roots.push_back(event.record.state_before);
+  for (const stores::StateRoot root : roots) {
+    POLDER_TRY(const std::string_view visibility, visibility_at(root));
+    // 1. world_readable: allow.
+    if (visibility == "world_readable") return true;
+    // 2. The user was joined: allow.
+    POLDER_TRY(const Membership membership, membership_at(root, reader.user.view()));
+    if (membership == Membership::kJoin) return true;
+    // 3. shared, and the user joined at any point after the event was sent: allow.
+    const bool joined_since = reader.membership.membership == Membership::kJoin;
+    if (visibility == "shared" && joined_since) return true;
+    // 4. The user was invited and the visibility is invited: allow.
+    if (visibility == "invited" && membership == Membership::kInvite) return true;
+  }
+  // 5. Otherwise: deny. Who left sees what was shared while they were a member.
+  const bool left = reader.membership.membership == Membership::kLeave ||
+                    reader.membership.membership == Membership::kBan;
+  if (!left || reader.membership.event == 0 || event.record.position > reader.membership.position)
+    return false;
+  POLDER_TRY(const auto leaving, view_.record(reader.membership.event));
+  POLDER_TRY(const Membership before, membership_at(leaving.state_before, reader.user.view()));
+  POLDER_TRY(const std::string_view visibility, visibility_at(event.record.state_after));
+  return before == Membership::kJoin && visibility == "shared";
+}
+
+Result<stores::StateRoot> RoomReader::visible_state(const ReaderOf& reader) const {
+  if (reader.membership.membership == Membership::kJoin) return head_->record.state;
+  POLDER_TRY(const std::string_view visibility, visibility_at(head_->record.state));
+  if (visibility == "world_readable") return head_->record.state;
+  const bool left = reader.membership.membership == Membership::kLeave ||
+                    reader.membership.membership == Membership::kBan;
+  if (left && reader.membership.event != 0) {
+    POLDER_TRY(const auto leaving, view_.record(reader.membership.event));
+    POLDER_TRY(const Membership before, membership_at(leaving.state_before, reader.user.view()));
+    if (before == Membership::kJoin) return leaving.state_after;
+  }
+  return fail(ErrorCode::kForbidden, "You are not a member of this room");
+}
+
+kv::Position RoomReader::last_visible(const ReaderOf& reader) const {
+  const bool left = reader.membership.membership == Membership::kLeave ||
+                    reader.membership.membership == Membership::kBan;
+  return left ? reader.membership.position : ~kv::Position{0} - 1;
+}
+
+Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEvent& event,
+                                            std::string_view transaction_id,
+                                            std::optional<EventNumber> redaction) const {
+  std::string out;
+  json::Writer writer(out);
+  const int64_t age = engine_.parts().runtime.clock().wall_ms() - event.event->origin_server_ts();
+  writer.begin_object().member("age", std::max<int64_t>(age, 0));
+  POLDER_TRY(const Membership membership,
+             membership_at(event.record.state_after, reader.user.view()));
+  writer.member("membership", membership == Membership::kNone ? std::string_view("leave")
+                                                              : stores::to_string(membership));
+  if (!transaction_id.empty()) writer.member("transaction_id", transaction_id);
+  if (event.event->is_state()) {
+    POLDER_TRY(const auto replaced,
+               view_.state_event(event.record.state_before, event.event->type(),
+                                 *event.event->state_key()));
+    if (replaced) {
+      writer.key("prev_content")
+          .value(replaced->content())
+          .member("prev_sender", replaced->sender().view());
+      writer.member("replaces_state", replaced->id().view());
+    }
+  }
+  if (redaction) {
+    POLDER_TRY(const HeldEvent because, view_.load(*redaction));
+    std::string text = events::client_head(*because.event, false);
+    text += ",\"room_id\":";
+    json::write_string_to(head_->record.id.view(), text);
+    writer.member("redacted_by", because.event->id().view())
+        .key("redacted_because")
+        .raw(text + "}");
+  }
+  writer.end_object();
+  return out;
+}
+
+Result<std::string> RoomReader::client_event(const ReaderOf& reader, EventNumber number,
+                                             const HeldEvent& event,
+                                             const ClientOptions& options) const {
+  POLDER_TRY(const auto redaction, stores::read_redaction(*snapshot_, {head_->number, number}));
+  std::string text = events::client_head(*event.event, redaction.has_value());
+  if (options.with_room_id) {
+    text += ",\"room_id\":";
+    json::write_string_to(head_->record.id.view(), text);
+  }
+  POLDER_TRY(const std::string tail, unsigned_of(reader, event, options.transaction_id, redaction));
+  text.append(",\"unsigned\":").append(tail).append("}");
+  return text;
+}
+
+}  // namespace polder::rooms

@@ -1,0 +1,74 @@
+// Reading a room without entering its shard: a snapshot, the room's head, and what a user may see
+// of it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/rooms/engine.h"
+
+namespace polder::rooms {
+
+// Who reads, and how their events are marked.
+struct ReaderOf {
+  UserId user;
+  stores::UserNumber number = 0;
+  stores::MembershipRow membership;  // in this room, by the current state
+};
+
+// Synchronous; on the pool. Lives for one request.
+class RoomReader {
+ public:
+  RoomReader(const RoomEngine& engine, std::shared_ptr<const kv::Snapshot> snapshot,
+             RoomHeadPtr head);
+
+  const RoomHead& head() const { return *head_; }
+  const kv::Snapshot& snapshot() const { return *snapshot_; }
+  const RoomView& view() const { return view_; }
+  RoomView& view() { return view_; }
+
+  // The user's place in the room; of a user who never was here, none.
+  Result<ReaderOf> reader(const UserId& user) const;
+
+  Result<events::EventPtr> state_event(stores::StateRoot root, std::string_view type,
+                                       std::string_view key) const {
+    return view_.state_event(root, type, key);
+  }
+  // Every event of a state; or those of one type.
+  Status for_each_state(stores::StateRoot root, std::optional<std::string_view> type,
+                        const std::function<void(EventNumber, const HeldEvent&)>& visit) const;
+  Result<stores::Membership> membership_at(stores::StateRoot root, std::string_view user) const;
+
+  // https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5 (history visibility)
+  Result<bool> visible(const ReaderOf& reader, const HeldEvent& event) const;
+  // The state that the reader may see: the current one for members, the one when they left for
+  // others. kForbidden for who never was a member of a room that is not world readable.
+  Result<stores::StateRoot> visible_state(const ReaderOf& reader) const;
+  // Events of the timeline after which a reader who left sees nothing; no limit for members.
+  kv::Position last_visible(const ReaderOf& reader) const;
+
+  struct ClientOptions {
+    bool with_room_id = true;
+    std::string_view transaction_id = {};  // for the device that sent it
+  };
+  // The event as a client gets it: head, room id, unsigned.
+  Result<std::string> client_event(const ReaderOf& reader, EventNumber number,
+                                   const HeldEvent& event, const ClientOptions& options) const;
+
+ private:
+  Result<std::string_view> visibility_at(stores::StateRoot root) const;
+  Result<std::string> unsigned_of(const ReaderOf& reader, const HeldEvent& event,
+                                  std::string_view transaction_id,
+                                  std::optional<EventNumber> redaction) const;
+
+  const RoomEngine& engine_;
+  std::shared_ptr<const kv::Snapshot> snapshot_;
+  RoomHeadPtr head_;
+  RoomContent content_;
+  RoomView view_;
+};
+
+}  // namespace polder::rooms

@@ -1,0 +1,26 @@
+// A database on disk, in RocksDB: the only code that knows it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "storage/kv/kv.h"
+
+namespace polder::kv {
+
+struct RocksOptions {
+  std::string directory;
+  size_t cache_bytes = size_t{128} << 20;
+  uint64_t log_keep_bytes = uint64_t{1} << 30;  // of the write log, for read_log()
+  uint64_t log_keep_seconds = 72 * 3600;
+  bool create_if_missing = true;
+};
+
+// Opens or creates. Columns that are new are created; columns on disk that the program does not
+// know are kCorrupt (a newer program wrote them), as is damage in the middle of the write log. A
+// torn end of the log, as a power cut leaves it, is cut off: nothing there was ever acknowledged.
+Result<std::unique_ptr<Database>> open_rocks(const RocksOptions& options,
+                                             std::span<const ColumnSpec> columns);
+
+}  // namespace polder::kv

@@ -1,0 +1,84 @@
+#include "storage/stores/relation_rows.h"
+
+#include "storage/keys/key.h"
+#include "storage/keys/value.h"
+#include "storage/stores/columns.h"
+
+namespace polder::stores {
+namespace {
+
+constexpr uint8_t kRelationTag = 1;  // tags in column relations
+constexpr uint8_t kRedactionTag = 2;
+constexpr uint8_t kFormat = 1;
+
+std::string relation_key(RoomNumber room, EventNumber parent, kv::Position position) {
+  return keys::KeyWriter(kRelationTag).u64(room).u64(parent).u64(position).str();
+}
+
+std::string redaction_key(EventPlace target) {
+  return keys::KeyWriter(kRedactionTag).u64(target.room).u64(target.number).str();
+}
+
+Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool forwards) {
+  std::vector<Relation> relations;
+  for (; rows.valid() && relations.size() < limit; forwards ? rows.next() : rows.prev()) {
+    keys::KeyReader key(rows.key());
+    key.u8();
+    key.u64();
+    key.u64();
+    Relation relation;
+    relation.position = key.u64();
+    keys::ValueReader value(rows.value(), kFormat);
+    relation.child = value.varint();
+    relation.rel_type = value.text();
+    relation.type = value.text();
+    POLDER_CHECK(value.finish("relation"));
+    relations.push_back(std::move(relation));
+  }
+  POLDER_CHECK(rows.status());
+  return relations;
+}
+
+}  // namespace
+
+void put_relation(kv::Batch& batch, RoomNumber room, EventNumber parent, const Relation& relation,
+                  kv::PositionSlot slot) {
+  keys::put(batch, kRelations, keys::KeyWriter(kRelationTag).u64(room).u64(parent).position(slot),
+            keys::ValueWriter(kFormat)
+                .varint(relation.child)
+                .text(relation.rel_type)
+                .text(relation.type));
+}
+
+Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
+                                                       RoomNumber room, EventNumber parent,
+                                                       kv::Position before, size_t limit) {
+  const auto rows = snapshot.iterate(
+      kRelations, {relation_key(room, parent, 0), relation_key(room, parent, before)});
+  rows->seek_to_last();
+  return collect(*rows, limit, false);
+}
+
+Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
+                                                      EventNumber parent, kv::Position after,
+                                                      size_t limit) {
+  const auto rows = snapshot.iterate(
+      kRelations, {relation_key(room, parent, after + 1), relation_key(room, parent + 1, 0)});
+  rows->seek_to_first();
+  return collect(*rows, limit, true);
+}
+
+void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction) {
+  batch.put(kRelations, redaction_key(target), keys::ValueWriter(kFormat).varint(redaction).str());
+}
+
+Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target) {
+  POLDER_TRY(const auto value, snapshot.get(kRelations, redaction_key(target)));
+  if (!value) return std::optional<EventNumber>();
+  keys::ValueReader reader(*value, kFormat);
+  const EventNumber redaction = reader.varint();
+  POLDER_CHECK(reader.finish("redaction"));
+  return std::optional(redaction);
+}
+
+}  // namespace polder::stores

@@ -1,0 +1,34 @@
+// Rows between events of one room: who relates to whom, and who redacted whom.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/stores/event_rows.h"
+
+namespace polder::stores {
+
+struct Relation {
+  kv::Position position = 0;  // of the child
+  EventNumber child = 0;
+  std::string rel_type;  // "m.annotation", ...
+  std::string type;      // of the child
+};
+
+void put_relation(kv::Batch& batch, RoomNumber room, EventNumber parent, const Relation& relation,
+                  kv::PositionSlot slot);
+// Relations to an event with positions strictly before `before` (newest first) or after `after`
+// (oldest first); at most limit.
+Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
+                                                       RoomNumber room, EventNumber parent,
+                                                       kv::Position before, size_t limit);
+Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
+                                                      EventNumber parent, kv::Position after,
+                                                      size_t limit);
+
+// The redaction that applies to an event. The first one stays.
+void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
+Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
+
+}  // namespace polder::stores
