@@ -1,21 +1,33 @@
 #include "homeserver/events/client_format.h"
 
+#include <optional>
+
 #include "homeserver/events/signing.h"
 #include "homeserver/json/write.h"
 
 namespace polder::events {
 
+// Clients find `redacts` both at the top level and in the content, whichever of the two is the
+// event's own
+// (https://spec.matrix.org/v1.19/rooms/v11/#moving-the-redacts-property-of-mroomredaction-events-to-a-content-property).
 std::string client_head(const Event& event, bool redacted) {
-  const json::Object content =
-      redacted ? *redact(event.object(), event.rules()).find_object("content") : event.content();
+  const bool in_content = event.rules().redaction_of_version_11;
+  // Before version 11, redaction takes it away.
+  const auto redacts = redacted && !in_content ? std::nullopt : event.redacts();
+  std::optional<json::Object> changed;
+  if (redacted) {
+    changed = *redact(event.object(), event.rules()).find_object("content");
+  } else if (redacts && !in_content) {
+    changed = event.content();
+    changed->set("redacts", redacts->str());
+  }
+
   std::string out;
   out.reserve(event.json().size());
   json::Writer writer(out);
-  writer.begin_object().key("content").value(content);
+  writer.begin_object().key("content").raw(json::write(changed ? *changed : event.content()));
   writer.member("event_id", event.id().view()).member("origin_server_ts", event.origin_server_ts());
-  // Clients that predate version 11 look for `redacts` at the top level, newer ones in the content.
-  if (const auto redacts = event.redacts(); redacts && !redacted)
-    writer.member("redacts", redacts->view());
+  if (redacts) writer.member("redacts", redacts->view());
   writer.member("sender", event.sender().view());
   if (event.state_key()) writer.member("state_key", std::string_view(*event.state_key()));
   writer.member("type", std::string_view(event.type()));

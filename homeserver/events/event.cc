@@ -65,6 +65,24 @@ Result<RoomId> take_room_id(const json::Object& object, const RoomVersionRules& 
   return id;
 }
 
+// Its server has to sign the event, and is asked for its keys: it must be a server name.
+Result<EventId> take_event_id(const json::Object& object) {
+  POLDER_TRY(const std::string text, take_string(object, "event_id"));
+  POLDER_TRY(EventId id, EventId::parse(text));
+  if (!id.server() || !ServerName::parse(*id.server()).ok())
+    return bad("event_id", "has no server name");
+  return id;
+}
+
+// A string where it is the event's own; a redaction that was redacted has none.
+Status check_redacts(const json::Object& object, std::string_view type,
+                     const RoomVersionRules& rules) {
+  if (type != "m.room.redaction" || rules.redaction_of_version_11) return {};
+  const json::Value* redacts = object.find("redacts");
+  if (redacts != nullptr && redacts->as_string() == nullptr) return bad("redacts", "is no string");
+  return {};
+}
+
 }  // namespace
 
 Result<EventPtr> Event::parse(std::string_view pdu, const RoomVersionRules& rules) {
@@ -82,8 +100,8 @@ Result<EventPtr> Event::parse(json::Object pdu, const RoomVersionRules& rules) {
   event->rules_ = &rules;
   pdu.erase("unsigned");
   pdu.erase("age_ts");  // a relic that no signature covers
-  // The format has no event_id from version 3 on; what is sent along is not the event's.
-  if (rules.event_ids != EventIdFormat::kServerGiven) pdu.erase("event_id");
+  // An `event_id` stays where the format has none (from version 3 on): redaction keeps it, so hash
+  // and signatures cover it, and without it the event would have another id here than elsewhere.
   if (rules.strict_canonical_json && !json::is_canonical(pdu))
     return fail(ErrorCode::kInvalid, "event: a number is not canonical");
   event->json_ = json::write(pdu);
@@ -105,10 +123,9 @@ Result<EventPtr> Event::parse(json::Object pdu, const RoomVersionRules& rules) {
   if (pdu.find_object("content") == nullptr) return bad("content", "is missing or no object");
   if (pdu.find_object("hashes") == nullptr) return bad("hashes", "is missing or no object");
   if (pdu.find_object("signatures") == nullptr) return bad("signatures", "is missing or no object");
+  POLDER_CHECK(check_redacts(pdu, event->type_, rules));
   if (rules.event_ids == EventIdFormat::kServerGiven) {
-    POLDER_TRY(const std::string id, take_string(pdu, "event_id"));
-    POLDER_TRY(event->id_, EventId::parse(id));
-    if (!event->id_.server()) return bad("event_id", "has no server name");
+    POLDER_TRY(event->id_, take_event_id(pdu));
   } else {
     event->id_ = event_id_of(pdu, rules);
   }

@@ -33,11 +33,14 @@ struct StateKeyView {
 
 class Event {
  public:
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
   // From a PDU as another server sent it, or from stored bytes. `unsigned` is dropped; for hashed
   // event ids the id is computed. Checks the format of the room version: required keys and types,
   // ids, sizes (65536 bytes; 255 bytes for sender, type, state_key, room_id and event_id),
   // integers, numbers of prev and auth events. Signatures and hashes are not checked here
-  // (signing.h, hashes.h).
+  // (signing.h).
   static Result<EventPtr> parse(std::string_view pdu, const RoomVersionRules& rules);
   static Result<EventPtr> parse(json::Object pdu, const RoomVersionRules& rules);
 
@@ -64,7 +67,8 @@ class Event {
   // Of an m.room.member event; empty if absent or no string.
   std::string_view membership() const;
 
-  // Everything but `unsigned`.
+  // Everything but `unsigned` and `age_ts`. An `event_id` in it is the event's in versions 1 and 2
+  // only; id() is right always.
   const json::Object& object() const { return object_; }
   // The canonical JSON of object(): what is stored, sent and signed (with signatures).
   const std::string& json() const { return json_; }
