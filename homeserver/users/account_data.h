@@ -1,0 +1,30 @@
+// Account data and filters (https://spec.matrix.org/v1.19/client-server-api/#client-config,
+// #filtering).
+#pragma once
+
+#include "homeserver/json/value.h"
+#include "homeserver/users/users.h"
+
+namespace polder::users {
+
+inline constexpr size_t kAccountDataBytesMax = 65536;
+
+// Thread-safe. Every change is on disk when it returns.
+class AccountData {
+ public:
+  explicit AccountData(Parts parts) : parts_(std::move(parts)) {}
+
+  // Room 0 is global. kTooLarge, kInvalid for types that are too long.
+  Task<Result<kv::Position>> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
+                                 json::Object content);
+  Task<Result<std::string>> get(stores::UserNumber user, stores::RoomNumber room,
+                                std::string type);  // JSON; kNotFound
+
+  Task<Result<std::string>> add_filter(stores::UserNumber user, json::Object filter);  // its id
+  Task<Result<std::string>> filter(stores::UserNumber user, std::string id);  // JSON; kNotFound
+
+ private:
+  Parts parts_;
+};
+
+}  // namespace polder::users

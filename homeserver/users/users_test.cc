@@ -1,0 +1,167 @@
+#include "homeserver/users/users.h"
+
+#include "homeserver/json/parse.h"
+#include "homeserver/runtime/simulated.h"
+#include "homeserver/users/account_data.h"
+#include "storage/kv/memory.h"
+#include "storage/stores/columns.h"
+
+namespace polder::users {
+namespace {
+
+class UsersTest : public testing::Test {
+ protected:
+  UsersTest() { start(); }
+
+  void start() {
+    simulation_ = runtime::Simulation::create(++starts_);
+    runtime_ = simulation_->add_runtime("a");
+    database_ = kv::open_memory(stores::kColumns, disk_);
+    committer_ = kv::Committer::create(*runtime_, *database_);
+    names_ = *stores::Names::open(*database_);
+    const Parts parts{*runtime_, *database_, *committer_, *names_, ServerName::trusted("own")};
+    users_ = std::make_unique<Users>(parts);
+    data_ = std::make_unique<AccountData>(parts);
+  }
+  void crash() {
+    simulation_->crash(*runtime_);
+    users_.reset();
+    data_.reset();
+    names_.reset();
+    committer_.reset();
+    database_.reset();
+    runtime_.reset();
+    simulation_.reset();
+    disk_.power_loss();
+    start();
+  }
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
+    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
+    return std::move(*result);
+  }
+  template <class T>
+  static Task<void> keep(Task<T> task, std::optional<T>& result) {
+    result.emplace(co_await std::move(task));
+  }
+  UserId add(std::string name) {
+    NewAccount account;
+    account.localpart = std::move(name);
+    account.password = "secret";
+    return *run(users_->register_user(account));
+  }
+
+  uint64_t starts_ = 0;
+  kv::MemoryDisk disk_;
+  std::unique_ptr<runtime::Simulation> simulation_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<kv::Database> database_;
+  std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<stores::Names> names_;
+  std::unique_ptr<Users> users_;
+  std::unique_ptr<AccountData> data_;
+};
+
+TEST_F(UsersTest, NamesAreTakenOnceInLowerCase) {
+  EXPECT_EQ(add("Alice").str(), "@alice:own");
+  NewAccount account;
+  account.localpart = "alice";
+  EXPECT_EQ(run(users_->register_user(account)).error().code, ErrorCode::kExists);
+  EXPECT_EQ(run(users_->check_available("alice")).error().code, ErrorCode::kExists);
+  EXPECT_TRUE(run(users_->check_available("bob")).ok());
+  for (const char* name : {"a b", "\xc3\xa9", "a:b", "@a"}) {
+    account.localpart = name;
+    EXPECT_EQ(run(users_->register_user(account)).error().code, ErrorCode::kInvalid) << name;
+  }
+}
+
+TEST_F(UsersTest, OnlyTheRightPasswordOfAnActiveUserPasses) {
+  const UserId alice = add("alice");
+  EXPECT_TRUE(run(users_->check_password(alice, "secret")).ok());
+  EXPECT_EQ(run(users_->check_password(alice, "Secret")).error().code, ErrorCode::kForbidden);
+  EXPECT_EQ(run(users_->check_password(alice, "")).error().code, ErrorCode::kForbidden);
+  EXPECT_EQ(run(users_->check_password(UserId::trusted("@nobody:own"), "secret")).error().code,
+            ErrorCode::kForbidden);
+  ASSERT_TRUE(run(users_->set_password(alice, "another")).ok());
+  EXPECT_FALSE(run(users_->check_password(alice, "secret")).ok());
+  ASSERT_TRUE(run(users_->deactivate(alice)).ok());
+  EXPECT_FALSE(run(users_->check_password(alice, "another")).ok());
+  EXPECT_FALSE(run(users_->check_password(alice, "")).ok());
+  EXPECT_FALSE(run(users_->log_in(alice, {})).ok());
+  EXPECT_EQ(run(users_->check_available("alice")).error().code, ErrorCode::kExists);
+}
+
+TEST_F(UsersTest, TokensOutliveACrashAndEndWithTheirDevice) {
+  const UserId alice = add("alice");
+  NewSession wanted;
+  wanted.device = DeviceId::trusted("PHONE");
+  wanted.display_name = "phone";
+  const auto phone = run(users_->log_in(alice, wanted));
+  const auto laptop = run(users_->log_in(alice, {}));
+  ASSERT_TRUE(phone.ok());
+  crash();
+  const auto session = run(users_->authenticate(phone->access_token));
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(session->user, alice);
+  EXPECT_EQ(session->device.str(), "PHONE");
+  EXPECT_EQ(run(users_->devices(alice))->size(), 2u);
+  ASSERT_TRUE(run(users_->log_out(*session)).ok());
+  EXPECT_EQ(run(users_->authenticate(phone->access_token)).error().code,
+            ErrorCode::kUnauthenticated);
+  EXPECT_TRUE(run(users_->authenticate(laptop->access_token)).ok());
+  ASSERT_TRUE(run(users_->log_out_everywhere(alice)).ok());
+  EXPECT_FALSE(run(users_->authenticate(laptop->access_token)).ok());
+}
+
+TEST_F(UsersTest, ANewLoginOfADeviceEndsTheOldOne) {
+  const UserId alice = add("alice");
+  NewSession wanted;
+  wanted.device = DeviceId::trusted("PHONE");
+  const auto first = run(users_->log_in(alice, wanted));
+  ASSERT_TRUE(run(users_->authenticate(first->access_token)).ok());
+  const auto second = run(users_->log_in(alice, wanted));
+  EXPECT_FALSE(run(users_->authenticate(first->access_token)).ok());
+  EXPECT_TRUE(run(users_->authenticate(second->access_token)).ok());
+}
+
+TEST_F(UsersTest, BadTokensAreRefused) {
+  for (const char* token : {"", "pat_", "rubbish", "pat_00000000000000000000000000000000_000000"}) {
+    EXPECT_EQ(run(users_->authenticate(token)).error().code, ErrorCode::kUnauthenticated) << token;
+  }
+}
+
+TEST_F(UsersTest, AccountDataHasPositionsAndChanges) {
+  const UserId alice = add("alice");
+  const auto number = **names_->find(stores::NameKind::kUser, alice.view());
+  const auto first = run(data_->set(number, 0, "m.direct", *json::parse_object(R"({"a":1})")));
+  const auto second =
+      run(data_->set(number, 7, "m.tag", *json::parse_object(R"({"tags":{"u.x":{"order":0.5}}})")));
+  ASSERT_TRUE(second.ok());
+  EXPECT_GT(*second, *first);
+  EXPECT_EQ(*run(data_->get(number, 7, "m.tag")), R"({"tags":{"u.x":{"order":0.5}}})");
+  EXPECT_EQ(run(data_->get(number, 0, "m.tag")).error().code, ErrorCode::kNotFound);
+  const auto changes =
+      stores::read_account_data_changes(*database_->snapshot(), number, *first, *second);
+  ASSERT_EQ(changes->size(), 1u);
+  EXPECT_EQ(changes->at(0), std::pair(stores::RoomNumber{7}, std::string("m.tag")));
+  EXPECT_EQ(stores::read_all_account_data(*database_->snapshot(), number, 0)->size(), 1u);
+  EXPECT_EQ(run(data_->set(number, 0, std::string(256, 'x'), {})).error().code,
+            ErrorCode::kInvalid);
+  EXPECT_EQ(run(data_->set(number, 0, "x", {{"a", std::string(70'000, 'x')}})).error().code,
+            ErrorCode::kTooLarge);
+}
+
+TEST_F(UsersTest, TheSameFilterIsKeptOnce) {
+  const auto number = **names_->find(stores::NameKind::kUser, add("alice").view());
+  const auto first = run(data_->add_filter(number, *json::parse_object(R"({"room":{}})")));
+  EXPECT_EQ(*run(data_->add_filter(number, *json::parse_object(R"({"room":{}})"))), *first);
+  EXPECT_NE(*run(data_->add_filter(number, {})), *first);
+  EXPECT_EQ(*run(data_->filter(number, *first)), R"({"room":{}})");
+  for (const char* id : {"", "x", "99", "1x"})
+    EXPECT_FALSE(run(data_->filter(number, id)).ok()) << id;
+}
+
+}  // namespace
+}  // namespace polder::users
