@@ -25,11 +25,40 @@ Status Homeserver::open() {
   engine_ = std::make_unique<rooms::RoomEngine>(
       rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
                          config_.server_name, signing_key_, outside_.keys, outside_.remote});
-  return engine_->load_heads();
+  POLDER_CHECK(engine_->load_heads());
+  sync_ = std::make_unique<sync::Sync>(*engine_);
+  const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
+                           config_.server_name};
+  users_ = std::make_unique<users::Users>(parts);
+  account_data_ = std::make_unique<users::AccountData>(parts);
+  return {};
+}
+
+client_api::Settings Homeserver::client_settings() const {
+  client_api::Settings settings;
+  settings.registration_enabled = config_.registration.enabled;
+  settings.guests_allowed = config_.registration.allow_guests;
+  settings.registration_secret = config_.registration.shared_secret;
+  settings.default_room_version = config_.rooms.default_version;
+  settings.public_base_url = config_.client.public_base_url;
+  settings.turn_uris = config_.turn.uris;
+  settings.turn_secret = config_.turn.shared_secret;
+  settings.turn_ttl_s = config_.turn.ttl_s;
+  return settings;
 }
 
 void Homeserver::add_routes() {
+  api_ = std::make_unique<client_api::Api>(
+      client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
+                      *account_data_, *sync_, client_settings()});
   add_health_routes(router_, outside_.database);
+  client_api::add_server_routes(router_, *api_);
+  client_api::add_session_routes(router_, *api_);
+  client_api::add_account_routes(router_, *api_);
+  client_api::add_room_routes(router_, *api_);
+  client_api::add_history_routes(router_, *api_);
+  client_api::add_sync_routes(router_, *api_);
+  router_.set_around(client_api::authentication(*api_));
 }
 
 }  // namespace polder::server

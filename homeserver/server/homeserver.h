@@ -4,11 +4,15 @@
 #include <memory>
 #include <string>
 
+#include "homeserver/client_api/api.h"
 #include "homeserver/crypto/keys.h"
 #include "homeserver/http/router.h"
 #include "homeserver/http/server.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/server/config.h"
+#include "homeserver/sync/sync.h"
+#include "homeserver/users/account_data.h"
+#include "homeserver/users/users.h"
 #include "storage/files/files.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
@@ -32,13 +36,14 @@ class Homeserver {
 
   const Config& config() const { return config_; }
   const http::Router& router() const { return router_; }
-  rooms::RoomEngine& rooms() { return *engine_; }
+  users::Users& users() { return *users_; }
   kv::Committer& committer() { return *committer_; }
 
  private:
   Homeserver(Config config, Outside outside, crypto::SigningKey key);
   Status open();
   void add_routes();
+  client_api::Settings client_settings() const;
 
   const Config config_;
   const Outside outside_;
@@ -46,6 +51,10 @@ class Homeserver {
   std::unique_ptr<kv::Committer> committer_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<rooms::RoomEngine> engine_;
+  std::unique_ptr<sync::Sync> sync_;
+  std::unique_ptr<users::Users> users_;
+  std::unique_ptr<users::AccountData> account_data_;
+  std::unique_ptr<client_api::Api> api_;
   http::Router router_;
 };
 

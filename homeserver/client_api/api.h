@@ -1,0 +1,94 @@
+// What the client-server API's handlers share: the services, the caller, and the errors on the
+// wire.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/http/router.h"
+#include "homeserver/json/value.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/sync/sync.h"
+#include "homeserver/users/account_data.h"
+#include "homeserver/users/users.h"
+
+namespace polder::client_api {
+
+// Settings that the API's answers depend on.
+struct Settings {
+  bool registration_enabled = false;
+  bool guests_allowed = false;
+  std::string registration_secret;
+  std::string default_room_version;
+  std::string public_base_url;
+  std::vector<std::string> turn_uris;
+  std::string turn_secret;
+  int64_t turn_ttl_s = 0;
+};
+
+// All outlive the router that the routes are added to.
+struct Api {
+  runtime::Runtime& runtime;
+  kv::Database& database;
+  kv::Committer& committer;
+  rooms::RoomEngine& rooms;
+  users::Users& users;
+  users::AccountData& account_data;
+  sync::Sync& sync;
+  Settings settings;
+};
+
+// One request, authenticated and parsed as far as its route says.
+struct Call {
+  http::Exchange& exchange;
+  json::Object body;  // empty if the route takes none
+
+  const http::Request& request() const { return exchange.request; }
+  // Of routes that need a token.
+  const users::Session& session() const {
+    return *static_cast<const users::Session*>(exchange.caller.get());
+  }
+  std::string_view path(std::string_view name) const { return request().path_parameter(name); }
+  std::optional<std::string_view> query(std::string_view name) const {
+    return request().query_parameter(name);
+  }
+};
+using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
+
+// An error with the errcode that the specification names for the case; others get that of their
+// kind.
+Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message);
+// https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
+http::Response to_response(const Error& error);
+
+http::Response ok_json(const json::Object& object);
+http::Response empty_json();
+
+struct RouteSpec {
+  http::Method method;
+  std::string_view path;
+  http::Authentication authentication = http::Authentication::kAccessToken;
+  http::RateClass rate = http::RateClass::kCheap;
+  size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects
+};
+void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Action action);
+
+// Authenticates callers: installed around every handler.
+http::Router::Around authentication(const Api& api);
+
+// The route groups, one a file.
+void add_server_routes(http::Router& router,
+                       const Api& api);  // versions, well-known, capabilities, TURN
+void add_session_routes(http::Router& router, const Api& api);  // login, registration, devices
+void add_account_routes(http::Router& router, const Api& api);  // profile, account data, filters
+void add_room_routes(http::Router& router,
+                     const Api& api);  // rooms: create, membership, send, state
+void add_history_routes(http::Router& router, const Api& api);  // rooms: messages, context, members
+void add_sync_routes(http::Router& router, const Api& api);
+
+inline constexpr size_t kSmallBody = 64 * 1024;
+inline constexpr size_t kLargeBody = 1024 * 1024;
+
+}  // namespace polder::client_api

@@ -1,0 +1,25 @@
+// From the body of createRoom to the events that make the room.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "homeserver/events/room_version.h"
+#include "homeserver/json/value.h"
+#include "homeserver/rooms/engine.h"
+
+namespace polder::client_api {
+
+struct RoomPlan {
+  const events::RoomVersionRules* rules = nullptr;
+  std::vector<rooms::LocalEvent> events;
+  std::optional<RoomAlias> alias;
+};
+
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom: pure. `join` is
+// the creator's membership. Errors are those of the specification.
+Result<RoomPlan> plan_room(const json::Object& body, const UserId& creator, json::Object join,
+                           const ServerName& own_name, const std::string& default_version);
+
+}  // namespace polder::client_api

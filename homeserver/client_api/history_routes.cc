@@ -1,0 +1,333 @@
+// Reading rooms: messages, context, single events, state, members, relations.
+#include <charconv>
+
+#include "homeserver/client_api/api.h"
+#include "homeserver/json/write.h"
+#include "homeserver/rooms/reader.h"
+#include "homeserver/sync/tokens.h"
+#include "storage/stores/relation_rows.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Method;
+using http::Response;
+using rooms::ReaderOf;
+using rooms::RoomReader;
+
+constexpr size_t kLimitDefault = 10;
+constexpr size_t kLimitMax = 1000;
+constexpr size_t kScannedMax = 5000;  // events looked at for one page, most of them invisible
+
+// Runs on the pool with a reader of the room that the path names.
+using ReadAction =
+    std::function<Result<Response>(const Api&, const RoomReader&, const ReaderOf&, const Call&)>;
+
+Action reading(ReadAction read) {
+  return [read = std::move(read)](const Api& api, Call& call) -> Task<Result<Response>> {
+    return runtime::on_pool(api.runtime, [&api, &call, &read]() -> Result<Response> {
+      POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+      POLDER_TRY(auto head, api.rooms.head(room));
+      if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
+      const RoomReader reader(api.rooms, api.database.snapshot(), std::move(head));
+      POLDER_TRY(const ReaderOf of, reader.reader(call.session().user));
+      return read(api, reader, of, call);
+    });
+  };
+}
+
+Result<size_t> limit_of(const Call& call) {
+  const auto text = call.query("limit");
+  if (!text) return kLimitDefault;
+  size_t limit = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+  if (error != std::errc() || end != text->data() + text->size())
+    return fail(ErrorCode::kInvalid, "limit must be a number");
+  return std::min(std::max<size_t>(limit, 1), kLimitMax);
+}
+
+Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
+                                 stores::EventNumber number, const rooms::HeldEvent& held,
+                                 const Call& call) {
+  RoomReader::ClientOptions options;
+  std::optional<std::string> transaction;
+  if (held.event->sender() == call.session().user) {
+    POLDER_TRY(transaction,
+               stores::read_event_transaction(reader.snapshot(), call.session().number,
+                                              call.session().device, held.event->id()));
+    if (transaction) options.transaction_id = *transaction;
+  }
+  return reader.client_event(of, number, held, options);
+}
+
+// A page of the order by depth and position, from a place in one direction.
+struct Page {
+  std::vector<std::string> events;  // as clients get them
+  stores::DepthPlace end;
+  bool more = false;
+};
+
+Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, stores::DepthPlace from,
+                       bool backwards, size_t limit, const Call& call) {
+  Page page;
+  page.end = from;
+  const auto room = reader.head().number;
+  for (size_t scanned = 0; page.events.size() < limit && scanned < kScannedMax;) {
+    const size_t want = limit - page.events.size() + 1;
+    POLDER_TRY(const auto entries,
+               backwards ? stores::read_before(reader.snapshot(), room, page.end, want)
+                         : stores::read_after(reader.snapshot(), room, page.end, want));
+    for (const stores::DepthEntry& entry : entries) {
+      if (page.events.size() == limit) {
+        page.more = true;
+        return page;
+      }
+      ++scanned;
+      page.end = entry.place;
+      POLDER_TRY(const auto held, reader.view().load(entry.number));
+      POLDER_TRY(const bool visible, reader.visible(of, held));
+      if (!visible) continue;
+      POLDER_TRY(std::string event, client_event(reader, of, entry.number, held, call));
+      page.events.push_back(std::move(event));
+    }
+    if (entries.size() < want) return page;
+  }
+  page.more = true;
+  return page;
+}
+
+void write_events(json::Writer& writer, const std::vector<std::string>& events) {
+  writer.begin_array();
+  for (const std::string& event : events)
+    writer.raw(event);
+  writer.end_array();
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
+Result<Response> messages(const Api&, const RoomReader& reader, const ReaderOf& of,
+                          const Call& call) {
+  const auto direction = call.query("dir");
+  if (direction != "b" && direction != "f")
+    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
+  const bool backwards = direction == "b";
+  POLDER_CHECK(reader.visible_state(of));
+  POLDER_TRY(const size_t limit, limit_of(call));
+  stores::DepthPlace from = backwards ? sync::end_of_room() : stores::DepthPlace();
+  if (const auto token = call.query("from")) {
+    POLDER_TRY(from, sync::history_place(reader, *token));
+  }
+  POLDER_TRY(const Page page, read_page(reader, of, from, backwards, limit, call));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().member("start", std::string_view(sync::history_token(from)));
+  writer.key("chunk");
+  write_events(writer, page.events);
+  if (page.more) writer.member("end", std::string_view(sync::history_token(page.end)));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+Result<std::pair<stores::EventNumber, rooms::HeldEvent>> find_visible(const RoomReader& reader,
+                                                                      const ReaderOf& of,
+                                                                      const Call& call) {
+  const Error unknown = fail(ErrorCode::kNotFound, "Event not found");
+  const auto id = EventId::parse(call.path("eventId"));
+  if (!id.ok()) return unknown;
+  POLDER_TRY(const auto number, reader.view().find(*id));
+  if (!number) return unknown;
+  POLDER_TRY(auto held, reader.view().load(*number));
+  const stores::Standing& standing = held.record.standing;
+  if (standing.outlier || standing.rejected || standing.soft_failed) return unknown;
+  POLDER_TRY(const bool visible, reader.visible(of, held));
+  if (!visible) return unknown;
+  return std::pair(*number, std::move(held));
+}
+
+Result<Response> event(const Api&, const RoomReader& reader, const ReaderOf& of, const Call& call) {
+  POLDER_TRY(const auto found, find_visible(reader, of, call));
+  POLDER_TRY(std::string text, client_event(reader, of, found.first, found.second, call));
+  return Response::json(200, std::move(text));
+}
+
+Status write_state(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
+                   stores::StateRoot root, std::optional<std::string_view> type,
+                   const std::function<bool(const events::Event&)>& wanted) {
+  std::optional<Error> failure;
+  writer.begin_array();
+  POLDER_CHECK(reader.for_each_state(root, type,
+                                     [&](stores::EventNumber number, const rooms::HeldEvent& held) {
+                                       if (!wanted(*held.event) || failure) return;
+                                       const auto text = reader.client_event(of, number, held, {});
+                                       if (text.ok()) {
+                                         writer.raw(*text);
+                                       } else {
+                                         failure = text.error();
+                                       }
+                                     }));
+  writer.end_array();
+  return failure ? Status(*failure) : Status();
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
+Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& of,
+                         const Call& call) {
+  POLDER_TRY(const auto found, find_visible(reader, of, call));
+  POLDER_TRY(const size_t limit, limit_of(call));
+  const stores::DepthPlace place{found.second.record.depth, found.second.record.position};
+  POLDER_TRY(const Page before, read_page(reader, of, place, true, limit / 2, call));
+  POLDER_TRY(const Page after, read_page(reader, of, place, false, limit - limit / 2, call));
+  POLDER_TRY(const std::string itself, client_event(reader, of, found.first, found.second, call));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("event").raw(itself).key("events_before");
+  write_events(writer, before.events);
+  writer.key("events_after");
+  write_events(writer, after.events);
+  writer.key("state");
+  POLDER_CHECK(write_state(writer, reader, of, found.second.record.state_after, std::nullopt,
+                           [](const events::Event&) { return true; }));
+  writer.member("start", std::string_view(sync::history_token(before.end)))
+      .member("end", std::string_view(sync::history_token(after.end)));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+Result<Response> all_state(const Api&, const RoomReader& reader, const ReaderOf& of, const Call&) {
+  POLDER_TRY(const auto root, reader.visible_state(of));
+  std::string text;
+  json::Writer writer(text);
+  POLDER_CHECK(write_state(writer, reader, of, root, std::nullopt,
+                           [](const events::Event&) { return true; }));
+  return Response::json(200, std::move(text));
+}
+
+Result<Response> one_state(const Api&, const RoomReader& reader, const ReaderOf& of,
+                           const Call& call) {
+  POLDER_TRY(const auto root, reader.visible_state(of));
+  POLDER_TRY(const auto event,
+             reader.state_event(root, call.path("eventType"), call.path("stateKey")));
+  if (!event) return fail(ErrorCode::kNotFound, "No such state event");
+  if (call.query("format") != "event") return ok_json(event->content());
+  POLDER_TRY(const auto number, reader.view().find(event->id()));
+  POLDER_TRY(const auto held, reader.view().load(*number));
+  POLDER_TRY(std::string text, reader.client_event(of, *number, held, {}));
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
+Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& of,
+                         const Call& call) {
+  POLDER_TRY(auto root, reader.visible_state(of));
+  if (const auto at = call.query("at")) {
+    POLDER_TRY(root, sync::state_at(reader, *at));
+  }
+  const auto only = call.query("membership");
+  const auto without = call.query("not_membership");
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("chunk");
+  POLDER_CHECK(
+      write_state(writer, reader, of, root, "m.room.member", [&](const events::Event& member) {
+        return (!only || member.membership() == *only) &&
+               (!without || member.membership() != *without);
+      }));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+Result<Response> joined_members(const Api&, const RoomReader& reader, const ReaderOf& of,
+                                const Call&) {
+  if (of.membership.membership != stores::Membership::kJoin)
+    return fail(ErrorCode::kForbidden, "You are not a member of this room");
+  json::Object joined;
+  POLDER_CHECK(reader.for_each_state(
+      reader.head().record.state, "m.room.member",
+      [&](stores::EventNumber, const rooms::HeldEvent& held) {
+        if (held.event->membership() != "join") return;
+        json::Object member;
+        if (const json::Value* name = held.event->content().find("displayname"))
+          member.set("display_name", *name);
+        if (const json::Value* avatar = held.event->content().find("avatar_url"))
+          member.set("avatar_url", *avatar);
+        joined.set(*held.event->state_key(), std::move(member));
+      }));
+  return ok_json({{"joined", joined}});
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
+Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf& of,
+                           const Call& call) {
+  POLDER_TRY(const auto parent, find_visible(reader, of, call));
+  POLDER_TRY(const size_t limit, limit_of(call));
+  const bool forwards = call.query("dir") == "f";
+  kv::Position from = forwards ? 0 : ~kv::Position{0};
+  if (const auto token = call.query("from")) {
+    POLDER_TRY(const auto place, sync::history_place(reader, *token));
+    from = place.position;
+  }
+  std::vector<std::string> events;
+  std::optional<kv::Position> next;
+  const auto room = reader.head().number;
+  POLDER_TRY(const auto found, forwards
+                                   ? stores::read_relations_forwards(
+                                         reader.snapshot(), room, parent.first, from, kScannedMax)
+                                   : stores::read_relations_backwards(
+                                         reader.snapshot(), room, parent.first, from, kScannedMax));
+  for (const stores::Relation& relation : found) {
+    if (!call.path("relType").empty() && relation.rel_type != call.path("relType")) continue;
+    if (!call.path("eventType").empty() && relation.type != call.path("eventType")) continue;
+    if (events.size() == limit) break;
+    POLDER_TRY(const auto held, reader.view().load(relation.child));
+    POLDER_TRY(const bool visible, reader.visible(of, held));
+    POLDER_TRY(const auto redacted,
+               stores::read_redaction(reader.snapshot(), {room, relation.child}));
+    if (!visible || redacted) continue;
+    POLDER_TRY(std::string text, client_event(reader, of, relation.child, held, call));
+    events.push_back(std::move(text));
+    next = relation.position;
+  }
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("chunk");
+  write_events(writer, events);
+  if (events.size() == limit && next)
+    writer.member("next_batch", std::string_view(sync::history_token({0, *next})));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+Task<Result<Response>> joined_rooms(const Api& api, Call& call) {
+  const auto user = call.session().number;
+  POLDER_CO_TRY(const auto rooms, co_await runtime::on_pool(api.runtime, [&api, user] {
+                  return stores::read_rooms_of(*api.database.snapshot(), user);
+                }));
+  json::Array joined;
+  for (const auto& [room, row] : rooms) {
+    const auto head = api.rooms.head(room);
+    if (row.membership == stores::Membership::kJoin && head)
+      joined.emplace_back(head->record.id.str());
+  }
+  co_return ok_json({{"joined_rooms", joined}});
+}
+
+}  // namespace
+
+void add_history_routes(http::Router& router, const Api& api) {
+  const auto get = [&](std::string_view path, ReadAction read) {
+    add_route(router, api, {Method::kGet, path}, reading(std::move(read)));
+  };
+  get("/_matrix/client/v3/rooms/{roomId}/messages", messages);
+  get("/_matrix/client/v3/rooms/{roomId}/event/{eventId}", event);
+  get("/_matrix/client/v3/rooms/{roomId}/context/{eventId}", context);
+  get("/_matrix/client/v3/rooms/{roomId}/state", all_state);
+  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", one_state);
+  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", one_state);
+  get("/_matrix/client/v3/rooms/{roomId}/members", members);
+  get("/_matrix/client/v3/rooms/{roomId}/joined_members", joined_members);
+  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}", relations);
+  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", relations);
+  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}", relations);
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/joined_rooms"}, joined_rooms);
+}
+
+}  // namespace polder::client_api

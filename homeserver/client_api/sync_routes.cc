@@ -1,0 +1,61 @@
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
+#include <charconv>
+
+#include "homeserver/client_api/api.h"
+#include "homeserver/json/parse.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Method;
+using http::Response;
+
+constexpr int64_t kTimeoutMaxMs = 60'000;
+
+Task<Result<json::Object>> filter_of(const Api& api, const Call& call) {
+  const std::string text(call.query("filter").value_or(""));
+  if (text.empty()) co_return json::Object();
+  // The parameter is an id, or a filter itself.
+  if (text.starts_with('{')) {
+    auto parsed = json::parse_object(text);
+    if (!parsed.ok())
+      co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM", "The filter is not JSON");
+    co_return parsed;
+  }
+  const auto stored = co_await api.account_data.filter(call.session().number, text);
+  if (!stored.ok())
+    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM", "Unknown filter");
+  co_return json::parse_object(*stored);
+}
+
+Task<Result<Response>> sync(const Api& api, Call& call) {
+  sync::SyncRequest request;
+  request.user = call.session().user;
+  request.number = call.session().number;
+  request.device = call.session().device;
+  request.since = call.query("since").value_or("");
+  request.full_state = call.query("full_state") == "true";
+  request.use_state_after = call.query("use_state_after") == "true" ||
+                            call.query("org.matrix.msc4222.use_state_after") == "true";
+  request.unstable_state_after = call.query("org.matrix.msc4222.use_state_after") == "true";
+  if (const auto timeout = call.query("timeout")) {
+    int64_t value = 0;
+    const auto [end, error] =
+        std::from_chars(timeout->data(), timeout->data() + timeout->size(), value);
+    if (error != std::errc() || end != timeout->data() + timeout->size() || value < 0)
+      co_return fail(ErrorCode::kInvalid, "timeout must be a number");
+    request.timeout = Millis(std::min(value, kTimeoutMaxMs));
+  }
+  POLDER_CO_TRY(const json::Object filter, co_await filter_of(api, call));
+  request.filter = sync::parse_filter(filter);
+  POLDER_CO_TRY(std::string text, co_await api.sync.run(std::move(request)));
+  co_return Response::json(200, std::move(text));
+}
+
+}  // namespace
+
+void add_sync_routes(http::Router& router, const Api& api) {
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/sync"}, sync);
+}
+
+}  // namespace polder::client_api

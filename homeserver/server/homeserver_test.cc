@@ -1,0 +1,389 @@
+// The client-server API of a whole homeserver, in one process, without a network.
+#include "homeserver/server/homeserver.h"
+
+#include <filesystem>
+
+#include "homeserver/crypto/hash.h"
+#include "homeserver/json/parse.h"
+#include "homeserver/json/write.h"
+#include "homeserver/runtime/simulated.h"
+#include "homeserver/server/offline.h"
+#include "storage/kv/memory.h"
+#include "storage/stores/check.h"
+#include "storage/stores/columns.h"
+
+namespace polder::server {
+namespace {
+
+struct Answer {
+  int status = 0;
+  json::Value body;
+
+  std::string text(std::initializer_list<std::string_view> path) const {
+    const json::Value* value =
+        body.as_object() != nullptr ? json::at(*body.as_object(), path) : nullptr;
+    return value == nullptr                ? ""
+           : value->as_string() != nullptr ? *value->as_string()
+                                           : json::write(*value);
+  }
+};
+
+class HomeserverTest : public testing::Test {
+ protected:
+  HomeserverTest() {
+    std::string pattern = testing::TempDir() + "polder-server-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    start();
+  }
+  ~HomeserverTest() override {
+    stop();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void start() {
+    simulation_ = runtime::Simulation::create(++starts_);
+    runtime_ = simulation_->add_runtime("a");
+    database_ = kv::open_memory(stores::kColumns, disk_);
+    Config config;
+    config.server_name = ServerName::trusted("own");
+    config.data_dir = directory_;
+    config.registration.enabled = true;
+    config.registration.shared_secret = "secret";
+    homeserver_ =
+        std::move(*Homeserver::create(config, {*runtime_, *files_, *database_, keys_, remote_}));
+  }
+  void stop() {
+    simulation_->crash(*runtime_);
+    homeserver_.reset();
+    database_.reset();
+    runtime_.reset();
+    simulation_.reset();
+  }
+  void crash() {
+    stop();
+    disk_.power_loss();
+    start();
+  }
+
+  // A request whose answer may take a while.
+  std::shared_ptr<std::optional<Answer>> begin(std::string method, std::string target,
+                                               std::string token, std::string body) {
+    auto result = std::make_shared<std::optional<Answer>>();
+    runtime::spawn(*runtime_, runtime_->shard(0), "request",
+                   perform(method, target, token, body, result));
+    return result;
+  }
+  Task<void> perform(std::string method, std::string target, std::string token, std::string body,
+                     std::shared_ptr<std::optional<Answer>> result) {
+    http::Exchange exchange;
+    exchange.served.set();
+    exchange.request.method = http::method_from(method);
+    EXPECT_TRUE(http::parse_target(target, exchange.request).ok());
+    exchange.request.body = body;
+    if (!token.empty()) exchange.request.headers.add("Authorization", "Bearer " + token);
+    http::Response response = co_await homeserver_->router().handle(exchange);
+    std::string text;
+    for (const http::Slice& slice : response.body)
+      text.append(slice.bytes);
+    Answer answer;
+    answer.status = response.status;
+    if (!text.empty()) answer.body = *json::parse(text);
+    *result = std::move(answer);
+  }
+  Answer call(std::string method, std::string target, std::string token = "",
+              std::string body = "") {
+    const auto result =
+        begin(std::move(method), std::move(target), std::move(token), std::move(body));
+    EXPECT_TRUE(simulation_->run_until([&] { return result->has_value(); }, Millis(120'000)));
+    return **result;
+  }
+
+  std::string join_token(const std::string& name) {
+    const Answer made =
+        call("POST", "/_matrix/client/v3/register", "",
+             R"({"username":")" + name + R"(","password":"pw","auth":{"type":"m.login.dummy"}})");
+    EXPECT_EQ(made.status, 200) << made.text({"error"});
+    return made.text({"access_token"});
+  }
+  std::string create_room(const std::string& token, const std::string& body = "{}") {
+    const Answer made = call("POST", "/_matrix/client/v3/createRoom", token, body);
+    EXPECT_EQ(made.status, 200) << made.text({"error"});
+    return made.text({"room_id"});
+  }
+  static std::string rooms(const std::string& room, const std::string& rest) {
+    return "/_matrix/client/v3/rooms/" + room + rest;
+  }
+  Answer say(const std::string& token, const std::string& room, const std::string& text,
+             const std::string& txn) {
+    return call("PUT", rooms(room, "/send/m.room.message/" + txn), token,
+                R"({"body":")" + text + R"(","msgtype":"m.text"})");
+  }
+  // The bodies of the messages in a room's timeline of a sync.
+  static std::string bodies(const Answer& sync, const std::string& room) {
+    std::string all;
+    const json::Value* events =
+        json::at(*sync.body.as_object(), {"rooms", "join", room, "timeline", "events"});
+    if (events == nullptr) return "none";
+    for (const json::Value& event : *events->as_array()) {
+      if (const json::Value* body = json::at(*event.as_object(), {"content", "body"}))
+        all += *body->as_string() + ";";
+    }
+    return all;
+  }
+
+  std::string directory_;
+  uint64_t starts_ = 0;
+  std::unique_ptr<files::FileSystem> files_ = files::real_files();
+  OfflineKeys keys_;
+  OfflineServers remote_;
+  kv::MemoryDisk disk_;
+  std::unique_ptr<runtime::Simulation> simulation_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<kv::Database> database_;
+  std::unique_ptr<Homeserver> homeserver_;
+};
+
+TEST_F(HomeserverTest, RegistersLogsInAndOut) {
+  EXPECT_EQ(call("GET", "/_matrix/client/versions").status, 200);
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/register", "", "{}").status, 401);
+  const std::string token = join_token("alice");
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/account/whoami", token).text({"user_id"}),
+            "@alice:own");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/register", "",
+                 R"({"username":"alice","auth":{"type":"m.login.dummy"}})")
+                .text({"errcode"}),
+            "M_USER_IN_USE");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/register", "",
+                 R"({"username":"A b","auth":{"type":"m.login.dummy"}})")
+                .text({"errcode"}),
+            "M_INVALID_USERNAME");
+  const std::string login =
+      R"({"type":"m.login.password","identifier":{"type":"m.id.user","user":"alice"},"password":")";
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/login", "", login + "wrong\"}").text({"errcode"}),
+            "M_FORBIDDEN");
+  const Answer second =
+      call("POST", "/_matrix/client/v3/login", "", login + R"(pw","device_id":"PHONE"})");
+  EXPECT_EQ(second.text({"device_id"}), "PHONE");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/logout", token).status, 200);
+  const Answer refused = call("GET", "/_matrix/client/v3/account/whoami", token);
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.text({"errcode"}), "M_UNKNOWN_TOKEN");
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/account/whoami").text({"errcode"}), "M_MISSING_TOKEN");
+  EXPECT_EQ(
+      call("GET", "/_matrix/client/v3/account/whoami?access_token=" + second.text({"access_token"}))
+          .status,
+      200);
+}
+
+TEST_F(HomeserverTest, BadBodiesGetTheirErrcodes) {
+  const std::string token = join_token("alice");
+  const std::string room = create_room(token);
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/login", "", "{").text({"errcode"}), "M_NOT_JSON");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/login", "", "[]").text({"errcode"}), "M_BAD_JSON");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/login", "", "{}").text({"errcode"}),
+            "M_MISSING_PARAM");
+  EXPECT_EQ(call("PUT", rooms(room, "/send/m.room.message/1"), token, R"({"body":1.5})")
+                .text({"errcode"}),
+            "M_BAD_JSON");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/createRoom", token, R"({"room_version":"99"})")
+                .text({"errcode"}),
+            "M_UNSUPPORTED_ROOM_VERSION");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/createRoom", token, R"({"invite":["bob"]})")
+                .text({"errcode"}),
+            "M_INVALID_PARAM");
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/nothing", token).text({"errcode"}), "M_UNRECOGNIZED");
+  EXPECT_EQ(say(token, "!no:own", "x", "1").status, 404);
+}
+
+TEST_F(HomeserverTest, AConversationReachesBothAndOutlivesACrash) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room =
+      create_room(alice, R"({"preset":"private_chat","name":"Room","invite":["@bob:own"]})");
+  const Answer invited = call("GET", "/_matrix/client/v3/sync", bob);
+  EXPECT_NE(invited.text({"rooms", "invite", room, "invite_state", "events"}).find("m.room.name"),
+            std::string::npos);
+  EXPECT_EQ(say(bob, room, "too early", "0").status, 403);
+  EXPECT_EQ(call("POST", rooms(room, "/join"), bob).status, 200);
+  const Answer first = call("GET", "/_matrix/client/v3/sync", bob);
+  const Answer sent = say(alice, room, "hello", "1");
+  EXPECT_EQ(sent.status, 200);
+  // The same transaction again is the same event.
+  EXPECT_EQ(say(alice, room, "hello", "1").text({"event_id"}), sent.text({"event_id"}));
+  const Answer second =
+      call("GET", "/_matrix/client/v3/sync?since=" + first.text({"next_batch"}), bob);
+  EXPECT_EQ(bodies(second, room), "hello;");
+  crash();
+  EXPECT_EQ(say(alice, room, "hello", "1").text({"event_id"}), sent.text({"event_id"}));
+  EXPECT_EQ(say(bob, room, "after", "1").status, 200);
+  const Answer third =
+      call("GET", "/_matrix/client/v3/sync?since=" + second.text({"next_batch"}), alice);
+  EXPECT_EQ(bodies(third, room), "after;");
+  const auto report = stores::check_database(*database_->snapshot());
+  EXPECT_EQ(report->faults, std::vector<std::string>{});
+}
+
+TEST_F(HomeserverTest, ALongPollWakesUpForAMessageAndForAnInvite) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(alice, R"({"preset":"public_chat"})");
+  Answer sync = call("GET", "/_matrix/client/v3/sync", bob);
+  auto waiting = begin(
+      "GET", "/_matrix/client/v3/sync?timeout=30000&since=" + sync.text({"next_batch"}), bob, "");
+  simulation_->run_for(Millis(5000));
+  EXPECT_FALSE(waiting->has_value());
+  call("POST", rooms(room, "/invite"), alice, R"({"user_id":"@bob:own"})");
+  simulation_->run_for(Millis(1000));
+  ASSERT_TRUE(waiting->has_value());
+  EXPECT_NE((*waiting)->text({"rooms", "invite", room}), "");
+  call("POST", rooms(room, "/join"), bob);
+  sync = call("GET", "/_matrix/client/v3/sync?since=" + (*waiting)->text({"next_batch"}), bob);
+  EXPECT_NE(sync.text({"rooms", "join", room}).find("m.room.create"),
+            std::string::npos);
+  waiting = begin("GET", "/_matrix/client/v3/sync?timeout=30000&since=" + sync.text({"next_batch"}),
+                  bob, "");
+  simulation_->run_for(Millis(5000));
+  EXPECT_FALSE(waiting->has_value());
+  say(alice, room, "wake up", "1");
+  simulation_->run_for(Millis(1000));
+  ASSERT_TRUE(waiting->has_value());
+  EXPECT_EQ(bodies(**waiting, room), "wake up;");
+  // Without news, the time passes.
+  waiting = begin("GET",
+                  "/_matrix/client/v3/sync?timeout=30000&since=" + (*waiting)->text({"next_batch"}),
+                  bob, "");
+  simulation_->run_for(Millis(31'000));
+  EXPECT_TRUE(waiting->has_value());
+}
+
+TEST_F(HomeserverTest, ALimitedTimelineIsContinuedByMessages) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice);
+  for (int i = 0; i < 25; ++i)
+    say(alice, room, std::to_string(i), std::to_string(i));
+  const Answer sync = call("GET",
+                           "/_matrix/client/v3/sync?filter="
+                           "%7B%22room%22%3A%7B%22timeline%22%3A%7B%22limit%22%3A5%7D%7D%7D",
+                           alice);
+  EXPECT_EQ(bodies(sync, room), "20;21;22;23;24;");
+  EXPECT_EQ(sync.text({"rooms", "join", room, "timeline", "limited"}), "true");
+  std::string from = sync.text({"rooms", "join", room, "timeline", "prev_batch"});
+  std::string seen;
+  for (int page = 0; page < 10 && !from.empty(); ++page) {
+    const Answer messages = call("GET", rooms(room, "/messages?dir=b&limit=7&from=" + from), alice);
+    EXPECT_EQ(messages.status, 200);
+    for (const json::Value& event : *messages.body.as_object()->find_array("chunk")) {
+      if (const json::Value* body = json::at(*event.as_object(), {"content", "body"}))
+        seen += *body->as_string() + ";";
+    }
+    from = messages.text({"end"});
+  }
+  EXPECT_EQ(seen, "19;18;17;16;15;14;13;12;11;10;9;8;7;6;5;4;3;2;1;0;");
+}
+
+TEST_F(HomeserverTest, HistoryIsShownToWhomItIsMeant) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(
+      alice,
+      R"({"preset":"public_chat","initial_state":[{"type":"m.room.history_visibility","content":{"history_visibility":"joined"}}]})");
+  const std::string before = say(alice, room, "before", "1").text({"event_id"});
+  EXPECT_EQ(call("GET", rooms(room, "/event/" + before), bob).status, 404);
+  EXPECT_EQ(call("GET", rooms(room, "/state"), bob).status, 403);
+  EXPECT_EQ(call("GET", rooms(room, "/messages?dir=b"), bob).status, 403);
+  call("POST", rooms(room, "/join"), bob);
+  const std::string during = say(alice, room, "during", "2").text({"event_id"});
+  EXPECT_EQ(call("GET", rooms(room, "/event/" + before), bob).status, 404);
+  EXPECT_EQ(call("GET", rooms(room, "/event/" + during), bob).status, 200);
+  EXPECT_EQ(call("GET", rooms(room, "/joined_members"), bob).status, 200);
+  call("POST", rooms(room, "/kick"), alice, R"({"user_id":"@bob:own"})");
+  const std::string after = say(alice, room, "after", "3").text({"event_id"});
+  EXPECT_EQ(call("GET", rooms(room, "/event/" + during), bob).status, 200);
+  EXPECT_EQ(call("GET", rooms(room, "/event/" + after), bob).status, 404);
+  EXPECT_EQ(call("GET", rooms(room, "/joined_members"), bob).status, 403);
+}
+
+TEST_F(HomeserverTest, RedactionsRelationsAndStateAreServed) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice, R"({"topic":"T"})");
+  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic"), alice).text({"topic"}), "T");
+  EXPECT_EQ(call("PUT", rooms(room, "/state/m.room.topic"), alice, R"({"topic":"U"})").status, 200);
+  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic/"), alice).status, 404);
+  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic"), alice).text({"topic"}), "U");
+  const std::string root = say(alice, room, "root", "1").text({"event_id"});
+  call("PUT", rooms(room, "/send/m.reaction/2"), alice,
+       R"({"m.relates_to":{"rel_type":"m.annotation","event_id":")" + root + R"(","key":"+"}})");
+  const Answer relations =
+      call("GET", "/_matrix/client/v1/rooms/" + room + "/relations/" + root, alice);
+  EXPECT_EQ(relations.body.as_object()->find_array("chunk")->size(), 1u);
+  const Answer context = call("GET", rooms(room, "/context/" + root + "?limit=4"), alice);
+  EXPECT_EQ(context.text({"event", "content", "body"}), "root");
+  EXPECT_EQ(context.body.as_object()->find_array("events_before")->size(), 2u);
+  EXPECT_EQ(call("PUT", rooms(room, "/redact/" + root + "/3"), alice, R"({"reason":"r"})").status,
+            200);
+  const Answer redacted = call("GET", rooms(room, "/event/" + root), alice);
+  EXPECT_EQ(redacted.text({"content"}), "{}");
+  EXPECT_EQ(redacted.text({"unsigned", "redacted_because", "content", "reason"}), "r");
+}
+
+TEST_F(HomeserverTest, MembershipFollowsTheRules) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(alice);
+  const std::string target = R"({"user_id":"@bob:own"})";
+  EXPECT_EQ(call("POST", rooms(room, "/join"), bob).status, 403);
+  EXPECT_EQ(call("POST", rooms(room, "/kick"), alice, target).status, 403);
+  EXPECT_EQ(call("POST", rooms(room, "/invite"), alice, target).status, 200);
+  EXPECT_EQ(call("POST", rooms(room, "/join"), bob).status, 200);
+  EXPECT_EQ(call("POST", rooms(room, "/join"), bob).status, 200);
+  EXPECT_EQ(call("POST", rooms(room, "/forget"), bob).status, 400);
+  EXPECT_EQ(call("POST", rooms(room, "/ban"), bob, R"({"user_id":"@alice:own"})").status, 403);
+  EXPECT_EQ(call("POST", rooms(room, "/ban"), alice, target).status, 200);
+  EXPECT_EQ(call("POST", rooms(room, "/join"), bob).status, 403);
+  EXPECT_EQ(call("POST", rooms(room, "/unban"), alice, target).status, 200);
+  EXPECT_EQ(call("POST", rooms(room, "/unban"), alice, target).status, 403);
+  EXPECT_EQ(call("POST", rooms(room, "/forget"), bob).status, 200);
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/joined_rooms", bob).text({"joined_rooms"}), "[]");
+}
+
+TEST_F(HomeserverTest, AliasesProfilesAndAccountData) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room =
+      create_room(alice, R"({"preset":"public_chat","room_alias_name":"lobby"})");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/createRoom", bob, R"({"room_alias_name":"lobby"})")
+                .text({"errcode"}),
+            "M_ROOM_IN_USE");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/join/%23lobby:own", bob).text({"room_id"}), room);
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/directory/room/%23none:own").status, 404);
+  const std::string profile = "/_matrix/client/v3/profile/@alice:own";
+  EXPECT_EQ(call("PUT", profile + "/displayname", alice, R"({"displayname":"Alice"})").status, 200);
+  EXPECT_EQ(call("PUT", profile + "/displayname", bob, R"({"displayname":"x"})").status, 403);
+  EXPECT_EQ(call("GET", profile).text({"displayname"}), "Alice");
+  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.member/@alice:own"), bob).text({"displayname"}),
+            "Alice");
+  const std::string data = "/_matrix/client/v3/user/@alice:own/account_data/m.direct";
+  EXPECT_EQ(call("GET", data, alice).status, 404);
+  EXPECT_EQ(call("PUT", data, alice, R"({"@bob:own":["!x"]})").status, 200);
+  EXPECT_EQ(call("GET", data, bob).status, 403);
+  EXPECT_NE(call("GET", "/_matrix/client/v3/sync", alice)
+                .text({"account_data", "events"})
+                .find("m.direct"),
+            std::string::npos);
+}
+
+TEST_F(HomeserverTest, TheSharedSecretRegistersOnceForANonce) {
+  const std::string path = "/_synapse/admin/v1/register";
+  const std::string nonce = call("GET", path).text({"nonce"});
+  const std::string mac =
+      crypto::hmac_sha1_hex("secret", nonce + '\0' + "root" + '\0' + "pw" + '\0' + "admin");
+  const auto body = [&](const std::string& with) {
+    return R"({"nonce":")" + nonce + R"(","username":"root","password":"pw","admin":true,"mac":")" +
+           with + "\"}";
+  };
+  EXPECT_EQ(call("POST", path, "", body(mac)).text({"user_id"}), "@root:own");
+  EXPECT_EQ(call("POST", path, "", body(mac)).status, 400);
+}
+
+}  // namespace
+}  // namespace polder::server

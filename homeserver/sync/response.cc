@@ -1,0 +1,358 @@
+#include "homeserver/sync/response.h"
+
+#include <set>
+
+#include "homeserver/events/client_format.h"
+#include "homeserver/json/write.h"
+#include "homeserver/rooms/reader.h"
+#include "homeserver/sync/tokens.h"
+#include "storage/stores/user_rows.h"
+
+namespace polder::sync {
+namespace {
+
+using rooms::ReaderOf;
+using rooms::RoomReader;
+using stores::Membership;
+
+constexpr size_t kHeroesMax = 5;
+
+class Builder {
+ public:
+  Builder(const rooms::RoomEngine& engine, const SyncRequest& request,
+          std::optional<kv::Position> since)
+      : engine_(engine), request_(request), since_(since) {}
+
+  Result<Answer> run() {
+    // The position first: what the snapshot has beyond it comes with the next request.
+    answer_.visible = engine_.parts().committer.visible();
+    snapshot_ = engine_.parts().database.snapshot();
+    POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot_, request_.number));
+    POLDER_CHECK(find_data_changes());
+    for (const auto& [number, row] : rooms)
+      POLDER_CHECK(add_room(number, row));
+    json::Writer writer(answer_.text);
+    writer.begin_object().member("next_batch", std::string_view(stream_token(answer_.visible)));
+    POLDER_CHECK(write_global_data(writer));
+    writer.key("rooms").begin_object();
+    write_section(writer, "join", join_);
+    write_section(writer, "invite", invite_);
+    write_section(writer, "leave", leave_);
+    writer.end_object().end_object();
+    return std::move(answer_);
+  }
+
+ private:
+  using Section = std::vector<std::pair<RoomId, std::string>>;
+
+  void write_section(json::Writer& writer, std::string_view name, const Section& section) {
+    writer.key(name).begin_object();
+    for (const auto& [room, text] : section)
+      writer.key(room.view()).raw(text);
+    writer.end_object();
+    if (!section.empty()) answer_.empty = false;
+  }
+
+  Status find_data_changes() {
+    if (!since_) return {};
+    POLDER_TRY(const auto changes, stores::read_account_data_changes(*snapshot_, request_.number,
+                                                                     *since_, answer_.visible));
+    for (const auto& [room, type] : changes)
+      changed_data_[room].push_back(type);
+    return {};
+  }
+
+  Result<std::vector<stores::AccountDataRow>> data_of(stores::RoomNumber room, bool all) const {
+    if (all) return stores::read_all_account_data(*snapshot_, request_.number, room);
+    std::vector<stores::AccountDataRow> rows;
+    const auto changed = changed_data_.find(room);
+    if (changed == changed_data_.end()) return rows;
+    for (const std::string& type : changed->second) {
+      POLDER_TRY(auto row, stores::read_account_data(*snapshot_, request_.number, room, type));
+      if (row) rows.push_back(*std::move(row));
+    }
+    return rows;
+  }
+
+  static void write_data(json::Writer& writer, const std::vector<stores::AccountDataRow>& rows) {
+    writer.begin_object().key("events").begin_array();
+    for (const auto& row : rows)
+      writer.begin_object()
+          .member("type", std::string_view(row.type))
+          .key("content")
+          .raw(row.content)
+          .end_object();
+    writer.end_array().end_object();
+  }
+
+  Status write_global_data(json::Writer& writer) {
+    POLDER_TRY(const auto rows, data_of(0, !since_));
+    if (!rows.empty()) answer_.empty = false;
+    writer.key("account_data");
+    write_data(writer, rows);
+    return {};
+  }
+
+  Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
+    const auto head = engine_.head(number);
+    if (!head || row.forgotten) return {};
+    const bool changed_for_user = !since_ || row.position > *since_;
+    switch (row.membership) {
+      case Membership::kJoin:
+        answer_.joined.push_back(number);
+        return add_joined(head, row);
+      case Membership::kInvite:
+        return changed_for_user ? add_invite(head) : Status();
+      case Membership::kLeave:
+      case Membership::kBan:
+        return changed_for_user && (since_ || request_.filter.include_leave) ? add_left(head, row)
+                                                                             : Status();
+      default:
+        return {};
+    }
+  }
+
+  Status add_joined(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
+    const bool fresh = !since_ || row.position > *since_ || request_.full_state;
+    const bool events = fresh || head->last > *since_ || head->last_change > *since_;
+    if (!events && !changed_data_.contains(head->number)) return {};
+    const RoomReader reader(engine_, snapshot_, head);
+    POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
+    std::string text;
+    json::Writer writer(text);
+    writer.begin_object();
+    // A room that was joined since is new, unless the user was in it before and only their profile
+    // changed.
+    std::optional<kv::Position> from = since_;
+    if (since_ && row.position > *since_) {
+      POLDER_TRY(const auto root, state_at(reader, *since_));
+      POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
+      if (before != Membership::kJoin) from = std::nullopt;
+    }
+    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.visible));
+    POLDER_TRY(const auto data, data_of(head->number, !from));
+    writer.key("account_data");
+    write_data(writer, data);
+    writer.key("ephemeral").begin_object().key("events").begin_array().end_array().end_object();
+    POLDER_CHECK(write_summary(writer, reader));
+    writer.end_object();
+    join_.emplace_back(head->record.id, std::move(text));
+    return {};
+  }
+
+  Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
+    const RoomReader reader(engine_, snapshot_, head);
+    POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
+    std::string text;
+    json::Writer writer(text);
+    writer.begin_object();
+    POLDER_CHECK(write_timeline_and_state(writer, reader, of, since_,
+                                          std::min(row.position, answer_.visible)));
+    POLDER_TRY(const auto data, data_of(head->number, false));
+    writer.key("account_data");
+    write_data(writer, data);
+    writer.end_object();
+    leave_.emplace_back(head->record.id, std::move(text));
+    return {};
+  }
+
+  // https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+  Status add_invite(const rooms::RoomHeadPtr& head) {
+    const RoomReader reader(engine_, snapshot_, head);
+    std::string text;
+    json::Writer writer(text);
+    writer.begin_object().key("invite_state").begin_object().key("events").begin_array();
+    for (const std::string_view type :
+         {"m.room.create", "m.room.join_rules", "m.room.canonical_alias", "m.room.avatar",
+          "m.room.name", "m.room.topic", "m.room.encryption"}) {
+      POLDER_TRY(const auto event, reader.state_event(head->record.state, type, ""));
+      if (event) writer.value(events::stripped_state(*event));
+    }
+    POLDER_TRY(const auto invite,
+               reader.state_event(head->record.state, "m.room.member", request_.user.view()));
+    if (invite) {
+      POLDER_TRY(const auto inviter,
+                 reader.state_event(head->record.state, "m.room.member", invite->sender().view()));
+      if (inviter) writer.value(events::stripped_state(*inviter));
+      writer.value(events::stripped_state(*invite));
+    }
+    writer.end_array().end_object().end_object();
+    invite_.emplace_back(head->record.id, std::move(text));
+    return {};
+  }
+
+  Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
+                                   stores::EventNumber number, const rooms::HeldEvent& held) const {
+    RoomReader::ClientOptions options;
+    options.with_room_id = false;
+    std::optional<std::string> transaction;
+    if (held.event->sender() == request_.user) {
+      POLDER_TRY(transaction, stores::read_event_transaction(*snapshot_, request_.number,
+                                                             request_.device, held.event->id()));
+      if (transaction) options.transaction_id = *transaction;
+    }
+    return reader.client_event(of, number, held, options);
+  }
+
+  struct Timeline {
+    std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
+    bool limited = false;
+    std::optional<stores::StateRoot> state_before;  // of the first event
+    kv::Position first = 0;
+  };
+
+  Result<Timeline> read_timeline(const RoomReader& reader, const ReaderOf& of,
+                                 std::optional<kv::Position> from, kv::Position to) const {
+    Timeline timeline;
+    const size_t limit = request_.filter.timeline_limit;
+    POLDER_TRY(auto entries, stores::read_timeline_backwards(*snapshot_, reader.head().number,
+                                                             from.value_or(0), to, limit + 1));
+    timeline.limited = entries.size() > limit;
+    if (timeline.limited) entries.resize(limit);
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+      POLDER_TRY(auto held, reader.view().load(entry->number));
+      POLDER_TRY(const bool visible, reader.visible(of, held));
+      if (!visible) {
+        // What comes before an event that the user may not see is paged, if they may.
+        timeline.limited = true;
+        timeline.events.clear();
+        timeline.state_before.reset();
+        continue;
+      }
+      if (!timeline.state_before) {
+        timeline.state_before = held.record.state_before;
+        timeline.first = entry->position;
+      }
+      timeline.events.emplace_back(entry->number, std::move(held));
+    }
+    return timeline;
+  }
+
+  Status write_timeline_and_state(json::Writer& writer, const RoomReader& reader,
+                                  const ReaderOf& of, std::optional<kv::Position> from,
+                                  kv::Position to) {
+    POLDER_TRY(const Timeline timeline, read_timeline(reader, of, from, to));
+    writer.key("timeline").begin_object().key("events").begin_array();
+    for (const auto& [number, held] : timeline.events) {
+      POLDER_TRY(const std::string text, client_event(reader, of, number, held));
+      writer.raw(text);
+    }
+    writer.end_array().member("limited", timeline.limited);
+    POLDER_TRY(const std::string previous, previous_batch(reader, timeline, to));
+    writer.member("prev_batch", std::string_view(previous)).end_object();
+
+    POLDER_TRY(const stores::StateRoot end, state_at(reader, to));
+    const stores::StateRoot target =
+        request_.use_state_after ? end : timeline.state_before.value_or(end);
+    stores::StateRoot known;
+    if (from && !request_.full_state) {
+      POLDER_TRY(known, state_at(reader, *from));
+    }
+    const std::string_view name = !request_.use_state_after       ? "state"
+                                  : request_.unstable_state_after ? "org.matrix.msc4222.state_after"
+                                                                  : "state_after";
+    writer.key(name).begin_object().key("events").begin_array();
+    POLDER_CHECK(write_state_changes(writer, reader, of, known, target, timeline));
+    writer.end_array().end_object();
+    return {};
+  }
+
+  Result<std::string> previous_batch(const RoomReader& reader, const Timeline& timeline,
+                                     kv::Position to) const {
+    if (timeline.events.empty()) {
+      POLDER_TRY(const auto place, history_place(reader, stream_token(to)));
+      return history_token(place);
+    }
+    const rooms::HeldEvent& first = timeline.events.front().second;
+    return history_token({first.record.depth, first.record.position});
+  }
+
+  // What the user's client lacks between a state that it knows and the one at the timeline's start
+  // (or, with state_after, at its end). With lazy loading, members only where they matter: senders
+  // in the timeline, and whoever changed.
+  Status write_state_changes(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
+                             stores::StateRoot known, stores::StateRoot target,
+                             const Timeline& timeline) {
+    const bool lazy = request_.filter.lazy_load_members;
+    std::set<std::string> senders;
+    senders.insert(request_.user.str());
+    for (const auto& [number, held] : timeline.events)
+      senders.insert(held.event->sender().str());
+    POLDER_TRY(const auto differences, stores::state_diff(reader.view().nodes(), known, target));
+    const bool initial = known.node == 0;
+    for (const stores::StateDifference& difference : differences) {
+      if (!difference.after) continue;
+      POLDER_TRY(const auto held, reader.view().load(*difference.after));
+      const bool member = held.event->is("m.room.member");
+      if (member) {
+        const bool sender = senders.erase(*held.event->state_key()) > 0;
+        if (lazy && initial && !sender) continue;
+      }
+      POLDER_TRY(const std::string text, client_event(reader, of, *difference.after, held));
+      writer.raw(text);
+    }
+    if (!lazy) return {};
+    // Senders whose membership did not change are sent again: the server does not remember who has
+    // them.
+    for (const std::string& sender : senders) {
+      if (sender == request_.user.view() && !initial) continue;
+      POLDER_TRY(const auto number, reader.view().state_number(target, "m.room.member", sender));
+      if (!number) continue;
+      POLDER_TRY(const auto held, reader.view().load(*number));
+      POLDER_TRY(const std::string text, client_event(reader, of, *number, held));
+      writer.raw(text);
+    }
+    return {};
+  }
+
+  Status write_summary(json::Writer& writer, const RoomReader& reader) {
+    const stores::RoomRecord& record = reader.head().record;
+    json::Array heroes;
+    POLDER_TRY(const auto name, reader.state_event(record.state, "m.room.name", ""));
+    POLDER_TRY(const auto alias, reader.state_event(record.state, "m.room.canonical_alias", ""));
+    if (!name && !alias) {
+      POLDER_TRY(const auto type,
+                 reader.view().names().find(stores::NameKind::kType, "m.room.member"));
+      if (type) {
+        std::optional<Error> failure;
+        POLDER_CHECK(stores::state_for_each(
+            reader.view().nodes(), record.state, static_cast<uint32_t>(*type),
+            [&](const stores::StateEntry& entry) {
+              const auto held = reader.view().load(entry.event);
+              if (!held.ok()) {
+                failure = held.error();
+                return false;
+              }
+              const auto membership = held->event->membership();
+              const bool counts = membership == "join" || membership == "invite";
+              if (counts && *held->event->state_key() != request_.user.view())
+                heroes.emplace_back(*held->event->state_key());
+              return heroes.size() < kHeroesMax;
+            }));
+        if (failure) return *failure;
+      }
+    }
+    writer.key("summary").begin_object();
+    if (!heroes.empty()) writer.key("m.heroes").value(heroes);
+    writer.member("m.joined_member_count", static_cast<int64_t>(record.joined));
+    writer.member("m.invited_member_count", static_cast<int64_t>(record.invited)).end_object();
+    return {};
+  }
+
+  const rooms::RoomEngine& engine_;
+  const SyncRequest& request_;
+  const std::optional<kv::Position> since_;
+  std::shared_ptr<const kv::Snapshot> snapshot_;
+  std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
+  Section join_, invite_, leave_;
+  Answer answer_;
+};
+
+}  // namespace
+
+Result<Answer> build_response(const rooms::RoomEngine& engine, const SyncRequest& request,
+                              std::optional<kv::Position> since) {
+  return Builder(engine, request, since).run();
+}
+
+}  // namespace polder::sync

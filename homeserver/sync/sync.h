@@ -1,0 +1,68 @@
+// /sync: what changed for a user since a token, and waiting until something does.
+// https://spec.matrix.org/v1.19/client-server-api/#syncing
+//
+// A request reads a snapshot up to one `visible` position, compares the user's rooms with the table
+// of heads, and reads only the rooms that changed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "homeserver/json/value.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/runtime/sync.h"
+
+namespace polder::sync {
+
+// What of a filter is applied (https://spec.matrix.org/v1.19/client-server-api/#filtering).
+struct Filter {
+  size_t timeline_limit = 10;
+  bool lazy_load_members = false;
+  bool include_leave = false;
+};
+Filter parse_filter(const json::Object& filter);
+
+struct SyncRequest {
+  UserId user;
+  stores::UserNumber number = 0;
+  DeviceId device;
+  std::string since;  // empty: an initial sync
+  Filter filter;
+  bool full_state = false;
+  bool use_state_after = false;       // MSC4222
+  bool unstable_state_after = false;  // answer under the unstable name
+  Millis timeout{0};
+};
+
+// Thread-safe.
+class Sync final : public rooms::Observer {
+ public:
+  explicit Sync(rooms::RoomEngine& engine);
+  ~Sync() override;
+
+  // The response's JSON.
+  Task<Result<std::string>> run(SyncRequest request);
+  // Something of the user changed that is no event of a room.
+  void wake(stores::UserNumber user);
+
+  // rooms::Observer
+  void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
+                 const std::vector<rooms::StateChange>& changes) override;
+
+ private:
+  struct Waiter;
+  // Touched only on its shard.
+  struct Shard {
+    std::unordered_multimap<stores::RoomNumber, Waiter*> rooms;
+    std::unordered_multimap<stores::UserNumber, Waiter*> users;
+  };
+  void wake_on_shards(std::optional<stores::RoomNumber> room,
+                      std::vector<stores::UserNumber> users);
+
+  rooms::RoomEngine& engine_;
+  std::vector<Shard> shards_;
+};
+
+}  // namespace polder::sync
