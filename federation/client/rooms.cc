@@ -1,0 +1,182 @@
+#include "federation/client/answers.h"
+#include "federation/client/client.h"
+#include "homeserver/events/room_version.h"
+#include "homeserver/events/signing.h"
+#include "homeserver/json/parse.h"
+#include "homeserver/json/write.h"
+
+namespace polder::client {
+namespace {
+
+constexpr size_t kStrippedMax = 100;
+constexpr size_t kStrippedBytesMax = 256 * 1024;
+constexpr size_t kServersInRoomMax = 100'000;
+constexpr Millis kJoinTimeout{300'000};
+
+// Every version known here that a rule allows.
+template <class Rule>
+transport::Query versions(Rule allows) {
+  transport::Query query;
+  for (const events::RoomVersionRules& rules : events::room_versions()) {
+    if (allows(rules)) query.emplace_back("ver", std::string(rules.id));
+  }
+  return query;
+}
+
+std::string send_path(std::string_view what, const events::Event& event) {
+  return transport::path_of(what, {event.room_id().view(), event.id().view()});
+}
+
+Result<std::vector<ServerName>> take_servers(std::string_view list) {
+  POLDER_TRY(const auto parts, wire::cut_array(list, kServersInRoomMax));
+  std::vector<ServerName> servers;
+  for (const std::string_view part : parts) {
+    const auto value = json::parse(part);
+    if (!value.ok() || value->as_string() == nullptr) continue;
+    auto server = ServerName::parse(*value->as_string());
+    if (server.ok()) servers.push_back(*std::move(server));
+  }
+  return servers;
+}
+
+Result<SentJoin> read_sent_join(std::string_view body) {
+  POLDER_TRY(const auto answer, wire::cut_object(body, kMembersMax));
+  SentJoin joined;
+  POLDER_TRY(joined.state, take_pdus(answer, "state", kStateEventsMax));
+  POLDER_TRY(joined.auth_chain, take_pdus(answer, "auth_chain", kStateEventsMax));
+  if (const auto event = wire::find_member(answer, "event"); event.ok() && *event != "null")
+    joined.event = std::string(*event);
+  const auto omitted = wire::find_member(answer, "members_omitted");
+  joined.members_omitted = omitted.ok() && *omitted == "true";
+  if (const auto servers = wire::find_member(answer, "servers_in_room");
+      servers.ok() && *servers != "null") {
+    POLDER_TRY(joined.servers_in_room, take_servers(*servers));
+  }
+  return joined;
+}
+
+// So that no room's state can make an invite that the other server must refuse.
+json::Array bounded(json::Array state) {
+  json::Array kept;
+  size_t bytes = 0;
+  for (json::Value& event : state) {
+    bytes += json::write(event).size();
+    if (bytes > kStrippedBytesMax || kept.size() == kStrippedMax) break;
+    kept.push_back(std::move(event));
+  }
+  return kept;
+}
+
+// The invited server may add its signature, and nothing else.
+Result<events::EventPtr> signed_invite(const events::Event& sent, const json::Object* answer) {
+  if (answer == nullptr) return fail(ErrorCode::kInvalid, "the answer has no event");
+  POLDER_TRY(auto event, events::Event::parse(*answer, sent.rules()));
+  if (events::signed_bytes_of_json(event->object()) != events::signed_bytes_of_json(sent.object()))
+    return fail(ErrorCode::kInvalid, "the invited server changed the invite");
+  return event;
+}
+
+}  // namespace
+
+Task<Result<MembershipTemplate>> FederationClient::make(std::string_view what, ServerName server,
+                                                        RoomId room, UserId user,
+                                                        transport::Query versions) {
+  transport::Call call;
+  call.path = transport::path_of(what, {room.view(), user.view()});
+  call.query = std::move(versions);
+  call.body_max = 1 << 20;
+  POLDER_CO_TRY(const auto answer, co_await servers_.request(std::move(server), std::move(call)));
+  co_return read_template(answer);
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid
+Task<Result<MembershipTemplate>> FederationClient::make_join(ServerName server, RoomId room,
+                                                             UserId user) {
+  return make("/_matrix/federation/v1/make_join", std::move(server), std::move(room),
+              std::move(user), versions([](const auto&) { return true; }));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_leaveroomiduserid
+Task<Result<MembershipTemplate>> FederationClient::make_leave(ServerName server, RoomId room,
+                                                              UserId user) {
+  return make("/_matrix/federation/v1/make_leave", std::move(server), std::move(room),
+              std::move(user), {});
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_knockroomiduserid
+Task<Result<MembershipTemplate>> FederationClient::make_knock(ServerName server, RoomId room,
+                                                              UserId user) {
+  return make("/_matrix/federation/v1/make_knock", std::move(server), std::move(room),
+              std::move(user), versions([](const auto& rules) { return rules.knocking; }));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
+Task<Result<SentJoin>> FederationClient::send_join(ServerName server, events::EventPtr join,
+                                                   bool omit_members) {
+  transport::Call call;
+  call.method = http::Method::kPut;
+  call.path = send_path("/_matrix/federation/v2/send_join", *join);
+  if (omit_members) call.query = {{"omit_members", "true"}};
+  call.body = join->json();
+  call.timeout = kJoinTimeout;
+  call.body_max = kStateBytesMax;
+  POLDER_CO_TRY(const auto response, co_await servers_.call(std::move(server), std::move(call)));
+  co_return read_sent_join(response.body);
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_leaveroomideventid
+Task<Status> FederationClient::send_leave(ServerName server, events::EventPtr leave) {
+  transport::Call call;
+  call.method = http::Method::kPut;
+  call.path = send_path("/_matrix/federation/v2/send_leave", *leave);
+  call.body = leave->json();
+  POLDER_CO_CHECK(co_await servers_.call(std::move(server), std::move(call)));
+  co_return Status();
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid
+Task<Result<json::Array>> FederationClient::send_knock(ServerName server, events::EventPtr knock) {
+  transport::Call call;
+  call.method = http::Method::kPut;
+  call.path = send_path("/_matrix/federation/v1/send_knock", *knock);
+  call.body = knock->json();
+  POLDER_CO_TRY(auto answer, co_await servers_.request(std::move(server), std::move(call)));
+  const json::Array* state = answer.find_array("knock_room_state");
+  if (state == nullptr) co_return fail(ErrorCode::kInvalid, "the answer has no knock_room_state");
+  co_return bounded(*state);
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid
+Task<Result<events::EventPtr>> FederationClient::invite(ServerName server, events::EventPtr invite,
+                                                        json::Array invite_room_state) {
+  json::Value state = bounded(std::move(invite_room_state));
+  transport::Call call;
+  call.method = http::Method::kPut;
+  call.path = send_path("/_matrix/federation/v2/invite", *invite);
+  call.body = json::write(json::Object{{"event", invite->object()},
+                                       {"invite_room_state", state},
+                                       {"room_version", std::string(invite->rules().id)}});
+  call.body_max = 1 << 20;
+  const auto answer = co_await servers_.request(server, std::move(call));
+  if (answer.ok()) co_return signed_invite(*invite, answer->find_object("event"));
+  // Servers without the second version of this endpoint know the first room versions only.
+  const ErrorCode code = answer.error().code;
+  const bool old_server = code == ErrorCode::kUnsupported || code == ErrorCode::kNotFound;
+  if (!old_server || invite->rules().event_ids != events::EventIdFormat::kServerGiven)
+    co_return answer.error();
+  json::Object body = invite->object();
+  body.set("unsigned", json::object({{"invite_room_state", std::move(state)}}));
+  transport::Call older;
+  older.method = http::Method::kPut;
+  older.path = send_path("/_matrix/federation/v1/invite", *invite);
+  older.body = json::write(body);
+  older.body_max = 1 << 20;
+  POLDER_CO_TRY(const auto response, co_await servers_.call(std::move(server), std::move(older)));
+  // [200, {"event": ...}]
+  POLDER_CO_TRY(const auto parts, wire::cut_array(response.body, 2));
+  if (parts.size() != 2) co_return fail(ErrorCode::kInvalid, "not the answer to an invite");
+  POLDER_CO_TRY(const auto object, json::parse_object(parts[1]));
+  co_return signed_invite(*invite, object.find_object("event"));
+}
+
+}  // namespace polder::client

@@ -1,0 +1,57 @@
+// From a server's name to where it is reached.
+// https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "homeserver/egress/egress.h"
+#include "homeserver/egress/resolver.h"
+#include "homeserver/runtime/runtime.h"
+
+namespace polder::discovery {
+
+// Where to connect, and as whom the other side must present itself.
+struct Destination {
+  std::string host;  // name or IP address without brackets
+  uint16_t port = 8448;
+  std::string tls_name;
+  std::string host_header;
+  friend bool operator==(const Destination&, const Destination&) = default;
+};
+
+// Thread-safe; called on shards. What it was made of outlives it.
+class Discovery {
+ public:
+  Discovery(runtime::Runtime& runtime, egress::Egress& egress, egress::Resolver& resolver)
+      : runtime_(runtime), egress_(egress), resolver_(resolver) {}
+
+  // In the order in which to try them; at least one. kUnavailable if the server says that it offers
+  // no service.
+  Task<Result<std::vector<Destination>>> resolve(ServerName server);
+
+ private:
+  struct WellKnown {
+    std::optional<ServerName> delegated;  // nothing: no valid answer
+    std::chrono::nanoseconds expires{0};
+    int failures = 0;  // in a row
+  };
+
+  Task<std::optional<ServerName>> well_known(std::string host);
+  Task<Result<http::ClientResponse>> fetch_well_known(std::string host);
+  void remember(const std::string& host, std::optional<ServerName> delegated,
+                std::chrono::seconds keep);
+  Task<Result<std::vector<Destination>>> by_services(std::string host);
+
+  runtime::Runtime& runtime_;
+  egress::Egress& egress_;
+  egress::Resolver& resolver_;
+  std::mutex mutex_;
+  std::map<std::string, WellKnown, std::less<>> well_knowns_;  // guarded by mutex_
+};
+
+}  // namespace polder::discovery

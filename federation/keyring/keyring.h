@@ -1,0 +1,61 @@
+// Keys with which other servers sign, fetched from those servers and kept.
+// https://spec.matrix.org/v1.19/server-server-api/#retrieving-server-keys
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "federation/transport/transport.h"
+#include "federation/wire/server_keys.h"
+#include "homeserver/base/ids.h"
+#include "homeserver/crypto/keys.h"
+#include "homeserver/rooms/ports.h"
+#include "homeserver/runtime/runtime.h"
+#include "storage/kv/committer.h"
+#include "storage/kv/kv.h"
+
+namespace polder::keyring {
+
+// All outlive the keyring.
+struct KeyringParts {
+  runtime::Runtime& runtime;
+  kv::Database& database;
+  kv::Committer& committer;
+  transport::Servers& servers;
+  ServerName own_name;
+  const crypto::SigningKey& signing_key;
+};
+
+// Each server belongs to one shard, where its keys are remembered and at most one request for them
+// is under way. Callable on any shard.
+class Keyring final : public rooms::KeySource {
+ public:
+  explicit Keyring(KeyringParts parts);
+  ~Keyring() override;
+
+  // With valid_at_ms 0, a key counts however old it is: room versions 1 to 4.
+  Task<Result<crypto::VerifyKey>> key(ServerName server, KeyId key, int64_t valid_at_ms) override;
+
+  // The last answer of a server to a request for its keys, as it signed it; fetched if what is here
+  // is not valid until then. For the notary's endpoint.
+  Task<Result<std::string>> signed_keys(ServerName server, int64_t valid_until_ms);
+
+ private:
+  struct Shard;
+  struct Entry;
+  using EntryPtr = std::shared_ptr<Entry>;
+
+  size_t shard_of(const ServerName& server) const;
+  Task<Result<crypto::VerifyKey>> key_on_shard(ServerName server, KeyId key, int64_t valid_at_ms);
+  Task<Result<std::string>> signed_keys_on_shard(ServerName server, int64_t valid_until_ms);
+  Task<Result<EntryPtr>> entry(ServerName server);
+  // Asks the server, or waits for the request that is under way.
+  Task<Status> refresh(EntryPtr entry);
+  Task<Status> fetch(EntryPtr entry);
+  void accept(Entry& entry, const wire::ServerKeys& keys, std::string response);
+
+  KeyringParts parts_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace polder::keyring

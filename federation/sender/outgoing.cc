@@ -1,0 +1,86 @@
+#include "federation/sender/outgoing.h"
+
+#include "homeserver/events/event.h"
+#include "homeserver/events/room_version.h"
+#include "storage/stores/federation_rows.h"
+
+namespace polder::sender {
+namespace {
+
+constexpr size_t kPageEvents = 200;
+
+bool is_sent(const stores::Standing& standing) {
+  return !standing.outlier && !standing.rejected && !standing.soft_failed && !standing.backfilled;
+}
+
+// A join by way of another server, which passes it on: it builds on events whose place in the room
+// is not known here.
+Result<bool> came_from_elsewhere(const kv::Snapshot& snapshot, stores::RoomNumber room,
+                                 const events::Event& event, const stores::EventRecord& record) {
+  if (event.membership() != "join") return false;
+  if (record.prev_events.size() != event.prev_events().size()) return true;
+  for (const stores::EventNumber number : record.prev_events) {
+    POLDER_TRY(const auto prev, stores::read_event_record(snapshot, {room, number}));
+    if (!prev || prev->standing.outlier) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<OutgoingPage> OutgoingReader::read(kv::Position from, kv::Position to) {
+  const auto snapshot = database_.snapshot();
+  POLDER_TRY(const auto stream, stores::read_stream_events(*snapshot, from, to, kPageEvents));
+  OutgoingPage page;
+  page.read_to = stream.size() == kPageEvents ? stream.back().position : to;
+  for (const stores::StreamEvent& entry : stream) {
+    auto event = outgoing(*snapshot, entry);
+    if (!event.ok() && event.error().code == ErrorCode::kCorrupt) {
+      ++page.damaged;  // one damaged room must not hold up all others
+      continue;
+    }
+    if (!event.ok()) return std::move(event).error();
+    if (*event) page.events.push_back(**std::move(event));
+  }
+  return page;
+}
+
+Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot& snapshot,
+                                                              const stores::StreamEvent& entry) {
+  const std::optional<OutgoingEvent> nothing;
+  POLDER_TRY(const auto record, stores::read_event_record(snapshot, entry.place));
+  POLDER_TRY(auto json, stores::read_event_json(snapshot, entry.place));
+  POLDER_TRY(const auto room, stores::read_room(snapshot, entry.place.room));
+  // A room that was purged meanwhile leaves entries without rows.
+  if (!record || !json || !room || !is_sent(record->standing)) return nothing;
+  const events::RoomVersionRules* rules = events::find_room_version(room->version);
+  if (rules == nullptr) return nothing;
+  const auto parsed = events::Event::parse(*json, *rules);
+  if (!parsed.ok()) return fail(ErrorCode::kCorrupt, parsed.error().message);
+  const events::EventPtr& event = *parsed;
+  OutgoingEvent out;
+  const bool local = event->sender().server() == own_name_.view();
+  if (local) {
+    POLDER_TRY(const bool elsewhere,
+               came_from_elsewhere(snapshot, entry.place.room, *event, *record));
+    if (elsewhere) return nothing;
+  } else {
+    if (!event->is("m.room.member")) return nothing;
+    POLDER_TRY(const bool forward, stores::is_forward(snapshot, event->id()));
+    if (!forward) return nothing;
+    out.forwarded = event->id();
+  }
+  POLDER_TRY(out.destinations, servers_.at(snapshot, entry.place.room, record->state_before));
+  // Who is invited, kicked or banned learns that it is over, though it may not be in the room.
+  if (event->membership() == "leave" || event->membership() == "ban") {
+    const auto target = UserId::parse(event->state_key().value_or(""));
+    if (target.ok()) out.destinations.insert(ServerName::trusted(std::string(target->server())));
+  }
+  out.destinations.erase(own_name_);
+  out.destinations.erase(ServerName::trusted(std::string(event->sender().server())));
+  out.position = entry.position;
+  out.pdu = std::make_shared<const std::string>(*std::move(json));
+  return std::optional(std::move(out));
+}
+
+}  // namespace polder::sender

@@ -1,0 +1,102 @@
+// Sends events and ephemeral data to other servers: follows the stream of events, hands each local
+// event to the queues of the servers that are in its room, and empties the queues by transactions,
+// one at a time to each destination.
+// https://spec.matrix.org/v1.19/server-server-api/#transactions
+//
+// What survives a crash: up to where the stream was handed out, and for each destination that has
+// not got everything, from where on it must be read again. Both are written lazily and in one
+// batch, so that after a crash events are at worst sent again; receivers know them by their ids.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "federation/sender/edus.h"
+#include "federation/sender/outgoing.h"
+#include "federation/transport/transport.h"
+#include "homeserver/base/ids.h"
+#include "homeserver/rooms/ports.h"
+#include "homeserver/runtime/runtime.h"
+#include "homeserver/runtime/sync.h"
+#include "storage/kv/committer.h"
+#include "storage/kv/kv.h"
+
+namespace polder::sender {
+
+// All outlive the sender.
+struct SenderParts {
+  runtime::Runtime& runtime;
+  kv::Database& database;
+  kv::Committer& committer;
+  stores::Names& names;
+  stores::StateNodeCache& nodes;
+  transport::Servers& servers;
+  ServerName own_name;
+};
+
+// Lives on shard 0; what is public can be called on any shard. Outlives its tasks.
+class Sender final : public rooms::Observer {
+ public:
+  explicit Sender(SenderParts parts);
+  ~Sender() override;
+
+  // Before start().
+  void add_source(EduSource& source) { sources_.push_back(&source); }
+  // Reads where it left off, and begins. Synchronous; once.
+  Status start();
+
+  void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
+                 const std::vector<rooms::StateChange>& changes) override;
+
+  // A source has something for these destinations.
+  void wake(std::vector<ServerName> destinations);
+  void send_short_lived(std::vector<ServerName> destinations, ShortLivedEdu edu);
+  // The server sent something: if it was left in peace, it is tried again now.
+  void heard_from(ServerName server);
+
+ private:
+  struct Destination;
+  struct Transaction;
+  using DestinationPtr = std::shared_ptr<Destination>;
+
+  Task<void> notify();
+  Task<void> pump();
+  Task<Status> dispatch();
+  void hand_out(const OutgoingPage& page);
+  void persist();
+  Task<void> wake_sources();
+
+  Task<void> wake_here(std::vector<ServerName> destinations);
+  Task<void> send_here(std::vector<ServerName> destinations, ShortLivedEdu edu);
+  Task<void> heard_here(ServerName server);
+
+  Destination& destination(const ServerName& name);
+  void run_soon(Destination& destination);
+  Task<void> run(DestinationPtr destination);
+  Task<void> wait_for_turn(DestinationPtr destination);
+  Task<Status> refill(DestinationPtr destination);
+  Task<Transaction> build(DestinationPtr destination);
+  Task<void> attempt(DestinationPtr destination, Transaction transaction);
+  Task<void> finished(DestinationPtr destination, Transaction& transaction);
+
+  SenderParts parts_;
+  OutgoingReader reader_;
+  std::vector<EduSource*> sources_;
+  std::string run_id_;  // of this process, for transaction ids
+  uint64_t transactions_ = 0;
+
+  kv::Position dispatched_ = 0;
+  bool dirty_ = false;
+  std::atomic<bool> notified_ = false;
+  runtime::Signal wake_;
+  std::vector<EventId> forwarded_;  // whose rows are to be erased
+  std::map<ServerName, DestinationPtr> destinations_;
+  size_t sending_ = 0;
+  runtime::Signal slot_free_;
+};
+
+}  // namespace polder::sender

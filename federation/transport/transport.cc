@@ -1,0 +1,178 @@
+#include "federation/transport/transport.h"
+
+#include "federation/wire/authorization.h"
+#include "homeserver/base/bytes.h"
+#include "homeserver/json/parse.h"
+
+namespace polder::transport {
+namespace {
+
+constexpr size_t kBackOffsMax = 20'000;
+constexpr size_t kErrorBytesMax = 64 * 1024;
+constexpr size_t kErrorTextMax = 300;
+
+std::string target_of(const Call& call) {
+  std::string target = call.path;
+  char separator = '?';
+  for (const auto& [name, value] : call.query) {
+    target.push_back(std::exchange(separator, '&'));
+    target.append(base::percent_encode(name)).append("=").append(base::percent_encode(value));
+  }
+  return target;
+}
+
+ErrorCode code_of(int status, std::string_view errcode) {
+  if (errcode == "M_UNRECOGNIZED" || errcode == "M_INCOMPATIBLE_ROOM_VERSION" ||
+      errcode == "M_UNSUPPORTED_ROOM_VERSION")
+    return ErrorCode::kUnsupported;
+  switch (status) {
+    case 401:
+    case 403:
+      return ErrorCode::kForbidden;
+    case 404:
+      return ErrorCode::kNotFound;
+    case 405:
+      return ErrorCode::kUnsupported;
+    case 413:
+      return ErrorCode::kTooLarge;
+    case 429:
+      return ErrorCode::kRateLimited;
+    default:
+      return status >= 400 && status < 500 ? ErrorCode::kInvalid : ErrorCode::kUnavailable;
+  }
+}
+
+// Printable, bounded: it ends up in logs and in answers to clients.
+std::string plain(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, kErrorTextMax))
+    out.push_back(c < ' ' || c == 0x7f ? ' ' : c);
+  while (!out.empty() && !base::is_utf8(out))
+    out.pop_back();  // what was cut in the middle of a character
+  return out;
+}
+
+Error error_of(const http::ClientResponse& response) {
+  const auto body = response.body.size() <= kErrorBytesMax
+                        ? json::parse_object(response.body)
+                        : Result<json::Object>(fail(ErrorCode::kTooLarge, ""));
+  const std::string* errcode = body.ok() ? body->find_string("errcode") : nullptr;
+  if (errcode == nullptr)
+    return fail(code_of(response.status, ""), "status " + std::to_string(response.status));
+  const std::string* text = body->find_string("error");
+  return fail(code_of(response.status, *errcode),
+              plain(*errcode) + ": " + plain(text != nullptr ? *text : std::string()));
+}
+
+}  // namespace
+
+std::string path_of(std::string_view prefix, std::initializer_list<std::string_view> segments) {
+  std::string path(prefix);
+  for (const std::string_view segment : segments)
+    path.append("/").append(base::percent_encode(segment));
+  return path;
+}
+
+Task<Result<json::Object>> Servers::request(ServerName server, Call call) {
+  const size_t max = call.body_max;
+  POLDER_CO_TRY(const auto response, co_await this->call(std::move(server), std::move(call)));
+  json::ParseLimits limits;
+  limits.max_bytes = max;
+  co_return json::parse_object(response.body, limits);
+}
+
+Task<Result<http::ClientResponse>> NetworkServers::call(ServerName server, Call call) {
+  if (server == own_name_) co_return fail(ErrorCode::kInvalid, "a request to this server itself");
+  if (!call.despite_back_off && back_off(server) > Millis(0))
+    co_return fail(ErrorCode::kUnavailable, server.str() + " failed lately and is left in peace");
+  auto response = co_await send(server, std::move(call));
+  if (!response.ok()) {
+    const ErrorCode code = response.error().code;
+    if (code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout) failed(server);
+    co_return response;
+  }
+  if (response->status >= 200 && response->status < 300) {
+    heard_from(server);
+    co_return response;
+  }
+  Error error = error_of(*response);
+  // A refusal is a sign of life; failures, and being told to slow down, are not.
+  if (error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kRateLimited) {
+    failed(server);
+  } else {
+    heard_from(server);
+  }
+  co_return error;
+}
+
+Task<Result<http::ClientResponse>> NetworkServers::send(ServerName server, Call call) {
+  POLDER_CO_TRY(const auto destinations, co_await discovery_.resolve(server));
+  egress::EgressRequest request;
+  request.method = call.method;
+  request.target = target_of(call);
+  if (call.authenticated) {
+    request.headers.add("Authorization",
+                        wire::authorize({http::to_string(call.method), request.target, own_name_,
+                                         server, call.body ? *call.body : std::string_view()},
+                                        key_));
+  }
+  if (call.body) {
+    request.headers.add("Content-Type", "application/json");
+    request.body = *std::move(call.body);
+  }
+  request.timeout = call.timeout;
+  request.body_max = call.body_max;
+  Error last = fail(ErrorCode::kUnavailable, "no destination");
+  for (const discovery::Destination& destination : destinations) {
+    request.host = destination.host;
+    request.port = destination.port;
+    request.tls_name = destination.tls_name;
+    request.host_header = destination.host_header;
+    auto response = co_await egress_.send(request);
+    if (response.ok()) co_return response;
+    last = std::move(response).error();
+    if (last.code != ErrorCode::kUnavailable && last.code != ErrorCode::kNotFound) break;
+  }
+  // A name without address is an outage to whoever asks, not an answer.
+  if (last.code == ErrorCode::kNotFound) last.code = ErrorCode::kUnavailable;
+  co_return last;
+}
+
+Millis NetworkServers::back_off(const ServerName& server) const {
+  const auto now = runtime_.clock().steady();
+  const std::lock_guard lock(mutex_);
+  const auto found = back_offs_.find(server);
+  if (found == back_offs_.end() || found->second.until <= now) return Millis(0);
+  return std::chrono::ceil<Millis>(found->second.until - now);
+}
+
+void NetworkServers::heard_from(const ServerName& server) {
+  const std::lock_guard lock(mutex_);
+  back_offs_.erase(server);
+}
+
+void NetworkServers::set_limits(BackOffLimits limits) {
+  const std::lock_guard lock(mutex_);
+  limits_ = limits;
+}
+
+// Twice as long each time, less a random part so that servers do not come back in step.
+void NetworkServers::failed(const ServerName& server) {
+  const auto now = runtime_.clock().steady();
+  const std::lock_guard lock(mutex_);
+  if (back_offs_.size() >= kBackOffsMax) {
+    std::erase_if(back_offs_, [&](const auto& entry) { return entry.second.until <= now; });
+    if (back_offs_.size() >= kBackOffsMax) back_offs_.clear();
+  }
+  BackOff& entry = back_offs_[server];
+  // Requests that were under way together fail together: that is one outage.
+  if (entry.until > now) return;
+  entry.failures = std::min(entry.failures + 1, 30);
+  Millis wait = std::min(limits_.first, limits_.longest);
+  for (int i = 1; i < entry.failures && wait < limits_.longest; ++i)
+    wait = std::min(wait * 2, limits_.longest);
+  const auto spread = static_cast<uint64_t>(wait.count() / 5 + 1);
+  entry.until = now + wait - Millis(static_cast<int64_t>(runtime_.random().below(spread)));
+}
+
+}  // namespace polder::transport

@@ -1,0 +1,39 @@
+// Transactions: events and ephemeral data from one server to another.
+// https://spec.matrix.org/v1.19/server-server-api/#transactions
+// Pure; thread-safe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "homeserver/json/value.h"
+
+namespace polder::wire {
+
+inline constexpr size_t kPdusMax = 50;
+inline constexpr size_t kEdusMax = 100;
+
+struct Edu {
+  std::string type;
+  json::Object content;
+};
+
+struct OutgoingTransaction {
+  ServerName origin;
+  int64_t origin_server_ts = 0;
+  std::vector<std::string> pdus;  // canonical JSON
+  std::vector<Edu> edus;
+};
+// The body; canonical JSON if the PDUs are.
+std::string write_transaction(const OutgoingTransaction& transaction);
+
+struct IncomingTransaction {
+  std::vector<json::Object> pdus;  // neither their format nor their signatures are checked
+  std::vector<Edu> edus;
+};
+// Parts of a wrong shape are left out, so that one of them does not hold up the rest. kTooLarge
+// beyond the numbers above, kInvalid if what should be a list is none, or `origin` is another one.
+Result<IncomingTransaction> read_transaction(json::Object body, const ServerName& origin);
+
+}  // namespace polder::wire

@@ -1,0 +1,108 @@
+#include "storage/stores/federation_rows.h"
+
+#include "storage/keys/key.h"
+#include "storage/keys/value.h"
+#include "storage/stores/columns.h"
+
+namespace polder::stores {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr uint8_t kKeysTag = 1;  // tags in column federation
+constexpr uint8_t kDispatchedTag = 2;
+constexpr uint8_t kBacklogTag = 3;
+constexpr uint8_t kForwardTag = 4;
+constexpr size_t kKeysMax = 1000;
+
+std::string keys_key(const ServerName& server) {
+  return keys::KeyWriter(kKeysTag).tail(server.view()).str();
+}
+std::string backlog_key(const ServerName& destination) {
+  return keys::KeyWriter(kBacklogTag).tail(destination.view()).str();
+}
+std::string forward_key(const EventId& event) {
+  return keys::KeyWriter(kForwardTag).tail(event.view()).str();
+}
+
+}  // namespace
+
+void put_known_keys(kv::Batch& batch, const ServerName& server, const KnownKeys& known) {
+  keys::ValueWriter value(kFormat);
+  value.signed_varint(known.fetched_ms).text(known.response).varint(known.keys.size());
+  for (const KnownKey& key : known.keys)
+    value.text(key.id.view()).text(key.key).signed_varint(key.valid_until_ms);
+  batch.put(kFederation, keys_key(server), value.str());
+}
+
+Result<std::optional<KnownKeys>> read_known_keys(const kv::Snapshot& snapshot,
+                                                 const ServerName& server) {
+  POLDER_TRY(const auto value, snapshot.get(kFederation, keys_key(server)));
+  if (!value) return std::optional<KnownKeys>();
+  keys::ValueReader reader(*value, kFormat);
+  KnownKeys known;
+  known.fetched_ms = reader.signed_varint();
+  known.response = reader.text();
+  known.keys.resize(std::min<uint64_t>(reader.varint(), kKeysMax));
+  for (KnownKey& key : known.keys) {
+    key.id = KeyId::trusted(std::string(reader.text()));
+    key.key = reader.text();
+    key.valid_until_ms = reader.signed_varint();
+  }
+  POLDER_CHECK(reader.finish("keys of a server"));
+  return std::optional(std::move(known));
+}
+
+void put_dispatched(kv::Batch& batch, kv::Position position) {
+  batch.put(kFederation, keys::KeyWriter(kDispatchedTag),
+            keys::ValueWriter(kFormat).fixed64(position).str());
+}
+
+Result<kv::Position> read_dispatched(const kv::Snapshot& snapshot) {
+  POLDER_TRY(const auto value, snapshot.get(kFederation, keys::KeyWriter(kDispatchedTag)));
+  if (!value) return kv::Position{0};
+  keys::ValueReader reader(*value, kFormat);
+  const kv::Position position = reader.fixed64();
+  POLDER_CHECK(reader.finish("federation's place in the stream"));
+  return position;
+}
+
+void put_backlog(kv::Batch& batch, const ServerName& destination, kv::Position delivered) {
+  batch.put(kFederation, backlog_key(destination),
+            keys::ValueWriter(kFormat).fixed64(delivered).str());
+}
+
+void erase_backlog(kv::Batch& batch, const ServerName& destination) {
+  batch.erase(kFederation, backlog_key(destination));
+}
+
+Result<std::vector<std::pair<ServerName, kv::Position>>> read_backlogs(
+    const kv::Snapshot& snapshot) {
+  std::vector<std::pair<ServerName, kv::Position>> backlogs;
+  const auto rows =
+      snapshot.iterate(kFederation, kv::prefix_range(keys::KeyWriter(kBacklogTag).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    keys::ValueReader reader(rows->value(), kFormat);
+    const kv::Position delivered = reader.fixed64();
+    POLDER_CHECK(reader.finish("a destination's backlog"));
+    backlogs.emplace_back(ServerName::trusted(std::string(key.tail())), delivered);
+  }
+  POLDER_CHECK(rows->status());
+  return backlogs;
+}
+
+void put_forward(kv::Batch& batch, const EventId& event) {
+  batch.put(kFederation, forward_key(event), keys::ValueWriter(kFormat).str());
+}
+
+void erase_forward(kv::Batch& batch, const EventId& event) {
+  batch.erase(kFederation, forward_key(event));
+}
+
+Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event) {
+  POLDER_TRY(const auto value, snapshot.get(kFederation, forward_key(event)));
+  return value.has_value();
+}
+
+}  // namespace polder::stores

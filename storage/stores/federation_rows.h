@@ -1,0 +1,50 @@
+// Rows of federation: keys of other servers, how far the stream of events has been delivered, and
+// events that this server passes on for others.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "storage/kv/kv.h"
+
+namespace polder::stores {
+
+// A key of another server. Times are milliseconds since the epoch.
+struct KnownKey {
+  KeyId id;
+  std::string key;             // unpadded base64
+  int64_t valid_until_ms = 0;  // what it signed up to then counts
+};
+struct KnownKeys {
+  int64_t fetched_ms = 0;
+  std::string response;  // as the server signed it, for those who ask this server as a notary
+  std::vector<KnownKey> keys;
+};
+void put_known_keys(kv::Batch& batch, const ServerName& server, const KnownKeys& keys);
+Result<std::optional<KnownKeys>> read_known_keys(const kv::Snapshot& snapshot,
+                                                 const ServerName& server);
+
+// Up to which position of the stream of events every event has been handed to the destinations'
+// queues; 0 at first.
+void put_dispatched(kv::Batch& batch, kv::Position position);
+Result<kv::Position> read_dispatched(const kv::Snapshot& snapshot);
+
+// A destination that has not got everything that was dispatched: up to where it has. No row for one
+// that has.
+void put_backlog(kv::Batch& batch, const ServerName& destination, kv::Position delivered);
+void erase_backlog(kv::Batch& batch, const ServerName& destination);
+Result<std::vector<std::pair<ServerName, kv::Position>>> read_backlogs(
+    const kv::Snapshot& snapshot);
+
+// An event of another server's user that this server is to send to the room's servers: a join,
+// leave or knock that came in by send_join and its kin. Written before the event is given to the
+// room.
+void put_forward(kv::Batch& batch, const EventId& event);
+void erase_forward(kv::Batch& batch, const EventId& event);
+Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event);
+
+}  // namespace polder::stores
