@@ -158,7 +158,8 @@ class ThreadsImpl final : public Threads {
   void run_shard(size_t index) {
     current_runtime = this;
     current_index = index;
-    pthread_setname_np(pthread_self(), ("shard-" + std::to_string(index)).c_str());
+    // Shard 0 is the process's first thread, whose name is the program's.
+    if (index > 0) pthread_setname_np(pthread_self(), ("shard-" + std::to_string(index)).c_str());
     shards_[index]->context.run();
     current_runtime = nullptr;
     current_index = kNoShard;
