@@ -238,8 +238,7 @@ TEST_F(HomeserverTest, ALongPollWakesUpForAMessageAndForAnInvite) {
   EXPECT_NE((*waiting)->text({"rooms", "invite", room}), "");
   call("POST", rooms(room, "/join"), bob);
   sync = call("GET", "/_matrix/client/v3/sync?since=" + (*waiting)->text({"next_batch"}), bob);
-  EXPECT_NE(sync.text({"rooms", "join", room}).find("m.room.create"),
-            std::string::npos);
+  EXPECT_NE(sync.text({"rooms", "join", room}).find("m.room.create"), std::string::npos);
   waiting = begin("GET", "/_matrix/client/v3/sync?timeout=30000&since=" + sync.text({"next_batch"}),
                   bob, "");
   simulation_->run_for(Millis(5000));

@@ -1,6 +1,7 @@
 // The command line.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <iostream>
 
 #include "homeserver/server/config.h"
 #include "homeserver/server/serve.h"
@@ -16,7 +17,15 @@ Result<Config> read_config(const std::string& path) {
   return parse_config(text);
 }
 
-int with_config(const std::string& path, int (*run)(const Config&)) {
+// The first line of standard input: a password never stands on a command line, which others can
+// read.
+std::string read_password() {
+  std::string line;
+  std::getline(std::cin, line);
+  return line;
+}
+
+int with_config(const std::string& path, const std::function<int(const Config&)>& run) {
   const auto config = read_config(path);
   if (!config.ok()) {
     std::fprintf(stderr, "polder: %s:\n%s\n", path.c_str(), config.error().message.c_str());
@@ -38,15 +47,43 @@ int run(int argc, char** argv) {
   CLI::App* checking = app.add_subcommand(
       "check", "Check the consistency of the database, which no server may have open");
   takes_config(checking);
+  CLI::App* user =
+      app.add_subcommand("user", "Users, while the server is not running")->require_subcommand(1);
+  UserArguments arguments;
+  CLI::App* create =
+      user->add_subcommand("create", "Create a user; the password is read from standard input");
+  CLI::App* password =
+      user->add_subcommand("password", "Set a user's password, read from standard input");
+  CLI::App* deactivate =
+      user->add_subcommand("deactivate", "End a user's sessions for good; the name stays taken");
+  for (CLI::App* command : {create, password, deactivate}) {
+    takes_config(command);
+    command
+        ->add_option("localpart", arguments.localpart, "the part of the user id before the colon")
+        ->required();
+  }
+  create->add_flag("--admin", arguments.admin, "the user may use the admin API");
   CLI::App* config = app.add_subcommand("config", "The configuration")->require_subcommand(1);
   CLI::App* example =
       config->add_subcommand("example", "Print every key with its documentation and default");
   CLI::App* config_check = config->add_subcommand("check", "Check a configuration file");
   takes_config(config_check);
 
+  CLI::App* routes = app.add_subcommand(
+      "routes", "Print the route table: method and path of every operation served");
+
   CLI11_PARSE(app, argc, argv);
   if (*serving) return with_config(path, serve);
   if (*checking) return with_config(path, check_database);
+  if (*user) {
+    if (!*deactivate) arguments.password = read_password();
+    const UserCommand command = *create     ? UserCommand::kCreate
+                                : *password ? UserCommand::kPassword
+                                            : UserCommand::kDeactivate;
+    return with_config(
+        path, [&](const Config& read) { return run_user_command(read, command, arguments); });
+  }
+  if (*routes) return print_routes();
   if (*example) return std::fputs(config_example().c_str(), stdout) < 0 ? 1 : 0;
   return with_config(
       path, [](const Config&) { return std::puts("The configuration is good.") < 0 ? 1 : 0; });

@@ -9,6 +9,7 @@
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/schema.h"
+#include "storage/kv/memory.h"
 #include "storage/kv/rocks.h"
 #include "storage/stores/check.h"
 #include "storage/stores/columns.h"
@@ -111,6 +112,54 @@ int serve(const Config& config) {
   return 0;
 }
 
+namespace {
+
+Task<Status> change_user(users::Users& users, UserCommand command, UserArguments arguments) {
+  if (command == UserCommand::kCreate) {
+    users::NewAccount account;
+    account.localpart = arguments.localpart;
+    account.password = arguments.password;
+    account.admin = arguments.admin;
+    POLDER_CO_CHECK(co_await users.register_user(std::move(account)));
+    co_return Status();
+  }
+  POLDER_CO_TRY(const UserId user, UserId::create(arguments.localpart, users.parts().own_name));
+  if (command == UserCommand::kDeactivate) co_return co_await users.deactivate(user);
+  co_return co_await users.set_password(user, arguments.password);
+}
+
+Task<void> run_and_stop(users::Users& users, UserCommand command, UserArguments arguments,
+                        runtime::Threads& threads, Status& outcome) {
+  outcome = co_await change_user(users, command, std::move(arguments));
+  threads.stop();
+}
+
+}  // namespace
+
+int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments) {
+  const base::SystemClock clock;
+  base::SystemRandom random;
+  const auto log = base::make_system_log(LogLevel::kError);
+  const auto files = files::real_files();
+  auto opened = open_database(config, *files);
+  if (!opened.ok())
+    return failed("cannot open " + config.data_dir + " (is the server running?)", opened.error());
+  const auto threads =
+      runtime::Threads::create({.shards = 1, .pool_threads = 2}, clock, random, *log);
+  OfflineKeys keys;
+  OfflineServers remote;
+  auto homeserver = Homeserver::create(config, {*threads, *files, *opened->database, keys, remote});
+  if (!homeserver.ok()) return failed("cannot start", homeserver.error());
+  Status outcome;
+  runtime::spawn(*threads, threads->shard(0), "user",
+                 run_and_stop((*homeserver)->users(), command, arguments, *threads, outcome));
+  threads->run();
+  homeserver->reset();
+  const Status closed = opened->database->close();
+  if (!outcome.ok()) return failed("cannot change " + arguments.localpart, outcome.error());
+  return closed.ok() ? 0 : failed("closing the database", closed.error());
+}
+
 int check_database(const Config& config) {
   const auto files = files::real_files();
   auto opened = open_database(config, *files);
@@ -123,6 +172,35 @@ int check_database(const Config& config) {
               static_cast<unsigned long long>(faults->rooms),
               static_cast<unsigned long long>(faults->events), faults->faults.size());
   return faults->faults.empty() ? 0 : 1;
+}
+
+int print_routes() {
+  // A homeserver of its own, in memory and in a directory that is thrown away.
+  std::string directory = "/tmp/polder-routes-XXXXXX";
+  if (mkdtemp(directory.data()) == nullptr)
+    return failed("cannot make a directory", fail(ErrorCode::kIo, directory));
+  const auto files = files::real_files();
+  const base::SystemClock clock;
+  base::SystemRandom random;
+  base::NullLog log;
+  const auto threads =
+      runtime::Threads::create({.shards = 1, .pool_threads = 1}, clock, random, log);
+  kv::MemoryDisk disk;
+  const auto database = kv::open_memory(stores::kColumns, disk);
+  OfflineKeys keys;
+  OfflineServers remote;
+  Config config;
+  config.server_name = ServerName::trusted("localhost");
+  config.data_dir = directory;
+  const auto homeserver = Homeserver::create(config, {*threads, *files, *database, keys, remote});
+  static_cast<void>(files->remove_file(directory + "/signing.key"));
+  static_cast<void>(files->remove_directory(directory));
+  if (!homeserver.ok()) return failed("cannot start", homeserver.error());
+  for (const http::Route* route : (*homeserver)->router().routes()) {
+    std::printf("%s %s\n", std::string(http::to_string(route->method)).c_str(),
+                std::string(route->path).c_str());
+  }
+  return 0;
 }
 
 }  // namespace polder::server

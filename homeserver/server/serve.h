@@ -13,4 +13,16 @@ int serve(const Config& config);
 // maps, extremities. Prints what is wrong; gives the process's exit code.
 int check_database(const Config& config);
 
+// Prints method and path of every route; needs no configuration.
+int print_routes();
+
+// What `polder user` does to the database of a server that is not running.
+enum class UserCommand : uint8_t { kCreate, kPassword, kDeactivate };
+struct UserArguments {
+  std::string localpart;
+  std::string password;  // for kCreate and kPassword
+  bool admin = false;    // for kCreate
+};
+int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments);
+
 }  // namespace polder::server
