@@ -12,7 +12,7 @@ namespace polder::client {
 
 inline constexpr size_t kMembersMax = 100;  // of an answer's outermost object
 inline constexpr size_t kStateEventsMax = 1'000'000;
-inline constexpr size_t kStateBytesMax = 512u << 20;
+inline constexpr size_t kStateBytesMax = 256u << 20;
 
 // The PDUs in a list of an answer, as they stand there. Ones larger than any event are left out.
 Result<std::vector<std::string>> take_pdus(const std::vector<wire::Member>& answer,

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kServersMax = 10'000;  // remembered, over all shards
 constexpr size_t kKeysMax = 400;        // of one server
 constexpr size_t kResponseMax = 256 * 1024;
+constexpr size_t kFetchesMax = 200;  // under way at once, of one shard
 constexpr Millis kFetchTimeout{20'000};
 constexpr int64_t kWeekMs = 7 * 24 * 3600 * 1000LL;
 constexpr std::chrono::seconds kAskAgain{60};  // nobody makes this server ask another more often
@@ -48,6 +49,7 @@ struct Keyring::Entry {
 
 struct Keyring::Shard {
   std::map<ServerName, EntryPtr> entries;
+  size_t fetches = 0;
 };
 
 Keyring::Keyring(KeyringParts parts) : parts_(std::move(parts)) {
@@ -136,9 +138,14 @@ Task<Status> Keyring::refresh(EntryPtr entry) {
   }
   const auto now = parts_.runtime.clock().steady();
   if (entry->asked && now - *entry->asked < kAskAgain) co_return entry->outcome;
+  Shard& shard = *shards_[shard_of(entry->server)];
+  if (shard.fetches >= kFetchesMax)
+    co_return fail(ErrorCode::kUnavailable, "too many servers are asked for their keys");
   entry->asked = now;
   entry->fetching = true;
+  ++shard.fetches;
   entry->outcome = co_await fetch(entry);
+  --shard.fetches;
   entry->fetching = false;
   entry->fetched.notify_all();
   co_return entry->outcome;

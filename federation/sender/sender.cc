@@ -25,7 +25,9 @@ struct Sender::Destination {
   Destination(ServerName server, runtime::Runtime& runtime)
       : name(std::move(server)), woken(runtime) {}
 
-  bool idle() const { return queue.empty() && !behind && edus.empty() && !running; }
+  bool idle() const {
+    return queue.empty() && !behind && edus.empty() && !running && !persisted && refusals == 0;
+  }
   // Up to where it has got everything.
   kv::Position delivered() const { return queue.empty() ? read_to : queue.front().position - 1; }
 
@@ -35,8 +37,8 @@ struct Sender::Destination {
   kv::Position read_to = 0;  // while behind
   EduQueue edus;
   bool running = false;
-  bool again = false;      // something came while it ran
-  bool persisted = false;  // it has a row
+  bool again = false;                     // something came while it ran
+  std::optional<kv::Position> persisted;  // what its row says
   size_t pdus_max = wire::kPdusMax;
   int refusals = 0;  // in a row
   std::chrono::nanoseconds not_before{0};
@@ -68,7 +70,7 @@ Status Sender::start() {
     Destination& behind = destination(name);
     behind.behind = true;
     behind.read_to = delivered;
-    behind.persisted = true;
+    behind.persisted = delivered;
     run_soon(behind);
   }
   runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "federation sender", pump());
@@ -136,9 +138,9 @@ void Sender::hand_out(const OutgoingPage& page) {
       run_soon(to);
     }
     if (event.forwarded) forwarded_.push_back(*event.forwarded);
-    dirty_ = true;
   }
   dispatched_ = page.read_to;
+  dirty_ = true;
 }
 
 // All of it in one batch: a place in the stream that is ahead of its destinations would lose
@@ -146,25 +148,26 @@ void Sender::hand_out(const OutgoingPage& page) {
 void Sender::persist() {
   kv::Batch batch;
   stores::put_dispatched(batch, dispatched_);
-  bool waiting = false;
+  bool any_behind = false;
   for (auto& [name, to] : destinations_) {
-    if (!to->queue.empty() || to->behind) {
-      stores::put_backlog(batch, name, to->delivered());
-      to->persisted = true;
-    } else if (std::exchange(to->persisted, false)) {
+    any_behind = any_behind || to->behind;
+    std::optional<kv::Position> delivered;
+    if (!to->queue.empty() || to->behind) delivered = to->delivered();
+    if (delivered == to->persisted) continue;
+    if (delivered) {
+      stores::put_backlog(batch, name, *delivered);
+    } else {
       stores::erase_backlog(batch, name);
     }
-    waiting = waiting || to->running;
+    to->persisted = delivered;
   }
-  // A forwarded event is looked up again by destinations that are behind.
-  if (std::ranges::none_of(destinations_, [](const auto& to) { return to.second->behind; })) {
+  // Whoever is behind looks the forwarded events up once more.
+  if (!any_behind) {
     for (const EventId& event : std::exchange(forwarded_, {}))
       stores::erase_forward(batch, event);
   }
-  std::erase_if(destinations_, [](const auto& to) {
-    return to.second->idle() && !to.second->persisted && to.second->refusals == 0;
-  });
-  dirty_ = waiting;
+  std::erase_if(destinations_, [](const auto& to) { return to.second->idle(); });
+  dirty_ = false;
   parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy, [](const auto&) {});
 }
 
@@ -208,6 +211,7 @@ Task<void> Sender::send_here(std::vector<ServerName> destinations, ShortLivedEdu
 }
 
 Task<void> Sender::heard_here(ServerName server) {
+  parts_.servers.heard_from(server);
   const auto found = destinations_.find(server);
   if (found == destinations_.end()) co_return;
   found->second->not_before = {};
@@ -249,7 +253,7 @@ Task<void> Sender::run(DestinationPtr to) {
   --sending_;
   slot_free_.notify_all();
   to->running = false;
-  // What it was told to write down, or nothing at all, is written down by the pump.
+  // The pump writes down that it has got everything, and forgets it.
   dirty_ = true;
   wake_.notify_all();
 }
@@ -297,7 +301,12 @@ Task<Sender::Transaction> Sender::build(DestinationPtr to) {
   for (EduSource* source : sources_) {
     if (built.edus.size() >= edus_max) break;
     auto pending = co_await source->next(to->name, edus_max - built.edus.size());
-    if (!pending.ok() || pending->edus.empty()) continue;
+    if (!pending.ok()) {
+      parts_.runtime.log().error("federation cannot read what waits",
+                                 {{"server", to->name}, {"error", pending.error().message}});
+      continue;
+    }
+    if (pending->edus.empty()) continue;
     built.tokens.emplace_back(source, pending->token);
     for (wire::Edu& edu : pending->edus)
       built.edus.push_back(std::move(edu));

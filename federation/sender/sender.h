@@ -46,7 +46,7 @@ class Sender final : public rooms::Observer {
 
   // Before start().
   void add_source(EduSource& source) { sources_.push_back(&source); }
-  // Reads where it left off, and begins. Synchronous; once.
+  // Reads where it left off, and begins. Synchronous; once, before the runtime runs or on shard 0.
   Status start();
 
   void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
@@ -55,7 +55,8 @@ class Sender final : public rooms::Observer {
   // A source has something for these destinations.
   void wake(std::vector<ServerName> destinations);
   void send_short_lived(std::vector<ServerName> destinations, ShortLivedEdu edu);
-  // The server sent something: if it was left in peace, it is tried again now.
+  // The server sent something: if it was left in peace, here or by the transport, it is tried again
+  // now.
   void heard_from(ServerName server);
 
  private:

@@ -11,7 +11,10 @@
 #include "homeserver/json/value.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/sync.h"
+#include "homeserver/sync/tokens.h"
 #include "homeserver/users/account_data.h"
+#include "homeserver/users/device_keys.h"
+#include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
 
 namespace polder::client_api {
@@ -36,6 +39,8 @@ struct Api {
   rooms::RoomEngine& rooms;
   users::Users& users;
   users::AccountData& account_data;
+  users::DeviceKeys& device_keys;
+  users::Receipts& receipts;
   sync::Sync& sync;
   Settings settings;
 };
@@ -86,6 +91,8 @@ void add_account_routes(http::Router& router, const Api& api);  // profile, acco
 void add_room_routes(http::Router& router,
                      const Api& api);  // rooms: create, membership, send, state
 void add_history_routes(http::Router& router, const Api& api);  // rooms: messages, context, members
+void add_key_routes(http::Router& router, const Api& api);      // encryption: keys, to-device
+void add_receipt_routes(http::Router& router, const Api& api);  // receipts, read markers, typing
 void add_sync_routes(http::Router& router, const Api& api);
 
 inline constexpr size_t kSmallBody = 64 * 1024;

@@ -4,6 +4,7 @@
 
 #include "homeserver/base/bytes.h"
 #include "homeserver/client_api/api.h"
+#include "homeserver/client_api/interactive_auth.h"
 #include "homeserver/crypto/hash.h"
 
 namespace polder::client_api {
@@ -230,29 +231,6 @@ Task<Result<Response>> put_device(const Api& api, Call& call) {
   POLDER_CO_CHECK(
       co_await api.users.rename_device(call.session().user, device, name != nullptr ? *name : ""));
   co_return empty_json();
-}
-
-// https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api with the
-// password as the only stage. Nothing of it is kept between requests (CVE-2023-41335).
-Task<Result<std::optional<Response>>> confirm_password(const Api& api, const Call& call) {
-  const json::Object* auth = call.body.find_object("auth");
-  const std::string* type = auth != nullptr ? auth->find_string("type") : nullptr;
-  json::Object challenge{
-      {"flows", json::Array(1, json::object({{"stages", json::Array(1, "m.login.password")}}))},
-      {"params", json::Object()},
-      {"session", api.runtime.random().letters(24)}};
-  if (type != nullptr && *type == "m.login.password") {
-    const std::string* password = auth->find_string("password");
-    const auto right = co_await api.users.check_password(call.session().user,
-                                                         password != nullptr ? *password : "");
-    if (right.ok()) co_return std::optional<Response>();
-    if (right.error().code != ErrorCode::kForbidden) co_return right.error();
-    challenge.set("errcode", "M_FORBIDDEN");
-    challenge.set("error", "Invalid password");
-  }
-  Response response = ok_json(challenge);
-  response.status = 401;
-  co_return std::optional(std::move(response));
 }
 
 Task<Result<Response>> delete_device(const Api& api, Call& call) {

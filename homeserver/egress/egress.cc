@@ -87,6 +87,7 @@ Task<Result<http::ClientResponse>> CheckedEgress::send_once(EgressRequest reques
   sent.method = request.method;
   sent.target = std::move(request.target);
   sent.headers = std::move(request.headers);
+  if (sent.headers.count("User-Agent") == 0) sent.headers.add("User-Agent", "Polder");
   sent.body = std::move(request.body);
   sent.body_max = request.body_max;
   Error last = fail(ErrorCode::kTimeout, "no time left to connect");

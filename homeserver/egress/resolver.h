@@ -36,6 +36,8 @@ class Resolver {
   virtual Task<Result<Addresses>> addresses(std::string host) = 0;
   // Of a name such as "_matrix-fed._tcp.example.org".
   virtual Task<Result<Services>> services(std::string name) = 0;
+  // Before the runtime ends, from any thread: nothing is answered any more.
+  virtual void stop() {}
 };
 
 // Asks /etc/hosts and the system's name servers, on a thread of its own.

@@ -49,15 +49,19 @@ using QuestionPtr = std::shared_ptr<Question<T>>;
 class SystemResolver final : public Resolver {
  public:
   ~SystemResolver() override {
+    stop();
+    if (channel_ != nullptr) ares_destroy(channel_);
+    if (event_ >= 0) ::close(event_);
+    if (initialized_) ares_library_cleanup();
+  }
+
+  void stop() override {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
     wake();
     if (thread_.joinable()) thread_.join();
-    if (channel_ != nullptr) ares_destroy(channel_);
-    if (event_ >= 0) ::close(event_);
-    if (initialized_) ares_library_cleanup();
   }
 
   Status start() {
@@ -69,11 +73,14 @@ class SystemResolver final : public Resolver {
     options.tries = kTries;
     char lookups[] = "fb";  // the hosts file, then name servers
     options.lookups = lookups;
+    // Names are taken as they are: a search list would lead others' names into the own network.
+    options.domains = nullptr;
+    options.ndomains = 0;
     options.sock_state_cb = &SystemResolver::socket_changed;
     options.sock_state_cb_data = this;
-    const int status = ares_init_options(
-        &channel_, &options,
-        ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+    const int status = ares_init_options(&channel_, &options,
+                                         ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS |
+                                             ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
     if (status != ARES_SUCCESS)
       return fail(ErrorCode::kIo, std::string("DNS: ") + ares_strerror(status));
     event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -180,6 +187,7 @@ class SystemResolver final : public Resolver {
   static void got_addresses(void* argument, int status, int, ares_addrinfo* info) {
     const std::unique_ptr<QuestionPtr<Addresses>> owner(
         static_cast<QuestionPtr<Addresses>*>(argument));
+    if (status == ARES_EDESTRUCTION) return;  // the runtime may be gone
     Question<Addresses>& question = **owner;
     Addresses found;
     found.ttl = std::chrono::hours(1);
@@ -211,6 +219,7 @@ class SystemResolver final : public Resolver {
   static void got_services(void* argument, int status, int, unsigned char* message, int size) {
     const std::unique_ptr<QuestionPtr<Services>> owner(
         static_cast<QuestionPtr<Services>*>(argument));
+    if (status == ARES_EDESTRUCTION) return;
     Question<Services>& question = **owner;
     if (status != ARES_SUCCESS) return question.give(failed(status, question.name));
     question.give(parse_services({message, static_cast<size_t>(size)}));

@@ -1,0 +1,26 @@
+#include "homeserver/client_api/interactive_auth.h"
+
+namespace polder::client_api {
+
+Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call) {
+  const json::Object* auth = call.body.find_object("auth");
+  const std::string* type = auth != nullptr ? auth->find_string("type") : nullptr;
+  json::Object challenge{
+      {"flows", json::Array(1, json::object({{"stages", json::Array(1, "m.login.password")}}))},
+      {"params", json::Object()},
+      {"session", api.runtime.random().letters(24)}};
+  if (type != nullptr && *type == "m.login.password") {
+    const std::string* password = auth->find_string("password");
+    const auto right = co_await api.users.check_password(call.session().user,
+                                                         password != nullptr ? *password : "");
+    if (right.ok()) co_return std::optional<http::Response>();
+    if (right.error().code != ErrorCode::kForbidden) co_return right.error();
+    challenge.set("errcode", "M_FORBIDDEN");
+    challenge.set("error", "Invalid password");
+  }
+  http::Response response = ok_json(challenge);
+  response.status = 401;
+  co_return std::optional(std::move(response));
+}
+
+}  // namespace polder::client_api

@@ -1,0 +1,14 @@
+// https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api with the password as
+// the only stage. Nothing of it is kept between requests (CVE-2023-41335).
+#pragma once
+
+#include <optional>
+
+#include "homeserver/client_api/api.h"
+
+namespace polder::client_api {
+
+// Nothing if the caller proved who they are; else the challenge to answer with.
+Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call);
+
+}  // namespace polder::client_api

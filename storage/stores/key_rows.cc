@@ -1,0 +1,231 @@
+#include "storage/stores/key_rows.h"
+
+#include <algorithm>
+
+#include "storage/keys/key.h"
+#include "storage/keys/value.h"
+#include "storage/stores/columns.h"
+
+namespace polder::stores {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr uint8_t kDeviceTag = 1;  // tags in column device_keys
+constexpr uint8_t kOneTimeTag = 2;
+constexpr uint8_t kFallbackTag = 3;
+constexpr uint8_t kCrossTag = 4;
+constexpr uint8_t kOtherTag = 5;
+constexpr uint8_t kDeviceListStream = 3;  // tag in column streams
+
+keys::KeyWriter device_prefix(uint8_t tag, UserNumber user, const DeviceId& device) {
+  return keys::KeyWriter(tag).u64(user).text(device.view());
+}
+std::string device_key(UserNumber user, const DeviceId& device) {
+  return keys::KeyWriter(kDeviceTag).u64(user).tail(device.view()).str();
+}
+std::string one_time_key(UserNumber user, const DeviceId& device, const KeyId& key) {
+  return device_prefix(kOneTimeTag, user, device).text(key.algorithm()).tail(key.name()).str();
+}
+std::string text_value(std::string_view text) {
+  return keys::ValueWriter(kFormat).tail(text).str();
+}
+
+Result<std::string> decode_text(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kFormat);
+  std::string text(reader.tail());
+  POLDER_CHECK(reader.finish("key"));
+  return text;
+}
+
+Result<std::optional<std::string>> read_text(const kv::Snapshot& snapshot, std::string_view key) {
+  POLDER_TRY(const auto value, snapshot.get(kDeviceKeys, key));
+  if (!value) return std::optional<std::string>();
+  POLDER_TRY(std::string text, decode_text(*value));
+  return std::optional(std::move(text));
+}
+
+std::string inbox_key(UserNumber user, const DeviceId& device, kv::Position position) {
+  return keys::KeyWriter().u64(user).text(device.view()).u64(position).str();
+}
+
+std::string cross_key(UserNumber user, std::string_view usage) {
+  return keys::KeyWriter(kCrossTag).u64(user).tail(usage).str();
+}
+std::string other_key(UserNumber signer, const UserId& other) {
+  return keys::KeyWriter(kOtherTag).u64(signer).tail(other.view()).str();
+}
+std::string change_key(kv::Position position) {
+  return keys::KeyWriter(kDeviceListStream).u64(position).str();
+}
+
+}  // namespace
+
+void put_device_keys(kv::Batch& batch, UserNumber user, const DeviceId& device,
+                     std::string_view json) {
+  batch.put(kDeviceKeys, device_key(user, device), text_value(json));
+}
+
+Result<std::vector<std::pair<DeviceId, std::string>>> read_device_keys(const kv::Snapshot& snapshot,
+                                                                       UserNumber user) {
+  std::vector<std::pair<DeviceId, std::string>> devices;
+  const std::string prefix = keys::KeyWriter(kDeviceTag).u64(user).str();
+  const auto rows = snapshot.iterate(kDeviceKeys, kv::prefix_range(prefix));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    POLDER_TRY(std::string json, decode_text(rows->value()));
+    devices.emplace_back(DeviceId::trusted(std::string(rows->key().substr(prefix.size()))),
+                         std::move(json));
+  }
+  POLDER_CHECK(rows->status());
+  return devices;
+}
+
+Result<std::optional<std::string>> read_device_keys_of(const kv::Snapshot& snapshot,
+                                                       UserNumber user, const DeviceId& device) {
+  return read_text(snapshot, device_key(user, device));
+}
+
+void put_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device, const KeyId& key,
+                      std::string_view json) {
+  batch.put(kDeviceKeys, one_time_key(user, device, key), text_value(json));
+}
+
+void erase_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device,
+                        const KeyId& key) {
+  batch.erase(kDeviceKeys, one_time_key(user, device, key));
+}
+
+Result<std::optional<std::string>> read_one_time_key(const kv::Snapshot& snapshot, UserNumber user,
+                                                     const DeviceId& device, const KeyId& key) {
+  return read_text(snapshot, one_time_key(user, device, key));
+}
+
+Result<std::optional<std::pair<KeyId, std::string>>> first_one_time_key(
+    const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device,
+    std::string_view algorithm) {
+  const std::string prefix = device_prefix(kOneTimeTag, user, device).text(algorithm).str();
+  const auto rows = snapshot.iterate(kDeviceKeys, kv::prefix_range(prefix));
+  rows->seek_to_first();
+  POLDER_CHECK(rows->status());
+  if (!rows->valid()) return std::optional<std::pair<KeyId, std::string>>();
+  POLDER_TRY(std::string json, decode_text(rows->value()));
+  std::string id(algorithm);
+  id.append(":").append(rows->key().substr(prefix.size()));
+  return std::optional(std::pair(KeyId::trusted(std::move(id)), std::move(json)));
+}
+
+Result<std::map<std::string, int64_t>> count_one_time_keys(const kv::Snapshot& snapshot,
+                                                           UserNumber user,
+                                                           const DeviceId& device) {
+  std::map<std::string, int64_t> counts;
+  const std::string prefix = device_prefix(kOneTimeTag, user, device).str();
+  const auto rows = snapshot.iterate(kDeviceKeys, kv::prefix_range(prefix));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key().substr(prefix.size()));
+    ++counts[std::string(key.text())];
+  }
+  POLDER_CHECK(rows->status());
+  return counts;
+}
+
+void put_fallback_key(kv::Batch& batch, UserNumber user, const DeviceId& device,
+                      const FallbackKeyRow& row) {
+  batch.put(kDeviceKeys, device_prefix(kFallbackTag, user, device).tail(row.key.algorithm()),
+            keys::ValueWriter(kFormat).text(row.key.view()).boolean(row.used).tail(row.json).str());
+}
+
+Result<std::vector<FallbackKeyRow>> read_fallback_keys(const kv::Snapshot& snapshot,
+                                                       UserNumber user, const DeviceId& device) {
+  std::vector<FallbackKeyRow> keys;
+  const auto rows =
+      snapshot.iterate(kDeviceKeys, kv::prefix_range(device_prefix(kFallbackTag, user, device)));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::ValueReader reader(rows->value(), kFormat);
+    FallbackKeyRow row;
+    row.key = KeyId::trusted(std::string(reader.text()));
+    row.used = reader.boolean();
+    row.json = reader.tail();
+    POLDER_CHECK(reader.finish("fallback key"));
+    keys.push_back(std::move(row));
+  }
+  POLDER_CHECK(rows->status());
+  return keys;
+}
+
+void put_cross_signing_key(kv::Batch& batch, UserNumber user, std::string_view usage,
+                           std::string_view json) {
+  batch.put(kDeviceKeys, cross_key(user, usage), text_value(json));
+}
+
+Result<std::optional<std::string>> read_cross_signing_key(const kv::Snapshot& snapshot,
+                                                          UserNumber user, std::string_view usage) {
+  return read_text(snapshot, cross_key(user, usage));
+}
+
+void put_signature_of_other(kv::Batch& batch, UserNumber signer, const UserId& other,
+                            std::string_view signatures_json) {
+  batch.put(kDeviceKeys, other_key(signer, other), text_value(signatures_json));
+}
+
+Result<std::optional<std::string>> read_signature_of_other(const kv::Snapshot& snapshot,
+                                                           UserNumber signer, const UserId& other) {
+  return read_text(snapshot, other_key(signer, other));
+}
+
+void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& device) {
+  batch.erase(kDeviceKeys, device_key(user, device));
+  for (const uint8_t tag : {kOneTimeTag, kFallbackTag}) {
+    const kv::Range range = kv::prefix_range(device_prefix(tag, user, device));
+    batch.erase_range(kDeviceKeys, range.from, range.to);
+  }
+  erase_to_device(batch, user, device, ~kv::Position{0} - 1);
+}
+
+void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user) {
+  keys::put(batch, kStreams, keys::KeyWriter(kDeviceListStream).position(slot),
+            keys::ValueWriter(kFormat).varint(user));
+}
+
+Result<std::vector<UserNumber>> read_device_list_changes(const kv::Snapshot& snapshot,
+                                                         kv::Position from, kv::Position to) {
+  std::vector<UserNumber> users;
+  const auto rows = snapshot.iterate(kStreams, {change_key(from + 1), change_key(to + 1)});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::ValueReader reader(rows->value(), kFormat);
+    const UserNumber user = reader.varint();
+    POLDER_CHECK(reader.finish("device list change"));
+    if (std::ranges::find(users, user) == users.end()) users.push_back(user);
+  }
+  POLDER_CHECK(rows->status());
+  return users;
+}
+
+void put_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::PositionSlot slot,
+                   std::string_view json) {
+  keys::put(batch, kToDevice, keys::KeyWriter().u64(user).text(device.view()).position(slot),
+            keys::ValueWriter(kFormat).tail(json));
+}
+
+Result<std::vector<std::pair<kv::Position, std::string>>> read_to_device(
+    const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device, kv::Position from,
+    kv::Position to, size_t limit) {
+  std::vector<std::pair<kv::Position, std::string>> messages;
+  const auto rows = snapshot.iterate(
+      kToDevice, {inbox_key(user, device, from + 1), inbox_key(user, device, to + 1)});
+  for (rows->seek_to_first(); rows->valid() && messages.size() < limit; rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u64();
+    key.text();
+    const kv::Position position = key.u64();
+    POLDER_TRY(std::string json, decode_text(rows->value()));
+    messages.emplace_back(position, std::move(json));
+  }
+  POLDER_CHECK(rows->status());
+  return messages;
+}
+
+void erase_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device,
+                     kv::Position up_to) {
+  batch.erase_range(kToDevice, inbox_key(user, device, 0), inbox_key(user, device, up_to + 1));
+}
+
+}  // namespace polder::stores

@@ -1,0 +1,73 @@
+// Rows of end-to-end encryption: device keys, one-time and fallback keys, cross-signing keys, the
+// log of changed device lists, and messages to devices. Keys are kept as JSON.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "storage/kv/kv.h"
+#include "storage/stores/names.h"
+
+namespace polder::stores {
+
+void put_device_keys(kv::Batch& batch, UserNumber user, const DeviceId& device,
+                     std::string_view json);
+Result<std::vector<std::pair<DeviceId, std::string>>> read_device_keys(const kv::Snapshot& snapshot,
+                                                                       UserNumber user);
+Result<std::optional<std::string>> read_device_keys_of(const kv::Snapshot& snapshot,
+                                                       UserNumber user, const DeviceId& device);
+
+void put_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device, const KeyId& key,
+                      std::string_view json);
+void erase_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device,
+                        const KeyId& key);
+Result<std::optional<std::string>> read_one_time_key(const kv::Snapshot& snapshot, UserNumber user,
+                                                     const DeviceId& device, const KeyId& key);
+// Any one of the algorithm.
+Result<std::optional<std::pair<KeyId, std::string>>> first_one_time_key(
+    const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device,
+    std::string_view algorithm);
+Result<std::map<std::string, int64_t>> count_one_time_keys(const kv::Snapshot& snapshot,
+                                                           UserNumber user, const DeviceId& device);
+
+struct FallbackKeyRow {
+  KeyId key;
+  bool used = false;
+  std::string json;
+};
+void put_fallback_key(kv::Batch& batch, UserNumber user, const DeviceId& device,
+                      const FallbackKeyRow& row);  // one an algorithm
+Result<std::vector<FallbackKeyRow>> read_fallback_keys(const kv::Snapshot& snapshot,
+                                                       UserNumber user, const DeviceId& device);
+
+// usage: "master", "self_signing", "user_signing".
+void put_cross_signing_key(kv::Batch& batch, UserNumber user, std::string_view usage,
+                           std::string_view json);
+Result<std::optional<std::string>> read_cross_signing_key(const kv::Snapshot& snapshot,
+                                                          UserNumber user, std::string_view usage);
+// What a user signed of another user's master key: the signatures object, seen only by the signer.
+void put_signature_of_other(kv::Batch& batch, UserNumber signer, const UserId& other,
+                            std::string_view signatures_json);
+Result<std::optional<std::string>> read_signature_of_other(const kv::Snapshot& snapshot,
+                                                           UserNumber signer, const UserId& other);
+
+void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& device);
+
+// A user's devices or keys changed.
+void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user);
+Result<std::vector<UserNumber>> read_device_list_changes(const kv::Snapshot& snapshot,
+                                                         kv::Position from, kv::Position to);
+
+// Messages to devices, each {"content":...,"sender":...,"type":...}.
+void put_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::PositionSlot slot,
+                   std::string_view json);
+Result<std::vector<std::pair<kv::Position, std::string>>> read_to_device(
+    const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device, kv::Position from,
+    kv::Position to, size_t limit);
+void erase_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::Position up_to);
+
+}  // namespace polder::stores
