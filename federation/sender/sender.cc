@@ -65,6 +65,7 @@ Status Sender::start() {
   run_id_ = std::to_string(parts_.runtime.clock().wall_ms()) + parts_.runtime.random().letters(8);
   const auto snapshot = parts_.database.snapshot();
   POLDER_TRY(dispatched_, stores::read_dispatched(*snapshot));
+  POLDER_TRY(forwarded_, stores::read_forwards(*snapshot));
   POLDER_TRY(const auto backlogs, stores::read_backlogs(*snapshot));
   for (const auto& [name, delivered] : backlogs) {
     Destination& behind = destination(name);
@@ -161,8 +162,8 @@ void Sender::persist() {
     }
     to->persisted = delivered;
   }
-  // Whoever is behind looks the forwarded events up once more.
-  if (!any_behind) {
+  // Whoever is behind looks the forwarded events up once more, and so does the pump after a start.
+  if (!any_behind && dispatched_ >= parts_.committer.visible()) {
     for (const EventId& event : std::exchange(forwarded_, {}))
       stores::erase_forward(batch, event);
   }
@@ -334,7 +335,7 @@ Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
   if (delivered) {
     to->refusals = 0;
     to->pdus_max = std::min(to->pdus_max * 2, wire::kPdusMax);
-    co_await finished(to, transaction);
+    co_await finished(to, std::move(transaction));
     co_return;
   }
   const ErrorCode code = answer.error().code;
@@ -342,7 +343,7 @@ Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
   if (refused && transaction.pdus.size() + transaction.edus.size() == 1) {
     parts_.runtime.log().warning("federation gives up what a server refuses",
                                  {{"server", to->name}, {"error", answer.error().message}});
-    co_await finished(to, transaction);
+    co_await finished(to, std::move(transaction));
     co_return;
   }
   to->edus.put_back(std::move(transaction.short_lived));
@@ -357,7 +358,7 @@ Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
     to->not_before = parts_.runtime.clock().steady() + wait;
 }
 
-Task<void> Sender::finished(DestinationPtr to, Transaction& transaction) {
+Task<void> Sender::finished(DestinationPtr to, Transaction transaction) {
   to->queue.erase(to->queue.begin(),
                   to->queue.begin() + static_cast<ptrdiff_t>(transaction.pdus.size()));
   dirty_ = true;

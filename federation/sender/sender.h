@@ -82,7 +82,7 @@ class Sender final : public rooms::Observer {
   Task<Status> refill(DestinationPtr destination);
   Task<Transaction> build(DestinationPtr destination);
   Task<void> attempt(DestinationPtr destination, Transaction transaction);
-  Task<void> finished(DestinationPtr destination, Transaction& transaction);
+  Task<void> finished(DestinationPtr destination, Transaction transaction);
 
   SenderParts parts_;
   OutgoingReader reader_;

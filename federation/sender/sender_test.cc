@@ -239,6 +239,23 @@ TEST_F(SenderTest, AMembershipThatCameByThisServerIsPassedOn) {
   EXPECT_FALSE(*stores::is_forward(*database_->snapshot(), join.id));
 }
 
+TEST_F(SenderTest, APassedOnMembershipSurvivesAPowerCutOnce) {
+  set_room({kOwn, kB, kC});
+  const Made join =
+      make("@bob:b.example", "m.room.member", "@bob:b.example", {{"membership", "join"}});
+  kv::Batch batch;
+  stores::put_forward(batch, join.id);
+  commit(std::move(batch));
+  store(join);
+  halt();
+  disk_.power_loss();
+  boot();
+  start();
+  run(5000);
+  EXPECT_EQ(servers_->types[kC], (Types{"m.room.member"}));
+  EXPECT_TRUE(stores::read_forwards(*database_->snapshot())->empty());
+}
+
 TEST_F(SenderTest, WhoIsRemovedLearnsOfIt) {
   start();
   set_room({kOwn});

@@ -100,6 +100,19 @@ void erase_forward(kv::Batch& batch, const EventId& event) {
   batch.erase(kFederation, forward_key(event));
 }
 
+Result<std::vector<EventId>> read_forwards(const kv::Snapshot& snapshot) {
+  std::vector<EventId> events;
+  const auto rows =
+      snapshot.iterate(kFederation, kv::prefix_range(keys::KeyWriter(kForwardTag).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    events.push_back(EventId::trusted(std::string(key.tail())));
+  }
+  POLDER_CHECK(rows->status());
+  return events;
+}
+
 Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event) {
   POLDER_TRY(const auto value, snapshot.get(kFederation, forward_key(event)));
   return value.has_value();

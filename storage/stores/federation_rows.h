@@ -45,6 +45,7 @@ Result<std::vector<std::pair<ServerName, kv::Position>>> read_backlogs(
 // room.
 void put_forward(kv::Batch& batch, const EventId& event);
 void erase_forward(kv::Batch& batch, const EventId& event);
+Result<std::vector<EventId>> read_forwards(const kv::Snapshot& snapshot);
 Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event);
 
 }  // namespace polder::stores
