@@ -37,7 +37,7 @@ struct ColumnSpec {
 // When a write counts as done (docs/architecture.md, decision 5).
 enum class Durability : uint8_t {
   kDurable,  // after its sync
-  kLazy,     // goes with the next group's sync; nobody waits for it
+  kLazy,     // goes with the next group and its sync, within a second; nobody waits for it
 };
 
 // Names a position that will be known only at commit.

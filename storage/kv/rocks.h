@@ -5,11 +5,13 @@
 #include <span>
 #include <string>
 
+#include "storage/files/files.h"
 #include "storage/kv/kv.h"
 
 namespace polder::kv {
 
 struct RocksOptions {
+  files::FileSystem& files;  // outlives the database
   std::string directory;
   size_t cache_bytes = size_t{128} << 20;
   uint64_t log_keep_bytes = uint64_t{1} << 30;  // of the write log, for read_log()
