@@ -26,11 +26,15 @@ Status Homeserver::open() {
       rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
                          config_.server_name, signing_key_, outside_.keys, outside_.remote});
   POLDER_CHECK(engine_->load_heads());
-  sync_ = std::make_unique<sync::Sync>(*engine_);
+  typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
                            config_.server_name};
   users_ = std::make_unique<users::Users>(parts);
   account_data_ = std::make_unique<users::AccountData>(parts);
+  device_keys_ = std::make_unique<users::DeviceKeys>(parts);
+  receipts_ = std::make_unique<users::Receipts>(parts);
+  sync_ = std::make_unique<sync::Sync>(
+      sync::Services{*engine_, *typing_, *receipts_, *device_keys_});
   return {};
 }
 
@@ -48,15 +52,17 @@ client_api::Settings Homeserver::client_settings() const {
 }
 
 void Homeserver::add_routes() {
-  api_ = std::make_unique<client_api::Api>(
-      client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
-                      *account_data_, *sync_, client_settings()});
+  api_ = std::make_unique<client_api::Api>(client_api::Api{
+      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
+      *device_keys_, *receipts_, *typing_, *sync_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);
   client_api::add_account_routes(router_, *api_);
   client_api::add_room_routes(router_, *api_);
   client_api::add_history_routes(router_, *api_);
+  client_api::add_key_routes(router_, *api_);
+  client_api::add_receipt_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
   router_.set_around(client_api::authentication(*api_));
 }

@@ -12,6 +12,8 @@
 #include "homeserver/server/config.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/users/account_data.h"
+#include "homeserver/users/device_keys.h"
+#include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
 #include "storage/files/files.h"
 #include "storage/kv/committer.h"
@@ -51,9 +53,12 @@ class Homeserver {
   std::unique_ptr<kv::Committer> committer_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<rooms::RoomEngine> engine_;
-  std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<users::Users> users_;
   std::unique_ptr<users::AccountData> account_data_;
+  std::unique_ptr<users::DeviceKeys> device_keys_;
+  std::unique_ptr<users::Receipts> receipts_;
+  std::unique_ptr<users::Typing> typing_;
+  std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<client_api::Api> api_;
   http::Router router_;
 };
