@@ -215,8 +215,7 @@ class Builder {
   struct Timeline {
     std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
     bool limited = false;
-    std::optional<stores::StateRoot> state_before;  // of the first event
-    kv::Position first = 0;
+    std::optional<stores::StateRoot> state_before;  // the room's, at the first event
   };
 
   Result<Timeline> read_timeline(const RoomReader& reader, const ReaderOf& of,
@@ -238,8 +237,9 @@ class Builder {
         continue;
       }
       if (!timeline.state_before) {
-        timeline.state_before = held.record.state_before;
-        timeline.first = entry->position;
+        POLDER_TRY(timeline.state_before, state_at(reader, entry->position - 1));
+        // The first event that this server knows has the state that it came with.
+        if (timeline.state_before->node == 0) timeline.state_before = held.record.state_before;
       }
       timeline.events.emplace_back(entry->number, std::move(held));
     }
