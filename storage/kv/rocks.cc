@@ -12,6 +12,8 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <atomic>
+#include <cstdarg>
+#include <cstdio>
 
 #include "storage/kv/rocks_files.h"
 
@@ -75,9 +77,30 @@ rocksdb::ColumnFamilyOptions column_options(const ColumnSpec& column,
   return options;
 }
 
+// RocksDB's warnings and errors, in the log of the program.
+class RocksLog final : public rocksdb::Logger {
+ public:
+  explicit RocksLog(Log& log) : Logger(rocksdb::WARN_LEVEL), log_(log) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < rocksdb::WARN_LEVEL || level == rocksdb::HEADER_LEVEL) return;
+    std::array<char, 1024> text{};  // longer ones are cut
+    std::vsnprintf(text.data(), text.size(), format, arguments);
+    const LogLevel as = level == rocksdb::WARN_LEVEL ? LogLevel::kWarning : LogLevel::kError;
+    const base::LogField message("message", text.data());
+    log_.write(as, "rocksdb", {&message, 1});
+  }
+  void Logv(const char*, va_list) override {}       // without a level: never called
+  void LogHeader(const char*, va_list) override {}  // all options of all columns
+
+ private:
+  Log& log_;
+};
+
 rocksdb::DBOptions database_options(const RocksOptions& options, rocksdb::Env& env) {
   rocksdb::DBOptions db;
   db.env = &env;
+  db.info_log = std::make_shared<RocksLog>(options.log);
   db.create_if_missing = options.create_if_missing;
   db.create_missing_column_families = true;
   db.paranoid_checks = true;
@@ -87,15 +110,15 @@ rocksdb::DBOptions database_options(const RocksOptions& options, rocksdb::Env& e
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.track_and_verify_wals_in_manifest = true;
   db.recycle_log_file_num = 0;
-  db.WAL_ttl_seconds = options.log_keep_seconds;
-  db.WAL_size_limit_MB = std::max<uint64_t>(options.log_keep_bytes >> 20, 1);  // 0: no limit
+  if (options.log_keep_seconds > 0 && options.log_keep_bytes > 0) {
+    db.WAL_ttl_seconds = options.log_keep_seconds;
+    db.WAL_size_limit_MB = std::max<uint64_t>(options.log_keep_bytes >> 20, 1);  // 0: no limit
+  }
   db.max_total_wal_size = kUnflushedLogBytes;
   db.max_background_jobs = 2;
   db.max_open_files = 512;
   db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kAllWriteBuffersBytes);
   db.avoid_unnecessary_blocking_io = true;
-  db.keep_log_file_num = 4;
-  db.max_log_file_size = 4 << 20;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   return db;

@@ -189,7 +189,12 @@ class RocksFiles final : public rocksdb::FileSystem {
   }
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
                       IODebugContext*) override {
-    return io_status(files_.rename(from, to));
+    const Status renamed = files_.rename(from, to);
+    const std::string folder = files::parent_of(to);
+    if (!renamed.ok() || folder == files::parent_of(from)) return io_status(renamed);
+    // A part of the write log that goes into the archive: RocksDB syncs only the folder that it
+    // leaves, so that a power cut could take it from both.
+    return io_status(files_.sync_directory(folder));
   }
   IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&,
                     IODebugContext*) override {

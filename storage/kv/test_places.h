@@ -45,12 +45,14 @@ class TemporaryFolder {
 class RocksPlace final : public Place {
  public:
   Result<std::unique_ptr<Database>> open() override {
-    return open_rocks({.files = *files_, .directory = folder_.path() + "/db"}, kTestColumns);
+    return open_rocks({.files = *files_, .log = log_, .directory = folder_.path() + "/db"},
+                      kTestColumns);
   }
 
  private:
   TemporaryFolder folder_;
   const std::unique_ptr<files::FileSystem> files_ = files::real_files();
+  base::NullLog log_;
 };
 
 class ForgettingRocksPlace final : public Place {
@@ -59,19 +61,21 @@ class ForgettingRocksPlace final : public Place {
   Result<std::unique_ptr<Database>> open() override { return open_rocks(options, kTestColumns); }
 
   files::ForgettingDisk disk;
-  RocksOptions options{.files = disk.files(), .directory = "/db"};
+  base::NullLog log;
+  RocksOptions options{.files = disk.files(), .log = log, .directory = "/db"};
 };
 
 class EncryptedRocksPlace final : public Place {
  public:
   explicit EncryptedRocksPlace(const Clock& clock) : disk(clock) {}
   Result<std::unique_ptr<Database>> open() override {
-    return open_rocks({.files = *encrypted_, .directory = "/db"}, kTestColumns);
+    return open_rocks({.files = *encrypted_, .log = log_, .directory = "/db"}, kTestColumns);
   }
 
   files::ForgettingDisk disk;
 
  private:
+  base::NullLog log_;
   base::SystemRandom random_;
   const files::EncryptionKey key_ = {1, 2, 3};
   const std::unique_ptr<files::FileSystem> encrypted_ =

@@ -19,21 +19,35 @@ std::string redaction_key(EventPlace target) {
   return keys::KeyWriter(kRedactionTag).u64(target.room).u64(target.number).str();
 }
 
+// The parent, and what relates to it.
+Result<std::pair<EventNumber, Relation>> decode_relation(const kv::Iterator& rows) {
+  keys::KeyReader key(rows.key());
+  key.u8();
+  key.u64();
+  const EventNumber parent = key.u64();
+  Relation relation;
+  relation.position = key.u64();
+  if (!key.at_end()) return fail(ErrorCode::kCorrupt, "damaged key in column relations");
+  keys::ValueReader value(rows.value(), kFormat);
+  relation.child = value.varint();
+  relation.rel_type = value.text();
+  relation.type = value.text();
+  POLDER_CHECK(value.finish("relation"));
+  return std::pair(parent, std::move(relation));
+}
+
+Result<EventNumber> decode_redaction(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kFormat);
+  const EventNumber redaction = reader.varint();
+  POLDER_CHECK(reader.finish("redaction"));
+  return redaction;
+}
+
 Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool forwards) {
   std::vector<Relation> relations;
   for (; rows.valid() && relations.size() < limit; forwards ? rows.next() : rows.prev()) {
-    keys::KeyReader key(rows.key());
-    key.u8();
-    key.u64();
-    key.u64();
-    Relation relation;
-    relation.position = key.u64();
-    keys::ValueReader value(rows.value(), kFormat);
-    relation.child = value.varint();
-    relation.rel_type = value.text();
-    relation.type = value.text();
-    POLDER_CHECK(value.finish("relation"));
-    relations.push_back(std::move(relation));
+    POLDER_TRY(auto decoded, decode_relation(rows));
+    relations.push_back(std::move(decoded.second));
   }
   POLDER_CHECK(rows.status());
   return relations;
@@ -75,10 +89,36 @@ void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction) {
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target) {
   POLDER_TRY(const auto value, snapshot.get(kRelations, redaction_key(target)));
   if (!value) return std::optional<EventNumber>();
-  keys::ValueReader reader(*value, kFormat);
-  const EventNumber redaction = reader.varint();
-  POLDER_CHECK(reader.finish("redaction"));
+  POLDER_TRY(const EventNumber redaction, decode_redaction(*value));
   return std::optional(redaction);
+}
+
+Status for_each_relation(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(EventNumber parent, const Relation& relation)>& visit) {
+  const auto rows =
+      snapshot.iterate(kRelations, kv::prefix_range(keys::KeyWriter(kRelationTag).u64(room).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    POLDER_TRY(const auto decoded, decode_relation(*rows));
+    POLDER_CHECK(visit(decoded.first, decoded.second));
+  }
+  return rows->status();
+}
+
+Status for_each_redaction(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(EventNumber target, EventNumber redaction)>& visit) {
+  const auto rows = snapshot.iterate(
+      kRelations, kv::prefix_range(keys::KeyWriter(kRedactionTag).u64(room).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    const EventNumber target = key.u64();
+    POLDER_TRY(const EventNumber redaction, decode_redaction(rows->value()));
+    POLDER_CHECK(visit(target, redaction));
+  }
+  return rows->status();
 }
 
 }  // namespace polder::stores

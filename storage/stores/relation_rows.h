@@ -1,6 +1,7 @@
 // Rows between events of one room: who relates to whom, and who redacted whom.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,8 +28,15 @@ Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapsh
                                                       EventNumber parent, kv::Position after,
                                                       size_t limit);
 
+Status for_each_relation(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(EventNumber parent, const Relation& relation)>& visit);
+
 // The redaction that applies to an event. The first one stays.
 void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
+Status for_each_redaction(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(EventNumber target, EventNumber redaction)>& visit);
 
 }  // namespace polder::stores

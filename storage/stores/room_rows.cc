@@ -172,6 +172,21 @@ Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(
   return rooms;
 }
 
+Status for_each_membership(
+    const kv::Snapshot& snapshot,
+    const std::function<Status(UserNumber, RoomNumber, const MembershipRow&)>& visit) {
+  const auto rows = snapshot.iterate(kMemberships, {});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    const UserNumber user = key.u64();
+    const RoomNumber room = key.u64();
+    if (!key.at_end()) return fail(ErrorCode::kCorrupt, "damaged key in column memberships");
+    POLDER_TRY(const auto row, decode_membership(rows->value()));
+    POLDER_CHECK(visit(user, room, row));
+  }
+  return rows->status();
+}
+
 void put_stream_event(kv::Batch& batch, kv::PositionSlot slot, EventPlace place) {
   keys::put(batch, kStreams, keys::KeyWriter(kEventStream).position(slot),
             keys::ValueWriter(kFormat).varint(place.room).varint(place.number));

@@ -62,6 +62,10 @@ Result<std::optional<MembershipRow>> read_membership(const kv::Snapshot& snapsho
 Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(
     const kv::Snapshot& snapshot, UserNumber user);
 
+Status for_each_membership(
+    const kv::Snapshot& snapshot,
+    const std::function<Status(UserNumber, RoomNumber, const MembershipRow&)>& visit);
+
 // Every event of every room that was given a position, in order: what federation, push and
 // application services follow.
 void put_stream_event(kv::Batch& batch, kv::PositionSlot slot, EventPlace place);
