@@ -9,22 +9,40 @@ namespace {
 
 constexpr uint8_t kRelationTag = 1;  // tags in column relations
 constexpr uint8_t kRedactionTag = 2;
+constexpr uint8_t kWaitingTag = 3;
 constexpr uint8_t kFormat = 1;
 
-std::string relation_key(RoomNumber room, EventNumber parent, kv::Position position) {
-  return keys::KeyWriter(kRelationTag).u64(room).u64(parent).u64(position).str();
+std::string relation_key(RoomNumber room, const EventId& parent, kv::Position position) {
+  return keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).u64(position).str();
+}
+
+std::string waiting_key(RoomNumber room, const EventId& target) {
+  return keys::KeyWriter(kWaitingTag).u64(room).tail(event_id_bytes(target)).str();
+}
+
+Result<EventNumber> decode_number(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kFormat);
+  const EventNumber redaction = reader.varint();
+  POLDER_CHECK(reader.finish("redaction"));
+  return redaction;
+}
+
+Result<std::optional<EventNumber>> read_number(const kv::Snapshot& snapshot, std::string_view key) {
+  POLDER_TRY(const auto value, snapshot.get(kRelations, key));
+  if (!value) return std::optional<EventNumber>();
+  POLDER_TRY(const EventNumber redaction, decode_number(*value));
+  return std::optional(redaction);
 }
 
 std::string redaction_key(EventPlace target) {
   return keys::KeyWriter(kRedactionTag).u64(target.room).u64(target.number).str();
 }
 
-// The parent, and what relates to it.
-Result<std::pair<EventNumber, Relation>> decode_relation(const kv::Iterator& rows) {
+Result<Relation> decode_relation(const kv::Iterator& rows) {
   keys::KeyReader key(rows.key());
   key.u8();
   key.u64();
-  const EventNumber parent = key.u64();
+  key.text();
   Relation relation;
   relation.position = key.u64();
   if (!key.at_end()) return fail(ErrorCode::kCorrupt, "damaged key in column relations");
@@ -33,21 +51,14 @@ Result<std::pair<EventNumber, Relation>> decode_relation(const kv::Iterator& row
   relation.rel_type = value.text();
   relation.type = value.text();
   POLDER_CHECK(value.finish("relation"));
-  return std::pair(parent, std::move(relation));
-}
-
-Result<EventNumber> decode_redaction(std::string_view bytes) {
-  keys::ValueReader reader(bytes, kFormat);
-  const EventNumber redaction = reader.varint();
-  POLDER_CHECK(reader.finish("redaction"));
-  return redaction;
+  return relation;
 }
 
 Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool forwards) {
   std::vector<Relation> relations;
   for (; rows.valid() && relations.size() < limit; forwards ? rows.next() : rows.prev()) {
-    POLDER_TRY(auto decoded, decode_relation(rows));
-    relations.push_back(std::move(decoded.second));
+    POLDER_TRY(Relation relation, decode_relation(rows));
+    relations.push_back(std::move(relation));
   }
   POLDER_CHECK(rows.status());
   return relations;
@@ -55,9 +66,10 @@ Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool for
 
 }  // namespace
 
-void put_relation(kv::Batch& batch, RoomNumber room, EventNumber parent, const Relation& relation,
-                  kv::PositionSlot slot) {
-  keys::put(batch, kRelations, keys::KeyWriter(kRelationTag).u64(room).u64(parent).position(slot),
+void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
+                  const Relation& relation, kv::PositionSlot slot) {
+  keys::put(batch, kRelations,
+            keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).position(slot),
             keys::ValueWriter(kFormat)
                 .varint(relation.child)
                 .text(relation.rel_type)
@@ -65,7 +77,7 @@ void put_relation(kv::Batch& batch, RoomNumber room, EventNumber parent, const R
 }
 
 Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
-                                                       RoomNumber room, EventNumber parent,
+                                                       RoomNumber room, const EventId& parent,
                                                        kv::Position before, size_t limit) {
   const auto rows = snapshot.iterate(
       kRelations, {relation_key(room, parent, 0), relation_key(room, parent, before)});
@@ -74,10 +86,10 @@ Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snaps
 }
 
 Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
-                                                      EventNumber parent, kv::Position after,
+                                                      const EventId& parent, kv::Position after,
                                                       size_t limit) {
-  const auto rows = snapshot.iterate(
-      kRelations, {relation_key(room, parent, after + 1), relation_key(room, parent + 1, 0)});
+  const auto rows = snapshot.iterate(kRelations, {relation_key(room, parent, after + 1),
+                                                  relation_key(room, parent, kv::kLastPosition)});
   rows->seek_to_first();
   return collect(*rows, limit, true);
 }
@@ -87,20 +99,27 @@ void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction) {
 }
 
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target) {
-  POLDER_TRY(const auto value, snapshot.get(kRelations, redaction_key(target)));
-  if (!value) return std::optional<EventNumber>();
-  POLDER_TRY(const EventNumber redaction, decode_redaction(*value));
-  return std::optional(redaction);
+  return read_number(snapshot, redaction_key(target));
 }
 
-Status for_each_relation(
-    const kv::Snapshot& snapshot, RoomNumber room,
-    const std::function<Status(EventNumber parent, const Relation& relation)>& visit) {
+void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
+                           EventNumber redaction) {
+  batch.put(kRelations, waiting_key(room, target),
+            keys::ValueWriter(kFormat).varint(redaction).str());
+}
+
+Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
+                                                          RoomNumber room, const EventId& target) {
+  return read_number(snapshot, waiting_key(room, target));
+}
+
+Status for_each_relation(const kv::Snapshot& snapshot, RoomNumber room,
+                         const std::function<Status(const Relation&)>& visit) {
   const auto rows =
       snapshot.iterate(kRelations, kv::prefix_range(keys::KeyWriter(kRelationTag).u64(room).str()));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
-    POLDER_TRY(const auto decoded, decode_relation(*rows));
-    POLDER_CHECK(visit(decoded.first, decoded.second));
+    POLDER_TRY(const Relation relation, decode_relation(*rows));
+    POLDER_CHECK(visit(relation));
   }
   return rows->status();
 }
@@ -115,7 +134,7 @@ Status for_each_redaction(
     key.u8();
     key.u64();
     const EventNumber target = key.u64();
-    POLDER_TRY(const EventNumber redaction, decode_redaction(rows->value()));
+    POLDER_TRY(const EventNumber redaction, decode_number(rows->value()));
     POLDER_CHECK(visit(target, redaction));
   }
   return rows->status();
