@@ -6,12 +6,12 @@
 
 #include "homeserver/base/log.h"
 #include "homeserver/runtime/threads.h"
+#include "homeserver/server/consistency.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/schema.h"
 #include "storage/kv/memory.h"
 #include "storage/kv/rocks.h"
-#include "storage/stores/check.h"
 #include "storage/stores/columns.h"
 
 namespace polder::server {
@@ -184,7 +184,7 @@ int check_database(const Config& config) {
   const auto log = base::make_system_log(LogLevel::kError);
   auto opened = open_database(config, *files, *log);
   if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
-  const auto faults = stores::check_database(*opened->database->snapshot());
+  const auto faults = check_consistency(*opened->database);
   if (!faults.ok()) return failed("cannot check", faults.error());
   for (const std::string& fault : faults->faults)
     std::fprintf(stderr, "polder: %s\n", fault.c_str());
