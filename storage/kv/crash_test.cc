@@ -1,9 +1,19 @@
 // The power goes at every write of a run in turn. Afterwards every acknowledged batch is there
 // whole, every other one whole or not at all, positions are in the order of the commits, without a
 // hole, and none is given twice.
+#include <atomic>
+#include <thread>
+
 #include "homeserver/runtime/simulated.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/test_places.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/lsan_interface.h>
+#define POLDER_FINDS_LEAKS
+#endif
+#endif
 
 namespace polder::kv {
 namespace {
@@ -187,6 +197,14 @@ Next expect_whole(const Database& database, const Acknowledged& acknowledged) {
   return next;
 }
 
+// RocksDB loses a memtable when it cannot begin a new write log: not ours to report.
+void flush(Database& database) {
+#ifdef POLDER_FINDS_LEAKS
+  const __lsan::ScopedDisabler disabler;
+#endif
+  static_cast<void>(database.flush());
+}
+
 // Lets the writers go on with what is missing, flushes while they write, and crashes.
 void write_and_crash(Database& database, uint64_t seed, Next next, Acknowledged& acknowledged) {
   const auto simulation = runtime::Simulation::create(seed);
@@ -200,7 +218,7 @@ void write_and_crash(Database& database, uint64_t seed, Next next, Acknowledged&
   const size_t half = acknowledged.size() + kWriters * kBatches / 2;
   simulation->run_until([&] { return running == 0 || acknowledged.size() >= half; },
                         Millis(60'000));
-  static_cast<void>(database.flush());
+  flush(database);
   EXPECT_TRUE(simulation->run_until([&] { return running == 0; }, Millis(60'000)));
   simulation->crash(*runtime);
   static_cast<void>(database.close());
@@ -248,13 +266,23 @@ TYPED_TEST(CrashTest, EveryAcknowledgedBatchOutlivesAPowerCutAtAnyWrite) {
     ASSERT_TRUE(uncut.place().open().ok());
     opening = uncut.writes();
   }
-  uint64_t write = 1;
-  for (bool cut = true; cut && !this->HasFailure(); ++write) {
-    SCOPED_TRACE("cut at write " + std::to_string(write));
-    cut = survive_cut_at<TypeParam>(write, 0);
-    if (write > opening) survive_cut_at<TypeParam>(write, write);
+  // Side by side, because RocksDB sleeps for a second after each flush that failed.
+  constexpr size_t kThreads = 16;
+  std::atomic<uint64_t> next = 1;
+  std::atomic<uint64_t> end = ~uint64_t{0};  // the first write that the run does not reach
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (uint64_t write = next++; write < end && !this->HasFailure(); write = next++) {
+        SCOPED_TRACE("cut at write " + std::to_string(write));
+        if (!survive_cut_at<TypeParam>(write, 0)) end = std::min(end.load(), write);
+        if (write > opening) survive_cut_at<TypeParam>(write, write);
+      }
+    });
   }
-  EXPECT_GT(write, opening + 5);
+  for (std::thread& thread : threads)
+    thread.join();
+  EXPECT_GT(end, opening + 5);
 }
 
 }  // namespace
