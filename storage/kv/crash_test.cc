@@ -1,6 +1,8 @@
 // The power goes at every write of a run in turn. Afterwards every acknowledged batch is there
 // whole, every other one whole or not at all, positions are in the order of the commits, without a
 // hole, and none is given twice.
+#include <rocksdb/env.h>
+
 #include <atomic>
 #include <thread>
 
@@ -267,11 +269,12 @@ TYPED_TEST(CrashTest, EveryAcknowledgedBatchOutlivesAPowerCutAtAnyWrite) {
     opening = uncut.writes();
   }
   // Side by side, because RocksDB sleeps for a second after each flush that failed.
-  constexpr size_t kThreads = 16;
+  constexpr int kThreads = 16;
+  rocksdb::Env::Default()->SetBackgroundThreads(kThreads, rocksdb::Env::Priority::HIGH);
   std::atomic<uint64_t> next = 1;
   std::atomic<uint64_t> end = ~uint64_t{0};  // the first write that the run does not reach
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < kThreads; ++i) {
+  for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       for (uint64_t write = next++; write < end && !this->HasFailure(); write = next++) {
         SCOPED_TRACE("cut at write " + std::to_string(write));
