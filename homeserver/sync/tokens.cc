@@ -72,7 +72,7 @@ Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position
                                   reader.snapshot(), reader.head().number, 0, position, 1));
   if (last.empty()) return stores::StateRoot();
   POLDER_TRY(const auto record, reader.view().record(last[0].number));
-  return record.state_after;
+  return record.room_state.value_or(record.state_after);
 }
 
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token) {
