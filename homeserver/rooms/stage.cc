@@ -1,6 +1,7 @@
 #include "homeserver/rooms/stage.h"
 
 #include <algorithm>
+#include <set>
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
@@ -181,7 +182,7 @@ class Staging {
     POLDER_TRY(const bool by_state,
                passes(dag::authorise(event(), RoomState(view_, record_of_event_.state_before)),
                       Verdict::kRejected));
-    if (!by_state || input_.origin != Origin::kRemote) return {};
+    if (!by_state || input_.origin == Origin::kBackfill) return {};
     // Step 6: passes authorisation rules based on the current state of the room, otherwise it is
     // soft-failed.
     const bool first = record_.extremities.empty();
@@ -270,6 +271,7 @@ class Staging {
 
   // Memberships, counts and servers follow the current state.
   Status write_memberships(kv::PositionSlot slot) {
+    std::set<stores::UserNumber> written;
     for (const StateChange& change : staged_.changes) {
       if (change.type != "m.room.member") continue;
       const auto user = UserId::parse(change.key);
@@ -284,6 +286,20 @@ class Staging {
                              membership_row(after, change.after_number), slot);
       POLDER_CHECK(count(*user, before, -1));
       POLDER_CHECK(count(*user, after, 1));
+      written.insert(number);
+    }
+    return input_.replaces_edge ? end_outside(slot, written) : Status();
+  }
+
+  // Invites and knocks that reached users while this server was not in the room: the room's state
+  // says from now on what they are.
+  Status end_outside(kv::PositionSlot slot, const std::set<stores::UserNumber>& written) {
+    POLDER_TRY(const auto outsiders, stores::read_outsiders(view_.snapshot(), room_.number));
+    for (const stores::UserNumber user : outsiders) {
+      stores::erase_outsider(staged_.batch, room_.number, user);
+      if (written.contains(user)) continue;
+      stores::put_membership(staged_.batch, user, room_.number,
+                             membership_row(stores::Membership::kLeave, 0), slot);
     }
     return {};
   }
@@ -447,6 +463,12 @@ class Staging {
 Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                      StageInput input) {
   return Staging(context, room, snapshot, std::move(input)).run();
+}
+
+Status check_by_current_state(const StageContext& context, const Room& room,
+                              const kv::Snapshot& snapshot, const events::Event& event) {
+  const RoomView view(room, snapshot, context.names, context.cache);
+  return dag::authorise(event, RoomState(view, room.record.state));
 }
 
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
