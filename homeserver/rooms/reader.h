@@ -42,6 +42,8 @@ class RoomReader {
                         const std::function<void(EventNumber, const HeldEvent&)>& visit) const;
   Result<stores::Membership> membership_at(stores::StateRoot root, std::string_view user) const;
 
+  // What m.room.history_visibility says; "shared" if it says nothing that is known.
+  Result<std::string_view> visibility_at(stores::StateRoot root) const;
   // https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5 (history visibility)
   Result<bool> visible(const ReaderOf& reader, const HeldEvent& event) const;
   // The state that the reader may see: the current one for members, the one when they left for
@@ -59,7 +61,6 @@ class RoomReader {
                                    const HeldEvent& event, const ClientOptions& options) const;
 
  private:
-  Result<std::string_view> visibility_at(stores::StateRoot root) const;
   Result<std::string> unsigned_of(const ReaderOf& reader, const HeldEvent& event,
                                   std::string_view transaction_id,
                                   std::optional<EventNumber> redaction) const;
