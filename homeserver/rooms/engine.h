@@ -107,6 +107,17 @@ class RoomEngine {
   Task<Result<SentEvent>> enter(const events::RoomVersionRules& rules, ImportedState state,
                                 events::EventPtr join);
 
+  // A membership of a local user in a room that this server is not in: an invite, a knock, or the
+  // leave or ban that ends one of these. The event was verified; the room knows nothing of it, and
+  // is not known for it: only the user is told. Of stripped_state, which comes with invites and
+  // knocks, is kept what has the form of stripped state; the event itself is added to it. Forgotten
+  // again when this server enters the room. kExists if this server is in the room (the event comes
+  // to it as every other does); kNotFound if there is nothing that a leave or ban could end; both
+  // change nothing. A membership that is known gives the position that it has.
+  Task<Result<SentEvent>> store_outside_membership(const events::RoomVersionRules& rules,
+                                                   events::EventPtr event,
+                                                   json::Array stripped_state);
+
   // Asks a server for events before the oldest known ones and stores what it gives.
   Task<Result<size_t>> backfill(ServerName server, RoomId room, std::vector<EventId> from,
                                 size_t limit);
@@ -158,6 +169,9 @@ class RoomEngine {
   Task<Status> open_room(RoomNumber number, RoomId id, const events::RoomVersionRules& rules);
   Task<Result<SentEvent>> enter_on_shard(RoomNumber number, const events::RoomVersionRules& rules,
                                          ImportedState state, events::EventPtr join);
+
+  Task<Result<SentEvent>> store_outside_on_shard(RoomNumber number, events::EventPtr event,
+                                                 std::string stripped_state);
 
   Task<Result<Received>> receive_on_shard(ServerName origin, events::EventPtr event,
                                           RoomNumber number);

@@ -82,6 +82,14 @@ struct StateChange {
   stores::EventNumber after_number = 0;
 };
 
+// A membership of a local user in a room that this server is not in.
+struct OutsideMembership {
+  stores::RoomNumber room = 0;
+  UserId user;
+  events::EventPtr event;  // the invite or knock, or the leave or ban that ended it
+  kv::Position position = 0;
+};
+
 // Adds rows to the batch of an event before it is committed: synchronous, bounded, no I/O but reads
 // of the store. Called in the room's turn.
 class Contributor {
@@ -98,6 +106,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void committed(const StoredEvent& event, Verdict verdict,
                          const std::vector<StateChange>& changes) = 0;
+  // The same for what is in no room's history here.
+  virtual void committed_outside(const OutsideMembership&) {}
 };
 
 }  // namespace polder::rooms

@@ -1,6 +1,7 @@
 #include "homeserver/rooms/stage.h"
 
 #include <algorithm>
+#include <set>
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
@@ -151,8 +152,8 @@ class Staging {
   }
 
   Status check() {
-    // Only the first event of a room can create it: by the rules alone, a second create event without
-    // prev events would pass in versions before 12 (CVE-2025-54315).
+    // Only the first event of a room can create it: by the rules alone, a second create event
+    // without prev events would pass in versions before 12 (CVE-2025-54315).
     if (event().is_state("m.room.create", "") && !record_.extremities.empty()) {
       refuse(Verdict::kRejected, fail(ErrorCode::kForbidden, "the room is created already"));
       return {};
@@ -253,6 +254,7 @@ class Staging {
 
   // Memberships, counts and servers follow the current state.
   Status write_memberships(kv::PositionSlot slot) {
+    std::set<stores::UserNumber> written;
     for (const StateChange& change : staged_.changes) {
       if (change.type != "m.room.member") continue;
       const auto user = UserId::parse(change.key);
@@ -267,6 +269,20 @@ class Staging {
                              membership_row(after, change.after_number), slot);
       POLDER_CHECK(count(*user, before, -1));
       POLDER_CHECK(count(*user, after, 1));
+      written.insert(number);
+    }
+    return input_.replaces_edge ? end_outside(slot, written) : Status();
+  }
+
+  // Invites and knocks that reached users while this server was not in the room: the room's state
+  // says from now on what they are.
+  Status end_outside(kv::PositionSlot slot, const std::set<stores::UserNumber>& written) {
+    POLDER_TRY(const auto outsiders, stores::read_outsiders(view_.snapshot(), room_.number));
+    for (const stores::UserNumber user : outsiders) {
+      stores::erase_outsider(staged_.batch, room_.number, user);
+      if (written.contains(user)) continue;
+      stores::put_membership(staged_.batch, user, room_.number,
+                             membership_row(stores::Membership::kLeave, 0), slot);
     }
     return {};
   }

@@ -33,6 +33,9 @@ struct Staged {
   kv::Batch batch;
   stores::NewNames names;
   std::vector<uint64_t> nodes;  // new nodes, to be forgotten by the overlay at commit
+  // Instead of an event; its position is known once committed.
+  std::optional<OutsideMembership> outside;
+  std::optional<kv::PositionSlot> outside_slot;
 };
 
 // The services that staging needs; all outlive it.
@@ -61,6 +64,11 @@ Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,
                                                          const std::vector<EventId>& state);
+
+// Stores a membership in a room that this server is not in (RoomEngine::store_outside_membership).
+Result<Staged> stage_outside(const StageContext& context, const Room& room,
+                             const kv::Snapshot& snapshot, events::EventPtr event,
+                             std::string stripped_state);
 
 // The state that several states resolve to, by the room version's algorithm; new nodes, if any, are
 // numbered from last_node on.

@@ -44,15 +44,15 @@ Membership membership_from(std::string_view text);  // kNone for what is none
 std::string_view to_string(Membership membership);
 
 // A user's place in a room, by the room's current state; for a room that this server is not in, by
-// the invite or knock that reached it.
+// the invite or knock that reached it, or by what ended that (an outside membership).
 struct MembershipRow {
   Membership membership = Membership::kNone;
-  EventNumber event =
-      0;  // of the membership event; 0 for an invite into a room that is not followed
+  EventNumber event = 0;      // of the membership event; 0 if outside
   kv::Position position = 0;  // when it came to be
   bool forgotten = false;     // the user does not want to see the room any more
-  std::string
-      stripped_state;  // JSON array with the invite's or knock's stripped state; empty if followed
+  // A JSON array, if outside: of an invite or knock its stripped state, of a leave or ban that
+  // event as clients get it. Empty for one that ended because this server entered the room.
+  std::string stripped_state;
 };
 
 void put_membership(kv::Batch& batch, UserNumber user, RoomNumber room, const MembershipRow& row,
@@ -61,6 +61,12 @@ Result<std::optional<MembershipRow>> read_membership(const kv::Snapshot& snapsho
                                                      RoomNumber room);
 Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(
     const kv::Snapshot& snapshot, UserNumber user);
+
+// The users who are outside a room with an invite or knock: whose rows end when this server enters
+// the room.
+void put_outsider(kv::Batch& batch, RoomNumber room, UserNumber user);
+void erase_outsider(kv::Batch& batch, RoomNumber room, UserNumber user);
+Result<std::vector<UserNumber>> read_outsiders(const kv::Snapshot& snapshot, RoomNumber room);
 
 // Every event of every room that was given a position, in order: what federation, push and
 // application services follow.
