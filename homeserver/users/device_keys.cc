@@ -376,9 +376,8 @@ Task<Result<json::Object>> DeviceKeys::upload_signatures(Session session, json::
   co_return std::move(*failures);
 }
 
-Task<Result<std::vector<stores::UserNumber>>> DeviceKeys::send_to_devices(UserId sender,
-                                                                          std::string type,
-                                                                          json::Object messages) {
+Task<Result<std::vector<stores::UserNumber>>> DeviceKeys::send_to_devices(
+    UserId sender, std::string type, json::Object messages, std::function<void(kv::Batch&)> with) {
   DeviceKeys* self = this;
   auto shared = std::make_shared<const json::Object>(std::move(messages));
   auto news = std::make_shared<std::vector<stores::UserNumber>>();
@@ -409,6 +408,7 @@ Task<Result<std::vector<stores::UserNumber>>> DeviceKeys::send_to_devices(UserId
         return made;
       });
   if (!batch.ok()) co_return std::move(batch).error();
+  if (with) with(*batch);
   if (!batch->empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(*std::move(batch)));
   co_return std::move(*news);
 }

@@ -3,6 +3,8 @@
 // (https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption).
 #pragma once
 
+#include <functional>
+
 #include "homeserver/json/value.h"
 #include "homeserver/users/users.h"
 #include "storage/stores/key_rows.h"
@@ -35,9 +37,10 @@ class DeviceKeys {
   Task<Result<json::Object>> upload_signatures(Session session, json::Object body);
 
   // sendToDevice: {user: {device or "*": content}} to local devices. Gives the users that have
-  // news.
-  Task<Result<std::vector<stores::UserNumber>>> send_to_devices(UserId sender, std::string type,
-                                                                json::Object messages);
+  // news. `with` adds rows that are committed with the messages, also if there are none.
+  Task<Result<std::vector<stores::UserNumber>>> send_to_devices(
+      UserId sender, std::string type, json::Object messages,
+      std::function<void(kv::Batch&)> with = {});
   // Forgets messages that the device has acknowledged. Lazy: a message that comes twice is no harm.
   void acknowledge(stores::UserNumber user, DeviceId device, kv::Position up_to);
 
