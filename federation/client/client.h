@@ -107,7 +107,8 @@ class FederationClient final : public rooms::RemoteServers {
                                       Millis timeout, size_t bytes_max);
 
  private:
-  Task<Result<MembershipTemplate>> make(std::string_view what, ServerName server, RoomId room,
+  // membership: a literal.
+  Task<Result<MembershipTemplate>> make(std::string_view membership, ServerName server, RoomId room,
                                         UserId user, transport::Query versions);
   Task<Result<json::Object>> query_users(std::string_view path, std::string_view name,
                                          std::vector<std::string> answers, ServerName server,

@@ -35,28 +35,21 @@ Status check_shape(const Api& api, const Call& call, const events::Event& event)
   const auto user = UserId::parse(event.state_key().value_or(""));
   if (!user.ok() || user->server() != api.own_name().view())
     return bad("The state_key is no user of this server");
-  // The sender's signature is not required of these, and nobody else's could be verified.
-  if (event.content().contains("third_party_invite"))
-    return bad("Third-party invites are not accepted here");
   if (!events::content_hash_matches(event.object())) return bad("The content hash is wrong");
   return {};
 }
 
-// A room that this server is in has its say.
+// Whether this server is in the room, which then has its say.
 Result<bool> check_room(Api& api, const ServerName& origin, const events::Event& event) {
-  const auto opened = open_room(api, event.room_id(), origin);
-  if (!opened.ok()) {
-    if (opened.error().code == ErrorCode::kNotFound) return false;
-    return opened.error();
-  }
-  const OpenRoom& room = **opened;
-  const events::RoomVersionRules& rules = *room.head().rules;
+  POLDER_TRY(const auto head, api.rooms().head(event.room_id()));
+  if (!head || !head->record.local_joined) return false;
+  const events::RoomVersionRules& rules = *head->rules;
   const bool same =
       &rules == &event.rules() || (rules.event_ids == events::EventIdFormat::kServerGiven &&
                                    event.rules().event_ids == events::EventIdFormat::kServerGiven);
   if (!same) return bad("The room is of another version");
-  if (!room.head().record.local_joined) return false;
-  POLDER_CHECK(room.federation.allows(event));
+  POLDER_TRY(const auto room, open_own_room(api, event.room_id(), origin));
+  POLDER_CHECK(room->federation.allows(event));
   return true;
 }
 
@@ -113,6 +106,8 @@ Task<Result<json::Object>> accept(Api& api, Call& call, Invite invite) {
   if (!account.ok()) co_return account.error();
   if (account->deactivated) co_return fail(ErrorCode::kNotFound, "no such user");
   POLDER_CO_CHECK(co_await api.rooms().verify(invite.event));
+  // Which is not asked of invites that follow from a third party's, in general.
+  POLDER_CO_CHECK(co_await api.rooms().verify_signature(invite.event, call.origin));
   POLDER_CO_TRY(json::Array room_state,
                 co_await check_room_state(api, invite.event, std::move(invite.room_state)));
   const ServerName origin = call.origin;

@@ -8,7 +8,7 @@
 #include "federation/server/open_room.h"
 #include "homeserver/events/signing.h"
 #include "homeserver/json/write.h"
-#include "homeserver/rooms/restricted_join.h"
+#include "homeserver/rooms/restricted.h"
 #include "storage/stores/federation_rows.h"
 
 namespace polder::federation_server {
@@ -21,18 +21,19 @@ using stores::EventNumber;
 
 constexpr std::string_view kAuthoriser = "join_authorised_via_users_server";
 
-// Who may not enter a restricted room, and why not.
-std::optional<Response> refuse_restricted(RestrictedJoin outcome) {
-  switch (outcome) {
+// Who may not enter a restricted room, and why not
+// (https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms).
+std::optional<Response> refuse_restricted(RestrictedJoin join) {
+  switch (join) {
     case RestrictedJoin::kNotNeeded:
-    case RestrictedJoin::kAuthorised:
+    case RestrictedJoin::kGranted:
       return {};
-    case RestrictedJoin::kCannotGrant:
+    case RestrictedJoin::kNoAuthoriser:
       return refusal(400, "M_UNABLE_TO_GRANT_JOIN", "This server cannot send invites to you");
-    case RestrictedJoin::kCannotTell:
+    case RestrictedJoin::kUnknown:
       return refusal(400, "M_UNABLE_TO_AUTHORISE_JOIN",
                      "This server cannot tell whether you may join");
-    case RestrictedJoin::kConditionFails:
+    case RestrictedJoin::kRefused:
       return refusal(403, "M_FORBIDDEN", "You are not in a room whose members may join");
   }
   return {};
@@ -84,7 +85,7 @@ Result<Prepared> prepare(Api& api, const Asked& asked) {
   if (asked.membership == "join") {
     POLDER_TRY(const auto restricted,
                rooms::restricted_join(api.rooms(), room->reader, asked.user));
-    prepared.refused = refuse_restricted(restricted.outcome);
+    prepared.refused = refuse_restricted(restricted.join);
     if (prepared.refused) return prepared;
     if (restricted.authoriser)
       prepared.content.set(std::string(kAuthoriser), restricted.authoriser->str());
@@ -173,16 +174,12 @@ Status check_authoriser(Api& api, const OpenRoom& room, Candidate& candidate) {
   if (authoriser.server() != api.own_name().view()) return {};
   POLDER_TRY(const auto restricted,
              rooms::restricted_join(api.rooms(), room.reader, event.sender()));
-  candidate.refused = refuse_restricted(restricted.outcome);
+  candidate.refused = refuse_restricted(restricted.join);
   if (candidate.refused) return {};
-  if (restricted.outcome == RestrictedJoin::kNotNeeded)
+  if (restricted.join == RestrictedJoin::kNotNeeded)
     return fail(ErrorCode::kInvalid, "The join needs no authorisation by a user of this server");
-  POLDER_TRY(const bool may, rooms::may_vouch(room.reader, authoriser));
-  if (!may) {
-    candidate.refused =
-        refusal(400, "M_UNABLE_TO_GRANT_JOIN", "The user who is to authorise the join cannot");
-    return {};
-  }
+  // Among the rules: the user who is named is in the room and may invite.
+  POLDER_CHECK(room.federation.allows(event));
   candidate.vouch_for = true;
   return {};
 }
@@ -302,13 +299,11 @@ Result<std::string> describe_room(Api& api, const ServerName& origin, const even
 Result<std::string> introduce_room(Api& api, const ServerName& origin, const events::Event& event) {
   POLDER_TRY(const auto room, open_own_room(api, event.room_id(), origin));
   POLDER_TRY(const auto found, stored(*room, event.id()));
+  POLDER_TRY(const auto events, room->reader.stripped_events(found.second.record.state_before));
   std::vector<EventNumber> told;
-  for (const std::string_view type :
-       {"m.room.create", "m.room.name", "m.room.avatar", "m.room.topic", "m.room.join_rules",
-        "m.room.canonical_alias", "m.room.encryption"}) {
-    POLDER_TRY(const auto number,
-               room->reader.view().state_number(found.second.record.state_before, type, ""));
-    if (number) told.push_back(*number);
+  for (const events::EventPtr& described : events) {
+    POLDER_TRY(const auto one, room->federation.find(described->id()));
+    told.push_back(one.first);
   }
   std::string text;
   json::Writer writer(text);

@@ -269,7 +269,7 @@ TEST_F(RestrictedTest, NobodyIsVouchedForByAUserWhoMayNot) {
                   membership(room, bob_, "join", {{"join_authorised_via_users_server", by}}));
   };
   // A user of this server who is not in the room.
-  EXPECT_EQ(claim("@nobody:own.example").errcode(), "M_UNABLE_TO_GRANT_JOIN");
+  EXPECT_EQ(claim("@nobody:own.example").errcode(), "M_FORBIDDEN");
   // One of another server, which did not sign.
   EXPECT_EQ(claim(carol_.view()).errcode(), "M_INVALID_PARAM");
   EXPECT_EQ(claim("nonsense").errcode(), "M_INVALID_PARAM");

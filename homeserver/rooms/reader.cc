@@ -51,6 +51,17 @@ Status RoomReader::for_each_state(
   return failure ? Status(*failure) : Status();
 }
 
+Result<std::vector<events::EventPtr>> RoomReader::stripped_events(stores::StateRoot root) const {
+  std::vector<events::EventPtr> found;
+  for (const std::string_view type :
+       {"m.room.create", "m.room.join_rules", "m.room.canonical_alias", "m.room.avatar",
+        "m.room.name", "m.room.topic", "m.room.encryption"}) {
+    POLDER_TRY(auto event, state_event(root, type, ""));
+    if (event) found.push_back(std::move(event));
+  }
+  return found;
+}
+
 Result<Membership> RoomReader::membership_at(stores::StateRoot root, std::string_view user) const {
   POLDER_TRY(const auto event, view_.state_event(root, "m.room.member", user));
   return event ? stores::membership_from(event->membership()) : Membership::kNone;

@@ -42,6 +42,9 @@ class RoomReader {
   // Every event of a state; or those of one type.
   Status for_each_state(stores::StateRoot root, std::optional<std::string_view> type,
                         const std::function<void(EventNumber, const HeldEvent&)>& visit) const;
+  // The events of a state that tell who is not in the room what it is, the create event first: what
+  // stripped state is made of. https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+  Result<std::vector<events::EventPtr>> stripped_events(stores::StateRoot root) const;
   Result<stores::Membership> membership_at(stores::StateRoot root, std::string_view user) const;
 
   // What m.room.history_visibility says; "shared" if it says nothing that is known.

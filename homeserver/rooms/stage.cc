@@ -165,7 +165,7 @@ class Staging {
     POLDER_TRY(const bool by_state,
                passes(dag::authorise(event(), RoomState(view_, record_of_event_.state_before)),
                       Verdict::kRejected));
-    if (!by_state || input_.origin != Origin::kRemote) return {};
+    if (!by_state || input_.origin == Origin::kBackfill) return {};
     // Step 6: passes authorisation rules based on the current state of the room, otherwise it is
     // soft-failed.
     const bool first = record_.extremities.empty();
@@ -420,6 +420,12 @@ class Staging {
 Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                      StageInput input) {
   return Staging(context, room, snapshot, std::move(input)).run();
+}
+
+Status check_by_current_state(const StageContext& context, const Room& room,
+                              const kv::Snapshot& snapshot, const events::Event& event) {
+  const RoomView view(room, snapshot, context.names, context.cache);
+  return dag::authorise(event, RoomState(view, room.record.state));
 }
 
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,

@@ -9,7 +9,7 @@
 namespace polder::rooms {
 
 enum class Origin : uint8_t {
-  kLocal,     // built here; refusals are errors, and nothing is stored
+  kLocal,     // built here; refusals, soft ones too, are errors, and nothing is stored
   kRemote,    // from another server, at the room's edge
   kBackfill,  // from another server, before what is known
 };
@@ -54,6 +54,10 @@ struct StageContext {
 // was.
 Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                      StageInput input);
+
+// Whether the room would take the event on its edge now; kForbidden names the rule that refuses.
+Status check_by_current_state(const StageContext& context, const Room& room,
+                              const kv::Snapshot& snapshot, const events::Event& event);
 
 // Stores an event whose place in the DAG is not known, for others to refer to as auth event or as
 // state. Its own auth events must be there; it is rejected if they do not allow it.

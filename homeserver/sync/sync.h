@@ -59,6 +59,7 @@ class Sync final : public rooms::Observer {
   // rooms::Observer
   void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
                  const std::vector<rooms::StateChange>& changes) override;
+  void committed_outside(const rooms::OutsideMembership& membership) override;
 
  private:
   struct Waiter;

@@ -24,6 +24,7 @@ class Checker {
           ++report_.rooms;
           return check_room(number, record);
         }));
+    POLDER_CHECK(check_memberships());
     return std::move(report_);
   }
 
@@ -122,6 +123,31 @@ class Checker {
       joined += count;
     if (joined != record.joined)
       fault("the members of the servers are not the members of the room" + in(room));
+    return {};
+  }
+
+  // An invite or knock outside has its entry in the room's list of outsiders, and each entry one.
+  Status check_memberships() {
+    std::map<RoomNumber, std::set<UserNumber>> outsiders;
+    const auto visit = [&](UserNumber user, RoomNumber room, const MembershipRow& row) -> Status {
+      const bool open =
+          row.membership == Membership::kInvite || row.membership == Membership::kKnock;
+      if (row.event == 0 && open) {
+        outsiders[room].insert(user);
+      } else if (row.event != 0) {
+        POLDER_TRY(const auto record, read_event_record(snapshot_, {room, row.event}));
+        if (!record) fault("a membership names an event that is not there" + in(room));
+      }
+      return {};
+    };
+    POLDER_CHECK(for_each_membership(snapshot_, visit));
+    for (const auto& [room, users] : outsiders) {
+      POLDER_TRY(const auto listed, read_outsiders(snapshot_, room));
+      if (std::set(listed.begin(), listed.end()) != users)
+        fault("the list of outsiders is not that of their memberships" + in(room));
+      POLDER_TRY(const auto record, read_room(snapshot_, room));
+      if (record && record->local_joined) fault("a room that is followed has outsiders" + in(room));
+    }
     return {};
   }
 

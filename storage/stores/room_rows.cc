@@ -173,6 +173,20 @@ Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(
   return rooms;
 }
 
+Status for_each_membership(
+    const kv::Snapshot& snapshot,
+    const std::function<Status(UserNumber, RoomNumber, const MembershipRow&)>& visit) {
+  const auto rows = snapshot.iterate(kMemberships, {});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    const UserNumber user = key.u64();
+    const RoomNumber room = key.u64();
+    POLDER_TRY(const MembershipRow row, decode_membership(rows->value()));
+    POLDER_CHECK(visit(user, room, row));
+  }
+  return rows->status();
+}
+
 void put_outsider(kv::Batch& batch, RoomNumber room, UserNumber user) {
   batch.put(kRooms, keys::KeyWriter(kOutsiderTag).u64(room).u64(user),
             keys::ValueWriter(kFormat).str());

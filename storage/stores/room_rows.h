@@ -62,6 +62,10 @@ Result<std::optional<MembershipRow>> read_membership(const kv::Snapshot& snapsho
 Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(
     const kv::Snapshot& snapshot, UserNumber user);
 
+Status for_each_membership(
+    const kv::Snapshot& snapshot,
+    const std::function<Status(UserNumber, RoomNumber, const MembershipRow&)>& visit);
+
 // The users who are outside a room with an invite or knock: whose rows end when this server enters
 // the room.
 void put_outsider(kv::Batch& batch, RoomNumber room, UserNumber user);
