@@ -46,7 +46,8 @@ TEST_F(EncryptionTest, ServersThatDoNotAnswerInTimeAreNamed) {
   servers_->answer_after = Millis(30'000);
   const auto before = runtime_->clock().steady();
   answer = query({{kBob, {}}}, Millis(2000));
-  EXPECT_EQ(runtime_->clock().steady() - before, Millis(2000));
+  EXPECT_GE(runtime_->clock().steady() - before, Millis(2000));
+  EXPECT_LT(runtime_->clock().steady() - before, Millis(2500));
   EXPECT_EQ(answer.failures.at(kB).code, ErrorCode::kTimeout);
   run(60'000);  // the answer comes, and goes nowhere
 }

@@ -110,8 +110,8 @@ TEST_F(RemoteDevicesTest, UpdatesAreAppliedInTheirSequence) {
 }
 
 TEST_F(RemoteDevicesTest, AGapMakesTheListBeAskedForOnce) {
-  for (const std::vector<int64_t>& prev :
-       {std::vector<int64_t>{7}, std::vector<int64_t>{5, 7}, {}}) {
+  const std::vector<std::vector<int64_t>> gaps = {{7}, {5, 7}, {}};
+  for (const std::vector<int64_t>& prev : gaps) {
     start();
     set_devices(5, {{"A", "a"}});
     follow();
@@ -133,7 +133,6 @@ TEST_F(RemoteDevicesTest, AChangeWhileTheListIsAskedForIsNotLost) {
   start();
   set_devices(5, {{"A", "a"}});
   servers_->answer_after = Millis(1000);
-  query();
   devices_->remote.follow(kBob, number(kAlice));
   run(500);
   receive(update(6, {5}, "B", "b"));
@@ -248,6 +247,7 @@ TEST_F(RemoteDevicesTest, AListIsNotKnownAnyMoreOnceEitherHasLeft) {
     servers_->down.clear();
     set_devices(6, {{"A", "new"}});
     follow();
+    run(60'000);
     servers_->down = {kB};
     EXPECT_EQ(query(), "A=new");
     commit([&](kv::Batch& batch) { stores::erase_remote_device_list(batch, number(kBob)); });

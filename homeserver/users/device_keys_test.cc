@@ -60,7 +60,7 @@ class DeviceKeysTest : public testing::Test {
   Session log_in(const std::string& name, const std::string& device) {
     NewAccount account;
     account.localpart = name;
-    const auto made = run(users_->register_user(account));
+    EXPECT_TRUE(run(users_->register_user(account)).ok());
     const UserId user = UserId::trusted("@" + name + ":own.example");
     NewSession wanted;
     wanted.device = DeviceId::trusted(device);
@@ -80,7 +80,8 @@ class DeviceKeysTest : public testing::Test {
   }
   void upload_signing_keys(const Session& session) {
     json::Object body;
-    for (const std::string usage : {"master", "self_signing", "user_signing"}) {
+    for (const std::string& usage :
+         std::vector<std::string>{"master", "self_signing", "user_signing"}) {
       body.set(usage + "_key",
                parsed("{'user_id':'" + session.user.str() + "','usage':['" + usage +
                       "'],'keys':{'ed25519:" + usage + "':'" + usage + "'},'signatures':{'" +

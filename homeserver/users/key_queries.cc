@@ -117,7 +117,7 @@ Result<json::Object> read_devices_for_server(const KeyReader& reader, const User
   POLDER_TRY(const auto number, reader.number_of(user));
   if (number) {
     POLDER_TRY(const kv::Position last,
-               stores::last_device_change(reader.snapshot(), *number, ~kv::Position{0}));
+               stores::last_device_change(reader.snapshot(), *number, kv::kLastPosition));
     answer.set("stream_id", static_cast<int64_t>(last));
     POLDER_TRY(auto devices, reader.devices(user, *number));
     for (KeyReader::Device& device : devices) {

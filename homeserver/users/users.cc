@@ -284,6 +284,7 @@ Task<Status> Users::rename_device(UserId user, DeviceId device, std::string name
         if (!row) return fail(ErrorCode::kNotFound, "no such device");
         row->display_name = name;
         stores::put_device(batch, number, device, *row);
+        // Others see the name beside the device's keys.
         stores::put_device_list_change(batch, batch.reserve_position(), number, device);
         return {};
       });
@@ -299,13 +300,12 @@ Task<Status> Users::delete_devices(UserId user, std::vector<DeviceId> devices) {
         *ended = number;
         POLDER_TRY(const auto sessions,
                    stores::read_sessions_of(*self->parts_.database.snapshot(), number));
+        const auto snapshot = self->parts_.database.snapshot();
         for (const DeviceId& device : devices) {
-          POLDER_TRY(const auto row,
-                     stores::read_device(*self->parts_.database.snapshot(), number, device));
-          if (!row) continue;
+          POLDER_TRY(const auto keys, stores::read_device_keys_of(*snapshot, number, device));
           stores::erase_device(batch, number, device);
           stores::erase_keys_of_device(batch, number, device);
-          stores::put_device_list_change(batch, batch.reserve_position(), number, device);
+          if (keys) stores::put_device_list_change(batch, batch.reserve_position(), number, device);
         }
         for (const auto& [token, session] : sessions) {
           if (std::ranges::find(devices, session.device) != devices.end())
