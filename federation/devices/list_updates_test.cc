@@ -101,7 +101,8 @@ TEST_F(ListUpdatesTest, ChangesSurviveAnOutageAndAPowerCut) {
   run(10'000);
   EXPECT_EQ(told(kB), (Told{update("PHONE", 0, {}), update("PHONE", 1, 0)}));
   run(5000);
-  lose_power();
+  halt();
+  boot();
   start();
   run(10'000);
   EXPECT_TRUE(told(kB).empty());

@@ -42,7 +42,7 @@ TEST_F(OutgoingMessagesTest, MessagesGoToTheServersOfTheirUsers) {
   messages.set(kAlice.str(), json::object({{"*", json::object({{"body", "two"}})}}));
   messages.set("@ben:b.example", json::object({{"*", json::object({{"body", "three"}})}}));
   EXPECT_EQ(*send("t", messages), std::vector{number(kAlice)});
-  run(1000);
+  run(5000);
   ASSERT_EQ(edus(kB).size(), 1u);
   const json::Object& content = edus(kB)[0].content;
   EXPECT_EQ(*content.find_string("sender"), kAlice.str());
@@ -66,8 +66,9 @@ TEST_F(OutgoingMessagesTest, MessagesSurviveAnOutageAndAPowerCutInTheirOrder) {
   for (int i = 0; i < 250; ++i)
     expected.push_back(std::to_string(i));
   EXPECT_EQ(bodies(kB), expected);
-  run(2000);
-  lose_power();
+  run(5000);
+  halt();
+  boot();
   start();
   run(10'000);
   EXPECT_TRUE(edus(kB).empty());
