@@ -59,11 +59,12 @@ class DeviceKeys {
   // keys/signatures/upload: {user: {key or device id: signed object}}; gives the failures.
   Task<Result<json::Object>> upload_signatures(Session session, json::Object body);
 
-  // Puts messages into the inboxes of local devices: {user: {device or "*": content}}; `with` is
-  // committed with them. Gives the users that have news.
-  Task<Result<std::vector<stores::UserNumber>>> send_to_devices(UserId sender, std::string type,
-                                                                json::Object messages,
-                                                                kv::Batch with = {});
+  // Puts messages into the inboxes of local devices: {user: {device or "*": content}}. Gives the
+  // users that have news. `with` adds rows that are committed with the messages, also if there are
+  // none.
+  Task<Result<std::vector<stores::UserNumber>>> send_to_devices(
+      UserId sender, std::string type, json::Object messages,
+      std::function<void(kv::Batch&)> with = {});
   // The same for a local client, in its user's turn. Nothing if the transaction id was used before.
   Task<Result<std::optional<std::vector<stores::UserNumber>>>> send_once(Session session,
                                                                          ToDevice message);

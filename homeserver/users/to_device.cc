@@ -42,17 +42,16 @@ Result<std::vector<stores::UserNumber>> DeviceKeys::add_messages(const kv::Snaps
   return news;
 }
 
-Task<Result<std::vector<stores::UserNumber>>> DeviceKeys::send_to_devices(UserId sender,
-                                                                          std::string type,
-                                                                          json::Object messages,
-                                                                          kv::Batch with) {
+Task<Result<std::vector<stores::UserNumber>>> DeviceKeys::send_to_devices(
+    UserId sender, std::string type, json::Object messages, std::function<void(kv::Batch&)> with) {
   DeviceKeys* self = this;
   auto shared = std::make_shared<const json::Object>(std::move(messages));
-  auto batch = std::make_shared<kv::Batch>(std::move(with));
-  POLDER_CO_TRY(
-      auto news, co_await runtime::on_pool(parts_.runtime, [self, sender, type, shared, batch] {
-        return self->add_messages(*self->parts_.database.snapshot(), sender, type, *shared, *batch);
-      }));
+  auto batch = std::make_shared<kv::Batch>();
+  auto add = [self, sender, type, shared, batch] {
+    return self->add_messages(*self->parts_.database.snapshot(), sender, type, *shared, *batch);
+  };
+  POLDER_CO_TRY(auto news, co_await runtime::on_pool(parts_.runtime, std::move(add)));
+  if (with) with(*batch);
   if (!batch->empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(*batch)));
   co_return std::move(news);
 }
