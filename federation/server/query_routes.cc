@@ -3,9 +3,7 @@
 // https://spec.matrix.org/v1.19/server-server-api/#device-management
 // https://spec.matrix.org/v1.19/server-server-api/#end-to-end-encryption
 #include "federation/server/open_room.h"
-#include "homeserver/json/parse.h"
 #include "storage/stores/directory_rows.h"
-#include "storage/stores/key_rows.h"
 
 namespace polder::federation_server {
 namespace {
@@ -82,7 +80,7 @@ Task<Result<Response>> query_keys(Api& api, Call& call) {
   const json::Object* wanted = call.body.find_object("device_keys");
   if (wanted == nullptr) co_return fail(ErrorCode::kMissing, "device_keys must be an object");
   if (wanted->size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many users");
-  std::vector<std::pair<UserId, std::vector<std::string>>> users;
+  users::WantedKeys users;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(UserId user, local_user(api, name));
     const json::Array* list = devices.as_array();
@@ -95,10 +93,8 @@ Task<Result<Response>> query_keys(Api& api, Call& call) {
     }
     users.emplace_back(std::move(user), std::move(only));
   }
-  // No user asks: what only its owner sees is not in the answer.
-  POLDER_CO_TRY(json::Object answer,
-                co_await api.parts.device_keys.query(UserId(), std::move(users)));
-  answer.erase("user_signing_keys");
+  POLDER_CO_TRY(const json::Object answer,
+                co_await api.parts.device_keys.query_for_server(std::move(users)));
   co_return ok_json(answer);
 }
 
@@ -123,41 +119,11 @@ Task<Result<Response>> claim_keys(Api& api, Call& call) {
   co_return ok_json({{"one_time_keys", std::move(claimed)}});
 }
 
-// All devices with keys: those without take part in no encryption, and are nobody's business.
-json::Array list_devices(const json::Object& keys_of_user) {
-  json::Array devices;
-  for (const auto& [id, keys] : keys_of_user) {
-    if (keys.as_object() == nullptr) continue;
-    json::Object device{{"device_id", id}};
-    json::Object own = *keys.as_object();
-    const json::Value* name = json::at(own, {"unsigned", "device_display_name"});
-    if (name != nullptr) device.set("device_display_name", *name);
-    own.erase("unsigned");
-    device.set("keys", std::move(own));
-    devices.emplace_back(std::move(device));
-  }
-  return devices;
-}
-
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid
 Task<Result<Response>> user_devices(Api& api, Call& call) {
   POLDER_CO_TRY(const UserId user, local_user(api, call.path("userId")));
   POLDER_CO_CHECK(co_await api.parts.users.account(user));
-  // Read before the devices: a change in between is announced with a later id.
-  const auto stream_id = static_cast<int64_t>(api.parts.committer.visible());
-  std::vector<std::pair<UserId, std::vector<std::string>>> wanted;
-  wanted.emplace_back(user, std::vector<std::string>());
-  POLDER_CO_TRY(const json::Object keys,
-                co_await api.parts.device_keys.query(UserId(), std::move(wanted)));
-  json::Object answer{{"user_id", user.str()}, {"stream_id", stream_id}};
-  const json::Value* devices = json::at(keys, {"device_keys", user.view()});
-  answer.set("devices", devices != nullptr && devices->as_object() != nullptr
-                            ? list_devices(*devices->as_object())
-                            : json::Array());
-  if (const json::Value* key = json::at(keys, {"master_keys", user.view()}))
-    answer.set("master_key", *key);
-  if (const json::Value* key = json::at(keys, {"self_signing_keys", user.view()}))
-    answer.set("self_signing_key", *key);
+  POLDER_CO_TRY(const json::Object answer, co_await api.parts.device_keys.devices_for_server(user));
   co_return ok_json(answer);
 }
 

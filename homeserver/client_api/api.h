@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "federation/devices/devices.h"
 #include "homeserver/http/router.h"
 #include "homeserver/json/value.h"
 #include "homeserver/rooms/engine.h"
@@ -43,6 +44,7 @@ struct Api {
   users::Receipts& receipts;
   users::Typing& typing;
   sync::Sync& sync;
+  devices::Devices& devices;
   Settings settings;
 };
 
@@ -69,8 +71,14 @@ Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view me
 // https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
 http::Response to_response(const Error& error);
 
+// {"errcode", "error"}, as in an error's response.
+json::Object error_json(const Error& error);
 http::Response ok_json(const json::Object& object);
 http::Response empty_json();
+
+// Devices or keys of a local user changed and are committed: whoever shares a room with the user,
+// here or elsewhere, is told.
+void tell_of_devices(const Api& api, stores::UserNumber user);
 
 struct RouteSpec {
   http::Method method;
