@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "federation/client/client.h"
 #include "federation/devices/devices.h"
+#include "federation/entry/entry.h"
 #include "homeserver/http/router.h"
 #include "homeserver/json/value.h"
 #include "homeserver/rooms/engine.h"
@@ -45,6 +47,8 @@ struct Api {
   users::Typing& typing;
   sync::Sync& sync;
   devices::Devices& devices;
+  entry::RoomEntry& entry;
+  client::FederationClient& federation;
   Settings settings;
 };
 
@@ -97,8 +101,8 @@ void add_server_routes(http::Router& router,
                        const Api& api);  // versions, well-known, capabilities, TURN
 void add_session_routes(http::Router& router, const Api& api);  // login, registration, devices
 void add_account_routes(http::Router& router, const Api& api);  // profile, account data, filters
-void add_room_routes(http::Router& router,
-                     const Api& api);  // rooms: create, membership, send, state
+void add_room_routes(http::Router& router, const Api& api);  // rooms: create, send, state, aliases
+void add_membership_routes(http::Router& router, const Api& api);  // rooms: join, invite, leave
 void add_history_routes(http::Router& router, const Api& api);  // rooms: messages, context, members
 void add_key_routes(http::Router& router, const Api& api);      // encryption: keys, to-device
 void add_receipt_routes(http::Router& router, const Api& api);  // receipts, read markers, typing

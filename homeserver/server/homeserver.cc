@@ -54,6 +54,7 @@ Status Homeserver::open() {
       rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
                          config_.server_name, signing_key_, *keyring_, *federation_client_});
   POLDER_CHECK(engine_->load_heads());
+  entry_ = std::make_unique<entry::RoomEntry>(*engine_, *federation_client_);
   typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
                            config_.server_name};
@@ -88,14 +89,16 @@ client_api::Settings Homeserver::client_settings() const {
 }
 
 void Homeserver::add_routes() {
-  api_ = std::make_unique<client_api::Api>(client_api::Api{
-      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
-      *device_keys_, *receipts_, *typing_, *sync_, *devices_, client_settings()});
+  api_ = std::make_unique<client_api::Api>(
+      client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
+                      *account_data_, *device_keys_, *receipts_, *typing_, *sync_, *devices_,
+                      *entry_, *federation_client_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);
   client_api::add_account_routes(router_, *api_);
   client_api::add_room_routes(router_, *api_);
+  client_api::add_membership_routes(router_, *api_);
   client_api::add_history_routes(router_, *api_);
   client_api::add_key_routes(router_, *api_);
   client_api::add_receipt_routes(router_, *api_);

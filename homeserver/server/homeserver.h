@@ -7,6 +7,7 @@
 #include "federation/client/client.h"
 #include "federation/devices/devices.h"
 #include "federation/discovery/discovery.h"
+#include "federation/entry/entry.h"
 #include "federation/keyring/keyring.h"
 #include "federation/sender/sender.h"
 #include "federation/transport/transport.h"
@@ -70,6 +71,7 @@ class Homeserver {
   std::unique_ptr<keyring::Keyring> keyring_;
   std::unique_ptr<client::FederationClient> federation_client_;
   std::unique_ptr<rooms::RoomEngine> engine_;
+  std::unique_ptr<entry::RoomEntry> entry_;
   std::unique_ptr<users::Users> users_;
   std::unique_ptr<users::AccountData> account_data_;
   std::unique_ptr<users::DeviceKeys> device_keys_;
