@@ -221,7 +221,7 @@ TEST_F(MembershipTest, AKnockIsAnsweredWithWhatTheRoomIs) {
     types.push_back(*pdu.as_object()->find_string("type"));
     EXPECT_TRUE(pdu.as_object()->contains("signatures"));
   }
-  EXPECT_EQ(types, (std::vector<std::string>{"m.room.create", "m.room.name", "m.room.join_rules"}));
+  EXPECT_EQ(types, (std::vector<std::string>{"m.room.create", "m.room.join_rules", "m.room.name"}));
   EXPECT_EQ(membership_of(room, bob_), stores::Membership::kKnock);
   EXPECT_EQ(make("knock", create(), bob_).errcode(), "M_FORBIDDEN");
 }
