@@ -60,6 +60,7 @@ class RoomReader {
   struct ClientOptions {
     bool with_room_id = true;
     std::string_view transaction_id = {};  // for the device that sent it
+    bool bundle = true;                    // with what other events say about it
   };
   // The event as a client gets it: head, room id, unsigned.
   Result<std::string> client_event(const ReaderOf& reader, EventNumber number,
@@ -67,7 +68,7 @@ class RoomReader {
 
  private:
   Result<std::string> unsigned_of(const ReaderOf& reader, const HeldEvent& event,
-                                  std::string_view transaction_id,
+                                  const ClientOptions& options,
                                   std::optional<EventNumber> redaction) const;
 
   const RoomEngine& engine_;

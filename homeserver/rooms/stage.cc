@@ -328,6 +328,9 @@ class Staging {
     if (!parent.ok()) return {};
     stores::Relation relation;
     relation.child = staged_.stored.place.number;
+    POLDER_TRY(relation.sender,
+               context_.names.intern(stores::NameKind::kUser, event().sender().view(),
+                                     staged_.batch, staged_.names));
     relation.rel_type = *rel_type;
     relation.type = event().type();
     stores::put_relation(staged_.batch, room_.number, *parent, relation, slot);

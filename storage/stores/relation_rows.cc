@@ -44,6 +44,7 @@ Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool for
     relation.position = key.u64();
     keys::ValueReader value(rows.value(), kFormat);
     relation.child = value.varint();
+    relation.sender = value.varint();
     relation.rel_type = value.text();
     relation.type = value.text();
     POLDER_CHECK(value.finish("relation"));
@@ -61,6 +62,7 @@ void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
             keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).position(slot),
             keys::ValueWriter(kFormat)
                 .varint(relation.child)
+                .varint(relation.sender)
                 .text(relation.rel_type)
                 .text(relation.type));
 }
