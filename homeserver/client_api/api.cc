@@ -97,23 +97,44 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
   co_return co_await next(exchange);
 }
 
+struct WireError {
+  int status;
+  std::string_view errcode;
+  std::string_view message;
+};
+
+WireError on_the_wire(const Error& error) {
+  const Wire wire = wire_of(error.code);
+  WireError told{wire.status, wire.errcode, error.message};
+  if (told.message.starts_with('\x01')) {
+    const size_t end = told.message.find('\x01', 1);
+    told.errcode = told.message.substr(1, end - 1);
+    told.message = told.message.substr(end + 1);
+  }
+  if (told.status == 500) told.message = "Internal server error";
+  return told;
+}
+
 }  // namespace
 
-// The errcode travels before the message; to_response() takes it off again.
+// The errcode travels before the message; on_the_wire() takes it off again.
 Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message) {
   return fail(code, std::string("\x01").append(errcode).append("\x01").append(message));
 }
 
 http::Response to_response(const Error& error) {
-  Wire wire = wire_of(error.code);
-  std::string_view message = error.message;
-  if (message.starts_with('\x01')) {
-    const size_t end = message.find('\x01', 1);
-    wire.errcode = message.substr(1, end - 1);
-    message = message.substr(end + 1);
-  }
-  if (wire.status == 500) message = "Internal server error";
-  return http::error_response(wire.status, wire.errcode, message);
+  const WireError wire = on_the_wire(error);
+  return http::error_response(wire.status, wire.errcode, wire.message);
+}
+
+json::Object error_json(const Error& error) {
+  const WireError wire = on_the_wire(error);
+  return {{"errcode", wire.errcode}, {"error", wire.message}};
+}
+
+void tell_of_devices(const Api& api, stores::UserNumber user) {
+  api.devices.updates.changed();
+  api.sync.wake_all_of(user);
 }
 
 http::Response ok_json(const json::Object& object) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "federation/client/client.h"
+#include "federation/devices/devices.h"
 #include "federation/entry/entry.h"
 #include "homeserver/http/router.h"
 #include "homeserver/json/value.h"
@@ -45,6 +46,7 @@ struct Api {
   users::Receipts& receipts;
   users::Typing& typing;
   sync::Sync& sync;
+  devices::Devices& devices;
   entry::RoomEntry& entry;
   client::FederationClient& federation;
   Settings settings;
@@ -73,8 +75,14 @@ Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view me
 // https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
 http::Response to_response(const Error& error);
 
+// {"errcode", "error"}, as in an error's response.
+json::Object error_json(const Error& error);
 http::Response ok_json(const json::Object& object);
 http::Response empty_json();
+
+// Devices or keys of a local user changed and are committed: whoever shares a room with the user,
+// here or elsewhere, is told.
+void tell_of_devices(const Api& api, stores::UserNumber user);
 
 struct RouteSpec {
   http::Method method;

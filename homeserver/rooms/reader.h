@@ -47,6 +47,8 @@ class RoomReader {
   Result<std::vector<events::EventPtr>> stripped_events(stores::StateRoot root) const;
   Result<stores::Membership> membership_at(stores::StateRoot root, std::string_view user) const;
 
+  // What m.room.history_visibility says; "shared" if it says nothing that is known.
+  Result<std::string_view> visibility_at(stores::StateRoot root) const;
   // https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5 (history visibility)
   Result<bool> visible(const ReaderOf& reader, const HeldEvent& event) const;
   // The state that the reader may see: the current one for members, the one when they left for
@@ -65,7 +67,6 @@ class RoomReader {
                                    const HeldEvent& event, const ClientOptions& options) const;
 
  private:
-  Result<std::string_view> visibility_at(stores::StateRoot root) const;
   Result<std::string> unsigned_of(const ReaderOf& reader, const HeldEvent& event,
                                   const ClientOptions& options,
                                   std::optional<EventNumber> redaction) const;

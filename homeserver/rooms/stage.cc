@@ -6,30 +6,13 @@
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/power_levels.h"
+#include "homeserver/rooms/room_state.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
 namespace {
 
 using stores::StateRoot;
-
-// A stored state, for the rules.
-class RoomState final : public dag::AuthState {
- public:
-  RoomState(const RoomView& view, StateRoot root) : view_(view), root_(root) {}
-
-  Result<const events::Event*> find(events::StateKeyView key) const override {
-    POLDER_TRY(auto event, view_.state_event(root_, key.type, key.key));
-    if (!event) return static_cast<const events::Event*>(nullptr);
-    kept_.push_back(std::move(event));
-    return kept_.back().get();
-  }
-
- private:
-  const RoomView& view_;
-  StateRoot root_;
-  mutable std::vector<events::EventPtr> kept_;
-};
 
 stores::MembershipRow membership_row(stores::Membership membership, EventNumber event) {
   stores::MembershipRow row;

@@ -21,6 +21,7 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
 }
 
 Status Homeserver::start() {
+  POLDER_CHECK(devices_->start());
   return sender_->start();
 }
 
@@ -67,6 +68,10 @@ Status Homeserver::open() {
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
                           engine_->nodes(), *servers_, config_.server_name});
   engine_->add_observer(*sender_);
+  devices_ = std::make_unique<devices::Devices>(
+      devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,
+                     *sender_, *federation_client_, *device_keys_,
+                     [this](stores::UserNumber user) { sync_->wake_all_of(user); }});
   return {};
 }
 
@@ -86,8 +91,8 @@ client_api::Settings Homeserver::client_settings() const {
 void Homeserver::add_routes() {
   api_ = std::make_unique<client_api::Api>(
       client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
-                      *account_data_, *device_keys_, *receipts_, *typing_, *sync_, *entry_,
-                      *federation_client_, client_settings()});
+                      *account_data_, *device_keys_, *receipts_, *typing_, *sync_, *devices_,
+                      *entry_, *federation_client_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "federation/client/client.h"
+#include "federation/devices/devices.h"
 #include "federation/discovery/discovery.h"
 #include "federation/entry/entry.h"
 #include "federation/keyring/keyring.h"
@@ -78,6 +79,7 @@ class Homeserver {
   std::unique_ptr<users::Typing> typing_;
   std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<sender::Sender> sender_;
+  std::unique_ptr<devices::Devices> devices_;
   std::unique_ptr<client_api::Api> api_;
   http::Router router_;
 };

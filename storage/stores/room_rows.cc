@@ -129,6 +129,12 @@ Result<std::vector<std::pair<ServerNumber, uint64_t>>> read_server_counts(
   return counts;
 }
 
+Result<bool> is_server_in_room(const kv::Snapshot& snapshot, RoomNumber room, ServerNumber server) {
+  POLDER_TRY(const auto value,
+             snapshot.get(kRooms, keys::KeyWriter(kServerTag).u64(room).u64(server)));
+  return value.has_value();
+}
+
 Membership membership_from(std::string_view text) {
   for (size_t i = 1; i < kMembershipNames.size(); ++i) {
     if (kMembershipNames[i] == text) return static_cast<Membership>(i);

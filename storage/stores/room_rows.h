@@ -38,6 +38,7 @@ Status for_each_room(const kv::Snapshot& snapshot,
 void put_server_count(kv::Batch& batch, RoomNumber room, ServerNumber server, uint64_t joined);
 Result<std::vector<std::pair<ServerNumber, uint64_t>>> read_server_counts(
     const kv::Snapshot& snapshot, RoomNumber room);
+Result<bool> is_server_in_room(const kv::Snapshot& snapshot, RoomNumber room, ServerNumber server);
 
 enum class Membership : uint8_t { kNone, kInvite, kJoin, kKnock, kLeave, kBan };
 Membership membership_from(std::string_view text);  // kNone for what is none
