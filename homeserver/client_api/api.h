@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "homeserver/http/errors.h"
 #include "homeserver/http/router.h"
 #include "homeserver/json/value.h"
 #include "homeserver/rooms/engine.h"
@@ -62,11 +63,8 @@ struct Call {
 };
 using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
 
-// An error with the errcode that the specification names for the case; others get that of their
-// kind.
-Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message);
-// https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
-http::Response to_response(const Error& error);
+using http::matrix_error;
+using http::to_response;
 
 http::Response ok_json(const json::Object& object);
 http::Response empty_json();
