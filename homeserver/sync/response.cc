@@ -5,7 +5,8 @@
 #include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/reader.h"
-#include "homeserver/sync/tokens.h"
+#include "homeserver/sync/encryption.h"
+#include "homeserver/sync/ephemeral.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::sync {
@@ -16,23 +17,36 @@ using rooms::RoomReader;
 using stores::Membership;
 
 constexpr size_t kHeroesMax = 5;
+constexpr size_t kTimelinePage = 21;          // entries read at once: most responses need one page
+constexpr size_t kTimelineScannedMax = 5000;  // events that a filter leaves out
 
 class Builder {
  public:
-  Builder(const rooms::RoomEngine& engine, const SyncRequest& request,
-          std::optional<kv::Position> since)
-      : engine_(engine), request_(request), since_(since) {}
+  Builder(const Services& services, const SyncRequest& request,
+          const std::optional<StreamToken>& since)
+      : services_(services),
+        engine_(services.rooms),
+        request_(request),
+        token_(since),
+        since_(since ? std::optional(since->position) : std::nullopt) {}
 
   Result<Answer> run() {
     // The position first: what the snapshot has beyond it comes with the next request.
-    answer_.visible = engine_.parts().committer.visible();
+    answer_.next.position = engine_.parts().committer.visible();
+    answer_.next.typing_changes = services_.typing.changes();
+    // A token of an earlier run of the program counts from another zero.
+    if (token_ && token_->typing_changes > answer_.next.typing_changes) token_->typing_changes = 0;
     snapshot_ = engine_.parts().database.snapshot();
     POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot_, request_.number));
     POLDER_CHECK(find_data_changes());
     for (const auto& [number, row] : rooms)
       POLDER_CHECK(add_room(number, row));
     json::Writer writer(answer_.text);
-    writer.begin_object().member("next_batch", std::string_view(stream_token(answer_.visible)));
+    writer.begin_object();
+    POLDER_TRY(const bool news,
+               write_encryption(writer, engine_, snapshot_, request_, token_, answer_.next));
+    if (news) answer_.empty = false;
+    writer.member("next_batch", std::string_view(stream_token(answer_.next)));
     POLDER_CHECK(write_global_data(writer));
     writer.key("rooms").begin_object();
     write_section(writer, "join", join_);
@@ -55,8 +69,9 @@ class Builder {
 
   Status find_data_changes() {
     if (!since_) return {};
-    POLDER_TRY(const auto changes, stores::read_account_data_changes(*snapshot_, request_.number,
-                                                                     *since_, answer_.visible));
+    POLDER_TRY(const auto changes,
+               stores::read_account_data_changes(*snapshot_, request_.number, *since_,
+                                                 answer_.next.position));
     for (const auto& [room, type] : changes)
       changed_data_[room].push_back(type);
     return {};
@@ -74,14 +89,17 @@ class Builder {
     return rows;
   }
 
-  static void write_data(json::Writer& writer, const std::vector<stores::AccountDataRow>& rows) {
+  static void write_data(json::Writer& writer, const EventFilter& filter,
+                         const std::vector<stores::AccountDataRow>& rows) {
     writer.begin_object().key("events").begin_array();
-    for (const auto& row : rows)
+    for (const auto& row : rows) {
+      if (!filter.allows_type(row.type)) continue;
       writer.begin_object()
           .member("type", std::string_view(row.type))
           .key("content")
           .raw(row.content)
           .end_object();
+    }
     writer.end_array().end_object();
   }
 
@@ -89,13 +107,13 @@ class Builder {
     POLDER_TRY(const auto rows, data_of(0, !since_));
     if (!rows.empty()) answer_.empty = false;
     writer.key("account_data");
-    write_data(writer, rows);
+    write_data(writer, request_.filter.account_data, rows);
     return {};
   }
 
   Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
     const auto head = engine_.head(number);
-    if (!head || row.forgotten) return {};
+    if (!head || row.forgotten || !request_.filter.allows_room(head->record.id.view())) return {};
     const bool changed_for_user = !since_ || row.position > *since_;
     switch (row.membership) {
       case Membership::kJoin:
@@ -115,7 +133,9 @@ class Builder {
   Status add_joined(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
     const bool fresh = !since_ || row.position > *since_ || request_.full_state;
     const bool events = fresh || head->last > *since_ || head->last_change > *since_;
-    if (!events && !changed_data_.contains(head->number)) return {};
+    if (!events && !changed_data_.contains(head->number) &&
+        !has_ephemeral(services_, head->number, *token_))
+      return {};
     const RoomReader reader(engine_, snapshot_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
     std::string text;
@@ -129,11 +149,17 @@ class Builder {
       POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
       if (before != Membership::kJoin) from = std::nullopt;
     }
-    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.visible));
+    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.next.position));
     POLDER_TRY(const auto data, data_of(head->number, !from));
     writer.key("account_data");
-    write_data(writer, data);
-    writer.key("ephemeral").begin_object().key("events").begin_array().end_array().end_object();
+    write_data(writer, request_.filter.room_account_data, data);
+    POLDER_TRY(json::Array ephemeral,
+               ephemeral_events(services_, reader, request_.user,
+                                from ? token_ : std::optional<StreamToken>(), answer_.next));
+    std::erase_if(ephemeral, [&](const json::Value& event) {
+      return !request_.filter.ephemeral.allows_type(*event.as_object()->find_string("type"));
+    });
+    writer.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral)).end_object();
     POLDER_CHECK(write_summary(writer, reader));
     writer.end_object();
     join_.emplace_back(head->record.id, std::move(text));
@@ -147,10 +173,10 @@ class Builder {
     json::Writer writer(text);
     writer.begin_object();
     POLDER_CHECK(write_timeline_and_state(writer, reader, of, since_,
-                                          std::min(row.position, answer_.visible)));
+                                          std::min(row.position, answer_.next.position)));
     POLDER_TRY(const auto data, data_of(head->number, false));
     writer.key("account_data");
-    write_data(writer, data);
+    write_data(writer, request_.filter.room_account_data, data);
     writer.end_object();
     leave_.emplace_back(head->record.id, std::move(text));
     return {};
@@ -197,34 +223,41 @@ class Builder {
   struct Timeline {
     std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
     bool limited = false;
-    std::optional<stores::StateRoot> state_before;  // of the first event
-    kv::Position first = 0;
+    std::optional<stores::StateRoot> state_before;  // the room's, at the first event
   };
 
   Result<Timeline> read_timeline(const RoomReader& reader, const ReaderOf& of,
                                  std::optional<kv::Position> from, kv::Position to) const {
     Timeline timeline;
-    const size_t limit = request_.filter.timeline_limit;
-    POLDER_TRY(auto entries, stores::read_timeline_backwards(*snapshot_, reader.head().number,
-                                                             from.value_or(0), to, limit + 1));
-    timeline.limited = entries.size() > limit;
-    if (timeline.limited) entries.resize(limit);
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-      POLDER_TRY(auto held, reader.view().load(entry->number));
-      POLDER_TRY(const bool visible, reader.visible(of, held));
-      if (!visible) {
+    kv::Position first = 0;
+    const Filter& filter = request_.filter;
+    const bool wanted = filter.timeline.allows_room(reader.head().record.id.view());
+    for (size_t scanned = 0; wanted && !timeline.limited; scanned += kTimelinePage) {
+      POLDER_TRY(const auto entries,
+                 stores::read_timeline_backwards(*snapshot_, reader.head().number, from.value_or(0),
+                                                 to, kTimelinePage));
+      for (const stores::TimelineEntry& entry : entries) {
+        POLDER_TRY(auto held, reader.view().load(entry.number));
         // What comes before an event that the user may not see is paged, if they may.
-        timeline.limited = true;
-        timeline.events.clear();
-        timeline.state_before.reset();
-        continue;
+        POLDER_TRY(const bool visible, reader.visible(of, held));
+        timeline.limited = !visible;
+        if (timeline.limited) break;
+        if (!filter.timeline.allows(*held.event)) continue;
+        timeline.limited = timeline.events.size() == filter.timeline_limit;
+        if (timeline.limited) break;
+        timeline.events.emplace_back(entry.number, std::move(held));
+        first = entry.position;
       }
-      if (!timeline.state_before) {
-        timeline.state_before = held.record.state_before;
-        timeline.first = entry->position;
-      }
-      timeline.events.emplace_back(entry->number, std::move(held));
+      if (entries.size() < kTimelinePage) break;
+      to = entries.back().position - 1;
+      if (scanned > kTimelineScannedMax) timeline.limited = true;
     }
+    std::ranges::reverse(timeline.events);
+    if (timeline.events.empty()) return timeline;
+    POLDER_TRY(timeline.state_before, state_at(reader, first - 1));
+    // The first event that this server knows has the state that it came with.
+    if (timeline.state_before->node == 0)
+      timeline.state_before = timeline.events.front().second.record.state_before;
     return timeline;
   }
 
@@ -288,6 +321,7 @@ class Builder {
         const bool sender = senders.erase(*held.event->state_key()) > 0;
         if (lazy && initial && !sender) continue;
       }
+      if (!request_.filter.state.allows(*held.event)) continue;
       POLDER_TRY(const std::string text, client_event(reader, of, *difference.after, held));
       writer.raw(text);
     }
@@ -339,8 +373,10 @@ class Builder {
     return {};
   }
 
+  const Services& services_;
   const rooms::RoomEngine& engine_;
   const SyncRequest& request_;
+  std::optional<StreamToken> token_;
   const std::optional<kv::Position> since_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
   std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
@@ -350,9 +386,9 @@ class Builder {
 
 }  // namespace
 
-Result<Answer> build_response(const rooms::RoomEngine& engine, const SyncRequest& request,
-                              std::optional<kv::Position> since) {
-  return Builder(engine, request, since).run();
+Result<Answer> build_response(const Services& services, const SyncRequest& request,
+                              const std::optional<StreamToken>& since) {
+  return Builder(services, request, since).run();
 }
 
 }  // namespace polder::sync
