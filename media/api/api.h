@@ -13,8 +13,8 @@ namespace polder::media_api {
 struct Api {
   runtime::Runtime& runtime;
   media::Library& library;
-  remote_media::RemoteMedia* remote = nullptr;  // nullptr: other servers are not asked
-  bool legacy_downloads = false;                // serve media without authentication
+  remote_media::RemoteMedia& remote;
+  bool legacy_downloads = false;  // serve media without authentication
 };
 
 // Routes of clients need a hook around the handlers that sets the caller of an exchange to a

@@ -64,9 +64,9 @@ Task<Result<stores::MediaRow>> find(const Api& api, const Exchange& exchange, Mx
                                     Millis wait) {
   const users::Session* session = session_of(exchange);
   const bool may_ask = exchange.request.query_parameter("allow_remote") != "false";
-  if (api.library.is_own(uri) || session == nullptr || api.remote == nullptr || !may_ask)
+  if (api.library.is_own(uri) || session == nullptr || !may_ask)
     return api.library.find(std::move(uri), wait);
-  return api.remote->find(std::move(uri), session->number, wait);
+  return api.remote.find(std::move(uri), session->number, wait);
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid

@@ -38,7 +38,7 @@ Status may_upload(const Api& api, const Exchange& exchange) {
   if (session_of(exchange)->guest)
     return http::matrix_error(ErrorCode::kForbidden, "M_GUEST_ACCESS_FORBIDDEN",
                               "Guests cannot upload");
-  const uint64_t bytes_max = api.library.parts().limits.file_bytes_max;
+  const uint64_t bytes_max = api.library.parts().limits.upload_bytes_max;
   const std::string_view length = exchange.request.headers.find("Content-Length");
   uint64_t bytes = 0;
   const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bytes);
@@ -53,7 +53,7 @@ Result<media::Description> description_of(const http::Request& request) {
 
 Error upload_error(const Api& api, Error error) {
   if (error.code == ErrorCode::kTooLarge)
-    return too_large(api.library.parts().limits.file_bytes_max);
+    return too_large(api.library.parts().limits.upload_bytes_max);
   if (error.code == ErrorCode::kExists)
     return http::matrix_error(ErrorCode::kExists, "M_CANNOT_OVERWRITE_MEDIA", error.message);
   return error;
@@ -97,7 +97,7 @@ Task<Result<Response>> create(const Api& api, Exchange& exchange) {
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediaconfig
 Task<Result<Response>> config(const Api& api, Exchange&) {
   co_return ok_json(
-      {{"m.upload.size", static_cast<int64_t>(api.library.parts().limits.file_bytes_max)}});
+      {{"m.upload.size", static_cast<int64_t>(api.library.parts().limits.upload_bytes_max)}});
 }
 
 }  // namespace

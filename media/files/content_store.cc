@@ -137,7 +137,7 @@ Status ContentStore::make_folder(const Digest& digest) {
   if (folders_durable_[digest[0]]) return {};
   POLDER_CHECK(files_.create_directories(folder_of(directory_, digest)));
   POLDER_CHECK(files_.sync_directory(directory_));
-  POLDER_CHECK(files_.sync_directory(directory_.substr(0, directory_.rfind('/'))));
+  POLDER_CHECK(files_.sync_directory(files::parent_of(directory_)));
   folders_durable_[digest[0]] = true;
   return {};
 }

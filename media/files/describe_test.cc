@@ -1,7 +1,5 @@
 #include "media/files/describe.h"
 
-#include <gtest/gtest.h>
-
 namespace polder::media {
 namespace {
 

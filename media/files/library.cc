@@ -149,7 +149,7 @@ Task<Status> Library::upload_to(stores::UserNumber user, MxcUri uri, Description
 Task<Status> Library::store(MxcUri uri, stores::MediaRow row,
                             std::optional<stores::MediaRow> before, http::BodySource& body,
                             Share& share) {
-  uint64_t bytes_max = parts_.limits.file_bytes_max;
+  uint64_t bytes_max = parts_.limits.upload_bytes_max;
   if (const uint64_t user_max = parts_.limits.user_bytes_max; user_max > 0) {
     POLDER_CO_TRY(const auto media, co_await read_user(row.uploader));
     bytes_max = std::min(bytes_max, user_max - std::min(user_max, media.bytes));
@@ -161,9 +161,11 @@ Task<Status> Library::store(MxcUri uri, stores::MediaRow row,
         row.size = content.size;
         return refer(uri, row, before, share);
       });
-  const bool too_large = !outcome.ok() && outcome.error().code == ErrorCode::kTooLarge;
-  co_return too_large&& bytes_max < parts_.limits.file_bytes_max ? over_limit()
-                                                                 : std::move(outcome);
+  if (!outcome.ok() && outcome.error().code == ErrorCode::kTooLarge &&
+      bytes_max < parts_.limits.upload_bytes_max) {
+    co_return over_limit();
+  }
+  co_return outcome;
 }
 
 // What is counted as under way may have been committed by the time the rows are read: then it
@@ -266,7 +268,7 @@ Task<Result<std::unique_ptr<http::BodySource>>> Library::read(stores::MediaRow m
 
 Task<Result<stores::MediaRow>> Library::keep(MxcUri uri, Description what, http::BodySource& body) {
   stores::MediaRow row = new_row(0, std::move(what));
-  POLDER_CO_CHECK(co_await parts_.contents.put(body, parts_.limits.file_bytes_max,
+  POLDER_CO_CHECK(co_await parts_.contents.put(body, parts_.limits.fetch_bytes_max,
                                                [&](ContentStore::Content content) {
                                                  row.digest = content.digest;
                                                  row.size = content.size;

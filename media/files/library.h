@@ -21,9 +21,10 @@
 namespace polder::media {
 
 struct Limits {
-  uint64_t file_bytes_max = 100u << 20;                 // of one file, uploaded or fetched
+  uint64_t upload_bytes_max = 100u << 20;               // of one file that is uploaded
   uint64_t user_bytes_max = 0;                          // of all that a user uploaded; 0: no limit
-  uint64_t fetched_bytes_max = uint64_t{10'240} << 20;  // of all that is kept of other servers'
+  uint64_t fetch_bytes_max = 100u << 20;                // of one file of another server
+  uint64_t fetched_bytes_max = uint64_t{10'240} << 20;  // of all that is kept of them
 };
 
 inline constexpr size_t kUploadsOfUserMax = 8;    // at once

@@ -1,7 +1,5 @@
 #include "media/files/library.h"
 
-#include <gtest/gtest.h>
-
 #include "homeserver/crypto/hash.h"
 #include "media/files/test_library.h"
 
@@ -14,7 +12,7 @@ const MxcUri kOther = MxcUri::trusted("mxc://other.example/abc");
 
 Limits small_limits() {
   Limits limits;
-  limits.file_bytes_max = 1000;
+  limits.upload_bytes_max = 1000;
   limits.user_bytes_max = 1500;
   limits.fetched_bytes_max = 250;
   return limits;
@@ -104,7 +102,7 @@ TEST(Library, UploadsAtOnceDoNotSlipPastTheLimit) {
   for (size_t i = 0; i < results.size(); ++i) {
     bodies.push_back(std::make_unique<PiecesBody>(
         std::vector<std::string>(1, std::string(500, static_cast<char>('a' + i)))));
-    test.start(test.library().upload(kAlice, *describe("", ""), *bodies[i]), results[i]);
+    test.spawn(test.library().upload(kAlice, *describe("", ""), *bodies[i]), results[i]);
   }
   ASSERT_TRUE(test.simulation().run_until(
       [&] { return std::ranges::all_of(results, [](const auto& r) { return r.has_value(); }); },
@@ -146,8 +144,8 @@ TEST(Library, TwoWhoFillAnIdAtOnceDoNotBoth) {
   PiecesBody two({"two"});
   std::optional<Status> first;
   std::optional<Status> second;
-  test.start(test.library().upload_to(kAlice, created->uri, *describe("", ""), one), first);
-  test.start(test.library().upload_to(kAlice, created->uri, *describe("", ""), two), second);
+  test.spawn(test.library().upload_to(kAlice, created->uri, *describe("", ""), one), first);
+  test.spawn(test.library().upload_to(kAlice, created->uri, *describe("", ""), two), second);
   ASSERT_TRUE(test.simulation().run_until([&] { return first && second; }, Millis(60'000)));
   EXPECT_NE(first->ok(), second->ok());
   EXPECT_EQ(code_of(first->ok() ? *second : *first), ErrorCode::kExists);
@@ -158,7 +156,7 @@ TEST(Library, WhoWaitsForAnUploadIsToldOfIt) {
   const auto created = test.run(test.library().create(kAlice));
   const auto start = test.simulation().clock().steady();
   std::optional<Result<stores::MediaRow>> found;
-  test.start(test.library().find(created->uri, Millis(30'000)), found);
+  test.spawn(test.library().find(created->uri, Millis(30'000)), found);
   test.simulation().run_for(Millis(5'000));
   EXPECT_FALSE(found.has_value());
   PiecesBody body({"late"});
@@ -187,8 +185,9 @@ TEST(Library, IdsExpireAndAreBounded) {
   EXPECT_TRUE(test.run(test.library().create(kBob)).ok());
   test.simulation().run_for(kPendingLife);
   PiecesBody body({"late"});
-  EXPECT_EQ(code_of(test.run(test.library().upload_to(kAlice, first->uri, *describe("", ""), body))),
-            ErrorCode::kNotFound);
+  EXPECT_EQ(
+      code_of(test.run(test.library().upload_to(kAlice, first->uri, *describe("", ""), body))),
+      ErrorCode::kNotFound);
   EXPECT_EQ(code_of(test.content(first->uri)), ErrorCode::kNotFound);
   ASSERT_TRUE(test.run(test.library().create(kAlice)).ok());
   EXPECT_EQ(stores::read_media_of_user(*test.database().snapshot(), kAlice)->pending.size(), 1u);
@@ -263,7 +262,7 @@ TEST(ContentStore, TheSweepSparesWhatIsUnderWay) {
   std::vector<std::optional<Result<MxcUri>>> results(4);
   for (size_t i = 0; i < results.size(); ++i) {
     bodies.push_back(std::make_unique<PiecesBody>(std::vector<std::string>(1, std::to_string(i))));
-    test.start(test.library().upload(kAlice, *describe("", ""), *bodies[i]), results[i]);
+    test.spawn(test.library().upload(kAlice, *describe("", ""), *bodies[i]), results[i]);
   }
   test.sweep();
   ASSERT_TRUE(test.simulation().run_until(

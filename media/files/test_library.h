@@ -58,7 +58,7 @@ class TestLibrary {
   }
   // Without waiting for its end.
   template <class T>
-  void start(Task<T> task, std::optional<T>& result) {
+  void spawn(Task<T> task, std::optional<T>& result) {
     runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
   }
 
@@ -74,7 +74,7 @@ class TestLibrary {
     if (!body.ok()) return body.error();
     return run(http::read_all(**body, size));
   }
-  void sweep() { run(sweep_all()); }
+  void sweep() { ASSERT_TRUE(run(sweep_all()).ok()); }
   // Files below the directory, temporary ones too.
   size_t files() {
     size_t count = 0;

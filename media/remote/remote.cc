@@ -86,7 +86,7 @@ Task<Result<stores::MediaRow>> RemoteMedia::find(MxcUri uri, stores::UserNumber 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid
 Task<Result<stores::MediaRow>> RemoteMedia::fetch(MxcUri uri, Millis wait) {
   const ServerName server = ServerName::trusted(std::string(uri.server()));
-  const uint64_t bytes_max = parts_.library.parts().limits.file_bytes_max;
+  const uint64_t bytes_max = parts_.library.parts().limits.fetch_bytes_max;
   POLDER_CO_TRY(auto found, co_await parts_.federation.media(server, std::string(uri.media_id()),
                                                              wait, bytes_max));
   if (!found.location.empty()) {
@@ -107,7 +107,7 @@ Task<Result<client::RemoteMedia>> RemoteMedia::follow(std::string location) {
   request.host_header = url.authority();
   request.target = url.target;
   request.timeout = kFetchTimeMax;
-  request.body_max = parts_.library.parts().limits.file_bytes_max;
+  request.body_max = parts_.library.parts().limits.fetch_bytes_max;
   request.redirects_max = kRedirectsMax;
   POLDER_CO_TRY(auto response, co_await parts_.egress.send(std::move(request)));
   if (response.status != 200)
