@@ -46,8 +46,8 @@ struct LocalEvent {
   json::Object content = {};
   std::optional<EventId> redacts = {};
   std::optional<int64_t> origin_server_ts = {};  // else: now
-  // Rows to be committed with it: a transaction id. Called with the event's id.
-  std::function<void(kv::Batch&, const EventId&)> with = {};
+  // Rows to be committed with it: a transaction id. Called with the event.
+  std::function<void(kv::Batch&, const events::Event&)> with = {};
 };
 
 struct SentEvent {

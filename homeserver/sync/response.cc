@@ -138,9 +138,6 @@ class Builder {
       return {};
     const RoomReader reader(engine_, snapshot_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
-    std::string text;
-    json::Writer writer(text);
-    writer.begin_object();
     // A room that was joined since is new, unless the user was in it before and only their profile
     // changed.
     std::optional<kv::Position> from = since_;
@@ -149,21 +146,30 @@ class Builder {
       POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
       if (before != Membership::kJoin) from = std::nullopt;
     }
+    POLDER_TRY(const json::Array ephemeral, ephemeral_of(reader, from.has_value()));
+    if (!events && ephemeral.empty() && !changed_data_.contains(head->number)) return {};
+    std::string text;
+    json::Writer writer(text);
+    writer.begin_object();
     POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.next.position));
     POLDER_TRY(const auto data, data_of(head->number, !from));
     writer.key("account_data");
     write_data(writer, request_.filter.room_account_data, data);
-    POLDER_TRY(json::Array ephemeral,
-               ephemeral_events(services_, reader, request_.user,
-                                from ? token_ : std::optional<StreamToken>(), answer_.next));
-    std::erase_if(ephemeral, [&](const json::Value& event) {
-      return !request_.filter.ephemeral.allows_type(*event.as_object()->find_string("type"));
-    });
     writer.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral)).end_object();
     POLDER_CHECK(write_summary(writer, reader));
     writer.end_object();
     join_.emplace_back(head->record.id, std::move(text));
     return {};
+  }
+
+  Result<json::Array> ephemeral_of(const RoomReader& reader, bool known_room) const {
+    POLDER_TRY(json::Array events,
+               ephemeral_events(services_, reader, request_.user,
+                                known_room ? token_ : std::optional<StreamToken>(), answer_.next));
+    std::erase_if(events, [&](const json::Value& event) {
+      return !request_.filter.ephemeral.allows_type(*event.as_object()->find_string("type"));
+    });
+    return events;
   }
 
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {

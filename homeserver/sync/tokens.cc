@@ -44,7 +44,7 @@ std::string history_token(stores::DepthPlace place) {
 }
 
 stores::DepthPlace end_of_room() {
-  return {json::kMaxCanonicalInt, ~kv::Position{0} - 1};
+  return {json::kMaxCanonicalInt, kv::kLastPosition};
 }
 
 Result<stores::DepthPlace> history_place(const rooms::RoomReader& reader, std::string_view token) {
