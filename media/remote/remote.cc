@@ -182,17 +182,18 @@ bool RemoteMedia::slot_is_free(const MxcUri& uri, stores::UserNumber user) const
 }
 
 RemoteMedia::Allowance& RemoteMedia::allowance_of(stores::UserNumber user) {
-  const auto refilled = [this](const Allowance& allowance) {
+  const UserAllowance& limits = parts_.allowance;
+  const auto refilled = [&](const Allowance& allowance) {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(now() - allowance.at).count();
-    const int64_t enough = kUserBytesMax / kUserBytesPerSecond * 2;
-    return std::min(kUserBytesMax,
-                    allowance.bytes + std::min(seconds, enough) * kUserBytesPerSecond);
+    const int64_t enough = limits.bytes_max / limits.bytes_per_second * 2;
+    return std::min(limits.bytes_max,
+                    allowance.bytes + std::min(seconds, enough) * limits.bytes_per_second);
   };
   if (allowances_.size() >= kAllowancesMax) {
     std::erase_if(allowances_,
-                  [&](const auto& entry) { return refilled(entry.second) == kUserBytesMax; });
+                  [&](const auto& entry) { return refilled(entry.second) == limits.bytes_max; });
   }
-  const auto [place, is_new] = allowances_.try_emplace(user, Allowance{kUserBytesMax, now()});
+  const auto [place, is_new] = allowances_.try_emplace(user, Allowance{limits.bytes_max, now()});
   Allowance& allowance = place->second;
   if (!is_new && now() - allowance.at >= std::chrono::seconds(1))
     allowance = {refilled(allowance), now()};

@@ -20,15 +20,20 @@ inline constexpr size_t kFetchesOfServerMax = 2;
 inline constexpr size_t kFetchesOfUserMax = 4;
 inline constexpr size_t kFetchesWaitingMax = 1000;
 inline constexpr Millis kFetchTimeMax{100'000};
-inline constexpr Millis kFailureLife{60'000};              // a refusal is remembered
-inline constexpr int64_t kUserBytesMax = 1 << 30;          // fetched by one user at once,
-inline constexpr int64_t kUserBytesPerSecond = 256 << 10;  // and from then on
+inline constexpr Millis kFailureLife{60'000};  // a refusal is remembered
+
+// Bytes that a user may have fetched at once, and what comes back with time.
+struct UserAllowance {
+  int64_t bytes_max = int64_t{1} << 30;
+  int64_t bytes_per_second = 256 << 10;
+};
 
 struct Parts {
   runtime::Runtime& runtime;
   client::FederationClient& federation;
   egress::Egress& egress;
   media::Library& library;
+  UserAllowance allowance{};
 };
 
 // Thread-safe; called on shards. Its parts outlive it.
@@ -54,7 +59,7 @@ class RemoteMedia {
     Error error;
   };
   struct Allowance {
-    int64_t bytes = kUserBytesMax;
+    int64_t bytes = 0;
     std::chrono::nanoseconds at{0};
   };
 
