@@ -299,5 +299,21 @@ TEST_F(ClientTest, MediaIsTheSecondPart) {
   }
 }
 
+TEST_F(ClientTest, OldServersAreAskedForMediaTheOldWay) {
+  servers_.answer("/_matrix/media/v3/download/other.example/abc", "PNG", "image/png");
+  const auto media = run(client_.media(kOther, "abc", Millis(1000), 100));
+  ASSERT_TRUE(media.ok()) << media.error().message;
+  EXPECT_EQ(media->content_type, "image/png");
+  EXPECT_EQ(media->bytes, "PNG");
+  ASSERT_EQ(servers_.calls.size(), 2u);
+  EXPECT_FALSE(servers_.calls[1].authenticated);
+  EXPECT_EQ(servers_.calls[1].query.at(0),
+            std::pair(std::string("allow_remote"), std::string("false")));
+  servers_.answers.insert_or_assign("/_matrix/federation/v1/media/download/abc",
+                                    fail(ErrorCode::kNotFound, "M_NOT_FOUND: ?"));
+  EXPECT_EQ(run(client_.media(kOther, "abc", Millis(1000), 100)).error().code,
+            ErrorCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace polder::client

@@ -10,6 +10,7 @@
 #include "federation/client/client.h"
 #include "federation/devices/devices.h"
 #include "federation/entry/entry.h"
+#include "homeserver/http/errors.h"
 #include "homeserver/http/router.h"
 #include "homeserver/json/value.h"
 #include "homeserver/rooms/engine.h"
@@ -69,14 +70,10 @@ struct Call {
 };
 using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
 
-// An error with the errcode that the specification names for the case; others get that of their
-// kind.
-Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message);
-// https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
-http::Response to_response(const Error& error);
+using http::error_json;
+using http::matrix_error;
+using http::to_response;
 
-// {"errcode", "error"}, as in an error's response.
-json::Object error_json(const Error& error);
 http::Response ok_json(const json::Object& object);
 http::Response empty_json();
 

@@ -22,6 +22,8 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
 
 Status Homeserver::start() {
   POLDER_CHECK(devices_->start());
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "media_sweep",
+                 media_contents_->sweep());
   return sender_->start();
 }
 
@@ -72,7 +74,24 @@ Status Homeserver::open() {
       devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,
                      *sender_, *federation_client_, *device_keys_,
                      [this](stores::UserNumber user) { sync_->wake_all_of(user); }});
+  open_media();
   return {};
+}
+
+void Homeserver::open_media() {
+  const auto bytes = [](int64_t mb) { return static_cast<uint64_t>(mb) << 20; };
+  const media::Limits limits{bytes(config_.media.max_upload_mb), bytes(config_.media.user_quota_mb),
+                             bytes(config_.media.max_fetch_mb),
+                             bytes(config_.media.remote_cache_mb)};
+  media_contents_ = std::make_unique<media::ContentStore>(
+      outside_.runtime, outside_.files, outside_.database, config_.data_dir + "/media");
+  media_library_ = std::make_unique<media::Library>(
+      media::Parts{outside_.runtime, outside_.database, *committer_, *media_contents_,
+                   config_.server_name, limits});
+  remote_media_ = std::make_unique<remote_media::RemoteMedia>(
+      remote_media::Parts{outside_.runtime, *federation_client_, *egress_, *media_library_});
+  media_api_ = std::make_unique<media_api::Api>(media_api::Api{
+      outside_.runtime, *media_library_, *remote_media_, config_.media.legacy_downloads});
 }
 
 client_api::Settings Homeserver::client_settings() const {
@@ -103,6 +122,8 @@ void Homeserver::add_routes() {
   client_api::add_key_routes(router_, *api_);
   client_api::add_receipt_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
+  media_api::add_upload_routes(router_, *media_api_);
+  media_api::add_download_routes(router_, *media_api_);
   router_.set_around(client_api::authentication(*api_));
 }
 

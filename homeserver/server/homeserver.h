@@ -23,6 +23,10 @@
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
+#include "media/api/api.h"
+#include "media/files/content_store.h"
+#include "media/files/library.h"
+#include "media/remote/remote.h"
 #include "storage/files/files.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
@@ -44,7 +48,8 @@ class Homeserver {
   static Result<std::unique_ptr<Homeserver>> create(Config config, Outside outside);
   ~Homeserver();
 
-  // Begins what goes on by itself: sending to other servers. Before the runtime runs.
+  // Begins what goes on by itself: sending to other servers, sweeping media. Before the runtime
+  // runs.
   Status start();
 
   const Config& config() const { return config_; }
@@ -56,6 +61,7 @@ class Homeserver {
  private:
   Homeserver(Config config, Outside outside, crypto::SigningKey key);
   void open_network();
+  void open_media();
   Status open();
   void add_routes();
   client_api::Settings client_settings() const;
@@ -80,6 +86,10 @@ class Homeserver {
   std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<sender::Sender> sender_;
   std::unique_ptr<devices::Devices> devices_;
+  std::unique_ptr<media::ContentStore> media_contents_;
+  std::unique_ptr<media::Library> media_library_;
+  std::unique_ptr<remote_media::RemoteMedia> remote_media_;
+  std::unique_ptr<media_api::Api> media_api_;
   std::unique_ptr<client_api::Api> api_;
   http::Router router_;
 };

@@ -3,10 +3,13 @@
 namespace polder::files {
 namespace {
 
-std::string parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
+// What a read_into() gives, as a string.
+template <class File>
+Result<std::string> read_string(const File& file, uint64_t offset, size_t size) {
+  std::string data(size, '\0');
+  POLDER_TRY(const size_t filled, file.read_into(offset, data));
+  data.resize(filled);
+  return data;
 }
 
 Status write_and_sync(FileSystem& files, const std::string& path, std::string_view data) {
@@ -17,6 +20,20 @@ Status write_and_sync(FileSystem& files, const std::string& path, std::string_vi
 }
 
 }  // namespace
+
+std::string parent_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<std::string> ReadableFile::read(uint64_t offset, size_t size) const {
+  return read_string(*this, offset, size);
+}
+
+Result<std::string> RandomFile::read(uint64_t offset, size_t size) const {
+  return read_string(*this, offset, size);
+}
 
 Result<std::string> FileSystem::read_all(const std::string& path, uint64_t max_bytes) {
   POLDER_TRY(auto file, open_for_read(path));

@@ -1,9 +1,11 @@
 // Files below one interface, so that databases, media and keys can be put on a disk that loses
-// power (failing.h) or one that encrypts. Everything that Polder writes goes through here.
+// power (forgetting.h) or one that encrypts (encrypted.h). Everything that Polder writes goes
+// through here; docs/architecture.md says how RocksDB does.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +14,8 @@
 
 namespace polder::files {
 
-// A file open for appending. Not thread-safe.
+// A file open for appending. Used by one thread at a time, but for sync(), which may run beside
+// append().
 class WritableFile {
  public:
   virtual ~WritableFile() = default;  // closes, without sync
@@ -27,17 +30,23 @@ class WritableFile {
 class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
-  // Up to size bytes from offset; fewer only at the end of the file.
-  virtual Result<std::string> read(uint64_t offset, size_t size) const = 0;
+  // How many bytes from offset on were put into `out`: all that fit, but at the end of the file.
+  virtual Result<size_t> read_into(uint64_t offset, std::span<char> out) const = 0;
   virtual Result<uint64_t> size() const = 0;
+
+  // Up to size bytes from offset; fewer only at the end of the file.
+  Result<std::string> read(uint64_t offset, size_t size) const;
 };
 
-// Overwrites and reads at any offset. Thread-safe.
+// Overwrites and reads at any offset. Thread-safe. What lies between the end of the file and a
+// write beyond it reads as anything.
 class RandomFile {
  public:
   virtual ~RandomFile() = default;
   virtual Status write(uint64_t offset, std::string_view data) = 0;
-  virtual Result<std::string> read(uint64_t offset, size_t size) const = 0;
+  virtual Result<size_t> read_into(uint64_t offset, std::span<char> out) const = 0;
+
+  Result<std::string> read(uint64_t offset, size_t size) const;  // as above
   virtual Status sync() = 0;
   virtual Status close() = 0;
 };
@@ -72,6 +81,7 @@ class FileSystem {
   virtual Result<std::unique_ptr<RandomFile>> open_random(const std::string& path) = 0;
   virtual Result<std::vector<DirectoryEntry>> list(const std::string& directory) = 0;
   virtual Result<FileInfo> info(const std::string& path) = 0;
+  // With those above it, as far as they are missing; all are durable when this returns.
   virtual Status create_directories(const std::string& path) = 0;
   virtual Status remove_file(const std::string& path) = 0;
   virtual Status remove_directory(const std::string& path) = 0;
@@ -86,6 +96,9 @@ class FileSystem {
   // Writes beside, syncs, renames, syncs the directory: the old or the new content, never a part.
   Status write_atomically(const std::string& path, std::string_view data);
 };
+
+// The folder that a path's last name is in.
+std::string parent_of(const std::string& path);
 
 // The operating system's. New files are readable by their owner only.
 std::unique_ptr<FileSystem> real_files();

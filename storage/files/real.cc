@@ -66,20 +66,18 @@ class Descriptor {
     return {};
   }
 
-  Result<std::string> read(uint64_t offset, size_t size) const {
-    std::string data(size, '\0');
+  Result<size_t> read(uint64_t offset, std::span<char> out) const {
     size_t filled = 0;
-    while (filled < size) {
+    while (filled < out.size()) {
       const ssize_t count = uninterrupted([&] {
-        return ::pread(number_, data.data() + filled, size - filled,
+        return ::pread(number_, out.data() + filled, out.size() - filled,
                        static_cast<off_t>(offset + filled));
       });
       if (count < 0) return error("read");
       if (count == 0) break;
       filled += static_cast<size_t>(count);
     }
-    data.resize(filled);
-    return data;
+    return filled;
   }
 
   Result<uint64_t> size() const {
@@ -133,8 +131,8 @@ class RealWritable final : public WritableFile {
 class RealReadable final : public ReadableFile {
  public:
   explicit RealReadable(Descriptor file) : file_(std::move(file)) {}
-  Result<std::string> read(uint64_t offset, size_t size) const override {
-    return file_.read(offset, size);
+  Result<size_t> read_into(uint64_t offset, std::span<char> out) const override {
+    return file_.read(offset, out);
   }
   Result<uint64_t> size() const override { return file_.size(); }
 
@@ -148,8 +146,8 @@ class RealRandom final : public RandomFile {
   Status write(uint64_t offset, std::string_view data) override {
     return file_.write(offset, data);
   }
-  Result<std::string> read(uint64_t offset, size_t size) const override {
-    return file_.read(offset, size);
+  Result<size_t> read_into(uint64_t offset, std::span<char> out) const override {
+    return file_.read(offset, out);
   }
   Status sync() override { return file_.sync_data(); }
   Status close() override { return file_.close(); }
@@ -212,7 +210,9 @@ class RealFiles final : public FileSystem {
   Status create_directories(const std::string& path) override {
     for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
       const std::string part = path.substr(0, end);
-      if (::mkdir(part.c_str(), kDirectoryMode) != 0) {
+      if (::mkdir(part.c_str(), kDirectoryMode) == 0) {
+        POLDER_CHECK(sync_directory(parent_of(part)));
+      } else {
         if (errno != EEXIST) return system_error(part, "mkdir");
         POLDER_TRY(const FileInfo about, info(part));
         if (!about.is_directory) return fail(ErrorCode::kExists, part + ": not a directory");
