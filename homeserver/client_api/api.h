@@ -41,6 +41,7 @@ struct Api {
   users::AccountData& account_data;
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;
+  users::Typing& typing;
   sync::Sync& sync;
   Settings settings;
 };

@@ -1,5 +1,5 @@
-// https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api with the password as
-// the only stage. Nothing of it is kept between requests (CVE-2023-41335).
+// https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api with the
+// password as the only stage. Nothing of it is kept between requests (CVE-2023-41335).
 #pragma once
 
 #include <optional>

@@ -2,6 +2,7 @@
 // https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption
 #include "homeserver/client_api/api.h"
 #include "homeserver/client_api/interactive_auth.h"
+#include "homeserver/sync/device_lists.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::client_api {
@@ -16,48 +17,57 @@ constexpr size_t kUsersMax = 1000;  // of one query or claim
 
 json::Object counts_json(const std::map<std::string, int64_t>& counts) {
   json::Object object;
-  for (const auto& [algorithm, count] : counts) object.set(algorithm, count);
+  for (const auto& [algorithm, count] : counts)
+    object.set(algorithm, count);
   // Clients take a missing algorithm for "not told".
   if (!object.contains("signed_curve25519")) object.set("signed_curve25519", 0);
   return object;
 }
 
 Task<Result<Response>> upload(const Api& api, Call& call) {
-  POLDER_CO_TRY(const auto counts, co_await api.device_keys.upload(call.session(), std::move(call.body)));
+  POLDER_CO_TRY(const auto counts,
+                co_await api.device_keys.upload(call.session(), std::move(call.body)));
   api.sync.wake_all_of(call.session().number);
   co_return ok_json({{"one_time_key_counts", counts_json(counts)}});
 }
 
 Task<Result<Response>> query(const Api& api, Call& call) {
   const json::Object* wanted = call.body.find_object("device_keys");
-  if (wanted == nullptr) co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "device_keys must be an object");
+  if (wanted == nullptr)
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "device_keys must be an object");
   if (wanted->size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many users");
   std::vector<std::pair<UserId, std::vector<std::string>>> users;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(UserId user, UserId::parse(name));
-    if (devices.as_array() == nullptr) co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be a list");
+    if (devices.as_array() == nullptr)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be a list");
     std::vector<std::string> only;
     for (const json::Value& device : *devices.as_array()) {
-      if (device.as_string() == nullptr) co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A device is no string");
+      if (device.as_string() == nullptr)
+        co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A device is no string");
       only.push_back(*device.as_string());
     }
     users.emplace_back(std::move(user), std::move(only));
   }
-  POLDER_CO_TRY(json::Object answer, co_await api.device_keys.query(call.session().user, std::move(users)));
+  POLDER_CO_TRY(json::Object answer,
+                co_await api.device_keys.query(call.session().user, std::move(users)));
   answer.set("failures", json::Object());
   co_return ok_json(answer);
 }
 
 Task<Result<Response>> claim(const Api& api, Call& call) {
   const json::Object* wanted = call.body.find_object("one_time_keys");
-  if (wanted == nullptr) co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "one_time_keys must be an object");
+  if (wanted == nullptr)
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "one_time_keys must be an object");
   std::vector<std::tuple<UserId, DeviceId, std::string>> keys;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(const UserId user, UserId::parse(name));
-    if (devices.as_object() == nullptr) co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be an object");
+    if (devices.as_object() == nullptr)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be an object");
     for (const auto& [device_name, algorithm] : *devices.as_object()) {
       POLDER_CO_TRY(const DeviceId device, DeviceId::parse(device_name));
-      if (algorithm.as_string() == nullptr) co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "An algorithm is no string");
+      if (algorithm.as_string() == nullptr)
+        co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "An algorithm is no string");
       keys.emplace_back(user, device, *algorithm.as_string());
     }
   }
@@ -68,18 +78,21 @@ Task<Result<Response>> claim(const Api& api, Call& call) {
 
 // The first upload needs no confirmation (MSC3967); a replacement does.
 Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
-  POLDER_CO_TRY(const bool replaces, co_await api.device_keys.would_replace_master_key(call.session().number, call.body));
+  POLDER_CO_TRY(const bool replaces, co_await api.device_keys.would_replace_master_key(
+                                         call.session().number, call.body));
   if (replaces) {
     POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
     if (challenge) co_return *std::move(challenge);
   }
-  POLDER_CO_CHECK(co_await api.device_keys.upload_cross_signing(call.session(), std::move(call.body)));
+  POLDER_CO_CHECK(
+      co_await api.device_keys.upload_cross_signing(call.session(), std::move(call.body)));
   api.sync.wake_all_of(call.session().number);
   co_return empty_json();
 }
 
 Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
-  POLDER_CO_TRY(json::Object failures, co_await api.device_keys.upload_signatures(call.session(), std::move(call.body)));
+  POLDER_CO_TRY(json::Object failures,
+                co_await api.device_keys.upload_signatures(call.session(), std::move(call.body)));
   api.sync.wake_all_of(call.session().number);
   co_return ok_json({{"failures", std::move(failures)}});
 }
@@ -87,30 +100,36 @@ Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
 Task<Result<Response>> changes(const Api& api, Call& call) {
   const auto from = sync::parse_stream_token(call.query("from").value_or(""));
   const auto to = sync::parse_stream_token(call.query("to").value_or(""));
-  if (!from || !to) co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM", "from and to must be tokens of sync");
+  if (!from || !to)
+    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM",
+                           "from and to must be tokens of sync");
   const auto number = call.session().number;
-  const UserId user = call.session().user;
-  POLDER_CO_TRY(const auto lists, co_await runtime::on_pool(api.runtime, [&api, user, number, from, to] {
-    return sync::device_list_changes(api.rooms, *api.database.snapshot(), user, number, *from, *to);
-  }));
+  POLDER_CO_TRY(const auto lists, co_await runtime::on_pool(api.runtime, [&api, number, from, to] {
+                  return sync::device_list_changes(api.rooms, api.database.snapshot(), number,
+                                                   from->position, to->position);
+                }));
   co_return ok_json({{"changed", lists.changed}, {"left", lists.left}});
 }
 
 // A message goes out once for a transaction id.
 Task<Result<Response>> send_to_device(const Api& api, Call& call) {
   const json::Object* messages = call.body.find_object("messages");
-  if (messages == nullptr) co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing messages");
+  if (messages == nullptr)
+    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing messages");
   const users::Session session = call.session();
   const std::string id(call.path("txnId"));
   POLDER_CO_TRY(const auto done, co_await runtime::on_pool(api.runtime, [&api, session, id] {
-    return stores::read_transaction(*api.database.snapshot(), session.number, session.device, "sendToDevice", id);
-  }));
+                  return stores::read_transaction(*api.database.snapshot(), session.number,
+                                                  session.device, "sendToDevice", id);
+                }));
   if (done) co_return empty_json();
-  POLDER_CO_TRY(const auto news, co_await api.device_keys.send_to_devices(session.user, std::string(call.path("eventType")), *messages));
+  POLDER_CO_TRY(const auto news, co_await api.device_keys.send_to_devices(
+                                     session.user, std::string(call.path("eventType")), *messages));
   kv::Batch batch;
   stores::put_transaction(batch, session.number, session.device, "sendToDevice", id, "");
   POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch), kv::Durability::kDurable));
-  for (const auto user : news) api.sync.wake(user);
+  for (const auto user : news)
+    api.sync.wake(user);
   co_return empty_json();
 }
 
@@ -118,7 +137,9 @@ Task<Result<Response>> send_to_device(const Api& api, Call& call) {
 
 void add_key_routes(http::Router& router, const Api& api) {
   const auto post = [&](std::string_view path, Action action) {
-    add_route(router, api, {Method::kPost, path, Authentication::kAccessToken, RateClass::kCheap, kLargeBody}, std::move(action));
+    add_route(router, api,
+              {Method::kPost, path, Authentication::kAccessToken, RateClass::kCheap, kLargeBody},
+              std::move(action));
   };
   post("/_matrix/client/v3/keys/upload", upload);
   post("/_matrix/client/v3/keys/query", query);
@@ -126,7 +147,10 @@ void add_key_routes(http::Router& router, const Api& api) {
   post("/_matrix/client/v3/keys/device_signing/upload", upload_cross_signing);
   post("/_matrix/client/v3/keys/signatures/upload", upload_signatures);
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/keys/changes"}, changes);
-  add_route(router, api, {Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}", Authentication::kAccessToken, RateClass::kMessage, kLargeBody}, send_to_device);
+  add_route(router, api,
+            {Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
+             Authentication::kAccessToken, RateClass::kMessage, kLargeBody},
+            send_to_device);
 }
 
 }  // namespace polder::client_api

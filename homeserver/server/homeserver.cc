@@ -1,6 +1,7 @@
 #include "homeserver/server/homeserver.h"
 
 #include "homeserver/server/health.h"
+#include "homeserver/server/offline.h"
 #include "homeserver/server/signing_key.h"
 
 namespace polder::server {
@@ -19,18 +20,52 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
   return homeserver;
 }
 
+Status Homeserver::start() {
+  return sender_->start();
+}
+
+// The way to other servers.
+void Homeserver::open_network() {
+  egress_ = std::make_unique<egress::CheckedEgress>(outside_.runtime, outside_.resolver,
+                                                    outside_.transport,
+                                                    config_.network.deny_private_addresses);
+  discovery_ =
+      std::make_unique<discovery::Discovery>(outside_.runtime, *egress_, outside_.resolver);
+  if (config_.federation.enabled) {
+    const transport::BackOffLimits limits{Millis(config_.federation.retry_initial_ms),
+                                          Millis(config_.federation.retry_max_ms)};
+    servers_ = std::make_unique<transport::NetworkServers>(
+        outside_.runtime, *egress_, *discovery_, config_.server_name, signing_key_, limits);
+  } else {
+    servers_ = std::make_unique<NoServers>();
+  }
+  keyring_ = std::make_unique<keyring::Keyring>(
+      keyring::KeyringParts{outside_.runtime, outside_.database, *committer_, *servers_,
+                            config_.server_name, signing_key_});
+  federation_client_ = std::make_unique<client::FederationClient>(*servers_);
+}
+
 Status Homeserver::open() {
   committer_ = kv::Committer::create(outside_.runtime, outside_.database);
   POLDER_TRY(names_, stores::Names::open(outside_.database));
+  open_network();
   engine_ = std::make_unique<rooms::RoomEngine>(
       rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
-                         config_.server_name, signing_key_, outside_.keys, outside_.remote});
+                         config_.server_name, signing_key_, *keyring_, *federation_client_});
   POLDER_CHECK(engine_->load_heads());
-  sync_ = std::make_unique<sync::Sync>(*engine_);
+  typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
                            config_.server_name};
   users_ = std::make_unique<users::Users>(parts);
   account_data_ = std::make_unique<users::AccountData>(parts);
+  device_keys_ = std::make_unique<users::DeviceKeys>(parts);
+  receipts_ = std::make_unique<users::Receipts>(parts);
+  sync_ =
+      std::make_unique<sync::Sync>(sync::Services{*engine_, *typing_, *receipts_, *device_keys_});
+  sender_ = std::make_unique<sender::Sender>(
+      sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
+                          engine_->nodes(), *servers_, config_.server_name});
+  engine_->add_observer(*sender_);
   return {};
 }
 
@@ -48,15 +83,17 @@ client_api::Settings Homeserver::client_settings() const {
 }
 
 void Homeserver::add_routes() {
-  api_ = std::make_unique<client_api::Api>(
-      client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
-                      *account_data_, *sync_, client_settings()});
+  api_ = std::make_unique<client_api::Api>(client_api::Api{
+      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
+      *device_keys_, *receipts_, *typing_, *sync_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);
   client_api::add_account_routes(router_, *api_);
   client_api::add_room_routes(router_, *api_);
   client_api::add_history_routes(router_, *api_);
+  client_api::add_key_routes(router_, *api_);
+  client_api::add_receipt_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
   router_.set_around(client_api::authentication(*api_));
 }

@@ -4,14 +4,22 @@
 #include <memory>
 #include <string>
 
+#include "federation/client/client.h"
+#include "federation/discovery/discovery.h"
+#include "federation/keyring/keyring.h"
+#include "federation/sender/sender.h"
+#include "federation/transport/transport.h"
 #include "homeserver/client_api/api.h"
 #include "homeserver/crypto/keys.h"
+#include "homeserver/egress/egress.h"
 #include "homeserver/http/router.h"
 #include "homeserver/http/server.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/server/config.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/users/account_data.h"
+#include "homeserver/users/device_keys.h"
+#include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
 #include "storage/files/files.h"
 #include "storage/kv/committer.h"
@@ -25,8 +33,8 @@ struct Outside {
   runtime::Runtime& runtime;
   files::FileSystem& files;
   kv::Database& database;
-  rooms::KeySource& keys;
-  rooms::RemoteServers& remote;
+  http::Transport& transport;
+  egress::Resolver& resolver;
 };
 
 class Homeserver {
@@ -34,13 +42,18 @@ class Homeserver {
   static Result<std::unique_ptr<Homeserver>> create(Config config, Outside outside);
   ~Homeserver();
 
+  // Begins what goes on by itself: sending to other servers. Before the runtime runs.
+  Status start();
+
   const Config& config() const { return config_; }
   const http::Router& router() const { return router_; }
   users::Users& users() { return *users_; }
   kv::Committer& committer() { return *committer_; }
+  rooms::RoomEngine& rooms() { return *engine_; }
 
  private:
   Homeserver(Config config, Outside outside, crypto::SigningKey key);
+  void open_network();
   Status open();
   void add_routes();
   client_api::Settings client_settings() const;
@@ -50,10 +63,19 @@ class Homeserver {
   const crypto::SigningKey signing_key_;
   std::unique_ptr<kv::Committer> committer_;
   std::unique_ptr<stores::Names> names_;
+  std::unique_ptr<egress::Egress> egress_;
+  std::unique_ptr<discovery::Discovery> discovery_;
+  std::unique_ptr<transport::Servers> servers_;
+  std::unique_ptr<keyring::Keyring> keyring_;
+  std::unique_ptr<client::FederationClient> federation_client_;
   std::unique_ptr<rooms::RoomEngine> engine_;
-  std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<users::Users> users_;
   std::unique_ptr<users::AccountData> account_data_;
+  std::unique_ptr<users::DeviceKeys> device_keys_;
+  std::unique_ptr<users::Receipts> receipts_;
+  std::unique_ptr<users::Typing> typing_;
+  std::unique_ptr<sync::Sync> sync_;
+  std::unique_ptr<sender::Sender> sender_;
   std::unique_ptr<client_api::Api> api_;
   http::Router router_;
 };

@@ -49,8 +49,8 @@ class HomeserverTest : public testing::Test {
     config.data_dir = directory_;
     config.registration.enabled = true;
     config.registration.shared_secret = "secret";
-    homeserver_ =
-        std::move(*Homeserver::create(config, {*runtime_, *files_, *database_, keys_, remote_}));
+    homeserver_ = std::move(
+        *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
   }
   void stop() {
     simulation_->crash(*runtime_);
@@ -134,8 +134,8 @@ class HomeserverTest : public testing::Test {
   std::string directory_;
   uint64_t starts_ = 0;
   std::unique_ptr<files::FileSystem> files_ = files::real_files();
-  OfflineKeys keys_;
-  OfflineServers remote_;
+  OfflineTransport transport_;
+  OfflineResolver resolver_;
   kv::MemoryDisk disk_;
   std::unique_ptr<runtime::Simulation> simulation_;
   std::unique_ptr<runtime::Runtime> runtime_;

@@ -3,33 +3,26 @@
 namespace polder::server {
 namespace {
 
-Error offline() {
-  return fail(ErrorCode::kUnavailable, "federation is off");
+Error no_network() {
+  return fail(ErrorCode::kUnavailable, "no network");
 }
 
 }  // namespace
 
-Task<Result<crypto::VerifyKey>> OfflineKeys::key(ServerName, KeyId, int64_t) {
-  co_return offline();
+Task<Result<http::ClientResponse>> OfflineTransport::send(http::ClientRequest) {
+  co_return no_network();
 }
-Task<Result<std::string>> OfflineServers::event(ServerName, EventId) {
-  co_return offline();
+
+Task<Result<egress::Addresses>> OfflineResolver::addresses(std::string) {
+  co_return no_network();
 }
-Task<Result<rooms::RemoteStateIds>> OfflineServers::state_ids(ServerName, RoomId, EventId) {
-  co_return offline();
+
+Task<Result<egress::Services>> OfflineResolver::services(std::string) {
+  co_return no_network();
 }
-Task<Result<rooms::RemoteState>> OfflineServers::state(ServerName, RoomId, EventId) {
-  co_return offline();
-}
-Task<Result<std::vector<std::string>>> OfflineServers::missing_events(ServerName, RoomId,
-                                                                      std::vector<EventId>,
-                                                                      std::vector<EventId>,
-                                                                      size_t) {
-  co_return offline();
-}
-Task<Result<std::vector<std::string>>> OfflineServers::backfill(ServerName, RoomId,
-                                                                std::vector<EventId>, size_t) {
-  co_return offline();
+
+Task<Result<http::ClientResponse>> NoServers::call(ServerName, transport::Call) {
+  co_return fail(ErrorCode::kForbidden, "M_FORBIDDEN: federation is off");
 }
 
 }  // namespace polder::server

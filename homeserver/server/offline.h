@@ -1,24 +1,29 @@
-// The other servers of a server that talks to none: federation is off.
+// The network of a program that talks to nobody: tools that open the database.
 #pragma once
 
-#include "homeserver/rooms/ports.h"
+#include "federation/transport/transport.h"
+#include "homeserver/egress/resolver.h"
+#include "homeserver/http/client.h"
 
 namespace polder::server {
 
-class OfflineKeys final : public rooms::KeySource {
+class OfflineTransport final : public http::Transport {
  public:
-  Task<Result<crypto::VerifyKey>> key(ServerName, KeyId, int64_t) override;
+  Task<Result<http::ClientResponse>> send(http::ClientRequest request) override;
 };
 
-class OfflineServers final : public rooms::RemoteServers {
+class OfflineResolver final : public egress::Resolver {
  public:
-  Task<Result<std::string>> event(ServerName, EventId) override;
-  Task<Result<rooms::RemoteStateIds>> state_ids(ServerName, RoomId, EventId) override;
-  Task<Result<rooms::RemoteState>> state(ServerName, RoomId, EventId) override;
-  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId, std::vector<EventId>,
-                                                        std::vector<EventId>, size_t) override;
-  Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,
-                                                  size_t) override;
+  Task<Result<egress::Addresses>> addresses(std::string host) override;
+  Task<Result<egress::Services>> services(std::string name) override;
+};
+
+// The other servers of a server whose federation is off.
+class NoServers final : public transport::Servers {
+ public:
+  Task<Result<http::ClientResponse>> call(ServerName server, transport::Call call) override;
+  Millis back_off(const ServerName&) const override { return Millis(0); }
+  void heard_from(const ServerName&) override {}
 };
 
 }  // namespace polder::server

@@ -61,6 +61,21 @@ Result<Opened> open_database(const Config& config, files::FileSystem& files) {
   return opened;
 }
 
+// The real one.
+struct Network {
+  static Result<Network> open(const Config& config, runtime::Runtime& runtime) {
+    Network network;
+    POLDER_TRY(network.transport, http::make_transport(runtime, config.tls.extra_ca_files));
+    POLDER_TRY(network.system_resolver, egress::make_system_resolver());
+    network.resolver = egress::make_caching_resolver(*network.system_resolver, runtime.clock());
+    return network;
+  }
+
+  std::unique_ptr<http::Transport> transport;
+  std::unique_ptr<egress::Resolver> system_resolver;
+  std::unique_ptr<egress::Resolver> resolver;  // remembers
+};
+
 }  // namespace
 
 int serve(const Config& config) {
@@ -84,10 +99,13 @@ int serve(const Config& config) {
                                              : std::max(1u, std::thread::hardware_concurrency());
   options.pool_threads = static_cast<size_t>(config.runtime.pool_threads);
   const auto threads = runtime::Threads::create(options, clock, random, *log);
-  OfflineKeys keys;
-  OfflineServers remote;
-  auto homeserver = Homeserver::create(config, {*threads, *files, *opened->database, keys, remote});
+  auto network = Network::open(config, *threads);
+  if (!network.ok()) return failed("cannot use the network", network.error());
+  auto homeserver = Homeserver::create(
+      config, {*threads, *files, *opened->database, *network->transport, *network->resolver});
   if (!homeserver.ok()) return failed("cannot start", homeserver.error());
+  const Status started = (*homeserver)->start();
+  if (!started.ok()) return failed("cannot start", started.error());
 
   http::Server server(*threads, (*homeserver)->router());
   for (const ListenerConfig& listener : config.listeners) {
@@ -105,6 +123,7 @@ int serve(const Config& config) {
   log->info("ready", {{"server_name", config.server_name}});
   threads->run();
   waiting.join();
+  network->system_resolver->stop();
   homeserver->reset();
   const Status closed = opened->database->close();
   if (!closed.ok()) return failed("closing the database", closed.error());
@@ -146,9 +165,10 @@ int run_user_command(const Config& config, UserCommand command, const UserArgume
     return failed("cannot open " + config.data_dir + " (is the server running?)", opened.error());
   const auto threads =
       runtime::Threads::create({.shards = 1, .pool_threads = 2}, clock, random, *log);
-  OfflineKeys keys;
-  OfflineServers remote;
-  auto homeserver = Homeserver::create(config, {*threads, *files, *opened->database, keys, remote});
+  OfflineTransport transport;
+  OfflineResolver resolver;
+  auto homeserver =
+      Homeserver::create(config, {*threads, *files, *opened->database, transport, resolver});
   if (!homeserver.ok()) return failed("cannot start", homeserver.error());
   Status outcome;
   runtime::spawn(*threads, threads->shard(0), "user",
@@ -187,12 +207,13 @@ int print_routes() {
       runtime::Threads::create({.shards = 1, .pool_threads = 1}, clock, random, log);
   kv::MemoryDisk disk;
   const auto database = kv::open_memory(stores::kColumns, disk);
-  OfflineKeys keys;
-  OfflineServers remote;
+  OfflineTransport transport;
+  OfflineResolver resolver;
   Config config;
   config.server_name = ServerName::trusted("localhost");
   config.data_dir = directory;
-  const auto homeserver = Homeserver::create(config, {*threads, *files, *database, keys, remote});
+  const auto homeserver =
+      Homeserver::create(config, {*threads, *files, *database, transport, resolver});
   static_cast<void>(files->remove_file(directory + "/signing.key"));
   static_cast<void>(files->remove_directory(directory));
   if (!homeserver.ok()) return failed("cannot start", homeserver.error());

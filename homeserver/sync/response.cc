@@ -5,7 +5,8 @@
 #include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/reader.h"
-#include "homeserver/sync/tokens.h"
+#include "homeserver/sync/encryption.h"
+#include "homeserver/sync/ephemeral.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::sync {
@@ -19,20 +20,31 @@ constexpr size_t kHeroesMax = 5;
 
 class Builder {
  public:
-  Builder(const rooms::RoomEngine& engine, const SyncRequest& request,
-          std::optional<kv::Position> since)
-      : engine_(engine), request_(request), since_(since) {}
+  Builder(const Services& services, const SyncRequest& request,
+          const std::optional<StreamToken>& since)
+      : services_(services),
+        engine_(services.rooms),
+        request_(request),
+        token_(since),
+        since_(since ? std::optional(since->position) : std::nullopt) {}
 
   Result<Answer> run() {
     // The position first: what the snapshot has beyond it comes with the next request.
-    answer_.visible = engine_.parts().committer.visible();
+    answer_.next.position = engine_.parts().committer.visible();
+    answer_.next.typing_changes = services_.typing.changes();
+    // A token of an earlier run of the program counts from another zero.
+    if (token_ && token_->typing_changes > answer_.next.typing_changes) token_->typing_changes = 0;
     snapshot_ = engine_.parts().database.snapshot();
     POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot_, request_.number));
     POLDER_CHECK(find_data_changes());
     for (const auto& [number, row] : rooms)
       POLDER_CHECK(add_room(number, row));
     json::Writer writer(answer_.text);
-    writer.begin_object().member("next_batch", std::string_view(stream_token(answer_.visible)));
+    writer.begin_object();
+    POLDER_TRY(const bool news,
+               write_encryption(writer, engine_, snapshot_, request_, token_, answer_.next));
+    if (news) answer_.empty = false;
+    writer.member("next_batch", std::string_view(stream_token(answer_.next)));
     POLDER_CHECK(write_global_data(writer));
     writer.key("rooms").begin_object();
     write_section(writer, "join", join_);
@@ -55,8 +67,9 @@ class Builder {
 
   Status find_data_changes() {
     if (!since_) return {};
-    POLDER_TRY(const auto changes, stores::read_account_data_changes(*snapshot_, request_.number,
-                                                                     *since_, answer_.visible));
+    POLDER_TRY(const auto changes,
+               stores::read_account_data_changes(*snapshot_, request_.number, *since_,
+                                                 answer_.next.position));
     for (const auto& [room, type] : changes)
       changed_data_[room].push_back(type);
     return {};
@@ -115,7 +128,9 @@ class Builder {
   Status add_joined(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
     const bool fresh = !since_ || row.position > *since_ || request_.full_state;
     const bool events = fresh || head->last > *since_ || head->last_change > *since_;
-    if (!events && !changed_data_.contains(head->number)) return {};
+    if (!events && !changed_data_.contains(head->number) &&
+        !has_ephemeral(services_, head->number, *token_))
+      return {};
     const RoomReader reader(engine_, snapshot_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
     std::string text;
@@ -129,11 +144,14 @@ class Builder {
       POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
       if (before != Membership::kJoin) from = std::nullopt;
     }
-    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.visible));
+    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.next.position));
     POLDER_TRY(const auto data, data_of(head->number, !from));
     writer.key("account_data");
     write_data(writer, data);
-    writer.key("ephemeral").begin_object().key("events").begin_array().end_array().end_object();
+    POLDER_TRY(const json::Array ephemeral,
+               ephemeral_events(services_, reader, request_.user,
+                                from ? token_ : std::optional<StreamToken>(), answer_.next));
+    writer.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral)).end_object();
     POLDER_CHECK(write_summary(writer, reader));
     writer.end_object();
     join_.emplace_back(head->record.id, std::move(text));
@@ -147,7 +165,7 @@ class Builder {
     json::Writer writer(text);
     writer.begin_object();
     POLDER_CHECK(write_timeline_and_state(writer, reader, of, since_,
-                                          std::min(row.position, answer_.visible)));
+                                          std::min(row.position, answer_.next.position)));
     POLDER_TRY(const auto data, data_of(head->number, false));
     writer.key("account_data");
     write_data(writer, data);
@@ -339,8 +357,10 @@ class Builder {
     return {};
   }
 
+  const Services& services_;
   const rooms::RoomEngine& engine_;
   const SyncRequest& request_;
+  std::optional<StreamToken> token_;
   const std::optional<kv::Position> since_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
   std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
@@ -350,9 +370,9 @@ class Builder {
 
 }  // namespace
 
-Result<Answer> build_response(const rooms::RoomEngine& engine, const SyncRequest& request,
-                              std::optional<kv::Position> since) {
-  return Builder(engine, request, since).run();
+Result<Answer> build_response(const Services& services, const SyncRequest& request,
+                              const std::optional<StreamToken>& since) {
+  return Builder(services, request, since).run();
 }
 
 }  // namespace polder::sync

@@ -2,17 +2,18 @@
 #pragma once
 
 #include "homeserver/sync/sync.h"
+#include "homeserver/sync/tokens.h"
 
 namespace polder::sync {
 
 struct Answer {
   std::string text;
   bool empty = true;  // nothing but the next token
-  kv::Position visible = 0;
+  StreamToken next;
   std::vector<stores::RoomNumber> joined;
 };
 
-Result<Answer> build_response(const rooms::RoomEngine& engine, const SyncRequest& request,
-                              std::optional<kv::Position> since);
+Result<Answer> build_response(const Services& services, const SyncRequest& request,
+                              const std::optional<StreamToken>& since);
 
 }  // namespace polder::sync

@@ -69,15 +69,15 @@ struct Sync::Waiter {
   }
 };
 
-Sync::Sync(rooms::RoomEngine& engine)
-    : engine_(engine), shards_(engine.parts().runtime.shard_count()) {
-  engine.add_observer(*this);
+Sync::Sync(Services services)
+    : services_(services), shards_(services.rooms.parts().runtime.shard_count()) {
+  services_.rooms.add_observer(*this);
 }
 Sync::~Sync() = default;
 
 void Sync::wake_on_shards(std::optional<stores::RoomNumber> room,
                           std::vector<stores::UserNumber> users) {
-  runtime::Runtime& runtime = engine_.parts().runtime;
+  runtime::Runtime& runtime = services_.rooms.parts().runtime;
   for (size_t i = 0; i < shards_.size(); ++i) {
     boost::asio::post(runtime.shard(i), [this, i, room, users] {
       const auto wake_all = [](auto& map, auto key) {
@@ -96,39 +96,63 @@ void Sync::wake(stores::UserNumber user) {
   wake_on_shards(std::nullopt, std::vector<stores::UserNumber>(1, user));
 }
 
+void Sync::wake_room(stores::RoomNumber room) {
+  wake_on_shards(room, {});
+}
+
+void Sync::typing_changed(stores::RoomNumber room, Millis lasts) {
+  wake_room(room);
+  // Nobody says so when it ends by itself.
+  services_.rooms.parts().runtime.after(lasts + Millis(1), [this, room] { wake_room(room); });
+}
+
+void Sync::wake_all_of(stores::UserNumber user) {
+  wake(user);
+  const auto rooms = stores::read_rooms_of(*services_.rooms.parts().database.snapshot(), user);
+  if (!rooms.ok()) return;
+  for (const auto& [room, row] : *rooms) {
+    if (row.membership == stores::Membership::kJoin) wake_room(room);
+  }
+}
+
 void Sync::committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
                      const std::vector<rooms::StateChange>& changes) {
   if (verdict != rooms::Verdict::kAccepted && changes.empty()) return;
   std::vector<stores::UserNumber> users;
   for (const rooms::StateChange& change : changes) {
     if (change.type != "m.room.member") continue;
-    const auto number = engine_.parts().names.find(stores::NameKind::kUser, change.key);
+    const auto number = services_.rooms.parts().names.find(stores::NameKind::kUser, change.key);
     if (number.ok() && *number) users.push_back(**number);
   }
   wake_on_shards(event.place.room, std::move(users));
 }
 
 Task<Result<std::string>> Sync::run(SyncRequest request) {
-  runtime::Runtime& runtime = engine_.parts().runtime;
+  runtime::Runtime& runtime = services_.rooms.parts().runtime;
   const auto deadline = runtime.clock().steady() + request.timeout;
-  // A token of another boot or version means: from the beginning.
+  // A token of another version means: from the beginning.
   const auto since = parse_stream_token(request.since);
+  if (since) services_.device_keys.acknowledge(request.number, request.device, since->to_device);
   Waiter waiter(runtime, shards_[runtime.current_shard()], request.number);
   auto shared = std::make_shared<const SyncRequest>(std::move(request));
+  const Services* services = &services_;
   for (;;) {
     waiter.woken = false;
-    rooms::RoomEngine* engine = &engine_;
     auto answer = co_await runtime::on_pool(
-        runtime, [engine, shared, since] { return build_response(*engine, *shared, since); });
+        runtime, [services, shared, since] { return build_response(*services, *shared, since); });
     if (!answer.ok()) co_return std::move(answer).error();
     const auto left = std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
     if (!answer->empty || !since || shared->full_state || left <= Millis(0))
       co_return std::move(answer->text);
     waiter.watch(answer->joined);
     // A change between the snapshot and the registration would wake nobody: look once more.
-    if (!waiter.woken && engine_.parts().committer.visible() == answer->visible)
-      co_await waiter.signal.wait_for(left);
+    if (!waiter.woken && unchanged_since(answer->next)) co_await waiter.signal.wait_for(left);
   }
+}
+
+bool Sync::unchanged_since(const StreamToken& token) const {
+  return services_.rooms.parts().committer.visible() == token.position &&
+         services_.typing.changes() == token.typing_changes;
 }
 
 }  // namespace polder::sync

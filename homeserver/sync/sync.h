@@ -13,6 +13,8 @@
 #include "homeserver/json/value.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/runtime/sync.h"
+#include "homeserver/users/device_keys.h"
+#include "homeserver/users/receipts.h"
 
 namespace polder::sync {
 
@@ -36,16 +38,30 @@ struct SyncRequest {
   Millis timeout{0};
 };
 
+// What responses are read from; all outlive Sync.
+struct Services {
+  rooms::RoomEngine& rooms;
+  users::Typing& typing;
+  users::Receipts& receipts;
+  users::DeviceKeys& device_keys;
+};
+
 // Thread-safe.
 class Sync final : public rooms::Observer {
  public:
-  explicit Sync(rooms::RoomEngine& engine);
+  explicit Sync(Services services);
   ~Sync() override;
 
   // The response's JSON.
   Task<Result<std::string>> run(SyncRequest request);
   // Something of the user changed that is no event of a room.
   void wake(stores::UserNumber user);
+  // Something of a room changed that is no event: a receipt.
+  void wake_room(stores::RoomNumber room);
+  // Somebody types in the room, for so long unless they say otherwise. Called on a shard.
+  void typing_changed(stores::RoomNumber room, Millis lasts);
+  // The user's keys changed: whoever shares a room with them is told.
+  void wake_all_of(stores::UserNumber user);
 
   // rooms::Observer
   void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
@@ -58,10 +74,11 @@ class Sync final : public rooms::Observer {
     std::unordered_multimap<stores::RoomNumber, Waiter*> rooms;
     std::unordered_multimap<stores::UserNumber, Waiter*> users;
   };
+  bool unchanged_since(const struct StreamToken& token) const;
   void wake_on_shards(std::optional<stores::RoomNumber> room,
                       std::vector<stores::UserNumber> users);
 
-  rooms::RoomEngine& engine_;
+  const Services services_;
   std::vector<Shard> shards_;
 };
 

@@ -19,12 +19,24 @@ std::string stream_token(kv::Position position) {
   return "s1_" + std::to_string(position);
 }
 
-std::optional<kv::Position> parse_stream_token(std::string_view token) {
-  kv::Position position = 0;
+std::string stream_token(const StreamToken& token) {
+  return stream_token(token.position) + "_" + std::to_string(token.typing_changes) + "_" +
+         std::to_string(token.to_device);
+}
+
+std::optional<StreamToken> parse_stream_token(std::string_view token) {
+  StreamToken parsed;
   if (!token.starts_with("s1_")) return std::nullopt;
   token.remove_prefix(3);
-  if (!take_number(token, position) || !token.empty()) return std::nullopt;
-  return position;
+  if (!take_number(token, parsed.position)) return std::nullopt;
+  parsed.to_device = parsed.position;
+  for (uint64_t* part : {&parsed.typing_changes, &parsed.to_device}) {
+    if (token.empty()) return parsed;
+    if (!token.starts_with('_')) return std::nullopt;
+    token.remove_prefix(1);
+    if (!take_number(token, *part)) return std::nullopt;
+  }
+  return token.empty() ? std::optional(parsed) : std::nullopt;
 }
 
 std::string history_token(stores::DepthPlace place) {
@@ -36,9 +48,10 @@ stores::DepthPlace end_of_room() {
 }
 
 Result<stores::DepthPlace> history_place(const rooms::RoomReader& reader, std::string_view token) {
-  if (const auto position = parse_stream_token(token)) {
-    POLDER_TRY(const auto last, stores::read_timeline_backwards(
-                                    reader.snapshot(), reader.head().number, 0, *position, 1));
+  if (const auto stream = parse_stream_token(token)) {
+    POLDER_TRY(const auto last,
+               stores::read_timeline_backwards(reader.snapshot(), reader.head().number, 0,
+                                               stream->position, 1));
     if (last.empty()) return stores::DepthPlace();
     POLDER_TRY(const auto record, reader.view().record(last[0].number));
     return stores::DepthPlace{record.depth, record.position + 1};
@@ -63,9 +76,9 @@ Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position
 }
 
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token) {
-  const auto position = parse_stream_token(token);
-  if (!position) return fail(ErrorCode::kInvalid, "Unknown token");
-  return state_at(reader, *position);
+  const auto stream = parse_stream_token(token);
+  if (!stream) return fail(ErrorCode::kInvalid, "Unknown token");
+  return state_at(reader, stream->position);
 }
 
 }  // namespace polder::sync

@@ -1,5 +1,6 @@
 // Tokens are opaque to clients and versioned: "s1_<position>" for a place in the stream of
-// everything, "t1_<depth>_<position>" for a place in a room's history.
+// everything (of /sync: "s1_<position>_<typing changes>_<to-device position>"),
+// "t1_<depth>_<position>" for a place in a room's history.
 #pragma once
 
 #include <optional>
@@ -10,9 +11,16 @@
 
 namespace polder::sync {
 
+// A place in every stream that /sync tells of.
+struct StreamToken {
+  kv::Position position = 0;    // events, receipts, account data, device lists
+  uint64_t typing_changes = 0;  // counted from the start of the program
+  // Messages to the device up to here were given; behind `position` when not all fitted.
+  kv::Position to_device = 0;
+};
+std::string stream_token(const StreamToken& token);
 std::string stream_token(kv::Position position);
-std::optional<kv::Position> parse_stream_token(
-    std::string_view token);  // nothing if it is none of ours
+std::optional<StreamToken> parse_stream_token(std::string_view token);  // nothing if none of ours
 
 std::string history_token(stores::DepthPlace place);
 // Beyond every event.

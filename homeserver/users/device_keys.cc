@@ -256,8 +256,11 @@ Task<Result<json::Object>> DeviceKeys::claim(
     if (!*number) continue;
     const stores::UserNumber owner = **number;
     // In the owner's turn, so that no key is given twice.
-    POLDER_CO_CHECK(co_await change(owner, [claimed, user, device, algorithm, owner](const kv::Snapshot& snapshot, kv::Batch& batch) -> Status {
-      std::optional<std::pair<KeyId, std::string>> key;
+    POLDER_CO_CHECK(co_await change(
+        owner,
+        [claimed, user, device, algorithm, owner](const kv::Snapshot& snapshot,
+                                                  kv::Batch& batch) -> Status {
+          std::optional<std::pair<KeyId, std::string>> key;
           POLDER_TRY(key, stores::first_one_time_key(snapshot, owner, device, algorithm));
           if (key) {
             stores::erase_one_time_key(batch, owner, device, key->first);

@@ -7,8 +7,17 @@ constexpr Millis kTypingMax{60'000};
 
 }  // namespace
 
-Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, std::string type, std::string thread, EventId event) {
-  if (type != "m.read" && type != "m.read.private") co_return fail(ErrorCode::kInvalid, "unknown receipt type");
+Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, std::string type,
+                           std::string thread, EventId event) {
+  if (type != "m.read" && type != "m.read.private")
+    co_return fail(ErrorCode::kInvalid, "unknown receipt type");
+  const Receipts* self = this;
+  POLDER_CO_TRY(const auto replaced,
+                co_await runtime::on_pool(parts_.runtime, [self, room, user, type, thread] {
+                  return stores::read_receipt(*self->parts_.database.snapshot(), room, user, type,
+                                              thread);
+                }));
+  if (replaced && replaced->event == event) co_return Status();
   stores::ReceiptRow row;
   row.user = user;
   row.type = std::move(type);
@@ -16,14 +25,26 @@ Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, std
   row.event = std::move(event);
   row.ts_ms = parts_.runtime.clock().wall_ms();
   kv::Batch batch;
-  stores::put_receipt(batch, room, row, batch.reserve_position());
-  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
+  const auto slot = batch.reserve_position();
+  stores::put_receipt(batch, room, row, slot,
+                      replaced ? std::optional(replaced->position) : std::nullopt);
+  POLDER_CO_TRY(const auto committed, co_await parts_.committer.commit(std::move(batch)));
+  const std::lock_guard lock(mutex_);
+  kv::Position& last = last_[room];
+  last = std::max(last, committed.at(slot));
   co_return Status();
+}
+
+kv::Position Receipts::last(stores::RoomNumber room) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = last_.find(room);
+  return found == last_.end() ? at_start_ : found->second;
 }
 
 void Typing::expire(Room& room) {
   const auto now = clock_.steady();
-  if (std::erase_if(room.until, [&](const auto& entry) { return entry.second <= now; }) > 0) room.changed = ++changes_;
+  if (std::erase_if(room.until, [&](const auto& entry) { return entry.second <= now; }) > 0)
+    room.changed = ++changes_;
 }
 
 void Typing::set(stores::RoomNumber room, const UserId& user, Millis timeout) {
@@ -53,7 +74,8 @@ std::optional<std::vector<UserId>> Typing::typing_since(stores::RoomNumber room,
   expire(found->second);
   if (found->second.changed <= changes) return std::nullopt;
   std::vector<UserId> users;
-  for (const auto& [user, until] : found->second.until) users.push_back(user);
+  for (const auto& [user, until] : found->second.until)
+    users.push_back(user);
   std::ranges::sort(users);
   return users;
 }

@@ -11,17 +11,24 @@ namespace polder::users {
 // Read receipts. Thread-safe; on disk when it returns.
 class Receipts {
  public:
-  explicit Receipts(Parts parts) : parts_(std::move(parts)) {}
+  explicit Receipts(Parts parts)
+      : parts_(std::move(parts)), at_start_(parts_.committer.visible()) {}
 
-  // type: m.read or m.read.private. kInvalid for others.
-  Task<Status> set(stores::UserNumber user, stores::RoomNumber room, std::string type, std::string thread, EventId event);
+  // type: m.read or m.read.private; thread: empty for an unthreaded one. kInvalid for other types.
+  Task<Status> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
+                   std::string thread, EventId event);
+  // No receipt of the room is newer than this position.
+  kv::Position last(stores::RoomNumber room) const;
 
  private:
-  Parts parts_;
+  const Parts parts_;
+  const kv::Position at_start_;
+  mutable std::mutex mutex_;
+  std::unordered_map<stores::RoomNumber, kv::Position> last_;  // since the start; under mutex_
 };
 
-// Who is typing: in memory only (https://spec.matrix.org/v1.19/client-server-api/#typing-notifications).
-// Thread-safe.
+// Who is typing: in memory only
+// (https://spec.matrix.org/v1.19/client-server-api/#typing-notifications). Thread-safe.
 class Typing {
  public:
   explicit Typing(const Clock& clock) : clock_(clock) {}

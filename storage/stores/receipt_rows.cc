@@ -1,7 +1,5 @@
 #include "storage/stores/receipt_rows.h"
 
-#include <algorithm>
-
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"
@@ -12,19 +10,54 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kReceiptStream = 4;  // tag in column streams
 
-std::string change_key(kv::Position position) { return keys::KeyWriter(kReceiptStream).u64(position).str(); }
+std::string stream_key(RoomNumber room, kv::Position position) {
+  return keys::KeyWriter(kReceiptStream).u64(room).u64(position).str();
+}
+
+keys::KeyWriter receipt_key(RoomNumber room, UserNumber user, std::string_view type,
+                            std::string_view thread) {
+  keys::KeyWriter key;
+  key.u64(room).u64(user).text(type).tail(thread);
+  return key;
+}
+
+Status read_value(std::string_view bytes, ReceiptRow& row) {
+  keys::ValueReader value(bytes, kFormat);
+  row.position = value.fixed64();
+  row.ts_ms = value.signed_varint();
+  row.event = EventId::trusted(std::string(value.tail()));
+  return value.finish("receipt");
+}
 
 }  // namespace
 
-void put_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row, kv::PositionSlot slot) {
-  keys::put(batch, kReceipts, keys::KeyWriter().u64(room).u64(row.user).text(row.type).tail(row.thread),
-            keys::ValueWriter(kFormat).position(slot).signed_varint(row.ts_ms).tail(row.event.view()));
-  keys::put(batch, kStreams, keys::KeyWriter(kReceiptStream).position(slot), keys::ValueWriter(kFormat).varint(room));
+void put_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row, kv::PositionSlot slot,
+                 std::optional<kv::Position> replaced) {
+  keys::put(
+      batch, kReceipts, receipt_key(room, row.user, row.type, row.thread),
+      keys::ValueWriter(kFormat).position(slot).signed_varint(row.ts_ms).tail(row.event.view()));
+  if (replaced) batch.erase(kStreams, stream_key(room, *replaced));
+  keys::put(batch, kStreams, keys::KeyWriter(kReceiptStream).u64(room).position(slot),
+            keys::ValueWriter(kFormat).varint(row.user).text(row.type).tail(row.thread));
+}
+
+Result<std::optional<ReceiptRow>> read_receipt(const kv::Snapshot& snapshot, RoomNumber room,
+                                               UserNumber user, std::string_view type,
+                                               std::string_view thread) {
+  POLDER_TRY(const auto bytes, snapshot.get(kReceipts, receipt_key(room, user, type, thread)));
+  if (!bytes) return std::optional<ReceiptRow>();
+  ReceiptRow row;
+  row.user = user;
+  row.type = type;
+  row.thread = thread;
+  POLDER_CHECK(read_value(*bytes, row));
+  return std::optional(std::move(row));
 }
 
 Result<std::vector<ReceiptRow>> read_receipts(const kv::Snapshot& snapshot, RoomNumber room) {
   std::vector<ReceiptRow> receipts;
-  const auto rows = snapshot.iterate(kReceipts, kv::prefix_range(keys::KeyWriter().u64(room).str()));
+  const auto rows =
+      snapshot.iterate(kReceipts, kv::prefix_range(keys::KeyWriter().u64(room).str()));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::KeyReader key(rows->key());
     key.u64();
@@ -32,28 +65,29 @@ Result<std::vector<ReceiptRow>> read_receipts(const kv::Snapshot& snapshot, Room
     row.user = key.u64();
     row.type = key.text();
     row.thread = key.tail();
-    keys::ValueReader value(rows->value(), kFormat);
-    row.position = value.fixed64();
-    row.ts_ms = value.signed_varint();
-    row.event = EventId::trusted(std::string(value.tail()));
-    POLDER_CHECK(value.finish("receipt"));
+    POLDER_CHECK(read_value(rows->value(), row));
     receipts.push_back(std::move(row));
   }
   POLDER_CHECK(rows->status());
   return receipts;
 }
 
-Result<std::vector<RoomNumber>> read_receipt_changes(const kv::Snapshot& snapshot, kv::Position from, kv::Position to) {
-  std::vector<RoomNumber> rooms;
-  const auto rows = snapshot.iterate(kStreams, {change_key(from + 1), change_key(to + 1)});
+Result<std::vector<ReceiptRow>> read_receipts_since(const kv::Snapshot& snapshot, RoomNumber room,
+                                                    kv::Position from, kv::Position to) {
+  std::vector<ReceiptRow> receipts;
+  const auto rows =
+      snapshot.iterate(kStreams, {stream_key(room, from + 1), stream_key(room, to + 1)});
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::ValueReader value(rows->value(), kFormat);
-    const RoomNumber room = value.varint();
+    const UserNumber user = value.varint();
+    const std::string type(value.text());
+    const std::string thread(value.tail());
     POLDER_CHECK(value.finish("receipt stream"));
-    if (std::ranges::find(rooms, room) == rooms.end()) rooms.push_back(room);
+    POLDER_TRY(auto row, read_receipt(snapshot, room, user, type, thread));
+    if (row) receipts.push_back(*std::move(row));
   }
   POLDER_CHECK(rows->status());
-  return rooms;
+  return receipts;
 }
 
 }  // namespace polder::stores

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "homeserver/base/ids.h"
@@ -20,10 +21,17 @@ struct ReceiptRow {
   kv::Position position = 0;
 };
 
-void put_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row, kv::PositionSlot slot);
+// Replaces the receipt of the same user, type and thread; `replaced` is that one's position, so
+// that the room's stream has each receipt once.
+void put_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row, kv::PositionSlot slot,
+                 std::optional<kv::Position> replaced);
+Result<std::optional<ReceiptRow>> read_receipt(const kv::Snapshot& snapshot, RoomNumber room,
+                                               UserNumber user, std::string_view type,
+                                               std::string_view thread);
 // The latest of every user, type and thread.
 Result<std::vector<ReceiptRow>> read_receipts(const kv::Snapshot& snapshot, RoomNumber room);
-// The rooms with receipts of from < position <= to.
-Result<std::vector<RoomNumber>> read_receipt_changes(const kv::Snapshot& snapshot, kv::Position from, kv::Position to);
+// Those of from < position <= to, oldest first.
+Result<std::vector<ReceiptRow>> read_receipts_since(const kv::Snapshot& snapshot, RoomNumber room,
+                                                    kv::Position from, kv::Position to);
 
 }  // namespace polder::stores
