@@ -193,7 +193,7 @@ Result<RuleSet> RuleSet::parse(const json::Object& changes) {
         changed == nullptr ? nullptr : changed->find_object(kKindNames[i]);
     if (of_kind == nullptr) continue;
     for (const auto& [id, value] : *of_kind) {
-      Rule* rule = set.find(kind, id);
+      Rule* rule = set.find_rule(kind, id);
       // A rule that the specification no longer has.
       if (rule == nullptr || value.as_object() == nullptr) continue;
       rule->enabled = value.as_object()->find_bool("enabled").value_or(rule->enabled);
@@ -228,7 +228,7 @@ json::Object RuleSet::changes() const {
   return changes;
 }
 
-Rule* RuleSet::find(Kind kind, std::string_view id) {
+Rule* RuleSet::find_rule(Kind kind, std::string_view id) {
   const auto found = find_in(list(kind), id);
   return found == list(kind).end() ? nullptr : &*found;
 }
@@ -277,14 +277,14 @@ Status RuleSet::erase(Kind kind, std::string_view id) {
 }
 
 Status RuleSet::set_enabled(Kind kind, std::string_view id, bool enabled) {
-  Rule* rule = find(kind, id);
+  Rule* rule = find_rule(kind, id);
   if (rule == nullptr) return fail(ErrorCode::kNotFound, "The push rule was not found.");
   rule->enabled = enabled;
   return {};
 }
 
 Status RuleSet::set_actions(Kind kind, std::string_view id, json::Array actions) {
-  Rule* rule = find(kind, id);
+  Rule* rule = find_rule(kind, id);
   if (rule == nullptr) return fail(ErrorCode::kNotFound, "The push rule was not found.");
   POLDER_TRY(rule->actions, parse_actions(actions));
   return {};

@@ -64,8 +64,8 @@ class RuleSet {
 
   // Where a rule goes; empty: where it is, or, if it is new, before all others of the user.
   struct Place {
-    std::string_view before;
-    std::string_view after;
+    std::string_view before = {};
+    std::string_view after = {};
   };
   // Adds or changes a user's rule. kInvalid for ids and bodies that are none; kNotFound if there is
   // no rule to put it before or after. On any error, here and below, nothing has changed.
@@ -87,7 +87,7 @@ class RuleSet {
 
  private:
   std::vector<Rule>& list(Kind kind) { return rules_[static_cast<size_t>(kind)]; }
-  Rule* find(Kind kind, std::string_view id);
+  Rule* find_rule(Kind kind, std::string_view id);
 
   std::array<std::vector<Rule>, kKindNames.size()> rules_;
 };

@@ -5,6 +5,8 @@
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/power_levels.h"
+#include "homeserver/rooms/reach.h"
+#include "storage/stores/push_rows.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
@@ -168,8 +170,8 @@ class Staging {
   }
 
   Status check() {
-    // Only the first event of a room can create it: by the rules alone, a second create event without
-    // prev events would pass in versions before 12 (CVE-2025-54315).
+    // Only the first event of a room can create it: by the rules alone, a second create event
+    // without prev events would pass in versions before 12 (CVE-2025-54315).
     if (event().is_state("m.room.create", "") && !record_.extremities.empty()) {
       refuse(Verdict::kRejected, fail(ErrorCode::kForbidden, "the room is created already"));
       return {};
@@ -309,10 +311,27 @@ class Staging {
     POLDER_CHECK(write_memberships(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
+      POLDER_CHECK(write_reach(slot));
       POLDER_CHECK(write_relation(slot));
       POLDER_CHECK(write_redaction());
     }
     return write_rows(slot);
+  }
+
+  // Numbers what notifies, so that unread counts are differences of numbers.
+  Status write_reach(kv::PositionSlot slot) {
+    if (input_.origin == Origin::kBackfill) return {};
+    const ReachQuestion question{event(), record_of_event_.state_before, record_.joined,
+                                 context_.own_name, context_.default_push_rules};
+    POLDER_TRY(staged_.stored.reach, reach_of(question, view_));
+    if (!staged_.stored.reach.notifies) return {};
+    if (staged_.stored.reach.thread == kMainThread) {
+      stores::put_notifying(staged_.batch, room_.number, slot, ++record_.notifying);
+    } else {
+      stores::put_notifying_in_thread(staged_.batch, room_.number, slot,
+                                      staged_.stored.reach.thread);
+    }
+    return {};
   }
 
   // https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events

@@ -21,6 +21,7 @@ Filter parse_filter(const json::Object& filter) {
     const int64_t limit =
         timeline->find_int("limit").value_or(static_cast<int64_t>(parsed.timeline_limit));
     parsed.timeline_limit = static_cast<size_t>(std::clamp<int64_t>(limit, 0, kTimelineLimitMax));
+    parsed.unread_by_thread = timeline->find_bool("unread_thread_notifications").value_or(false);
   }
   if (const json::Object* state = room->find_object("state")) {
     parsed.lazy_load_members = state->find_bool("lazy_load_members").value_or(false);

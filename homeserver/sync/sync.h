@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "homeserver/json/value.h"
+#include "homeserver/push/counts.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/runtime/sync.h"
 #include "homeserver/users/device_keys.h"
@@ -23,6 +24,7 @@ struct Filter {
   size_t timeline_limit = 10;
   bool lazy_load_members = false;
   bool include_leave = false;
+  bool unread_by_thread = false;  // unread_thread_notifications
 };
 Filter parse_filter(const json::Object& filter);
 
@@ -44,6 +46,8 @@ struct Services {
   users::Typing& typing;
   users::Receipts& receipts;
   users::DeviceKeys& device_keys;
+  const push::Rules& push_rules;
+  const push::Counts& counts;
 };
 
 // Thread-safe.
