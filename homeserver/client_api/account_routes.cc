@@ -58,6 +58,8 @@ Task<Result<Response>> get_account_data(const Api& api, Call& call) {
 
 Task<Result<Response>> add_filter(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
+  if (const auto parsed = sync::parse_filter(call.body); !parsed.ok())
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", parsed.error().message);
   POLDER_CO_TRY(const std::string id,
                 co_await api.account_data.add_filter(call.session().number, call.body));
   co_return ok_json({{"filter_id", id}});

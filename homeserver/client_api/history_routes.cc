@@ -1,9 +1,11 @@
 // Reading rooms: messages, context, single events, state, members, relations.
 #include <charconv>
+#include <set>
 
 #include "homeserver/client_api/api.h"
+#include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/gaps.h"
 #include "homeserver/sync/tokens.h"
 #include "storage/stores/relation_rows.h"
 
@@ -17,21 +19,34 @@ using rooms::RoomReader;
 
 constexpr size_t kLimitDefault = 10;
 constexpr size_t kLimitMax = 1000;
+constexpr size_t kBackfillMax = 100;
+constexpr size_t kGapsMax = 20;
 constexpr size_t kScannedMax = 5000;  // events looked at for one page, most of them invisible
 
 // Runs on the pool with a reader of the room that the path names.
 using ReadAction =
     std::function<Result<Response>(const Api&, const RoomReader&, const ReaderOf&, const Call&)>;
 
+struct OpenedRoom {
+  std::unique_ptr<const RoomReader> reader;
+  ReaderOf of;
+};
+Result<OpenedRoom> open_room(const Api& api, const Call& call) {
+  POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  POLDER_TRY(auto head, api.rooms.head(room));
+  if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
+  OpenedRoom opened;
+  opened.reader =
+      std::make_unique<const RoomReader>(api.rooms, api.database.snapshot(), std::move(head));
+  POLDER_TRY(opened.of, opened.reader->reader(call.session().user));
+  return opened;
+}
+
 Action reading(ReadAction read) {
   return [read = std::move(read)](const Api& api, Call& call) -> Task<Result<Response>> {
     return runtime::on_pool(api.runtime, [&api, &call, &read]() -> Result<Response> {
-      POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
-      POLDER_TRY(auto head, api.rooms.head(room));
-      if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
-      const RoomReader reader(api.rooms, api.database.snapshot(), std::move(head));
-      POLDER_TRY(const ReaderOf of, reader.reader(call.session().user));
-      return read(api, reader, of, call);
+      POLDER_TRY(const OpenedRoom opened, open_room(api, call));
+      return read(api, *opened.reader, opened.of, call);
     });
   };
 }
@@ -61,22 +76,31 @@ Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
 }
 
 // A page of the order by depth and position, from a place in one direction.
+struct PageQuery {
+  stores::DepthPlace from;
+  bool backwards = true;
+  size_t limit = kLimitDefault;
+  sync::EventFilter filter = {};
+};
 struct Page {
   std::vector<std::string> events;  // as clients get them
+  std::set<std::string> senders;
   stores::DepthPlace end;
   bool more = false;
+  std::vector<EventId> gaps;  // events of the page before which others are missing here
 };
 
-Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, stores::DepthPlace from,
-                       bool backwards, size_t limit, const Call& call) {
+Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQuery& query,
+                       const Call& call) {
+  const size_t limit = query.limit;
   Page page;
-  page.end = from;
+  page.end = query.from;
   const auto room = reader.head().number;
   for (size_t scanned = 0; page.events.size() < limit && scanned < kScannedMax;) {
     const size_t want = limit - page.events.size() + 1;
     POLDER_TRY(const auto entries,
-               backwards ? stores::read_before(reader.snapshot(), room, page.end, want)
-                         : stores::read_after(reader.snapshot(), room, page.end, want));
+               query.backwards ? stores::read_before(reader.snapshot(), room, page.end, want)
+                               : stores::read_after(reader.snapshot(), room, page.end, want));
     for (const stores::DepthEntry& entry : entries) {
       if (page.events.size() == limit) {
         page.more = true;
@@ -85,10 +109,13 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, stores::Dep
       ++scanned;
       page.end = entry.place;
       POLDER_TRY(const auto held, reader.view().load(entry.number));
+      POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
+      if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
       POLDER_TRY(const bool visible, reader.visible(of, held));
-      if (!visible) continue;
+      if (!visible || !query.filter.allows(*held.event)) continue;
       POLDER_TRY(std::string event, client_event(reader, of, entry.number, held, call));
       page.events.push_back(std::move(event));
+      page.senders.insert(held.event->sender().str());
     }
     if (entries.size() < want) return page;
   }
@@ -103,28 +130,78 @@ void write_events(json::Writer& writer, const std::vector<std::string>& events) 
   writer.end_array();
 }
 
-// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
-Result<Response> messages(const Api&, const RoomReader& reader, const ReaderOf& of,
-                          const Call& call) {
+struct MessagesPage {
+  rooms::RoomHeadPtr head;
+  PageQuery query;
+  Page page;
+  std::vector<std::string> members;  // of the senders, with lazy loading
+};
+
+Result<sync::EventFilter> filter_of(const Call& call, bool& lazy_members) {
+  const auto text = call.query("filter");
+  if (!text) return sync::EventFilter();
+  const auto object = json::parse_object(*text);
+  if (!object.ok()) return fail(ErrorCode::kInvalid, "The filter is not JSON");
+  lazy_members = object->find_bool("lazy_load_members").value_or(false);
+  return sync::parse_event_filter(*object);
+}
+
+Result<MessagesPage> read_messages(const Api& api, const Call& call) {
   const auto direction = call.query("dir");
   if (direction != "b" && direction != "f")
     return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
-  const bool backwards = direction == "b";
+  POLDER_TRY(const OpenedRoom opened, open_room(api, call));
+  const RoomReader& reader = *opened.reader;
+  const ReaderOf& of = opened.of;
   POLDER_CHECK(reader.visible_state(of));
-  POLDER_TRY(const size_t limit, limit_of(call));
-  stores::DepthPlace from = backwards ? sync::end_of_room() : stores::DepthPlace();
+  MessagesPage result;
+  result.head = api.rooms.head(reader.head().number);
+  bool lazy_members = false;
+  result.query.backwards = direction == "b";
+  result.query.from = result.query.backwards ? sync::end_of_room() : stores::DepthPlace();
+  POLDER_TRY(result.query.limit, limit_of(call));
+  POLDER_TRY(result.query.filter, filter_of(call, lazy_members));
   if (const auto token = call.query("from")) {
-    POLDER_TRY(from, sync::history_place(reader, *token));
+    POLDER_TRY(result.query.from, sync::history_place(reader, *token));
   }
-  POLDER_TRY(const Page page, read_page(reader, of, from, backwards, limit, call));
+  POLDER_TRY(result.page, read_page(reader, of, result.query, call));
+  if (!lazy_members) return result;
+  for (const std::string& sender : result.page.senders) {
+    POLDER_TRY(const auto number,
+               reader.view().state_number(reader.head().record.state, "m.room.member", sender));
+    if (!number) continue;
+    POLDER_TRY(const auto held, reader.view().load(*number));
+    POLDER_TRY(std::string member, reader.client_event(of, *number, held, {}));
+    result.members.push_back(std::move(member));
+  }
+  return result;
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages. Going
+// back over a gap, other servers are asked for what is missing, once a request.
+Task<Result<Response>> messages(const Api& api, Call& call) {
+  const auto read = [&api, &call] { return read_messages(api, call); };
+  POLDER_CO_TRY(MessagesPage found, co_await runtime::on_pool(api.runtime, read));
+  if (found.query.backwards && !found.page.gaps.empty()) {
+    const size_t filled =
+        co_await rooms::fill_gap(api.rooms, found.head, found.page.gaps, kBackfillMax);
+    if (filled > 0) {
+      POLDER_CO_TRY(found, co_await runtime::on_pool(api.runtime, read));
+    }
+  }
+  const Page& page = found.page;
   std::string text;
   json::Writer writer(text);
-  writer.begin_object().member("start", std::string_view(sync::history_token(from)));
+  writer.begin_object().member("start", std::string_view(sync::history_token(found.query.from)));
   writer.key("chunk");
   write_events(writer, page.events);
+  if (!found.members.empty()) {
+    writer.key("state");
+    write_events(writer, found.members);
+  }
   if (page.more) writer.member("end", std::string_view(sync::history_token(page.end)));
   writer.end_object();
-  return Response::json(200, std::move(text));
+  co_return Response::json(200, std::move(text));
 }
 
 Result<std::pair<stores::EventNumber, rooms::HeldEvent>> find_visible(const RoomReader& reader,
@@ -174,8 +251,11 @@ Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& o
   POLDER_TRY(const auto found, find_visible(reader, of, call));
   POLDER_TRY(const size_t limit, limit_of(call));
   const stores::DepthPlace place{found.second.record.depth, found.second.record.position};
-  POLDER_TRY(const Page before, read_page(reader, of, place, true, limit / 2, call));
-  POLDER_TRY(const Page after, read_page(reader, of, place, false, limit - limit / 2, call));
+  bool lazy_members = false;
+  POLDER_TRY(const sync::EventFilter filter, filter_of(call, lazy_members));
+  POLDER_TRY(const Page before, read_page(reader, of, {place, true, limit / 2, filter}, call));
+  POLDER_TRY(const Page after,
+             read_page(reader, of, {place, false, limit - limit / 2, filter}, call));
   POLDER_TRY(const std::string itself, client_event(reader, of, found.first, found.second, call));
   std::string text;
   json::Writer writer(text);
@@ -184,8 +264,14 @@ Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& o
   writer.key("events_after");
   write_events(writer, after.events);
   writer.key("state");
+  std::set<std::string> senders = before.senders;
+  senders.insert(after.senders.begin(), after.senders.end());
+  senders.insert(found.second.event->sender().str());
   POLDER_CHECK(write_state(writer, reader, of, found.second.record.state_after, std::nullopt,
-                           [](const events::Event&) { return true; }));
+                           [&](const events::Event& state) {
+                             return !lazy_members || !state.is("m.room.member") ||
+                                    senders.contains(*state.state_key());
+                           }));
   writer.member("start", std::string_view(sync::history_token(before.end)))
       .member("end", std::string_view(sync::history_token(after.end)));
   writer.end_object();
@@ -316,7 +402,7 @@ void add_history_routes(http::Router& router, const Api& api) {
   const auto get = [&](std::string_view path, ReadAction read) {
     add_route(router, api, {Method::kGet, path}, reading(std::move(read)));
   };
-  get("/_matrix/client/v3/rooms/{roomId}/messages", messages);
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages"}, messages);
   get("/_matrix/client/v3/rooms/{roomId}/event/{eventId}", event);
   get("/_matrix/client/v3/rooms/{roomId}/context/{eventId}", context);
   get("/_matrix/client/v3/rooms/{roomId}/state", all_state);

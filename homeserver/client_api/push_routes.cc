@@ -1,6 +1,6 @@
 // Push rules (https://spec.matrix.org/v1.19/client-server-api/#push-rules-api).
 #include "homeserver/client_api/api.h"
-#include "homeserver/json/write.h"
+#include "homeserver/push_rules/rule_set.h"
 
 namespace polder::client_api {
 namespace {

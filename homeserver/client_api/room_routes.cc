@@ -150,9 +150,9 @@ Task<Result<Response>> send_once(const Api& api, Call& call, RoomId room, rooms:
                                                   session.device, scope, id);
                 }));
   if (known) co_return ok_json({{"event_id", *known}});
-  event.with = [session, scope, id](kv::Batch& batch, const EventId& sent) {
-    stores::put_transaction(batch, session.number, session.device, scope, id, sent.view());
-    stores::put_event_transaction(batch, session.number, session.device, sent, id);
+  event.with = [session, scope, id](kv::Batch& batch, const events::Event& sent) {
+    stores::put_transaction(batch, session.number, session.device, scope, id, sent.id().view());
+    stores::put_event_transaction(batch, session.number, session.device, sent.id(), id);
   };
   POLDER_CO_TRY(const rooms::SentEvent sent,
                 co_await api.rooms.send(std::move(room), std::move(event)));
@@ -211,13 +211,12 @@ Task<Result<Response>> create(const Api& api, Call& call) {
     });
     if (!taken.ok()) co_return taken.error();
     if (*taken) co_return matrix_error(ErrorCode::kInvalid, "M_ROOM_IN_USE", "The alias is taken");
+    plan.events.back().with = [alias = *plan.alias, user = call.session().user](
+                                  kv::Batch& batch, const events::Event& event) {
+      stores::put_alias(batch, alias, {event.room_id(), user});
+    };
   }
   POLDER_CO_TRY(const RoomId room, co_await api.rooms.create(*plan.rules, std::move(plan.events)));
-  if (plan.alias) {
-    kv::Batch batch;
-    stores::put_alias(batch, *plan.alias, {room, call.session().user});
-    POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
-  }
   co_return ok_json({{"room_id", room.str()}});
 }
 

@@ -15,6 +15,7 @@ using http::Method;
 using http::RateClass;
 using http::Response;
 
+constexpr size_t kDevicesAtOnceMax = 1000;
 constexpr size_t kNoncesMax = 1000;  // of registrations with the shared secret, under way
 
 Result<std::string> required(const json::Object& body, std::string_view key) {
@@ -83,11 +84,13 @@ Task<Result<Response>> login(const Api& api, Call& call) {
 
 Task<Result<Response>> logout(const Api& api, Call& call) {
   POLDER_CO_CHECK(co_await api.users.log_out(call.session()));
+  api.sync.wake_all_of(call.session().number);
   co_return empty_json();
 }
 
 Task<Result<Response>> logout_all(const Api& api, Call& call) {
   POLDER_CO_CHECK(co_await api.users.log_out_everywhere(call.session().user));
+  api.sync.wake_all_of(call.session().number);
   co_return empty_json();
 }
 
@@ -239,6 +242,26 @@ Task<Result<Response>> delete_device(const Api& api, Call& call) {
   POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
   std::vector<DeviceId> one(1, device);
   POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(one)));
+  api.sync.wake_all_of(call.session().number);
+  co_return empty_json();
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices
+Task<Result<Response>> delete_devices(const Api& api, Call& call) {
+  const json::Array* named = call.body.find_array("devices");
+  if (named == nullptr || named->size() > kDevicesAtOnceMax)
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "devices must be a list of ids");
+  std::vector<DeviceId> devices;
+  for (const json::Value& name : *named) {
+    if (name.as_string() == nullptr)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A device id must be a string");
+    POLDER_CO_TRY(DeviceId device, DeviceId::parse(*name.as_string()));
+    devices.push_back(std::move(device));
+  }
+  POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
+  if (challenge) co_return *std::move(challenge);
+  POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(devices)));
+  api.sync.wake_all_of(call.session().number);
   co_return empty_json();
 }
 
@@ -312,6 +335,10 @@ void add_session_routes(http::Router& router, const Api& api) {
             {Method::kDelete, "/_matrix/client/v3/devices/{deviceId}", Authentication::kAccessToken,
              RateClass::kCheap, kSmallBody},
             delete_device);
+  add_route(router, api,
+            {Method::kPost, "/_matrix/client/v3/delete_devices", Authentication::kAccessToken,
+             RateClass::kCheap, kSmallBody},
+            delete_devices);
 }
 
 }  // namespace polder::client_api

@@ -47,7 +47,7 @@ Task<Result<Response>> sync(const Api& api, Call& call) {
     request.timeout = Millis(std::min(value, kTimeoutMaxMs));
   }
   POLDER_CO_TRY(const json::Object filter, co_await filter_of(api, call));
-  request.filter = sync::parse_filter(filter);
+  POLDER_CO_TRY(request.filter, sync::parse_filter(filter));
   POLDER_CO_TRY(std::string text, co_await api.sync.run(std::move(request)));
   co_return Response::json(200, std::move(text));
 }

@@ -9,6 +9,7 @@ namespace polder::rooms {
 namespace {
 
 constexpr size_t kOpaqueLetters = 18;
+constexpr int64_t kSameMomentMax = 50;  // rooms made alike in one millisecond
 
 }  // namespace
 
@@ -76,7 +77,7 @@ Result<RoomNumber> RoomEngine::new_room_number(const RoomId& id) {
 
 Task<Result<RoomId>> RoomEngine::create(const events::RoomVersionRules& rules,
                                         std::vector<LocalEvent> events) {
-  const LocalEvent& first = events.at(0);
+  const LocalEvent first = events.at(0);
   events::EventDraft draft;
   if (!rules.room_id_is_create_hash) {
     draft.room_id = RoomId::trusted("!" + parts_.runtime.random().letters(kOpaqueLetters) + ":" +
@@ -86,16 +87,23 @@ Task<Result<RoomId>> RoomEngine::create(const events::RoomVersionRules& rules,
   draft.type = first.type;
   draft.state_key = first.state_key;
   draft.content = first.content;
-  draft.origin_server_ts = first.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
-  POLDER_CO_TRY(const events::EventPtr create, sign(draft, rules));
+  const int64_t now_ms = first.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
   events.erase(events.begin());
-  const RoomId id = create->room_id();
-  POLDER_CO_TRY(const RoomNumber number, new_room_number(id));
   const events::RoomVersionRules* version = &rules;
-  auto make = [this, number, id, version, create, events = std::move(events)]() mutable {
-    return create_on_shard(number, id, *version, create, std::move(events));
-  };
-  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
+  // Where the room's id is the hash of its create event, rooms that are made alike within one
+  // millisecond would be one.
+  for (int64_t later_ms = 0;; ++later_ms) {
+    draft.origin_server_ts = now_ms + later_ms;
+    POLDER_CO_TRY(const events::EventPtr create, sign(draft, rules));
+    const RoomId id = create->room_id();
+    POLDER_CO_TRY(const RoomNumber number, new_room_number(id));
+    auto make = [this, number, id, version, create, events] {
+      return create_on_shard(number, id, *version, create, events);
+    };
+    auto created = co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
+    const bool taken = !created.ok() && created.error().code == ErrorCode::kExists;
+    if (!taken || later_ms == kSameMomentMax) co_return created;
+  }
 }
 
 Task<Result<SentEvent>> RoomEngine::enter_on_shard(RoomNumber number,

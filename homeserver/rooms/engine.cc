@@ -75,7 +75,7 @@ Status RoomEngine::load(Room& room, const kv::Snapshot& snapshot) const {
   room.servers = {counts.begin(), counts.end()};
   room.servers_changed = true;
   POLDER_TRY(const auto newest,
-             stores::read_timeline_backwards(snapshot, room.number, 0, ~kv::Position{0} - 1, 1));
+             stores::read_timeline_backwards(snapshot, room.number, 0, kv::kLastPosition, 1));
   room.last = newest.empty() ? 0 : newest[0].position;
   room.last_change = room.last;
   room.record = *std::move(record);
@@ -255,7 +255,7 @@ Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snaps
   POLDER_TRY(input.event, sign(built, *room.rules));
   input.origin = Origin::kLocal;
   POLDER_TRY(Staged staged, stage(context_, room, snapshot, std::move(input)));
-  if (event.with) event.with(staged.batch, staged.stored.event->id());
+  if (event.with) event.with(staged.batch, *staged.stored.event);
   return staged;
 }
 

@@ -46,8 +46,8 @@ struct LocalEvent {
   json::Object content = {};
   std::optional<EventId> redacts = {};
   std::optional<int64_t> origin_server_ts = {};  // else: now
-  // Rows to be committed with it: a transaction id. Called with the event's id.
-  std::function<void(kv::Batch&, const EventId&)> with = {};
+  // Rows to be committed with it: a transaction id. Called with the event.
+  std::function<void(kv::Batch&, const events::Event&)> with = {};
 };
 
 struct SentEvent {
@@ -176,6 +176,8 @@ class RoomEngine {
   // Which of the events are not here; outliers count as here only if asked for.
   Task<Result<std::vector<EventId>>> unknown(RoomNumber number, std::vector<EventId> ids,
                                              bool outliers_count);
+  // kExists if the event is there, and not as an outlier.
+  Status require_new(const Room& room, const kv::Snapshot& snapshot, const EventId& id) const;
   Task<Result<size_t>> backfill_on_shard(ServerName server, RoomNumber number,
                                          std::vector<EventId> from, size_t limit);
 

@@ -115,7 +115,7 @@ Result<stores::StateRoot> RoomReader::visible_state(const ReaderOf& reader) cons
 kv::Position RoomReader::last_visible(const ReaderOf& reader) const {
   const bool left = reader.membership.membership == Membership::kLeave ||
                     reader.membership.membership == Membership::kBan;
-  return left ? reader.membership.position : ~kv::Position{0} - 1;
+  return left ? reader.membership.position : kv::kLastPosition;
 }
 
 Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEvent& event,

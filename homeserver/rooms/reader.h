@@ -24,6 +24,8 @@ class RoomReader {
  public:
   RoomReader(const RoomEngine& engine, std::shared_ptr<const kv::Snapshot> snapshot,
              RoomHeadPtr head);
+  RoomReader(const RoomReader&) = delete;
+  RoomReader& operator=(const RoomReader&) = delete;
 
   const RoomHead& head() const { return *head_; }
   const kv::Snapshot& snapshot() const { return *snapshot_; }

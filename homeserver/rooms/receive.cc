@@ -115,6 +115,16 @@ Task<Result<std::vector<EventId>>> RoomEngine::unknown(RoomNumber number, std::v
       });
 }
 
+// In the room's turn: several servers may have sent the event at once.
+Status RoomEngine::require_new(const Room& room, const kv::Snapshot& snapshot,
+                               const EventId& id) const {
+  const RoomView view(room, snapshot, parts_.names, cache_);
+  POLDER_TRY(const auto known, view.find(id));
+  if (!known) return {};
+  POLDER_TRY(const auto record, view.record(*known));
+  return record.standing.outlier ? Status() : Status(fail(ErrorCode::kExists, "known"));
+}
+
 Task<Status> RoomEngine::store_outliers(RoomNumber number, std::vector<events::EventPtr> events) {
   RoomEngine* self = this;
   std::shared_ptr<Enqueued> last;
@@ -281,18 +291,22 @@ Task<Result<Received>> RoomEngine::receive_connected(ServerName origin, events::
   Step step = [self, event, before](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
     if (!room.exists || room.record.extremities.empty())
       return fail(ErrorCode::kNotFound, "no such room here");
+    POLDER_CHECK(self->require_new(room, snapshot, event->id()));
     StageInput input;
     input.event = event;
     input.state_before = before;
     return stage(self->context_, room, snapshot, std::move(input));
   };
-  POLDER_CO_TRY(const Staged staged, co_await change(number, std::move(step)));
-  received.verdict = staged.verdict;
-  received.refusal = staged.refusal;
-  if (staged.verdict != Verdict::kAccepted) {
+  const auto staged = co_await change(number, std::move(step));
+  received.known = !staged.ok() && staged.error().code == ErrorCode::kExists;
+  if (received.known) co_return received;
+  if (!staged.ok()) co_return staged.error();
+  received.verdict = staged->verdict;
+  received.refusal = staged->refusal;
+  if (staged->verdict != Verdict::kAccepted) {
     parts_.runtime.log().info(
         "event_refused",
-        {{"event", event->id()}, {"room", event->room_id()}, {"rule", staged.refusal}});
+        {{"event", event->id()}, {"room", event->room_id()}, {"rule", staged->refusal}});
   }
   co_return received;
 }
@@ -336,6 +350,7 @@ Task<Result<size_t>> RoomEngine::backfill_on_shard(ServerName server, RoomNumber
     }
     RoomEngine* self = this;
     Step step = [self, event, before](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+      POLDER_CHECK(self->require_new(room, snapshot, event->id()));
       StageInput input;
       input.event = event;
       input.origin = Origin::kBackfill;

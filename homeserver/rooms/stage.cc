@@ -243,6 +243,8 @@ class Staging {
         roots.push_back(edge.state_after);
       }
       POLDER_TRY(record_.state, resolved(std::move(roots)));
+      if (record_.state != record_of_event_.state_after)
+        record_of_event_.room_state = record_.state;
     }
     if (record_.state.hash != before.hash) POLDER_CHECK(change_state(before));
     return {};

@@ -18,6 +18,8 @@ using rooms::RoomReader;
 using stores::Membership;
 
 constexpr size_t kHeroesMax = 5;
+constexpr size_t kTimelinePage = 21;          // entries read at once: most responses need one page
+constexpr size_t kTimelineScannedMax = 5000;  // events that a filter leaves out
 
 class Builder {
  public:
@@ -88,14 +90,17 @@ class Builder {
     return rows;
   }
 
-  static void write_data(json::Writer& writer, const std::vector<stores::AccountDataRow>& rows) {
+  static void write_data(json::Writer& writer, const EventFilter& filter,
+                         const std::vector<stores::AccountDataRow>& rows) {
     writer.begin_object().key("events").begin_array();
-    for (const auto& row : rows)
+    for (const auto& row : rows) {
+      if (!filter.allows_type(row.type)) continue;
       writer.begin_object()
           .member("type", std::string_view(row.type))
           .key("content")
           .raw(row.content)
           .end_object();
+    }
     writer.end_array().end_object();
   }
 
@@ -119,13 +124,13 @@ class Builder {
     POLDER_CHECK(add_push_rules(rows));
     if (!rows.empty()) answer_.empty = false;
     writer.key("account_data");
-    write_data(writer, rows);
+    write_data(writer, request_.filter.account_data, rows);
     return {};
   }
 
   Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
     const auto head = engine_.head(number);
-    if (!head || row.forgotten) return {};
+    if (!head || row.forgotten || !request_.filter.allows_room(head->record.id.view())) return {};
     const bool changed_for_user = !since_ || row.position > *since_;
     switch (row.membership) {
       case Membership::kJoin:
@@ -150,9 +155,6 @@ class Builder {
       return {};
     const RoomReader reader(engine_, snapshot_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
-    std::string text;
-    json::Writer writer(text);
-    writer.begin_object();
     // A room that was joined since is new, unless the user was in it before and only their profile
     // changed.
     std::optional<kv::Position> from = since_;
@@ -161,19 +163,31 @@ class Builder {
       POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
       if (before != Membership::kJoin) from = std::nullopt;
     }
+    POLDER_TRY(const json::Array ephemeral, ephemeral_of(reader, from.has_value()));
+    if (!events && ephemeral.empty() && !changed_data_.contains(head->number)) return {};
+    std::string text;
+    json::Writer writer(text);
+    writer.begin_object();
     POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.next.position));
     POLDER_TRY(const auto data, data_of(head->number, !from));
     writer.key("account_data");
-    write_data(writer, data);
-    POLDER_TRY(const json::Array ephemeral,
-               ephemeral_events(services_, reader, request_.user,
-                                from ? token_ : std::optional<StreamToken>(), answer_.next));
+    write_data(writer, request_.filter.room_account_data, data);
     writer.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral)).end_object();
     POLDER_CHECK(write_unread(writer, reader, of));
     POLDER_CHECK(write_summary(writer, reader));
     writer.end_object();
     join_.emplace_back(head->record.id, std::move(text));
     return {};
+  }
+
+  Result<json::Array> ephemeral_of(const RoomReader& reader, bool known_room) const {
+    POLDER_TRY(json::Array events,
+               ephemeral_events(services_, reader, request_.user,
+                                known_room ? token_ : std::optional<StreamToken>(), answer_.next));
+    std::erase_if(events, [&](const json::Value& event) {
+      return !request_.filter.ephemeral.allows_type(*event.as_object()->find_string("type"));
+    });
+    return events;
   }
 
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
@@ -186,7 +200,7 @@ class Builder {
                                           std::min(row.position, answer_.next.position)));
     POLDER_TRY(const auto data, data_of(head->number, false));
     writer.key("account_data");
-    write_data(writer, data);
+    write_data(writer, request_.filter.room_account_data, data);
     writer.end_object();
     leave_.emplace_back(head->record.id, std::move(text));
     return {};
@@ -233,34 +247,41 @@ class Builder {
   struct Timeline {
     std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
     bool limited = false;
-    std::optional<stores::StateRoot> state_before;  // of the first event
-    kv::Position first = 0;
+    std::optional<stores::StateRoot> state_before;  // the room's, at the first event
   };
 
   Result<Timeline> read_timeline(const RoomReader& reader, const ReaderOf& of,
                                  std::optional<kv::Position> from, kv::Position to) const {
     Timeline timeline;
-    const size_t limit = request_.filter.timeline_limit;
-    POLDER_TRY(auto entries, stores::read_timeline_backwards(*snapshot_, reader.head().number,
-                                                             from.value_or(0), to, limit + 1));
-    timeline.limited = entries.size() > limit;
-    if (timeline.limited) entries.resize(limit);
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-      POLDER_TRY(auto held, reader.view().load(entry->number));
-      POLDER_TRY(const bool visible, reader.visible(of, held));
-      if (!visible) {
+    kv::Position first = 0;
+    const Filter& filter = request_.filter;
+    const bool wanted = filter.timeline.allows_room(reader.head().record.id.view());
+    for (size_t scanned = 0; wanted && !timeline.limited; scanned += kTimelinePage) {
+      POLDER_TRY(const auto entries,
+                 stores::read_timeline_backwards(*snapshot_, reader.head().number, from.value_or(0),
+                                                 to, kTimelinePage));
+      for (const stores::TimelineEntry& entry : entries) {
+        POLDER_TRY(auto held, reader.view().load(entry.number));
         // What comes before an event that the user may not see is paged, if they may.
-        timeline.limited = true;
-        timeline.events.clear();
-        timeline.state_before.reset();
-        continue;
+        POLDER_TRY(const bool visible, reader.visible(of, held));
+        timeline.limited = !visible;
+        if (timeline.limited) break;
+        if (!filter.timeline.allows(*held.event)) continue;
+        timeline.limited = timeline.events.size() == filter.timeline_limit;
+        if (timeline.limited) break;
+        timeline.events.emplace_back(entry.number, std::move(held));
+        first = entry.position;
       }
-      if (!timeline.state_before) {
-        timeline.state_before = held.record.state_before;
-        timeline.first = entry->position;
-      }
-      timeline.events.emplace_back(entry->number, std::move(held));
+      if (entries.size() < kTimelinePage) break;
+      to = entries.back().position - 1;
+      if (scanned > kTimelineScannedMax) timeline.limited = true;
     }
+    std::ranges::reverse(timeline.events);
+    if (timeline.events.empty()) return timeline;
+    POLDER_TRY(timeline.state_before, state_at(reader, first - 1));
+    // The first event that this server knows has the state that it came with.
+    if (timeline.state_before->node == 0)
+      timeline.state_before = timeline.events.front().second.record.state_before;
     return timeline;
   }
 
@@ -324,6 +345,7 @@ class Builder {
         const bool sender = senders.erase(*held.event->state_key()) > 0;
         if (lazy && initial && !sender) continue;
       }
+      if (!request_.filter.state.allows(*held.event)) continue;
       POLDER_TRY(const std::string text, client_event(reader, of, *difference.after, held));
       writer.raw(text);
     }
@@ -351,7 +373,7 @@ class Builder {
       writer.member("notification_count", static_cast<int64_t>(count.notifications));
       writer.member("highlight_count", static_cast<int64_t>(count.highlights)).end_object();
     };
-    const bool by_thread = request_.filter.unread_by_thread;
+    const bool by_thread = request_.filter.unread_thread_notifications;
     write("unread_notifications", by_thread ? unread.main() : unread.total());
     if (!by_thread) return {};
     writer.key("unread_thread_notifications").begin_object();

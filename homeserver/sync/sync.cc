@@ -6,29 +6,6 @@
 #include "homeserver/sync/tokens.h"
 
 namespace polder::sync {
-namespace {
-
-constexpr size_t kTimelineLimitMax = 1000;
-
-}  // namespace
-
-Filter parse_filter(const json::Object& filter) {
-  Filter parsed;
-  const json::Object* room = filter.find_object("room");
-  if (room == nullptr) return parsed;
-  parsed.include_leave = room->find_bool("include_leave").value_or(false);
-  if (const json::Object* timeline = room->find_object("timeline")) {
-    const int64_t limit =
-        timeline->find_int("limit").value_or(static_cast<int64_t>(parsed.timeline_limit));
-    parsed.timeline_limit = static_cast<size_t>(std::clamp<int64_t>(limit, 0, kTimelineLimitMax));
-    parsed.unread_by_thread = timeline->find_bool("unread_thread_notifications").value_or(false);
-  }
-  if (const json::Object* state = room->find_object("state")) {
-    parsed.lazy_load_members = state->find_bool("lazy_load_members").value_or(false);
-  }
-  return parsed;
-}
-
 // One request that waits, registered for its user and rooms until it dies.
 struct Sync::Waiter {
   Waiter(runtime::Runtime& runtime, Shard& home, stores::UserNumber number)

@@ -14,19 +14,11 @@
 #include "homeserver/push/counts.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/runtime/sync.h"
+#include "homeserver/sync/filter.h"
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/receipts.h"
 
 namespace polder::sync {
-
-// What of a filter is applied (https://spec.matrix.org/v1.19/client-server-api/#filtering).
-struct Filter {
-  size_t timeline_limit = 10;
-  bool lazy_load_members = false;
-  bool include_leave = false;
-  bool unread_by_thread = false;  // unread_thread_notifications
-};
-Filter parse_filter(const json::Object& filter);
 
 struct SyncRequest {
   UserId user;

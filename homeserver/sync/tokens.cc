@@ -44,7 +44,7 @@ std::string history_token(stores::DepthPlace place) {
 }
 
 stores::DepthPlace end_of_room() {
-  return {json::kMaxCanonicalInt, ~kv::Position{0} - 1};
+  return {json::kMaxCanonicalInt, kv::kLastPosition};
 }
 
 Result<stores::DepthPlace> history_place(const rooms::RoomReader& reader, std::string_view token) {
@@ -72,7 +72,7 @@ Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position
                                   reader.snapshot(), reader.head().number, 0, position, 1));
   if (last.empty()) return stores::StateRoot();
   POLDER_TRY(const auto record, reader.view().record(last[0].number));
-  return record.state_after;
+  return record.room_state.value_or(record.state_after);
 }
 
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token) {

@@ -1,6 +1,7 @@
 #include "homeserver/users/users.h"
 
 #include "homeserver/crypto/hash.h"
+#include "storage/stores/key_rows.h"
 
 namespace polder::users {
 namespace {
@@ -283,6 +284,8 @@ Task<Status> Users::rename_device(UserId user, DeviceId device, std::string name
         if (!row) return fail(ErrorCode::kNotFound, "no such device");
         row->display_name = name;
         stores::put_device(batch, number, device, *row);
+        // Others see the name beside the device's keys.
+        stores::put_device_list_change(batch, batch.reserve_position(), number);
         return {};
       });
 }
@@ -297,8 +300,15 @@ Task<Status> Users::delete_devices(UserId user, std::vector<DeviceId> devices) {
         *ended = number;
         POLDER_TRY(const auto sessions,
                    stores::read_sessions_of(*self->parts_.database.snapshot(), number));
-        for (const DeviceId& device : devices)
+        const auto snapshot = self->parts_.database.snapshot();
+        bool had_keys = false;
+        for (const DeviceId& device : devices) {
+          POLDER_TRY(const auto keys, stores::read_device_keys_of(*snapshot, number, device));
+          had_keys = had_keys || keys;
           stores::erase_device(batch, number, device);
+          stores::erase_keys_of_device(batch, number, device);
+        }
+        if (had_keys) stores::put_device_list_change(batch, batch.reserve_position(), number);
         for (const auto& [token, session] : sessions) {
           if (std::ranges::find(devices, session.device) != devices.end())
             stores::erase_session(batch, token, number);

@@ -20,6 +20,7 @@
 namespace polder::kv {
 
 using Position = uint64_t;
+inline constexpr Position kLastPosition = ~Position{0} - 1;  // beyond every one that is given
 using ColumnId = uint8_t;  // index into the columns that the database was opened with
 
 // How a column is used, which decides its block size, filters and compression.

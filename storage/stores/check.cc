@@ -96,7 +96,7 @@ class Checker {
       if (!standing.rejected && !standing.soft_failed && !standing.backfilled) ++expected;
     }
     POLDER_TRY(const auto entries,
-               read_timeline_forwards(snapshot_, room, 0, ~kv::Position{0} - 1, ~size_t{0}));
+               read_timeline_forwards(snapshot_, room, 0, kv::kLastPosition, ~size_t{0}));
     for (const TimelineEntry& entry : entries) {
       const auto found = positioned.find(entry.number);
       if (found == positioned.end() || found->second.position != entry.position)

@@ -66,13 +66,15 @@ keys::ValueWriter encode_record(const EventRecord& record, std::optional<kv::Pos
   const Standing& standing = record.standing;
   keys::ValueWriter value(kRecordFormat);
   value.varint((standing.outlier ? 1u : 0u) | (standing.rejected ? 2u : 0u) |
-               (standing.soft_failed ? 4u : 0u) | (standing.backfilled ? 8u : 0u));
+               (standing.soft_failed ? 4u : 0u) | (standing.backfilled ? 8u : 0u) |
+               (record.room_state ? 16u : 0u));
   slot ? value.position(*slot) : value.fixed64(record.position);
   value.varint(static_cast<uint64_t>(record.depth));
   write_root(value, record.state_before);
   // Most events change no state; their two roots are one.
   value.boolean(record.state_after == record.state_before);
   if (record.state_after != record.state_before) write_root(value, record.state_after);
+  if (record.room_state) write_root(value, *record.room_state);
   write_links(value, record.prev_events);
   write_links(value, record.auth_events);
   return value;
@@ -90,6 +92,7 @@ Result<EventRecord> decode_record(std::string_view bytes) {
   record.depth = static_cast<int64_t>(reader.varint());
   record.state_before = read_root(reader);
   record.state_after = reader.boolean() ? record.state_before : read_root(reader);
+  if ((flags & 16) != 0) record.room_state = read_root(reader);
   record.prev_events = read_links(reader);
   record.auth_events = read_links(reader);
   POLDER_CHECK(reader.finish("event record"));

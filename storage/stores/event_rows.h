@@ -36,6 +36,9 @@ struct EventRecord {
   int64_t depth = 0;
   StateRoot state_before;  // none for outliers
   StateRoot state_after;
+  // The room's current state once the event was there, if other forward extremities made it another
+  // one than state_after.
+  std::optional<StateRoot> room_state;
   std::vector<EventNumber> prev_events;  // those that are known here
   std::vector<EventNumber> auth_events;
 };

@@ -177,7 +177,7 @@ void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& dev
     const kv::Range range = kv::prefix_range(device_prefix(tag, user, device));
     batch.erase_range(kDeviceKeys, range.from, range.to);
   }
-  erase_to_device(batch, user, device, ~kv::Position{0} - 1);
+  erase_to_device(batch, user, device, kv::kLastPosition);
 }
 
 void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user) {

@@ -1,0 +1,16 @@
+// Gaps in a room's history: events whose prev events this server does not have.
+#pragma once
+
+#include "homeserver/rooms/reader.h"
+
+namespace polder::rooms {
+
+// Whether something lies before the event that is not here. Synchronous; on the pool.
+Result<bool> has_gap_before(const RoomReader& reader, const HeldEvent& event);
+
+// Asks servers of the room, those with most members first, for up to `limit` events before the
+// given ones, until one gives any. Gives how many are new here; none if nobody could help.
+Task<size_t> fill_gap(RoomEngine& engine, RoomHeadPtr head, std::vector<EventId> before,
+                      size_t limit);
+
+}  // namespace polder::rooms

@@ -1,0 +1,144 @@
+// A whole homeserver in one process, without a network, and a client of it: for tests.
+#pragma once
+
+#include <filesystem>
+
+#include "homeserver/json/parse.h"
+#include "homeserver/json/write.h"
+#include "homeserver/runtime/simulated.h"
+#include "homeserver/server/homeserver.h"
+#include "homeserver/server/offline.h"
+#include "storage/kv/memory.h"
+#include "storage/stores/columns.h"
+
+namespace polder::server {
+
+struct Answer {
+  int status = 0;
+  json::Value body;
+
+  std::string text(std::initializer_list<std::string_view> path) const {
+    const json::Value* value =
+        body.as_object() != nullptr ? json::at(*body.as_object(), path) : nullptr;
+    return value == nullptr                ? ""
+           : value->as_string() != nullptr ? *value->as_string()
+                                           : json::write(*value);
+  }
+};
+
+class HomeserverTest : public testing::Test {
+ protected:
+  HomeserverTest() {
+    std::string pattern = testing::TempDir() + "polder-server-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    start();
+  }
+  ~HomeserverTest() override {
+    stop();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void start() {
+    simulation_ = runtime::Simulation::create(++starts_);
+    runtime_ = simulation_->add_runtime("a");
+    database_ = kv::open_memory(stores::kColumns, disk_);
+    Config config;
+    config.server_name = ServerName::trusted("own");
+    config.data_dir = directory_;
+    config.registration.enabled = true;
+    config.registration.shared_secret = "secret";
+    homeserver_ = std::move(
+        *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
+  }
+  void stop() {
+    simulation_->crash(*runtime_);
+    homeserver_.reset();
+    database_.reset();
+    runtime_.reset();
+    simulation_.reset();
+  }
+  void crash() {
+    stop();
+    disk_.power_loss();
+    start();
+  }
+
+  // A request whose answer may take a while.
+  std::shared_ptr<std::optional<Answer>> begin(std::string method, std::string target,
+                                               std::string token, std::string body) {
+    auto result = std::make_shared<std::optional<Answer>>();
+    runtime::spawn(*runtime_, runtime_->shard(0), "request",
+                   perform(method, target, token, body, result));
+    return result;
+  }
+  Task<void> perform(std::string method, std::string target, std::string token, std::string body,
+                     std::shared_ptr<std::optional<Answer>> result) {
+    http::Exchange exchange;
+    exchange.served.set();
+    exchange.request.method = http::method_from(method);
+    EXPECT_TRUE(http::parse_target(target, exchange.request).ok());
+    exchange.request.body = body;
+    if (!token.empty()) exchange.request.headers.add("Authorization", "Bearer " + token);
+    http::Response response = co_await homeserver_->router().handle(exchange);
+    std::string text;
+    for (const http::Slice& slice : response.body)
+      text.append(slice.bytes);
+    Answer answer;
+    answer.status = response.status;
+    if (!text.empty()) answer.body = *json::parse(text);
+    *result = std::move(answer);
+  }
+  Answer call(std::string method, std::string target, std::string token = "",
+              std::string body = "") {
+    const auto result =
+        begin(std::move(method), std::move(target), std::move(token), std::move(body));
+    EXPECT_TRUE(simulation_->run_until([&] { return result->has_value(); }, Millis(120'000)));
+    return **result;
+  }
+
+  std::string join_token(const std::string& name) {
+    const Answer made =
+        call("POST", "/_matrix/client/v3/register", "",
+             R"({"username":")" + name + R"(","password":"pw","auth":{"type":"m.login.dummy"}})");
+    EXPECT_EQ(made.status, 200) << made.text({"error"});
+    return made.text({"access_token"});
+  }
+  std::string create_room(const std::string& token, const std::string& body = "{}") {
+    const Answer made = call("POST", "/_matrix/client/v3/createRoom", token, body);
+    EXPECT_EQ(made.status, 200) << made.text({"error"});
+    return made.text({"room_id"});
+  }
+  static std::string rooms(const std::string& room, const std::string& rest) {
+    return "/_matrix/client/v3/rooms/" + room + rest;
+  }
+  Answer say(const std::string& token, const std::string& room, const std::string& text,
+             const std::string& txn) {
+    return call("PUT", rooms(room, "/send/m.room.message/" + txn), token,
+                R"({"body":")" + text + R"(","msgtype":"m.text"})");
+  }
+  // The bodies of the messages in a room's timeline of a sync.
+  static std::string bodies(const Answer& sync, const std::string& room) {
+    std::string all;
+    const json::Value* events =
+        json::at(*sync.body.as_object(), {"rooms", "join", room, "timeline", "events"});
+    if (events == nullptr) return "none";
+    for (const json::Value& event : *events->as_array()) {
+      if (const json::Value* body = json::at(*event.as_object(), {"content", "body"}))
+        all += *body->as_string() + ";";
+    }
+    return all;
+  }
+
+  std::string directory_;
+  uint64_t starts_ = 0;
+  std::unique_ptr<files::FileSystem> files_ = files::real_files();
+  OfflineTransport transport_;
+  OfflineResolver resolver_;
+  kv::MemoryDisk disk_;
+  std::unique_ptr<runtime::Simulation> simulation_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<kv::Database> database_;
+  std::unique_ptr<Homeserver> homeserver_;
+};
+
+}  // namespace polder::server

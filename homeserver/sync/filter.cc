@@ -1,0 +1,146 @@
+#include "homeserver/sync/filter.h"
+
+#include <algorithm>
+
+namespace polder::sync {
+namespace {
+
+constexpr int64_t kLimitMax = 1000;
+constexpr size_t kEntriesMax = 1000;  // of one list
+
+Result<std::optional<std::vector<std::string>>> list_of(const json::Object& filter,
+                                                        std::string_view name) {
+  const json::Value* value = filter.find(name);
+  if (value == nullptr) return std::optional<std::vector<std::string>>();
+  const json::Array* array = value->as_array();
+  if (array == nullptr || array->size() > kEntriesMax)
+    return fail(ErrorCode::kInvalid, "The filter's " + std::string(name) + " must be a list");
+  std::vector<std::string> list;
+  for (const json::Value& entry : *array) {
+    if (entry.as_string() == nullptr)
+      return fail(ErrorCode::kInvalid, "The filter's " + std::string(name) + " must hold strings");
+    list.push_back(*entry.as_string());
+  }
+  return std::optional(std::move(list));
+}
+
+Result<std::vector<std::string>> exclusions_of(const json::Object& filter, std::string_view name) {
+  POLDER_TRY(auto list, list_of(filter, name));
+  return list ? *std::move(list) : std::vector<std::string>();
+}
+
+Result<std::optional<size_t>> limit_of(const json::Object& filter) {
+  const json::Value* value = filter.find("limit");
+  if (value == nullptr) return std::optional<size_t>();
+  const auto limit = filter.find_int("limit");
+  if (!limit || *limit < 0)
+    return fail(ErrorCode::kInvalid, "The filter's limit must be a positive number");
+  return std::optional(static_cast<size_t>(std::min(*limit, kLimitMax)));
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view name) {
+  return std::ranges::find(list, name) != list.end();
+}
+
+bool included(const std::optional<std::vector<std::string>>& list, std::string_view name) {
+  return !list || contains(*list, name);
+}
+
+// Linear in time: only the last star is ever gone back to.
+bool matches(std::string_view pattern, std::string_view text) {
+  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+bool any_matches(const std::vector<std::string>& patterns, std::string_view text) {
+  return std::ranges::any_of(patterns,
+                             [&](const std::string& pattern) { return matches(pattern, text); });
+}
+
+Status parse_part(const json::Object& filter, std::string_view name, EventFilter& part) {
+  const json::Value* value = filter.find(name);
+  if (value == nullptr) return {};
+  if (value->as_object() == nullptr)
+    return fail(ErrorCode::kInvalid, "The filter's " + std::string(name) + " must be an object");
+  POLDER_TRY(part, parse_event_filter(*value->as_object()));
+  return {};
+}
+
+bool flag(const json::Object& filter, std::string_view part, std::string_view name) {
+  const json::Object* object = filter.find_object(part);
+  return object != nullptr && object->find_bool(name).value_or(false);
+}
+
+}  // namespace
+
+bool EventFilter::allows_type(std::string_view type) const {
+  return (!types || any_matches(*types, type)) && !any_matches(not_types, type);
+}
+
+bool EventFilter::allows_sender(std::string_view sender) const {
+  return included(senders, sender) && !contains(not_senders, sender);
+}
+
+bool EventFilter::allows_room(std::string_view room) const {
+  return included(rooms, room) && !contains(not_rooms, room);
+}
+
+bool EventFilter::allows(const events::Event& event) const {
+  if (!allows_type(event.type()) || !allows_sender(event.sender().view())) return false;
+  return !contains_url || event.content().contains("url") == *contains_url;
+}
+
+Result<EventFilter> parse_event_filter(const json::Object& filter) {
+  EventFilter parsed;
+  POLDER_TRY(parsed.types, list_of(filter, "types"));
+  POLDER_TRY(parsed.senders, list_of(filter, "senders"));
+  POLDER_TRY(parsed.rooms, list_of(filter, "rooms"));
+  POLDER_TRY(parsed.not_types, exclusions_of(filter, "not_types"));
+  POLDER_TRY(parsed.not_senders, exclusions_of(filter, "not_senders"));
+  POLDER_TRY(parsed.not_rooms, exclusions_of(filter, "not_rooms"));
+  POLDER_TRY(parsed.limit, limit_of(filter));
+  parsed.contains_url = filter.find_bool("contains_url");
+  return parsed;
+}
+
+bool Filter::allows_room(std::string_view room) const {
+  return included(rooms, room) && !contains(not_rooms, room);
+}
+
+Result<Filter> parse_filter(const json::Object& filter) {
+  Filter parsed;
+  POLDER_CHECK(parse_part(filter, "account_data", parsed.account_data));
+  const json::Value* value = filter.find("room");
+  if (value == nullptr) return parsed;
+  if (value->as_object() == nullptr)
+    return fail(ErrorCode::kInvalid, "The filter's room must be an object");
+  const json::Object& room = *value->as_object();
+  POLDER_TRY(parsed.rooms, list_of(room, "rooms"));
+  POLDER_TRY(parsed.not_rooms, exclusions_of(room, "not_rooms"));
+  POLDER_CHECK(parse_part(room, "timeline", parsed.timeline));
+  POLDER_CHECK(parse_part(room, "state", parsed.state));
+  POLDER_CHECK(parse_part(room, "ephemeral", parsed.ephemeral));
+  POLDER_CHECK(parse_part(room, "account_data", parsed.room_account_data));
+  parsed.timeline_limit = parsed.timeline.limit.value_or(parsed.timeline_limit);
+  parsed.include_leave = room.find_bool("include_leave").value_or(false);
+  parsed.lazy_load_members =
+      flag(room, "state", "lazy_load_members") || flag(room, "timeline", "lazy_load_members");
+  parsed.unread_thread_notifications = flag(room, "timeline", "unread_thread_notifications");
+  return parsed;
+}
+
+}  // namespace polder::sync
