@@ -195,10 +195,11 @@ Result<RuleSet> RuleSet::parse(const json::Object& changes) {
     for (const auto& [id, value] : *of_kind) {
       Rule* rule = set.find_rule(kind, id);
       // A rule that the specification no longer has.
-      if (rule == nullptr || value.as_object() == nullptr) continue;
+      if (rule == nullptr || !rule->server_default || value.as_object() == nullptr) continue;
       rule->enabled = value.as_object()->find_bool("enabled").value_or(rule->enabled);
-      if (const json::Array* actions = value.as_object()->find_array("actions"))
-        rule->actions = *actions;
+      if (const json::Array* actions = value.as_object()->find_array("actions")) {
+        POLDER_TRY(rule->actions, parse_actions(*actions));
+      }
     }
   }
   return set;
