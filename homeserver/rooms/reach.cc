@@ -39,7 +39,7 @@ Result<std::set<UserId>> mentioned_members(const ReachQuestion& question, const 
     if (!user.ok() || user->server() != question.own_name.view()) continue;
     if (*user == question.event.sender() || members.contains(*user)) continue;
     POLDER_TRY(const auto member,
-               view.state_event(question.state_before, "m.room.member", user->view()));
+               view.state_event(question.current, "m.room.member", user->view()));
     if (member && member->membership() == "join") members.insert(*user);
   }
   return members;
@@ -79,8 +79,8 @@ Result<Reach> reach_of(const ReachQuestion& question, const RoomView& view) {
   std::optional<Error> failure;
   const push_rules::Occasion occasion{question.event.object(), question.event.room_id().view(),
                                       question.members, [&](std::string_view key) {
-                                        const auto may = may_notify(
-                                            question.event, question.state_before, key, view);
+                                        const auto may =
+                                            may_notify(question.event, question.before, key, view);
                                         if (!may.ok()) failure = may.error();
                                         return may.ok() && *may;
                                       }};

@@ -19,8 +19,9 @@ Result<bool> may_notify(const events::Event& event, stores::StateRoot state, std
 // Borrows all of it.
 struct ReachQuestion {
   const events::Event& event;
-  stores::StateRoot state_before;
-  uint64_t members = 0;  // joined
+  stores::StateRoot before;   // the state before it: who may notify whom
+  stores::StateRoot current;  // the room's: who is a member
+  uint64_t members = 0;       // joined
   const ServerName& own_name;
   const push_rules::RuleSet& rules;  // the default ones
 };

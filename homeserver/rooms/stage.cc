@@ -323,7 +323,8 @@ class Staging {
   // Numbers what notifies, so that unread counts are differences of numbers.
   Status write_reach(kv::PositionSlot slot) {
     if (input_.origin == Origin::kBackfill) return {};
-    const ReachQuestion question{event(), record_of_event_.state_before, record_.joined,
+    const ReachQuestion question{event(),           record_of_event_.state_before,
+                                 record_.state,     record_.joined,
                                  context_.own_name, context_.default_push_rules};
     POLDER_TRY(staged_.stored.reach, reach_of(question, view_));
     if (!staged_.stored.reach.notifies) return {};
