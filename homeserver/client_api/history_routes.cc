@@ -354,11 +354,11 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   std::vector<std::string> events;
   std::optional<kv::Position> next;
   const auto room = reader.head().number;
-  POLDER_TRY(const auto found, forwards
-                                   ? stores::read_relations_forwards(
-                                         reader.snapshot(), room, parent.first, from, kScannedMax)
-                                   : stores::read_relations_backwards(
-                                         reader.snapshot(), room, parent.first, from, kScannedMax));
+  POLDER_TRY(const auto found,
+             forwards ? stores::read_relations_forwards(
+                            reader.snapshot(), room, parent.second.event->id(), from, kScannedMax)
+                      : stores::read_relations_backwards(
+                            reader.snapshot(), room, parent.second.event->id(), from, kScannedMax));
   for (const stores::Relation& relation : found) {
     if (!call.path("relType").empty() && relation.rel_type != call.path("relType")) continue;
     if (!call.path("eventType").empty() && relation.type != call.path("eventType")) continue;

@@ -4,6 +4,7 @@
 #include "storage/kv/memory.h"
 #include "storage/stores/check.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -287,6 +288,56 @@ TEST_F(RoomsTest, ARemoteUserJoinsAndSpeaks) {
     EXPECT_TRUE(run(engine_->receive(other_, message))->known);
     EXPECT_EQ(timeline_size(room), 6u);
   }
+}
+
+TEST_F(RoomsTest, ARedactionThatComesFirstAppliesOnceItsTargetIsThere) {
+  for (const bool own_message : {true, false}) {
+    const RoomId room = create("11");
+    EXPECT_TRUE(set_membership(room, carol_, carol_, "join").ok());
+    const auto join = remote_on_edge(room, {.sender = bob_,
+                                            .type = "m.room.member",
+                                            .state_key = bob_.str(),
+                                            .content = {{"membership", "join"}}});
+    ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
+    const auto target = remote_on_edge(
+        room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "oops"}}});
+    // Another server's user may redact with the power to do so only.
+    const UserId redactor = own_message ? bob_ : carol_;
+    LocalEvent redaction{.sender = redactor, .type = "m.room.redaction", .redacts = target->id()};
+    if (own_message) {
+      EXPECT_EQ(run(engine_->receive(other_, remote_on_edge(room, redaction)))->verdict,
+                Verdict::kAccepted);
+    } else {
+      EXPECT_TRUE(run(engine_->send(room, redaction)).ok());
+    }
+    ASSERT_EQ(run(engine_->receive(other_, target))->verdict, Verdict::kAccepted);
+    const auto snapshot = database_->snapshot();
+    const auto place = *stores::find_event(*snapshot, target->id());
+    EXPECT_EQ(stores::read_redaction(*snapshot, *place)->has_value(), own_message);
+  }
+}
+
+TEST_F(RoomsTest, AnEventFromSeveralServersAtOnceIsStoredOnce) {
+  const RoomId room = create();
+  const auto join = remote_on_edge(room, {.sender = bob_,
+                                          .type = "m.room.member",
+                                          .state_key = bob_.str(),
+                                          .content = {{"membership", "join"}}});
+  size_t done = 0;
+  size_t fresh = 0;
+  for (int i = 0; i < 5; ++i) {
+    runtime::spawn(*runtime_, runtime_->shard(0), "receive",
+                   [](RoomEngine& engine, ServerName from, events::EventPtr event, size_t& count,
+                      size_t& news) -> Task<void> {
+                     const auto received = co_await engine.receive(from, event);
+                     EXPECT_TRUE(received.ok());
+                     if (!received->known) ++news;
+                     ++count;
+                   }(*engine_, other_, join, done, fresh));
+  }
+  ASSERT_TRUE(simulation_->run_until([&] { return done == 5; }, Millis(60'000)));
+  EXPECT_EQ(fresh, 1u);
+  EXPECT_EQ(timeline_size(room), 5u);
 }
 
 TEST_F(RoomsTest, UnsignedForgedAndAlteredEventsAreRefused) {

@@ -316,6 +316,7 @@ class Staging {
       POLDER_CHECK(write_reach(slot));
       POLDER_CHECK(write_relation(slot));
       POLDER_CHECK(write_redaction());
+      POLDER_CHECK(apply_waiting_redaction());
     }
     return write_rows(slot);
   }
@@ -344,10 +345,8 @@ class Staging {
     const std::string* rel_type = relates_to->find_string("rel_type");
     const std::string* parent_id = relates_to->find_string("event_id");
     if (rel_type == nullptr || parent_id == nullptr) return {};
-    const auto parsed = EventId::parse(*parent_id);
-    if (!parsed.ok()) return {};
-    POLDER_TRY(const auto parent, view_.find(*parsed));
-    if (!parent) return {};
+    const auto parent = EventId::parse(*parent_id);
+    if (!parent.ok()) return {};
     stores::Relation relation;
     relation.child = staged_.stored.place.number;
     relation.rel_type = *rel_type;
@@ -359,24 +358,48 @@ class Staging {
   // https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions: a redaction applies if the sender
   // has the redact level, or if the domain of its sender is that of the sender of the event it
   // redacts.
+  Result<bool> redacts(const HeldEvent& redaction, const events::Event& target) const {
+    if (target.is_state("m.room.create", "")) return false;
+    const UserId& sender = redaction.event->sender();
+    if (target.sender().server() == sender.server()) return true;
+    POLDER_TRY(const auto create,
+               view_.state_event(redaction.record.state_before, "m.room.create", ""));
+    POLDER_TRY(const auto levels,
+               view_.state_event(redaction.record.state_before, "m.room.power_levels", ""));
+    if (!create) return false;
+    const dag::PowerLevels power(*create, levels.get());
+    return power.user(sender.view()) >= power.redact();
+  }
+
   Status write_redaction() {
-    const auto target_id = event().redacts();
-    if (!target_id) return {};
-    POLDER_TRY(const auto target, view_.find(*target_id));
-    if (!target) return {};
-    POLDER_TRY(const HeldEvent held, view_.load(*target));
-    if (held.event->is_state("m.room.create", "")) return {};
-    if (held.event->sender().server() != event().sender().server()) {
-      POLDER_TRY(const auto create,
-                 view_.state_event(record_of_event_.state_before, "m.room.create", ""));
-      POLDER_TRY(const auto levels,
-                 view_.state_event(record_of_event_.state_before, "m.room.power_levels", ""));
-      if (!create) return {};
-      const dag::PowerLevels power(*create, levels.get());
-      if (power.user(event().sender().view()) < power.redact()) return {};
+    const EventNumber number = staged_.stored.place.number;
+    if (const auto target_id = event().redacts()) {
+      POLDER_TRY(const auto target, view_.find(*target_id));
+      if (!target) {
+        stores::put_waiting_redaction(staged_.batch, room_.number, *target_id, number);
+        return {};
+      }
+      POLDER_TRY(const HeldEvent held, view_.load(*target));
+      POLDER_TRY(const bool applies, redacts({input_.event, record_of_event_}, *held.event));
+      if (!applies) return {};
+      stores::put_redaction(staged_.batch, {room_.number, *target}, number);
+      staged_.stored.redacts = *target;
     }
-    stores::put_redaction(staged_.batch, {room_.number, *target}, staged_.stored.place.number);
-    staged_.stored.redacts = *target;
+    return {};
+  }
+
+  // "If the server receives the redaction first": it applies from the moment that its target comes.
+  Status apply_waiting_redaction() {
+    if (input_.origin == Origin::kLocal) return {};
+    POLDER_TRY(auto waiting,
+               stores::read_waiting_redaction(view_.snapshot(), room_.number, event().id()));
+    for (const auto& [number, held] : room_.pending) {
+      if (held.event->redacts() == event().id()) waiting = number;
+    }
+    if (!waiting) return {};
+    POLDER_TRY(const HeldEvent redaction, view_.load(*waiting));
+    POLDER_TRY(const bool applies, redacts(redaction, event()));
+    if (applies) stores::put_redaction(staged_.batch, staged_.stored.place, *waiting);
     return {};
   }
 

@@ -23,20 +23,6 @@ std::string event_key(EventPlace place) {
   return keys::KeyWriter().u64(place.room).u64(place.number).str();
 }
 
-// Ids that are hashes are kept as their 32 bytes; both alphabets of base64 lead to the same row
-// only if the text is canonical, so anything else is kept as text.
-std::string id_key(const EventId& id) {
-  const std::string_view text = id.view().substr(1);
-  for (const auto [alphabet, tag] : {std::pair(base::Base64::kUrlSafe, kIdHash),
-                                     std::pair(base::Base64::kStandard, kIdStandardHash)}) {
-    const auto raw = base::base64_decode(text, alphabet);
-    if (raw.ok() && raw->size() == 32 && base::base64_encode(as_bytes(*raw), alphabet) == text) {
-      return keys::KeyWriter(tag).tail(*raw).str();
-    }
-  }
-  return keys::KeyWriter(kIdText).tail(text).str();
-}
-
 void write_root(keys::ValueWriter& value, StateRoot root) {
   value.varint(root.node);
   if (root.node != 0) value.fixed64(root.hash);
@@ -120,12 +106,26 @@ std::string depth_key(RoomNumber room, DepthPlace place) {
 
 }  // namespace
 
+// Ids that are hashes are kept as their 32 bytes; both alphabets of base64 lead to the same row
+// only if the text is canonical, so anything else is kept as text.
+std::string event_id_bytes(const EventId& id) {
+  const std::string_view text = id.view().substr(1);
+  for (const auto [alphabet, tag] : {std::pair(base::Base64::kUrlSafe, kIdHash),
+                                     std::pair(base::Base64::kStandard, kIdStandardHash)}) {
+    const auto raw = base::base64_decode(text, alphabet);
+    if (raw.ok() && raw->size() == 32 && base::base64_encode(as_bytes(*raw), alphabet) == text) {
+      return keys::KeyWriter(tag).tail(*raw).str();
+    }
+  }
+  return keys::KeyWriter(kIdText).tail(text).str();
+}
+
 void put_event(kv::Batch& batch, EventPlace place, const EventId& id, std::string_view json,
                const EventRecord& record, std::optional<kv::PositionSlot> slot) {
   batch.put(kEvents, event_key(place), keys::ValueWriter(kJsonFormat).tail(json).str());
   const keys::ValueWriter value = encode_record(record, slot);
   batch.put(kEventRecords, event_key(place), {}, value, value.patches());
-  batch.put(kEventIds, id_key(id),
+  batch.put(kEventIds, event_id_bytes(id),
             keys::ValueWriter(kIdFormat).varint(place.room).varint(place.number).str());
   if (!slot) return;
   const auto number = keys::ValueWriter(kTimelineFormat).varint(place.number);
@@ -148,7 +148,7 @@ void put_event_record(kv::Batch& batch, EventPlace place, const EventRecord& rec
 }
 
 Result<std::optional<EventPlace>> find_event(const kv::Snapshot& snapshot, const EventId& id) {
-  POLDER_TRY(const auto value, snapshot.get(kEventIds, id_key(id)));
+  POLDER_TRY(const auto value, snapshot.get(kEventIds, event_id_bytes(id)));
   if (!value) return std::optional<EventPlace>();
   keys::ValueReader reader(*value, kIdFormat);
   EventPlace place;

@@ -56,6 +56,8 @@ void put_event(kv::Batch& batch, EventPlace place, const EventId& id, std::strin
 // Rewrites the record of an event whose position is known.
 void put_event_record(kv::Batch& batch, EventPlace place, const EventRecord& record);
 
+// The bytes under which an event's id stands in keys: short for ids that are hashes.
+std::string event_id_bytes(const EventId& id);
 Result<std::optional<EventPlace>> find_event(const kv::Snapshot& snapshot, const EventId& id);
 Result<std::optional<EventRecord>> read_event_record(const kv::Snapshot& snapshot,
                                                      EventPlace place);

@@ -9,10 +9,24 @@ namespace {
 
 constexpr uint8_t kRelationTag = 1;  // tags in column relations
 constexpr uint8_t kRedactionTag = 2;
+constexpr uint8_t kWaitingTag = 3;
 constexpr uint8_t kFormat = 1;
 
-std::string relation_key(RoomNumber room, EventNumber parent, kv::Position position) {
-  return keys::KeyWriter(kRelationTag).u64(room).u64(parent).u64(position).str();
+std::string relation_key(RoomNumber room, const EventId& parent, kv::Position position) {
+  return keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).u64(position).str();
+}
+
+std::string waiting_key(RoomNumber room, const EventId& target) {
+  return keys::KeyWriter(kWaitingTag).u64(room).tail(event_id_bytes(target)).str();
+}
+
+Result<std::optional<EventNumber>> read_number(const kv::Snapshot& snapshot, std::string_view key) {
+  POLDER_TRY(const auto value, snapshot.get(kRelations, key));
+  if (!value) return std::optional<EventNumber>();
+  keys::ValueReader reader(*value, kFormat);
+  const EventNumber redaction = reader.varint();
+  POLDER_CHECK(reader.finish("redaction"));
+  return std::optional(redaction);
 }
 
 std::string redaction_key(EventPlace target) {
@@ -25,7 +39,7 @@ Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool for
     keys::KeyReader key(rows.key());
     key.u8();
     key.u64();
-    key.u64();
+    key.text();
     Relation relation;
     relation.position = key.u64();
     keys::ValueReader value(rows.value(), kFormat);
@@ -41,9 +55,10 @@ Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool for
 
 }  // namespace
 
-void put_relation(kv::Batch& batch, RoomNumber room, EventNumber parent, const Relation& relation,
-                  kv::PositionSlot slot) {
-  keys::put(batch, kRelations, keys::KeyWriter(kRelationTag).u64(room).u64(parent).position(slot),
+void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
+                  const Relation& relation, kv::PositionSlot slot) {
+  keys::put(batch, kRelations,
+            keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).position(slot),
             keys::ValueWriter(kFormat)
                 .varint(relation.child)
                 .text(relation.rel_type)
@@ -51,7 +66,7 @@ void put_relation(kv::Batch& batch, RoomNumber room, EventNumber parent, const R
 }
 
 Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
-                                                       RoomNumber room, EventNumber parent,
+                                                       RoomNumber room, const EventId& parent,
                                                        kv::Position before, size_t limit) {
   const auto rows = snapshot.iterate(
       kRelations, {relation_key(room, parent, 0), relation_key(room, parent, before)});
@@ -60,10 +75,10 @@ Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snaps
 }
 
 Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
-                                                      EventNumber parent, kv::Position after,
+                                                      const EventId& parent, kv::Position after,
                                                       size_t limit) {
-  const auto rows = snapshot.iterate(
-      kRelations, {relation_key(room, parent, after + 1), relation_key(room, parent + 1, 0)});
+  const auto rows = snapshot.iterate(kRelations, {relation_key(room, parent, after + 1),
+                                                  relation_key(room, parent, kv::kLastPosition)});
   rows->seek_to_first();
   return collect(*rows, limit, true);
 }
@@ -73,12 +88,18 @@ void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction) {
 }
 
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target) {
-  POLDER_TRY(const auto value, snapshot.get(kRelations, redaction_key(target)));
-  if (!value) return std::optional<EventNumber>();
-  keys::ValueReader reader(*value, kFormat);
-  const EventNumber redaction = reader.varint();
-  POLDER_CHECK(reader.finish("redaction"));
-  return std::optional(redaction);
+  return read_number(snapshot, redaction_key(target));
+}
+
+void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
+                           EventNumber redaction) {
+  batch.put(kRelations, waiting_key(room, target),
+            keys::ValueWriter(kFormat).varint(redaction).str());
+}
+
+Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
+                                                          RoomNumber room, const EventId& target) {
+  return read_number(snapshot, waiting_key(room, target));
 }
 
 }  // namespace polder::stores

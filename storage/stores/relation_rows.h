@@ -16,19 +16,26 @@ struct Relation {
   std::string type;      // of the child
 };
 
-void put_relation(kv::Batch& batch, RoomNumber room, EventNumber parent, const Relation& relation,
-                  kv::PositionSlot slot);
+// The parent need not be here: what relates to it may come first.
+void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
+                  const Relation& relation, kv::PositionSlot slot);
 // Relations to an event with positions strictly before `before` (newest first) or after `after`
 // (oldest first); at most limit.
 Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
-                                                       RoomNumber room, EventNumber parent,
+                                                       RoomNumber room, const EventId& parent,
                                                        kv::Position before, size_t limit);
 Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
-                                                      EventNumber parent, kv::Position after,
+                                                      const EventId& parent, kv::Position after,
                                                       size_t limit);
 
 // The redaction that applies to an event. The first one stays.
 void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
+
+// A redaction whose target is not here yet: whether it applies is decided when that comes.
+void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
+                           EventNumber redaction);
+Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
+                                                          RoomNumber room, const EventId& target);
 
 }  // namespace polder::stores
