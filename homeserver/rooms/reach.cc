@@ -3,6 +3,7 @@
 #include <set>
 
 #include "homeserver/dag/power_levels.h"
+#include "storage/stores/push_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -97,6 +98,16 @@ Result<Reach> reach_of(const ReachQuestion& question, const RoomView& view) {
   }
   if (failure) return *failure;
   return reach;
+}
+
+void put_reach(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot, const Reach& reach,
+               stores::RoomRecord& record) {
+  if (!reach.notifies) return;
+  if (reach.thread == kMainThread) {
+    stores::put_notifying(batch, room, slot, ++record.notifying);
+  } else {
+    stores::put_notifying_in_thread(batch, room, slot, reach.thread);
+  }
 }
 
 }  // namespace polder::rooms

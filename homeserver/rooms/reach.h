@@ -27,4 +27,8 @@ struct ReachQuestion {
 };
 Result<Reach> reach_of(const ReachQuestion& question, const RoomView& view);
 
+// Gives an event that notifies its number, in the room's record too.
+void put_reach(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot, const Reach& reach,
+               stores::RoomRecord& record);
+
 }  // namespace polder::rooms

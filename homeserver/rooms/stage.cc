@@ -6,7 +6,6 @@
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/power_levels.h"
 #include "homeserver/rooms/reach.h"
-#include "storage/stores/push_rows.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
@@ -328,13 +327,7 @@ class Staging {
                                  record_.state,     record_.joined,
                                  context_.own_name, context_.default_push_rules};
     POLDER_TRY(staged_.stored.reach, reach_of(question, view_));
-    if (!staged_.stored.reach.notifies) return {};
-    if (staged_.stored.reach.thread == kMainThread) {
-      stores::put_notifying(staged_.batch, room_.number, slot, ++record_.notifying);
-    } else {
-      stores::put_notifying_in_thread(staged_.batch, room_.number, slot,
-                                      staged_.stored.reach.thread);
-    }
+    put_reach(staged_.batch, room_.number, slot, staged_.stored.reach, record_);
     return {};
   }
 
