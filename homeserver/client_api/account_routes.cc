@@ -28,7 +28,7 @@ Result<stores::RoomNumber> room_number(const Api& api, const Call& call) {
 Task<Result<Response>> put_account_data(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
   const std::string type(call.path("type"));
-  if (type == "m.fully_read" || type == "m.push_rules") {
+  if (type == "m.fully_read" || type == stores::kPushRulesType) {
     Response response =
         http::error_response(405, "M_BAD_JSON", "Cannot set " + type + " through this API");
     co_return response;
@@ -41,6 +41,15 @@ Task<Result<Response>> put_account_data(const Api& api, Call& call) {
 
 Task<Result<Response>> get_account_data(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
+  const bool global = call.path("roomId").empty();
+  if (global && call.path("type") == stores::kPushRulesType) {
+    const users::Session session = call.session();
+    POLDER_CO_TRY(std::string rules, co_await runtime::on_pool(api.runtime, [&api, session] {
+                    return api.push_rules.account_data(*api.database.snapshot(), session.number,
+                                                       session.user);
+                  }));
+    co_return Response::json(200, std::move(rules));
+  }
   POLDER_CO_TRY(const auto room, room_number(api, call));
   POLDER_CO_TRY(std::string content, co_await api.account_data.get(call.session().number, room,
                                                                    std::string(call.path("type"))));

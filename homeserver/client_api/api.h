@@ -13,6 +13,7 @@
 #include "homeserver/http/errors.h"
 #include "homeserver/http/router.h"
 #include "homeserver/json/value.h"
+#include "homeserver/push/rules.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/tokens.h"
@@ -46,6 +47,7 @@ struct Api {
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;
   users::Typing& typing;
+  push::Rules& push_rules;
   sync::Sync& sync;
   devices::Devices& devices;
   entry::RoomEntry& entry;
@@ -103,6 +105,7 @@ void add_membership_routes(http::Router& router, const Api& api);  // rooms: joi
 void add_history_routes(http::Router& router, const Api& api);  // rooms: messages, context, members
 void add_key_routes(http::Router& router, const Api& api);      // encryption: keys, to-device
 void add_receipt_routes(http::Router& router, const Api& api);  // receipts, read markers, typing
+void add_push_routes(http::Router& router, const Api& api);     // push rules
 void add_sync_routes(http::Router& router, const Api& api);
 
 inline constexpr size_t kSmallBody = 64 * 1024;

@@ -30,7 +30,7 @@ std::shared_ptr<RoomHead> head_of(Room& room) {
 RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
       cache_(kCachedNodes),
-      context_{parts_.names, cache_, parts_.own_name, contributors_} {
+      context_{parts_.names, cache_, parts_.own_name, contributors_, default_push_rules_} {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
 }

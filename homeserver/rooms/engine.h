@@ -214,6 +214,7 @@ class RoomEngine {
   RoomHeads heads_;
   std::vector<Contributor*> contributors_;
   std::vector<Observer*> observers_;
+  const push_rules::RuleSet default_push_rules_;
   StageContext context_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };

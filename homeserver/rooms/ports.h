@@ -63,6 +63,14 @@ enum class Verdict : uint8_t {
   kRejected,    // stored as refused
 };
 
+// Whom an event of the timeline reaches by the default push rules; but for its sender, always.
+struct Reach {
+  std::string thread;             // "main", or the id of the thread's root; empty: in no timeline
+  bool notifies = false;          // every member
+  bool highlights = false;        // for every member
+  std::vector<UserId> mentioned;  // local members for whom it highlights, if not for every one
+};
+
 // An event on its way into the store, or there.
 struct StoredEvent {
   stores::EventPlace place;
@@ -71,6 +79,7 @@ struct StoredEvent {
   std::optional<kv::PositionSlot> slot;  // while staged; the record has the position once committed
   bool local = false;                    // its sender is of this server
   stores::EventNumber redacts = 0;  // the event that it redacts, if it may and that one is here
+  Reach reach;                      // while staged
 };
 
 // What one event did to the current state.

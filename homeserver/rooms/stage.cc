@@ -7,6 +7,7 @@
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/power_levels.h"
 #include "homeserver/rooms/room_state.h"
+#include "homeserver/rooms/reach.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
@@ -310,11 +311,23 @@ class Staging {
     POLDER_CHECK(write_memberships(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
+      POLDER_CHECK(write_reach(slot));
       POLDER_CHECK(write_relation(slot));
       POLDER_CHECK(write_redaction());
       POLDER_CHECK(apply_waiting_redaction());
     }
     return write_rows(slot);
+  }
+
+  // Numbers what notifies, so that unread counts are differences of numbers.
+  Status write_reach(kv::PositionSlot slot) {
+    if (input_.origin == Origin::kBackfill) return {};
+    const ReachQuestion question{event(),           record_of_event_.state_before,
+                                 record_.state,     record_.joined,
+                                 context_.own_name, context_.default_push_rules};
+    POLDER_TRY(staged_.stored.reach, reach_of(question, view_));
+    put_reach(staged_.batch, room_.number, slot, staged_.stored.reach, record_);
+    return {};
   }
 
   // https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events

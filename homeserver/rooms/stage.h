@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "homeserver/push_rules/rule_set.h"
 #include "homeserver/rooms/room.h"
 
 namespace polder::rooms {
@@ -44,6 +45,7 @@ struct StageContext {
   stores::StateNodeCache& cache;
   const ServerName& own_name;
   const std::vector<Contributor*>& contributors;
+  const push_rules::RuleSet& default_push_rules;
 };
 
 // The checks performed on receipt of a PDU

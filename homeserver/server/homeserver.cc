@@ -64,8 +64,12 @@ Status Homeserver::open() {
   account_data_ = std::make_unique<users::AccountData>(parts);
   device_keys_ = std::make_unique<users::DeviceKeys>(parts);
   receipts_ = std::make_unique<users::Receipts>(parts);
-  sync_ =
-      std::make_unique<sync::Sync>(sync::Services{*engine_, *typing_, *receipts_, *device_keys_});
+  highlights_ = std::make_unique<push::Highlights>(*names_, config_.server_name);
+  engine_->add_contributor(*highlights_);
+  push_rules_ = std::make_unique<push::Rules>(parts);
+  counts_ = std::make_unique<push::Counts>(*push_rules_);
+  sync_ = std::make_unique<sync::Sync>(
+      sync::Services{*engine_, *typing_, *receipts_, *device_keys_, *push_rules_, *counts_});
   sender_ = std::make_unique<sender::Sender>(
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
                           engine_->nodes(), *servers_, config_.server_name});
@@ -110,7 +114,7 @@ client_api::Settings Homeserver::client_settings() const {
 void Homeserver::add_routes() {
   api_ = std::make_unique<client_api::Api>(
       client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
-                      *account_data_, *device_keys_, *receipts_, *typing_, *sync_, *devices_,
+                      *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_,
                       *entry_, *federation_client_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
@@ -121,6 +125,7 @@ void Homeserver::add_routes() {
   client_api::add_history_routes(router_, *api_);
   client_api::add_key_routes(router_, *api_);
   client_api::add_receipt_routes(router_, *api_);
+  client_api::add_push_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
   media_api::add_upload_routes(router_, *media_api_);
   media_api::add_download_routes(router_, *media_api_);

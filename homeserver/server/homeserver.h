@@ -16,6 +16,9 @@
 #include "homeserver/egress/egress.h"
 #include "homeserver/http/router.h"
 #include "homeserver/http/server.h"
+#include "homeserver/push/counts.h"
+#include "homeserver/push/highlights.h"
+#include "homeserver/push/rules.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/server/config.h"
 #include "homeserver/sync/sync.h"
@@ -83,6 +86,9 @@ class Homeserver {
   std::unique_ptr<users::DeviceKeys> device_keys_;
   std::unique_ptr<users::Receipts> receipts_;
   std::unique_ptr<users::Typing> typing_;
+  std::unique_ptr<push::Highlights> highlights_;
+  std::unique_ptr<push::Rules> push_rules_;
+  std::unique_ptr<push::Counts> counts_;
   std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<sender::Sender> sender_;
   std::unique_ptr<devices::Devices> devices_;

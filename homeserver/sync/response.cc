@@ -4,6 +4,7 @@
 
 #include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
+#include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/encryption.h"
 #include "homeserver/sync/ephemeral.h"
@@ -105,8 +106,24 @@ class Builder {
     writer.end_array().end_object();
   }
 
+  // https://spec.matrix.org/v1.19/client-server-api/#push-rules-events
+  Status add_push_rules(std::vector<stores::AccountDataRow>& rows) const {
+    const auto changed = changed_data_.find(0);
+    const bool told = since_ && (changed == changed_data_.end() ||
+                                 std::ranges::find(changed->second, stores::kPushRulesType) ==
+                                     changed->second.end());
+    if (told) return {};
+    stores::AccountDataRow row;
+    row.type = stores::kPushRulesType;
+    POLDER_TRY(row.content,
+               services_.push_rules.account_data(*snapshot_, request_.number, request_.user));
+    rows.push_back(std::move(row));
+    return {};
+  }
+
   Status write_global_data(json::Writer& writer) {
-    POLDER_TRY(const auto rows, data_of(0, !since_));
+    POLDER_TRY(auto rows, data_of(0, !since_));
+    POLDER_CHECK(add_push_rules(rows));
     if (!rows.empty()) answer_.empty = false;
     writer.key("account_data");
     write_data(writer, request_.filter.account_data, rows);
@@ -162,6 +179,7 @@ class Builder {
     writer.key("account_data");
     write_data(writer, request_.filter.room_account_data, data);
     writer.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral)).end_object();
+    POLDER_CHECK(write_unread(writer, reader, of));
     POLDER_CHECK(write_summary(writer, reader));
     writer.end_object();
     join_.emplace_back(head->record.id, std::move(text));
@@ -347,6 +365,26 @@ class Builder {
       POLDER_TRY(const std::string text, client_event(reader, of, *number, held));
       writer.raw(text);
     }
+    return {};
+  }
+
+  // "If unread_thread_notifications was specified as true on the RoomEventFilter, these counts will
+  // only be for the main timeline."
+  Status write_unread(json::Writer& writer, const RoomReader& reader, const ReaderOf& of) const {
+    POLDER_TRY(const push::Unread unread,
+               services_.counts.unread(reader, of, answer_.next.position));
+    const auto write = [&writer](std::string_view name, const push::Count& count) {
+      writer.key(name).begin_object();
+      writer.member("notification_count", static_cast<int64_t>(count.notifications));
+      writer.member("highlight_count", static_cast<int64_t>(count.highlights)).end_object();
+    };
+    const bool by_thread = request_.filter.unread_thread_notifications;
+    write("unread_notifications", by_thread ? unread.main() : unread.total());
+    if (!by_thread) return {};
+    writer.key("unread_thread_notifications").begin_object();
+    for (const auto& [thread, count] : unread.threads)
+      if (thread != rooms::kMainThread) write(thread, count);
+    writer.end_object();
     return {};
   }
 

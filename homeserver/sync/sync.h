@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "homeserver/json/value.h"
+#include "homeserver/push/counts.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/runtime/sync.h"
 #include "homeserver/sync/filter.h"
@@ -37,6 +38,8 @@ struct Services {
   users::Typing& typing;
   users::Receipts& receipts;
   users::DeviceKeys& device_keys;
+  const push::Rules& push_rules;
+  const push::Counts& counts;
 };
 
 // Thread-safe.

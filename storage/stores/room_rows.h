@@ -25,7 +25,7 @@ struct RoomRecord {
   int64_t max_depth = 0;
   uint64_t joined = 0;  // members, by the current state
   uint64_t invited = 0;
-  uint64_t notifying = 0;     // timeline events that can notify (docs/architecture.md, decision 4)
+  uint64_t notifying = 0;     // numbers of events that notify up to here are given (push_rows.h)
   bool local_joined = false;  // a user of this server is joined: the room is followed
 };
 
