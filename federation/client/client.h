@@ -101,18 +101,23 @@ class FederationClient final : public rooms::RemoteServers {
   Task<Result<json::Object>> claim_keys(ServerName server, json::Object one_time_keys);
   Task<Result<json::Object>> public_rooms(ServerName server, json::Object query);
   Task<Result<json::Object>> hierarchy(ServerName server, RoomId room, bool suggested_only);
+  // Media that is not uploaded yet is waited for up to a timeout. Asks the old, unauthenticated
+  // endpoint if the server knows no other.
   Task<Result<RemoteMedia>> media(ServerName server, std::string media_id, Millis timeout,
                                   size_t bytes_max);
   Task<Result<RemoteMedia>> thumbnail(ServerName server, std::string media_id, ThumbnailQuery query,
                                       Millis timeout, size_t bytes_max);
 
  private:
-  Task<Result<MembershipTemplate>> make(std::string_view what, ServerName server, RoomId room,
+  // membership: a literal.
+  Task<Result<MembershipTemplate>> make(std::string_view membership, ServerName server, RoomId room,
                                         UserId user, transport::Query versions);
   Task<Result<json::Object>> query_users(std::string_view path, std::string_view name,
                                          std::vector<std::string> answers, ServerName server,
                                          json::Object users);
   Task<Result<RemoteMedia>> multipart(ServerName server, transport::Call call);
+  Task<Result<RemoteMedia>> unauthenticated_media(ServerName server, std::string media_id,
+                                                  Millis timeout, size_t bytes_max);
 
   transport::Servers& servers_;
 };

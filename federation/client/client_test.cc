@@ -53,16 +53,19 @@ class ClientTest : public testing::Test {
   }
   static json::Object object(const char* text) { return *json::parse_object(text); }
   json::Object template_of(std::string_view version) const {
-    json::Object event{{"type", "m.room.power_levels"},
-                       {"sender", kBob.str()},
-                       {"state_key", ""},
-                       {"room_id", "!evil:other.example"},
+    json::Object event{{"type", "m.room.member"},
+                       {"sender", kAlice.str()},
+                       {"state_key", kAlice.str()},
+                       {"room_id", kRoom.str()},
                        {"depth", 7},
-                       {"content", json::object({{"users", json::object({{kBob.str(), 100}})}})},
+                       {"origin_server_ts", 1},
+                       {"evil", "x"},
+                       {"content", json::object({{"membership", "join"}, {"displayname", "Eve"}})},
                        {"prev_events", json::Array{kHashId}},
                        {"auth_events", json::Array{kHashId}}};
     return {{"room_version", std::string(version)}, {"event", std::move(event)}};
   }
+  const MembershipAsked asked_{kRoom, kAlice, "join"};
   events::EventPtr membership(std::string_view version, std::string_view what) {
     json::Object answer = template_of(version);
     if (version == "1") {
@@ -72,8 +75,9 @@ class ClientTest : public testing::Test {
         answer.find("event")->as_object()->set(name, std::move(references));
       }
     }
-    return *build_membership(*read_template(answer), {kRoom, kAlice, std::string(what), {}, 5},
-                             kOwn, key_, runtime_->random());
+    return *build_membership(*read_template(answer, asked_),
+                             {kRoom, kAlice, std::string(what), {}, 5}, kOwn, key_,
+                             runtime_->random());
   }
 
   std::unique_ptr<runtime::Simulation> simulation_ = runtime::Simulation::create(1);
@@ -86,7 +90,7 @@ class ClientTest : public testing::Test {
 
 // CVE-2026-24471: a template that is signed as it came signs any event that its maker likes.
 TEST_F(ClientTest, ATemplateIsNeverSignedAsItCame) {
-  const auto place = read_template(template_of("10"));
+  const auto place = read_template(template_of("10"), asked_);
   ASSERT_TRUE(place.ok()) << place.error().message;
   MembershipEvent wanted{kRoom, kAlice, "join", {}, 42};
   wanted.content.set("displayname", "Alice");
@@ -111,25 +115,45 @@ TEST_F(ClientTest, ARestrictedJoinNamesItsAuthoriserUnlessItIsOfThisServer) {
   json::Object& content = *answer.find("event")->as_object()->find("content")->as_object();
   content.set("join_authorised_via_users_server", kBob.str());
   const MembershipEvent join{kRoom, kAlice, "join", {}, 42};
-  auto event = build_membership(*read_template(answer), join, kOwn, key_, runtime_->random());
+  auto event =
+      build_membership(*read_template(answer, asked_), join, kOwn, key_, runtime_->random());
   ASSERT_TRUE(event.ok());
   EXPECT_EQ(*(*event)->content().find_string("join_authorised_via_users_server"), kBob.str());
   content.set("join_authorised_via_users_server", "@root:own.example");
-  EXPECT_FALSE(build_membership(*read_template(answer), join, kOwn, key_, runtime_->random()).ok());
+  EXPECT_FALSE(
+      build_membership(*read_template(answer, asked_), join, kOwn, key_, runtime_->random()).ok());
   content.set("join_authorised_via_users_server", "nobody");
-  EXPECT_FALSE(read_template(answer).ok());
-  EXPECT_FALSE(build_membership(*read_template(template_of("10")), {kRoom, kBob, "join", {}, 42},
-                                kOwn, key_, runtime_->random())
+  EXPECT_FALSE(read_template(answer, asked_).ok());
+  EXPECT_FALSE(build_membership(*read_template(template_of("10"), asked_),
+                                {kRoom, kBob, "join", {}, 42}, kOwn, key_, runtime_->random())
                    .ok());
 }
 
-TEST_F(ClientTest, BrokenTemplatesAreRefused) {
-  EXPECT_EQ(read_template(template_of("99")).error().code, ErrorCode::kUnsupported);
-  EXPECT_FALSE(read_template({}).ok());
+TEST_F(ClientTest, ATemplateOfSomethingElseIsRefused) {
   const auto with = [&](const char* name, json::Value value) {
     json::Object answer = template_of("10");
     answer.find("event")->as_object()->set(name, std::move(value));
-    return read_template(answer).ok();
+    const auto place = read_template(answer, asked_);
+    return place.ok() ? std::string("taken") : std::string(to_string(place.error().code));
+  };
+  const std::string refused(to_string(ErrorCode::kInvalid));
+  EXPECT_EQ(with("room_id", kRoom.str()), "taken");
+  EXPECT_EQ(with("room_id", "!evil:other.example"), refused);
+  EXPECT_EQ(with("type", "m.room.power_levels"), refused);
+  EXPECT_EQ(with("sender", kBob.str()), refused);
+  EXPECT_EQ(with("state_key", kBob.str()), refused);
+  EXPECT_EQ(with("content", json::object({{"membership", "leave"}})), refused);
+  EXPECT_EQ(with("content", json::object({})), refused);
+  EXPECT_EQ(with("content", "join"), refused);
+}
+
+TEST_F(ClientTest, BrokenTemplatesAreRefused) {
+  EXPECT_EQ(read_template(template_of("99"), asked_).error().code, ErrorCode::kUnsupported);
+  EXPECT_FALSE(read_template({}, asked_).ok());
+  const auto with = [&](const char* name, json::Value value) {
+    json::Object answer = template_of("10");
+    answer.find("event")->as_object()->set(name, std::move(value));
+    return read_template(answer, asked_).ok();
   };
   EXPECT_TRUE(with("depth", 1));
   EXPECT_FALSE(with("depth", -1));
@@ -273,6 +297,22 @@ TEST_F(ClientTest, MediaIsTheSecondPart) {
     servers_.answer(path, body, type);
     EXPECT_FALSE(run(client_.media(kOther, "abc", Millis(1000), 100)).ok()) << body;
   }
+}
+
+TEST_F(ClientTest, OldServersAreAskedForMediaTheOldWay) {
+  servers_.answer("/_matrix/media/v3/download/other.example/abc", "PNG", "image/png");
+  const auto media = run(client_.media(kOther, "abc", Millis(1000), 100));
+  ASSERT_TRUE(media.ok()) << media.error().message;
+  EXPECT_EQ(media->content_type, "image/png");
+  EXPECT_EQ(media->bytes, "PNG");
+  ASSERT_EQ(servers_.calls.size(), 2u);
+  EXPECT_FALSE(servers_.calls[1].authenticated);
+  EXPECT_EQ(servers_.calls[1].query.at(0),
+            std::pair(std::string("allow_remote"), std::string("false")));
+  servers_.answers.insert_or_assign("/_matrix/federation/v1/media/download/abc",
+                                    fail(ErrorCode::kNotFound, "M_NOT_FOUND: ?"));
+  EXPECT_EQ(run(client_.media(kOther, "abc", Millis(1000), 100)).error().code,
+            ErrorCode::kNotFound);
 }
 
 }  // namespace

@@ -29,9 +29,27 @@ Result<std::vector<EventId>> read_references(const json::Object& event, std::str
   return ids;
 }
 
+// "The joining server MUST also verify that the type, room_id, sender, state_key and
+// content.membership fields have the expected values."
+// https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+Status check_asked(const json::Object& event, const MembershipAsked& asked) {
+  const json::Object* content = event.find_object("content");
+  const auto says = [](const json::Object& object, std::string_view name, std::string_view value) {
+    const std::string* text = object.find_string(name);
+    return text != nullptr && *text == value;
+  };
+  if (content == nullptr || !says(event, "type", "m.room.member") ||
+      !says(event, "room_id", asked.room.view()) || !says(event, "sender", asked.user.view()) ||
+      !says(event, "state_key", asked.user.view()) ||
+      !says(*content, "membership", asked.membership)) {
+    return fail(ErrorCode::kInvalid, "template: not of the membership that was asked for");
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<MembershipTemplate> read_template(const json::Object& answer) {
+Result<MembershipTemplate> read_template(const json::Object& answer, const MembershipAsked& asked) {
   const json::Object* event = answer.find_object("event");
   if (event == nullptr) return fail(ErrorCode::kInvalid, "template: no event");
   // Without a version, the room is of version 1 or 2, as its create event will tell.
@@ -40,6 +58,7 @@ Result<MembershipTemplate> read_template(const json::Object& answer) {
   place.rules = events::find_room_version(version != nullptr ? *version : "1");
   if (place.rules == nullptr)
     return fail(ErrorCode::kUnsupported, "the room's version is not known here");
+  POLDER_CHECK(check_asked(*event, asked));
   POLDER_TRY(place.prev_events,
              read_references(*event, "prev_events", events::kMaxPrevEvents, *place.rules));
   POLDER_TRY(place.auth_events,
@@ -49,9 +68,8 @@ Result<MembershipTemplate> read_template(const json::Object& answer) {
   if (!depth || *depth < 1 || *depth > json::kMaxCanonicalInt)
     return fail(ErrorCode::kInvalid, "template: bad depth");
   place.depth = *depth;
-  const json::Object* content = event->find_object("content");
   const std::string* authoriser =
-      content != nullptr ? content->find_string("join_authorised_via_users_server") : nullptr;
+      event->find_object("content")->find_string("join_authorised_via_users_server");
   if (authoriser != nullptr && place.rules->restricted_joins) {
     POLDER_TRY(place.authorised_by, UserId::parse(*authoriser));
   }

@@ -9,6 +9,7 @@ namespace {
 constexpr size_t kDirectoryServersMax = 1000;
 constexpr size_t kDevicesMax = 10'000;
 constexpr size_t kMediaOverhead = 64 * 1024;  // the multipart's own bytes
+constexpr Millis kTransferTime{60'000};       // of media, once they are there
 
 // Device keys must be of the device and user that they are told of.
 bool keys_are_of(const json::Object& keys, const UserId& user, std::string_view device) {
@@ -171,9 +172,32 @@ Task<Result<RemoteMedia>> FederationClient::media(ServerName server, std::string
   transport::Call call;
   call.path = transport::path_of("/_matrix/federation/v1/media/download", {media_id});
   call.query = {{"timeout_ms", std::to_string(timeout.count())}};
-  call.timeout = timeout;
+  call.timeout = timeout + kTransferTime;
   call.body_max = bytes_max + kMediaOverhead;
-  return multipart(std::move(server), std::move(call));
+  auto answer = co_await multipart(server, std::move(call));
+  if (answer.ok() || answer.error().code != ErrorCode::kUnsupported) co_return answer;
+  co_return co_await unauthenticated_media(std::move(server), std::move(media_id), timeout,
+                                           bytes_max);
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#content-repository: servers that do not know the
+// endpoint are asked the old way, without being led on to others.
+Task<Result<RemoteMedia>> FederationClient::unauthenticated_media(ServerName server,
+                                                                  std::string media_id,
+                                                                  Millis timeout,
+                                                                  size_t bytes_max) {
+  transport::Call call;
+  call.path = transport::path_of("/_matrix/media/v3/download", {server.view(), media_id});
+  call.query = {{"allow_remote", "false"}, {"timeout_ms", std::to_string(timeout.count())}};
+  call.timeout = timeout + kTransferTime;
+  call.body_max = bytes_max;
+  call.authenticated = false;
+  POLDER_CO_TRY(auto response, co_await servers_.call(std::move(server), std::move(call)));
+  RemoteMedia media;
+  media.content_type = response.headers.find("Content-Type");
+  media.disposition = response.headers.find("Content-Disposition");
+  media.bytes = std::move(response.body);
+  co_return media;
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediathumbnailmediaid
@@ -187,14 +211,14 @@ Task<Result<RemoteMedia>> FederationClient::thumbnail(ServerName server, std::st
                 {"height", std::to_string(query.height)},
                 {"method", query.crop ? "crop" : "scale"},
                 {"animated", query.animated ? "true" : "false"}};
-  call.timeout = timeout;
+  call.timeout = timeout + kTransferTime;
   call.body_max = bytes_max + kMediaOverhead;
   return multipart(std::move(server), std::move(call));
 }
 
 // Exactly two parts: JSON, and the media or where it is.
 Task<Result<RemoteMedia>> FederationClient::multipart(ServerName server, transport::Call call) {
-  POLDER_CO_TRY(const auto response, co_await servers_.call(std::move(server), std::move(call)));
+  POLDER_CO_TRY(auto response, co_await servers_.call(std::move(server), std::move(call)));
   POLDER_CO_TRY(const auto parts,
                 wire::read_multipart(response.headers.find("Content-Type"), response.body, 2));
   if (parts.size() != 2) co_return fail(ErrorCode::kMalformed, "not two parts");
@@ -203,7 +227,13 @@ Task<Result<RemoteMedia>> FederationClient::multipart(ServerName server, transpo
   media.content_type = parts[1].header("content-type");
   media.disposition = parts[1].header("content-disposition");
   media.location = parts[1].header("location");
-  if (media.location.empty()) media.bytes = parts[1].body;
+  if (!media.location.empty()) co_return media;
+  // The part is cut out of the answer rather than copied: it may be most of the memory there is.
+  const size_t size = parts[1].body.size();
+  const auto start = static_cast<size_t>(parts[1].body.data() - response.body.data());
+  media.bytes = std::move(response.body);
+  media.bytes.resize(start + size);
+  media.bytes.erase(0, start);
   co_return media;
 }
 

@@ -78,36 +78,37 @@ Result<events::EventPtr> signed_invite(const events::Event& sent, const json::Ob
 
 }  // namespace
 
-Task<Result<MembershipTemplate>> FederationClient::make(std::string_view what, ServerName server,
-                                                        RoomId room, UserId user,
+Task<Result<MembershipTemplate>> FederationClient::make(std::string_view membership,
+                                                        ServerName server, RoomId room, UserId user,
                                                         transport::Query versions) {
   transport::Call call;
-  call.path = transport::path_of(what, {room.view(), user.view()});
+  call.path = transport::path_of("/_matrix/federation/v1/make_" + std::string(membership),
+                                 {room.view(), user.view()});
   call.query = std::move(versions);
   call.body_max = 1 << 20;
   POLDER_CO_TRY(const auto answer, co_await servers_.request(std::move(server), std::move(call)));
-  co_return read_template(answer);
+  const MembershipAsked asked{std::move(room), std::move(user), membership};
+  co_return read_template(answer, asked);
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid
 Task<Result<MembershipTemplate>> FederationClient::make_join(ServerName server, RoomId room,
                                                              UserId user) {
-  return make("/_matrix/federation/v1/make_join", std::move(server), std::move(room),
-              std::move(user), versions([](const auto&) { return true; }));
+  return make("join", std::move(server), std::move(room), std::move(user),
+              versions([](const auto&) { return true; }));
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_leaveroomiduserid
 Task<Result<MembershipTemplate>> FederationClient::make_leave(ServerName server, RoomId room,
                                                               UserId user) {
-  return make("/_matrix/federation/v1/make_leave", std::move(server), std::move(room),
-              std::move(user), {});
+  return make("leave", std::move(server), std::move(room), std::move(user), {});
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_knockroomiduserid
 Task<Result<MembershipTemplate>> FederationClient::make_knock(ServerName server, RoomId room,
                                                               UserId user) {
-  return make("/_matrix/federation/v1/make_knock", std::move(server), std::move(room),
-              std::move(user), versions([](const auto& rules) { return rules.knocking; }));
+  return make("knock", std::move(server), std::move(room), std::move(user),
+              versions([](const auto& rules) { return rules.knocking; }));
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid

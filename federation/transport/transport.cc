@@ -25,6 +25,9 @@ ErrorCode code_of(int status, std::string_view errcode) {
   if (errcode == "M_UNRECOGNIZED" || errcode == "M_INCOMPATIBLE_ROOM_VERSION" ||
       errcode == "M_UNSUPPORTED_ROOM_VERSION")
     return ErrorCode::kUnsupported;
+  // What media endpoints say of one file with a status of 5xx is no outage of the server.
+  if (errcode == "M_NOT_YET_UPLOADED") return ErrorCode::kTimeout;
+  if (errcode == "M_TOO_LARGE") return ErrorCode::kTooLarge;
   switch (status) {
     case 401:
     case 403:

@@ -37,8 +37,9 @@ struct Call {
 
 // Errors that tell what the other server answered: kInvalid (400 and other refusals), kForbidden
 // (401, 403), kNotFound, kUnsupported (an endpoint or room version unknown there), kTooLarge (413,
-// or the answer), kRateLimited (429), kUnavailable (not reached, 5xx, or backing off), kTimeout,
-// kMalformed; their message begins with the other server's errcode. Thread-safe; called on shards.
+// or the answer), kRateLimited (429), kUnavailable (not reached, 5xx, or backing off), kTimeout
+// (also: media not yet uploaded), kMalformed; their message begins with the other server's errcode.
+// Thread-safe; called on shards.
 class Servers {
  public:
   virtual ~Servers() = default;

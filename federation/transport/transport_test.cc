@@ -96,6 +96,8 @@ TEST_F(TransportTest, RefusalsCarryTheOthersErrcode) {
       {403, "M_FORBIDDEN", ErrorCode::kForbidden},
       {404, "M_NOT_FOUND", ErrorCode::kNotFound},
       {404, "M_UNRECOGNIZED", ErrorCode::kUnsupported},
+      {504, "M_NOT_YET_UPLOADED", ErrorCode::kTimeout},
+      {502, "M_TOO_LARGE", ErrorCode::kTooLarge},
       {413, "M_TOO_LARGE", ErrorCode::kTooLarge},
   };
   for (const auto& [status, errcode, code] : cases) {

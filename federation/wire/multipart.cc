@@ -110,4 +110,19 @@ Result<std::vector<Part>> read_multipart(std::string_view content_type, std::str
   return parts;
 }
 
+MultipartFrame frame_media(std::string_view boundary,
+                           const std::vector<std::pair<std::string, std::string>>& headers) {
+  MultipartFrame frame;
+  frame.content_type.append("multipart/mixed; boundary=").append(boundary);
+  frame.head.append("--").append(boundary);
+  frame.head.append("\r\nContent-Type: application/json\r\n\r\n{}\r\n--").append(boundary);
+  for (const auto& [name, value] : headers) {
+    if (value.find_first_of("\r\n") == std::string::npos)
+      frame.head.append("\r\n").append(name).append(": ").append(value);
+  }
+  frame.head.append("\r\n\r\n");
+  frame.tail.append("\r\n--").append(boundary).append("--\r\n");
+  return frame;
+}
+
 }  // namespace polder::wire

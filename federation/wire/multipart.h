@@ -24,4 +24,15 @@ struct Part {
 Result<std::vector<Part>> read_multipart(std::string_view content_type, std::string_view body,
                                          size_t parts_max);
 
+// What goes before and after the bytes of a file, so that they can be streamed between.
+struct MultipartFrame {
+  std::string content_type;
+  std::string head;
+  std::string tail;
+};
+// Of a body of two parts: {}, and the file with these headers. The boundary is 1 to 70 letters that
+// the file's maker cannot have guessed. Headers that could not stand on one line are left out.
+MultipartFrame frame_media(std::string_view boundary,
+                           const std::vector<std::pair<std::string, std::string>>& headers);
+
 }  // namespace polder::wire

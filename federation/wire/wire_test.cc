@@ -217,6 +217,24 @@ TEST(Multipart, PartsHaveHeadersAndBodies) {
   EXPECT_EQ((*bare)[0].body, "x");
 }
 
+TEST(Multipart, AFramedFileIsReadBack) {
+  const std::string file = "\r\n--other\r\n\r\nnot a part--";
+  const MultipartFrame frame = frame_media(
+      "xyz", {{"Content-Type", "image/png"}, {"X-Evil", "a\r\n\r\nb"}, {"X-Last", "c"}});
+  const std::string body = frame.head + file + frame.tail;
+  const auto parts = read_multipart(frame.content_type, body, 2);
+  ASSERT_TRUE(parts.ok());
+  ASSERT_EQ(parts->size(), 2u);
+  EXPECT_EQ((*parts)[0].header("content-type"), "application/json");
+  EXPECT_EQ((*parts)[0].body, "{}");
+  EXPECT_EQ((*parts)[1].header("content-type"), "image/png");
+  EXPECT_EQ((*parts)[1].headers.size(), 2u);
+  EXPECT_EQ((*parts)[1].body, file);
+  const MultipartFrame bare = frame_media("xyz", {});
+  const std::string empty = bare.head + bare.tail;
+  EXPECT_EQ((*read_multipart(bare.content_type, empty, 2))[1].body, "");
+}
+
 TEST(Multipart, BrokenBodiesAreRefused) {
   for (const char* type : {"", "text/plain", "multipart/mixed",
                            "multipart/mixed; boundary=", "multipart/form-data; boundary=b"}) {

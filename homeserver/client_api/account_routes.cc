@@ -28,7 +28,7 @@ Result<stores::RoomNumber> room_number(const Api& api, const Call& call) {
 Task<Result<Response>> put_account_data(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
   const std::string type(call.path("type"));
-  if (type == "m.fully_read" || type == "m.push_rules") {
+  if (type == "m.fully_read" || type == stores::kPushRulesType) {
     Response response =
         http::error_response(405, "M_BAD_JSON", "Cannot set " + type + " through this API");
     co_return response;
@@ -41,6 +41,15 @@ Task<Result<Response>> put_account_data(const Api& api, Call& call) {
 
 Task<Result<Response>> get_account_data(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
+  const bool global = call.path("roomId").empty();
+  if (global && call.path("type") == stores::kPushRulesType) {
+    const users::Session session = call.session();
+    POLDER_CO_TRY(std::string rules, co_await runtime::on_pool(api.runtime, [&api, session] {
+                    return api.push_rules.account_data(*api.database.snapshot(), session.number,
+                                                       session.user);
+                  }));
+    co_return Response::json(200, std::move(rules));
+  }
   POLDER_CO_TRY(const auto room, room_number(api, call));
   POLDER_CO_TRY(std::string content, co_await api.account_data.get(call.session().number, room,
                                                                    std::string(call.path("type"))));
@@ -63,19 +72,39 @@ Task<Result<Response>> get_filter(const Api& api, Call& call) {
   co_return Response::json(200, std::move(filter));
 }
 
+// The whole profile, or one field of it.
+Result<Response> profile_response(const json::Object& profile, std::string_view field) {
+  if (field.empty()) return ok_json(profile);
+  const json::Value* value = profile.find(field);
+  if (value == nullptr) return fail(ErrorCode::kNotFound, "Profile field not found");
+  return ok_json({{std::string(field), *value}});
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile: other
+// servers are asked for callers who are known here only.
+Task<Result<Response>> get_remote_profile(const Api& api, Call& call, UserId user) {
+  if (!call.exchange.caller)
+    co_return fail(ErrorCode::kForbidden, "Log in to see profiles of other servers' users");
+  POLDER_CO_TRY(const ServerName server, ServerName::parse(user.server()));
+  const std::string field(call.path("keyName"));
+  auto profile = co_await api.federation.profile(
+      server, std::move(user), field.empty() ? std::nullopt : std::optional(field));
+  if (!profile.ok() && profile.error().code == ErrorCode::kNotFound)
+    co_return fail(ErrorCode::kNotFound, "Profile not found");
+  if (!profile.ok()) co_return fail(ErrorCode::kUnavailable, profile.error().message);
+  co_return profile_response(*profile, field);
+}
+
 Task<Result<Response>> get_profile(const Api& api, Call& call) {
   POLDER_CO_TRY(const UserId user, UserId::parse(call.path("userId")));
+  if (!api.users.is_local(user)) co_return co_await get_remote_profile(api, call, user);
   auto account = co_await api.users.account(user);
   if (!account.ok() || account->deactivated)
     co_return fail(ErrorCode::kNotFound, "Profile not found");
   json::Object profile;
   if (!account->displayname.empty()) profile.set("displayname", account->displayname);
   if (!account->avatar_url.empty()) profile.set("avatar_url", account->avatar_url);
-  const std::string_view field = call.path("keyName");
-  if (field.empty()) co_return ok_json(profile);
-  const json::Value* value = profile.find(field);
-  if (value == nullptr) co_return fail(ErrorCode::kNotFound, "Profile field not found");
-  co_return ok_json({{std::string(field), *value}});
+  co_return profile_response(profile, call.path("keyName"));
 }
 
 // A user's rooms show the profile that the user's membership carries: each is sent anew.
@@ -145,11 +174,13 @@ void add_account_routes(http::Router& router, const Api& api) {
             add_filter);
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/user/{userId}/filter/{filterId}"},
             get_filter);
+  add_route(
+      router, api,
+      {Method::kGet, "/_matrix/client/v3/profile/{userId}", Authentication::kOptionalAccessToken},
+      get_profile);
   add_route(router, api,
-            {Method::kGet, "/_matrix/client/v3/profile/{userId}", Authentication::kNone},
-            get_profile);
-  add_route(router, api,
-            {Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}", Authentication::kNone},
+            {Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}",
+             Authentication::kOptionalAccessToken},
             get_profile);
   add_route(
       router, api,

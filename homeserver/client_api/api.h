@@ -7,8 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "federation/client/client.h"
+#include "federation/devices/devices.h"
+#include "federation/entry/entry.h"
+#include "homeserver/http/errors.h"
 #include "homeserver/http/router.h"
 #include "homeserver/json/value.h"
+#include "homeserver/push/rules.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/tokens.h"
@@ -42,7 +47,11 @@ struct Api {
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;
   users::Typing& typing;
+  push::Rules& push_rules;
   sync::Sync& sync;
+  devices::Devices& devices;
+  entry::RoomEntry& entry;
+  client::FederationClient& federation;
   Settings settings;
 };
 
@@ -63,14 +72,16 @@ struct Call {
 };
 using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
 
-// An error with the errcode that the specification names for the case; others get that of their
-// kind.
-Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message);
-// https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
-http::Response to_response(const Error& error);
+using http::error_json;
+using http::matrix_error;
+using http::to_response;
 
 http::Response ok_json(const json::Object& object);
 http::Response empty_json();
+
+// Devices or keys of a local user changed and are committed: whoever shares a room with the user,
+// here or elsewhere, is told.
+void tell_of_devices(const Api& api, stores::UserNumber user);
 
 struct RouteSpec {
   http::Method method;
@@ -89,11 +100,12 @@ void add_server_routes(http::Router& router,
                        const Api& api);  // versions, well-known, capabilities, TURN
 void add_session_routes(http::Router& router, const Api& api);  // login, registration, devices
 void add_account_routes(http::Router& router, const Api& api);  // profile, account data, filters
-void add_room_routes(http::Router& router,
-                     const Api& api);  // rooms: create, membership, send, state
+void add_room_routes(http::Router& router, const Api& api);  // rooms: create, send, state, aliases
+void add_membership_routes(http::Router& router, const Api& api);  // rooms: join, invite, leave
 void add_history_routes(http::Router& router, const Api& api);  // rooms: messages, context, members
 void add_key_routes(http::Router& router, const Api& api);      // encryption: keys, to-device
 void add_receipt_routes(http::Router& router, const Api& api);  // receipts, read markers, typing
+void add_push_routes(http::Router& router, const Api& api);     // push rules
 void add_sync_routes(http::Router& router, const Api& api);
 
 inline constexpr size_t kSmallBody = 64 * 1024;

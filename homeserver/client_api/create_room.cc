@@ -56,9 +56,14 @@ class Planner {
       plan_.events.push_back(std::move(event));
     POLDER_CHECK(add_text("name", "m.room.name"));
     POLDER_CHECK(add_text("topic", "m.room.topic"));
+    if (body_.find_bool("is_direct").value_or(false)) plan_.invite_content.set("is_direct", true);
     for (const UserId& user : invites_) {
-      json::Object content{{"membership", "invite"}};
-      if (body_.find_bool("is_direct").value_or(false)) content.set("is_direct", true);
+      if (user.server() != own_name.view()) {
+        plan_.remote_invites.push_back(user);
+        continue;
+      }
+      json::Object content = plan_.invite_content;
+      content.set("membership", "invite");
       add("m.room.member", user.str(), std::move(content));
     }
     return std::move(plan_);

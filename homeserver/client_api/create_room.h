@@ -15,6 +15,9 @@ struct RoomPlan {
   const events::RoomVersionRules* rules = nullptr;
   std::vector<rooms::LocalEvent> events;
   std::optional<RoomAlias> alias;
+  // Of users of other servers, whose servers must sign first; without `membership`.
+  std::vector<UserId> remote_invites;
+  json::Object invite_content;
 };
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom: pure. `join` is

@@ -3,7 +3,6 @@
 #include "homeserver/client_api/api.h"
 #include "homeserver/client_api/interactive_auth.h"
 #include "homeserver/sync/device_lists.h"
-#include "storage/stores/user_rows.h"
 
 namespace polder::client_api {
 namespace {
@@ -14,6 +13,23 @@ using http::RateClass;
 using http::Response;
 
 constexpr size_t kUsersMax = 1000;  // of one query or claim
+constexpr int64_t kTimeoutDefaultMs = 10'000;
+constexpr int64_t kTimeoutMaxMs = 60'000;
+
+// How long to wait for other servers.
+Millis timeout_of(const json::Object& body) {
+  const int64_t asked = body.find_int("timeout").value_or(kTimeoutDefaultMs);
+  return Millis(std::clamp<int64_t>(asked, 0, kTimeoutMaxMs));
+}
+
+Response answer_json(const devices::Answer& answer) {
+  json::Object body = answer.keys;
+  json::Object failures;
+  for (const auto& [server, error] : answer.failures)
+    failures.set(server.str(), error_json(error));
+  body.set("failures", std::move(failures));
+  return ok_json(body);
+}
 
 json::Object counts_json(const std::map<std::string, int64_t>& counts) {
   json::Object object;
@@ -27,7 +43,7 @@ json::Object counts_json(const std::map<std::string, int64_t>& counts) {
 Task<Result<Response>> upload(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto counts,
                 co_await api.device_keys.upload(call.session(), std::move(call.body)));
-  api.sync.wake_all_of(call.session().number);
+  tell_of_devices(api, call.session().number);
   co_return ok_json({{"one_time_key_counts", counts_json(counts)}});
 }
 
@@ -36,7 +52,7 @@ Task<Result<Response>> query(const Api& api, Call& call) {
   if (wanted == nullptr)
     co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "device_keys must be an object");
   if (wanted->size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many users");
-  std::vector<std::pair<UserId, std::vector<std::string>>> users;
+  users::WantedKeys users;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(UserId user, UserId::parse(name));
     if (devices.as_array() == nullptr)
@@ -49,17 +65,16 @@ Task<Result<Response>> query(const Api& api, Call& call) {
     }
     users.emplace_back(std::move(user), std::move(only));
   }
-  POLDER_CO_TRY(json::Object answer,
-                co_await api.device_keys.query(call.session().user, std::move(users)));
-  answer.set("failures", json::Object());
-  co_return ok_json(answer);
+  POLDER_CO_TRY(const auto answer, co_await api.devices.encryption.query(
+                                       call.session(), std::move(users), timeout_of(call.body)));
+  co_return answer_json(answer);
 }
 
 Task<Result<Response>> claim(const Api& api, Call& call) {
   const json::Object* wanted = call.body.find_object("one_time_keys");
   if (wanted == nullptr)
     co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "one_time_keys must be an object");
-  std::vector<std::tuple<UserId, DeviceId, std::string>> keys;
+  devices::WantedOneTimeKeys keys;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(const UserId user, UserId::parse(name));
     if (devices.as_object() == nullptr)
@@ -72,8 +87,9 @@ Task<Result<Response>> claim(const Api& api, Call& call) {
     }
   }
   if (keys.size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many keys");
-  POLDER_CO_TRY(json::Object claimed, co_await api.device_keys.claim(std::move(keys)));
-  co_return ok_json({{"one_time_keys", std::move(claimed)}, {"failures", json::Object()}});
+  POLDER_CO_TRY(const auto answer,
+                co_await api.devices.encryption.claim(std::move(keys), timeout_of(call.body)));
+  co_return answer_json(answer);
 }
 
 // The first upload needs no confirmation (MSC3967); a replacement does.
@@ -86,14 +102,14 @@ Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
   }
   POLDER_CO_CHECK(
       co_await api.device_keys.upload_cross_signing(call.session(), std::move(call.body)));
-  api.sync.wake_all_of(call.session().number);
+  tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
 Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
   POLDER_CO_TRY(json::Object failures,
                 co_await api.device_keys.upload_signatures(call.session(), std::move(call.body)));
-  api.sync.wake_all_of(call.session().number);
+  tell_of_devices(api, call.session().number);
   co_return ok_json({{"failures", std::move(failures)}});
 }
 
@@ -116,18 +132,10 @@ Task<Result<Response>> send_to_device(const Api& api, Call& call) {
   const json::Object* messages = call.body.find_object("messages");
   if (messages == nullptr)
     co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing messages");
-  const users::Session session = call.session();
-  const std::string id(call.path("txnId"));
-  POLDER_CO_TRY(const auto done, co_await runtime::on_pool(api.runtime, [&api, session, id] {
-                  return stores::read_transaction(*api.database.snapshot(), session.number,
-                                                  session.device, "sendToDevice", id);
-                }));
-  if (done) co_return empty_json();
-  POLDER_CO_TRY(const auto news, co_await api.device_keys.send_to_devices(
-                                     session.user, std::string(call.path("eventType")), *messages));
-  kv::Batch batch;
-  stores::put_transaction(batch, session.number, session.device, "sendToDevice", id, "");
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch), kv::Durability::kDurable));
+  users::ToDevice message{std::string(call.path("eventType")), std::string(call.path("txnId")),
+                          *messages, kv::Batch()};
+  POLDER_CO_TRY(const auto news,
+                co_await api.devices.encryption.send(call.session(), std::move(message)));
   for (const auto user : news)
     api.sync.wake(user);
   co_return empty_json();

@@ -59,6 +59,9 @@ Task<Status> set_marker(const Api& api, const Call& call, rooms::RoomHeadPtr hea
       co_await api.receipts.set(user, head->number, marker.type, marker.thread, marker.event));
   if (marker.type == "m.read") {
     api.sync.wake_room(head->number);
+    co_await api.devices.ephemeral.receipt(
+        head, call.session().user,
+        {marker.type, marker.thread, marker.event, api.runtime.clock().wall_ms()});
   } else {
     api.sync.wake(user);
   }
@@ -111,12 +114,14 @@ Task<Result<Response>> put_typing(const Api& api, Call& call) {
   if (!*typing) {
     api.typing.clear(head->number, call.session().user);
     api.sync.wake_room(head->number);
+    co_await api.devices.ephemeral.typing(head, call.session().user, false);
     co_return empty_json();
   }
   const int64_t asked = call.body.find_int("timeout").value_or(kTypingDefaultMs);
   const Millis timeout(std::clamp<int64_t>(asked, 1, kTypingMaxMs));
   api.typing.set(head->number, call.session().user, timeout);
   api.sync.typing_changed(head->number, timeout);
+  co_await api.devices.ephemeral.typing(head, call.session().user, true);
   co_return empty_json();
 }
 

@@ -84,13 +84,13 @@ Task<Result<Response>> login(const Api& api, Call& call) {
 
 Task<Result<Response>> logout(const Api& api, Call& call) {
   POLDER_CO_CHECK(co_await api.users.log_out(call.session()));
-  api.sync.wake_all_of(call.session().number);
+  tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
 Task<Result<Response>> logout_all(const Api& api, Call& call) {
   POLDER_CO_CHECK(co_await api.users.log_out_everywhere(call.session().user));
-  api.sync.wake_all_of(call.session().number);
+  tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
@@ -233,6 +233,7 @@ Task<Result<Response>> put_device(const Api& api, Call& call) {
   const std::string* name = call.body.find_string("display_name");
   POLDER_CO_CHECK(
       co_await api.users.rename_device(call.session().user, device, name != nullptr ? *name : ""));
+  tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
@@ -242,7 +243,7 @@ Task<Result<Response>> delete_device(const Api& api, Call& call) {
   POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
   std::vector<DeviceId> one(1, device);
   POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(one)));
-  api.sync.wake_all_of(call.session().number);
+  tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
@@ -261,7 +262,7 @@ Task<Result<Response>> delete_devices(const Api& api, Call& call) {
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
   POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(devices)));
-  api.sync.wake_all_of(call.session().number);
+  tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
@@ -273,6 +274,7 @@ Task<Result<Response>> change_password(const Api& api, Call& call) {
   if (call.body.find_bool("logout_devices").value_or(true)) {
     POLDER_CO_CHECK(
         co_await api.users.log_out_everywhere(call.session().user, call.session().device));
+    tell_of_devices(api, call.session().number);
   }
   co_return empty_json();
 }
@@ -281,6 +283,7 @@ Task<Result<Response>> deactivate(const Api& api, Call& call) {
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
   POLDER_CO_CHECK(co_await api.users.deactivate(call.session().user));
+  tell_of_devices(api, call.session().number);
   co_return ok_json({{"id_server_unbind_result", "no-support"}});
 }
 

@@ -93,6 +93,10 @@ TEST(Hash, MatchesPublishedVectors) {
   EXPECT_EQ(base::hex_encode(sha1("abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");  // FIPS 180
   EXPECT_EQ(base::hex_encode(sha256("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  Sha256 pieces;
+  for (const char* piece : {"a", "", "bc"})
+    pieces.add(piece);
+  EXPECT_EQ(pieces.finish(), sha256("abc"));
   // RFC 2202, test case 2
   EXPECT_EQ(hmac_sha1_hex("Jefe", "what do ya want for nothing?"),
             "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");

@@ -57,6 +57,28 @@ Digest sha256(std::string_view data) {
   return digest;
 }
 
+// OpenSSL uses the processor's own instructions, which matters for what is large.
+struct Sha256::State {
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(),
+                                                                  EVP_MD_CTX_free};
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  if (EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) != 1) std::abort();
+}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&& other) noexcept = default;
+
+void Sha256::add(std::string_view data) {
+  if (EVP_DigestUpdate(state_->context.get(), data.data(), data.size()) != 1) std::abort();
+}
+
+Digest Sha256::finish() {
+  Digest digest{};
+  if (EVP_DigestFinal_ex(state_->context.get(), digest.data(), nullptr) != 1) std::abort();
+  return digest;
+}
+
 std::array<uint8_t, 20> sha1(std::string_view data) {
   std::array<uint8_t, 20> digest{};
   if (EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha1(), nullptr) != 1)

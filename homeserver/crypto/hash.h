@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,20 @@
 namespace polder::crypto {
 
 Digest sha256(std::string_view data);
+// The same of data that comes in pieces. A value; not thread-safe.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&& other) noexcept;
+  Sha256& operator=(Sha256&&) = delete;
+  void add(std::string_view data);
+  Digest finish();  // once
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 // Only for what the protocol orders by it (state resolution of room version 1).
 std::array<uint8_t, 20> sha1(std::string_view data);
 

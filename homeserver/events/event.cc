@@ -1,5 +1,7 @@
 #include "homeserver/events/event.h"
 
+#include <algorithm>
+
 #include "homeserver/events/signing.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
@@ -74,6 +76,22 @@ Result<EventId> take_event_id(const json::Object& object) {
   return id;
 }
 
+// Of arrays and objects in JSON as json::write() makes it, as json::parse() counts them.
+int nesting_of(std::string_view json) {
+  int depth = 0;
+  int deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (c == '"') in_string = !in_string;
+    if (in_string && c == '\\') ++i;
+    if (in_string) continue;
+    if (c == '{' || c == '[') deepest = std::max(deepest, ++depth);
+    if (c == '}' || c == ']') --depth;
+  }
+  return deepest;
+}
+
 // A string where it is the event's own; a redaction that was redacted has none.
 Status check_redacts(const json::Object& object, std::string_view type,
                      const RoomVersionRules& rules) {
@@ -107,6 +125,9 @@ Result<EventPtr> Event::parse(json::Object pdu, const RoomVersionRules& rules) {
   event->json_ = json::write(pdu);
   if (event->json_.size() > kMaxEventBytes)
     return fail(ErrorCode::kTooLarge, "event: is larger than 65536 bytes");
+  // What is stored must be read again, with the same limit.
+  if (nesting_of(event->json_) > kMaxEventDepthOfJson)
+    return fail(ErrorCode::kTooLarge, "event: is nested too deeply");
 
   POLDER_TRY(event->type_, take_string(pdu, "type"));
   POLDER_TRY(const std::string sender, take_string(pdu, "sender"));

@@ -255,5 +255,23 @@ TEST(MakePdu, PutsRedactsWhereTheVersionWantsIt) {
   }
 }
 
+// Whether an event arrives as text or as part of a larger document, the same are too deep: what is
+// taken can be read again.
+TEST(EventParse, NestingIsLimitedHoweverAnEventArrives) {
+  const auto nested = [](int levels) {
+    json::Value content = json::Object{{"[{\"[", "\\\"[[["}};
+    for (int i = 2; i < levels; ++i)
+      content = i % 2 == 0 ? json::Value(json::Array{content}) : json::object({{"a", content}});
+    return pdu_with("content", json::object({{"a", std::move(content)}}));
+  };
+  for (const int levels : {3, 50, 99, 100, 101, 150}) {
+    const json::Object pdu = nested(levels - 1);
+    const auto from_object = Event::parse(pdu, version("10"));
+    const auto from_text = Event::parse(json::write(pdu), version("10"));
+    EXPECT_EQ(from_object.ok(), levels <= kMaxEventDepthOfJson) << levels;
+    EXPECT_EQ(from_object.ok(), from_text.ok()) << levels;
+  }
+}
+
 }  // namespace
 }  // namespace polder::events

@@ -116,6 +116,11 @@ Response refusal(const Error& error) {
   }
 }
 
+// RFC 9110, sections 15.3.5 and 15.4.5.
+bool has_body(int status) {
+  return status != 204 && status != 304;
+}
+
 std::string head_of(const Response& response, bool keep_alive, std::optional<uint64_t> length) {
   std::string head = "HTTP/1.1 " + std::to_string(response.status) + " ";
   const auto reason =
@@ -127,7 +132,7 @@ std::string head_of(const Response& response, bool keep_alive, std::optional<uin
     if (value.find_first_of("\r\n") == std::string::npos)
       head.append(name).append(": ").append(value).append("\r\n");
   }
-  if (response.status != 204) {
+  if (has_body(response.status)) {
     head += length ? "Content-Length: " + std::to_string(*length) + "\r\n"
                    : "Transfer-Encoding: chunked\r\n";
   }
@@ -141,10 +146,11 @@ std::string chunk_head(size_t size) {
   return std::string(digits, end) + "\r\n";
 }
 
-Task<Status> write_stream(Stream& stream, BodySource& source, bool chunked) {
+Task<Status> write_stream(Stream& stream, Deadline& deadline, BodySource& source, bool chunked) {
   for (;;) {
     POLDER_CO_TRY(const auto piece, co_await source.next());
     if (!piece) break;
+    deadline.set(kWriteTimeout);
     const std::string head = chunked ? chunk_head(piece->size()) : "";
     std::vector<std::string_view> pieces = {head, *piece, chunked ? "\r\n" : ""};
     POLDER_CO_CHECK(co_await stream.write(std::move(pieces)));
@@ -156,8 +162,9 @@ Task<Status> write_stream(Stream& stream, BodySource& source, bool chunked) {
 
 }  // namespace
 
-Task<Status> write_response(Stream& stream, Response response, bool head_only, bool keep_alive,
-                            bool chunked_allowed) {
+Task<Status> write_response(Stream& stream, Deadline& deadline, Response response, bool head_only,
+                            bool keep_alive, bool chunked_allowed) {
+  deadline.set(kWriteTimeout);
   std::optional<uint64_t> length = response.slices_length();
   if (response.stream) {
     length =
@@ -168,7 +175,7 @@ Task<Status> write_response(Stream& stream, Response response, bool head_only, b
   const std::string first_chunk =
       chunked && response.slices_length() > 0 ? chunk_head(response.slices_length()) : "";
   std::vector<std::string_view> pieces = {head};
-  if (!head_only && response.status != 204) {
+  if (!head_only && has_body(response.status)) {
     if (!first_chunk.empty()) pieces.push_back(first_chunk);
     for (const Slice& slice : response.body)
       pieces.push_back(slice.bytes);
@@ -176,7 +183,7 @@ Task<Status> write_response(Stream& stream, Response response, bool head_only, b
   }
   POLDER_CO_CHECK(co_await stream.write(std::move(pieces)));
   if (head_only || !response.stream) co_return Status();
-  co_return co_await write_stream(stream, *response.stream, chunked);
+  co_return co_await write_stream(stream, deadline, *response.stream, chunked);
 }
 
 Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy) {
@@ -207,9 +214,9 @@ Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy) {
       request = fail(ErrorCode::kUnsupported, "encoded request bodies are not taken");
     }
     if (!request.ok()) {
-      deadline.set(kWriteTimeout);
       // The connection ends either way.
-      static_cast<void>(co_await write_response(stream, refusal(request.error()), false, false, false));
+      static_cast<void>(
+          co_await write_response(stream, deadline, refusal(request.error()), false, false, false));
       co_return;
     }
     const bool is_head = request->method == Method::kHead;
@@ -224,9 +231,8 @@ Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy) {
     Response response = co_await context.router.handle(exchange);
     const bool body_read = parser.is_done();
     const bool stay = keep_alive && body_read && !response.close;
-    deadline.set(kWriteTimeout);
     const Status written =
-        co_await write_response(stream, std::move(response), is_head, stay, http11);
+        co_await write_response(stream, deadline, std::move(response), is_head, stay, http11);
     deadline.stop();
     busy = false;
     if (!written.ok() || !stay) co_return;

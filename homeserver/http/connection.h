@@ -21,8 +21,8 @@ struct ConnectionContext {
 // The stream outlives it; `busy` says whether a request is in flight.
 Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy);
 
-// Writes a response. Private, and for tests.
-Task<Status> write_response(Stream& stream, Response response, bool head_only, bool keep_alive,
-                            bool chunked_allowed);
+// Writes a response; the deadline is of each write, however many a stream needs. Private.
+Task<Status> write_response(Stream& stream, Deadline& deadline, Response response, bool head_only,
+                            bool keep_alive, bool chunked_allowed);
 
 }  // namespace polder::http

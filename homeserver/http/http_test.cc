@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "homeserver/http/client.h"
+#include "homeserver/http/errors.h"
 #include "homeserver/http/server.h"
 #include "homeserver/runtime/threads.h"
 
@@ -38,6 +39,13 @@ Task<Response> streamed(Exchange&) {
   co_return response;
 }
 
+Task<Response> unchanged(Exchange&) {
+  Response response;
+  response.status = 304;
+  response.headers.add("ETag", "x");
+  co_return response;
+}
+
 // A server on loopback and raw connections to it.
 class HttpTest : public testing::Test {
  protected:
@@ -49,6 +57,7 @@ class HttpTest : public testing::Test {
     router_.add({.method = Method::kGet, .path = "/a/{x}/c", .handler = echo});
     router_.add({.method = Method::kGet, .path = "/a/b/d", .handler = echo});
     router_.add({.method = Method::kGet, .path = "/stream", .handler = streamed});
+    router_.add({.method = Method::kGet, .path = "/unchanged", .handler = unchanged});
     router_.add({.method = Method::kGet,
                  .path = "/federation",
                  .resource = Resource::kFederation,
@@ -127,6 +136,28 @@ TEST_F(HttpTest, ChunkedBodiesBothWays) {
   EXPECT_NE(answer.find("6\r\nfirst;\r\n6\r\npiece;\r\n6\r\npiece;\r\n6\r\npiece;\r\n0\r\n\r\n"),
             std::string::npos)
       << answer;
+}
+
+TEST_F(HttpTest, AnAnswerWithoutBodySaysNoLength) {
+  const std::string answer =
+      raw("GET /unchanged HTTP/1.1\r\nHost: h\r\n\r\n"
+          "GET /echo/z HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  const size_t end = answer.find("\r\n\r\n");
+  EXPECT_EQ(answer.substr(0, end).find("Content-Length"), std::string::npos) << answer;
+  EXPECT_EQ(answer.substr(end + 4, 8), "HTTP/1.1") << answer;
+}
+
+TEST(Errors, HaveTheErrcodeOfTheirKindUnlessOneIsNamed) {
+  const auto text = [](const Error& error) {
+    const Response response = to_response(error);
+    return std::to_string(response.status) + std::string(response.body.at(0).bytes);
+  };
+  EXPECT_EQ(text(fail(ErrorCode::kTooLarge, "big")),
+            R"(413{"errcode":"M_TOO_LARGE","error":"big"})");
+  EXPECT_EQ(text(matrix_error(ErrorCode::kTimeout, "M_NOT_YET_UPLOADED", "wait")),
+            R"(504{"errcode":"M_NOT_YET_UPLOADED","error":"wait"})");
+  EXPECT_EQ(text(fail(ErrorCode::kCorrupt, "a secret")),
+            R"(500{"errcode":"M_UNKNOWN","error":"Internal server error"})");
 }
 
 TEST_F(HttpTest, RefusesWhatIsMalformed) {

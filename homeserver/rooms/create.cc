@@ -130,6 +130,8 @@ Task<Status> RoomEngine::open_room(RoomNumber number, RoomId id,
   Room& room = room_at(shard_of(number), number);
   const auto turn = co_await room.queue.turn();
   POLDER_CO_CHECK(co_await begin_turn(room));
+  if (room.exists && room.rules != &rules)
+    co_return fail(ErrorCode::kInvalid, "the room is known as one of another version");
   if (room.exists) co_return Status();
   room.rules = &rules;
   room.record.id = id;

@@ -11,12 +11,26 @@ namespace {
 
 constexpr size_t kCachedNodes = 200'000;
 
+// The room as staged; its positions follow with the commit.
+std::shared_ptr<RoomHead> head_of(Room& room) {
+  auto head = std::make_shared<RoomHead>();
+  head->number = room.number;
+  head->record = room.record;
+  head->rules = room.rules;
+  if (std::exchange(room.servers_changed, false)) {
+    room.shared_servers =
+        std::make_shared<const std::unordered_map<stores::ServerNumber, uint64_t>>(room.servers);
+  }
+  head->servers = room.shared_servers;
+  return head;
+}
+
 }  // namespace
 
 RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
       cache_(kCachedNodes),
-      context_{parts_.names, cache_, parts_.own_name, contributors_} {
+      context_{parts_.names, cache_, parts_.own_name, contributors_, default_push_rules_} {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
 }
@@ -137,15 +151,7 @@ Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::stage_and_enqueue(Room& room
 std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged) {
   auto enqueued = std::make_shared<Enqueued>(parts_.runtime);
   enqueued->staged = std::move(staged);
-  enqueued->head = std::make_shared<RoomHead>();
-  enqueued->head->number = room.number;
-  enqueued->head->record = room.record;
-  enqueued->head->rules = room.rules;
-  if (std::exchange(room.servers_changed, false)) {
-    room.shared_servers =
-        std::make_shared<const std::unordered_map<stores::ServerNumber, uint64_t>>(room.servers);
-  }
-  enqueued->head->servers = room.shared_servers;
+  if (!enqueued->staged.outside) enqueued->head = head_of(room);
   parts_.committer.enqueue(std::move(enqueued->staged.batch), kv::Durability::kDurable,
                            [this, &room, enqueued](Result<kv::Committed> result) {
                              committed(room, *enqueued, result);
@@ -171,6 +177,12 @@ void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Comm
     return;
   }
   parts_.names.committed(staged.names);
+  if (staged.outside) {
+    staged.outside->position = result->first + staged.outside_slot->index;
+    for (Observer* observer : observers_)
+      observer->committed_outside(*staged.outside);
+    return;
+  }
   Room::Settled settled{staged.stored.place.number, {}, staged.nodes};
   if (staged.stored.event) settled.id = staged.stored.event->id();
   room.settled.push_back(std::move(settled));
@@ -263,7 +275,8 @@ Task<Result<SentEvent>> RoomEngine::send_on_shard(RoomNumber number, LocalEvent 
   RoomEngine* self = this;
   auto shared = std::make_shared<const LocalEvent>(std::move(event));
   Step step = [self, shared](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
-    if (!room.exists || room.record.extremities.empty())
+    // What this server knows of a room that it left is old: nothing is built on it.
+    if (!room.exists || !room.record.local_joined)
       return fail(ErrorCode::kNotFound, "no such room here");
     return self->build_and_stage(room, snapshot, *shared);
   };

@@ -93,6 +93,13 @@ class RoomEngine {
   Task<Result<RoomId>> create(const events::RoomVersionRules& rules,
                               std::vector<LocalEvent> events);
 
+  // An event of a local user, built, authorised and signed on the room's edge but not stored, for
+  // another server to sign too; and storing it once it did. The second fails with kForbidden if the
+  // room has changed meanwhile so that it refuses the event. The caller has verified that the event
+  // is the prepared one and well signed. Errors are those of send().
+  Task<Result<events::EventPtr>> prepare(RoomId room, LocalEvent event);
+  Task<Result<SentEvent>> store_prepared(events::EventPtr event);
+
   // The unsigned template of an event of another server's user, built on the room's edge: for
   // make_join and its kin. Not stored, not signed.
   Task<Result<json::Object>> make_template(RoomId room, LocalEvent event);
@@ -107,6 +114,17 @@ class RoomEngine {
   Task<Result<SentEvent>> enter(const events::RoomVersionRules& rules, ImportedState state,
                                 events::EventPtr join);
 
+  // A membership of a local user in a room that this server is not in: an invite, a knock, or the
+  // leave or ban that ends one of these. The event was verified; the room knows nothing of it, and
+  // is not known for it: only the user is told. Of stripped_state, which comes with invites and
+  // knocks, is kept what has the form of stripped state; the event itself is added to it. Forgotten
+  // again when this server enters the room. kExists if this server is in the room (the event comes
+  // to it as every other does); kNotFound if there is nothing that a leave or ban could end; both
+  // change nothing. A membership that is known gives the position that it has.
+  Task<Result<SentEvent>> store_outside_membership(const events::RoomVersionRules& rules,
+                                                   events::EventPtr event,
+                                                   json::Array stripped_state);
+
   // Asks a server for events before the oldest known ones and stores what it gives.
   Task<Result<size_t>> backfill(ServerName server, RoomId room, std::vector<EventId> from,
                                 size_t limit);
@@ -114,6 +132,15 @@ class RoomEngine {
   // Verifies the signatures and the hash of an event: steps 2 and 3 of the checks on receipt. Gives
   // the redacted event if its hash does not match.
   Task<Result<events::EventPtr>> verify(events::EventPtr event);
+  // Whether the event carries a good signature of that server; kBadSignature, or why its key is not
+  // known.
+  Task<Status> verify_signature(events::EventPtr event, ServerName server);
+  // Of PDUs that should be events of the room, those that are and pass verify(), in their order and
+  // each once; the rest is logged and dropped. Many at once: on the pool, and keys are waited for
+  // together, for a limited time.
+  Task<std::vector<events::EventPtr>> verify_all(std::vector<std::string> pdus,
+                                                 const events::RoomVersionRules& rules,
+                                                 RoomId room);
 
   // --- Reading. Thread-safe. ---
 
@@ -150,6 +177,7 @@ class RoomEngine {
   Result<Staged> build_and_stage(Room& room, const kv::Snapshot& snapshot,
                                  const LocalEvent& event) const;
   Task<Result<SentEvent>> send_on_shard(RoomNumber number, LocalEvent event);
+  Task<Result<events::EventPtr>> prepare_on_shard(RoomNumber number, LocalEvent event);
   Task<Result<json::Object>> template_on_shard(RoomNumber number, LocalEvent event);
   Result<RoomNumber> new_room_number(const RoomId& id);
   Task<Result<RoomId>> create_on_shard(RoomNumber number, RoomId id,
@@ -158,6 +186,9 @@ class RoomEngine {
   Task<Status> open_room(RoomNumber number, RoomId id, const events::RoomVersionRules& rules);
   Task<Result<SentEvent>> enter_on_shard(RoomNumber number, const events::RoomVersionRules& rules,
                                          ImportedState state, events::EventPtr join);
+
+  Task<Result<SentEvent>> store_outside_on_shard(RoomNumber number, events::EventPtr event,
+                                                 std::string stripped_state);
 
   Task<Result<Received>> receive_on_shard(ServerName origin, events::EventPtr event,
                                           RoomNumber number);
@@ -169,9 +200,6 @@ class RoomEngine {
                                                      RoomNumber number);
   Task<Result<stores::StateRoot>> store_state(RoomNumber number, ImportedState state);
   Task<Result<stores::StateRoot>> store_state_of(RoomNumber number, std::vector<EventId> state);
-  Task<std::vector<events::EventPtr>> verify_all(std::vector<std::string> pdus,
-                                                 const events::RoomVersionRules& rules,
-                                                 RoomId room);
   Task<Status> store_outliers(RoomNumber number, std::vector<events::EventPtr> events);
   // Which of the events are not here; outliers count as here only if asked for.
   Task<Result<std::vector<EventId>>> unknown(RoomNumber number, std::vector<EventId> ids,
@@ -186,6 +214,7 @@ class RoomEngine {
   RoomHeads heads_;
   std::vector<Contributor*> contributors_;
   std::vector<Observer*> observers_;
+  const push_rules::RuleSet default_push_rules_;
   StageContext context_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };

@@ -63,6 +63,14 @@ enum class Verdict : uint8_t {
   kRejected,    // stored as refused
 };
 
+// Whom an event of the timeline reaches by the default push rules; but for its sender, always.
+struct Reach {
+  std::string thread;             // "main", or the id of the thread's root; empty: in no timeline
+  bool notifies = false;          // every member
+  bool highlights = false;        // for every member
+  std::vector<UserId> mentioned;  // local members for whom it highlights, if not for every one
+};
+
 // An event on its way into the store, or there.
 struct StoredEvent {
   stores::EventPlace place;
@@ -71,6 +79,7 @@ struct StoredEvent {
   std::optional<kv::PositionSlot> slot;  // while staged; the record has the position once committed
   bool local = false;                    // its sender is of this server
   stores::EventNumber redacts = 0;  // the event that it redacts, if it may and that one is here
+  Reach reach;                      // while staged
 };
 
 // What one event did to the current state.
@@ -80,6 +89,14 @@ struct StateChange {
   events::EventPtr before;  // null if there was none
   events::EventPtr after;   // null if there is none
   stores::EventNumber after_number = 0;
+};
+
+// A membership of a local user in a room that this server is not in.
+struct OutsideMembership {
+  stores::RoomNumber room = 0;
+  UserId user;
+  events::EventPtr event;  // the invite or knock, or the leave or ban that ended it
+  kv::Position position = 0;
 };
 
 // Adds rows to the batch of an event before it is committed: synchronous, bounded, no I/O but reads
@@ -98,6 +115,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void committed(const StoredEvent& event, Verdict verdict,
                          const std::vector<StateChange>& changes) = 0;
+  // The same for what is in no room's history here.
+  virtual void committed_outside(const OutsideMembership&) {}
 };
 
 }  // namespace polder::rooms

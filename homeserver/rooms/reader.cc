@@ -3,6 +3,7 @@
 #include "homeserver/events/client_format.h"
 #include "homeserver/events/signing.h"
 #include "homeserver/json/write.h"
+#include "homeserver/rooms/aggregations.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
@@ -49,6 +50,17 @@ Status RoomReader::for_each_state(
                                         return true;
                                       }));
   return failure ? Status(*failure) : Status();
+}
+
+Result<std::vector<events::EventPtr>> RoomReader::stripped_events(stores::StateRoot root) const {
+  std::vector<events::EventPtr> found;
+  for (const std::string_view type :
+       {"m.room.create", "m.room.join_rules", "m.room.canonical_alias", "m.room.avatar",
+        "m.room.name", "m.room.topic", "m.room.encryption"}) {
+    POLDER_TRY(auto event, state_event(root, type, ""));
+    if (event) found.push_back(std::move(event));
+  }
+  return found;
 }
 
 Result<Membership> RoomReader::membership_at(stores::StateRoot root, std::string_view user) const {
@@ -119,7 +131,7 @@ kv::Position RoomReader::last_visible(const ReaderOf& reader) const {
 }
 
 Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEvent& event,
-                                            std::string_view transaction_id,
+                                            const ClientOptions& options,
                                             std::optional<EventNumber> redaction) const {
   std::string out;
   json::Writer writer(out);
@@ -129,7 +141,7 @@ Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEv
              membership_at(event.record.state_after, reader.user.view()));
   writer.member("membership", membership == Membership::kNone ? std::string_view("leave")
                                                               : stores::to_string(membership));
-  if (!transaction_id.empty()) writer.member("transaction_id", transaction_id);
+  if (!options.transaction_id.empty()) writer.member("transaction_id", options.transaction_id);
   if (event.event->is_state()) {
     POLDER_TRY(const auto replaced,
                view_.state_event(event.record.state_before, event.event->type(),
@@ -150,6 +162,11 @@ Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEv
         .key("redacted_because")
         .raw(text + "}");
   }
+  if (options.bundle && !event.event->is_state()) {
+    POLDER_TRY(const std::string relations,
+               bundled_relations(*this, reader, event, redaction.has_value()));
+    if (!relations.empty()) writer.key("m.relations").raw(relations);
+  }
   writer.end_object();
   return out;
 }
@@ -163,7 +180,7 @@ Result<std::string> RoomReader::client_event(const ReaderOf& reader, EventNumber
     text += ",\"room_id\":";
     json::write_string_to(head_->record.id.view(), text);
   }
-  POLDER_TRY(const std::string tail, unsigned_of(reader, event, options.transaction_id, redaction));
+  POLDER_TRY(const std::string tail, unsigned_of(reader, event, options, redaction));
   text.append(",\"unsigned\":").append(tail).append("}");
   return text;
 }

@@ -42,8 +42,13 @@ class RoomReader {
   // Every event of a state; or those of one type.
   Status for_each_state(stores::StateRoot root, std::optional<std::string_view> type,
                         const std::function<void(EventNumber, const HeldEvent&)>& visit) const;
+  // The events of a state that tell who is not in the room what it is, the create event first: what
+  // stripped state is made of. https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+  Result<std::vector<events::EventPtr>> stripped_events(stores::StateRoot root) const;
   Result<stores::Membership> membership_at(stores::StateRoot root, std::string_view user) const;
 
+  // What m.room.history_visibility says; "shared" if it says nothing that is known.
+  Result<std::string_view> visibility_at(stores::StateRoot root) const;
   // https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5 (history visibility)
   Result<bool> visible(const ReaderOf& reader, const HeldEvent& event) const;
   // The state that the reader may see: the current one for members, the one when they left for
@@ -55,15 +60,15 @@ class RoomReader {
   struct ClientOptions {
     bool with_room_id = true;
     std::string_view transaction_id = {};  // for the device that sent it
+    bool bundle = true;                    // with what other events say about it
   };
   // The event as a client gets it: head, room id, unsigned.
   Result<std::string> client_event(const ReaderOf& reader, EventNumber number,
                                    const HeldEvent& event, const ClientOptions& options) const;
 
  private:
-  Result<std::string_view> visibility_at(stores::StateRoot root) const;
   Result<std::string> unsigned_of(const ReaderOf& reader, const HeldEvent& event,
-                                  std::string_view transaction_id,
+                                  const ClientOptions& options,
                                   std::optional<EventNumber> redaction) const;
 
   const RoomEngine& engine_;

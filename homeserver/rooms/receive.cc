@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/events/signing.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
 
@@ -44,50 +42,6 @@ bool older(const events::EventPtr& a, const events::EventPtr& b) {
 }
 
 }  // namespace
-
-// Steps 2 and 3: "passes signature checks, otherwise it is dropped"; "passes hash checks, otherwise
-// it is redacted before being processed further".
-Task<Result<events::EventPtr>> RoomEngine::verify(events::EventPtr event) {
-  const auto signatures = events::signatures_of(event->object());
-  const std::string signed_bytes = events::signed_bytes_of_event(event->object(), event->rules());
-  const int64_t valid_at = event->rules().enforce_key_validity ? event->origin_server_ts() : 0;
-  for (const ServerName& server : events::required_signers(*event)) {
-    Error failure = fail(ErrorCode::kBadSignature, "event is not signed by " + server.str());
-    bool good = false;
-    for (const events::SignatureRef& signature : signatures) {
-      if (good || signature.entity != server.view()) continue;
-      const auto key = co_await parts_.keys.key(server, signature.key, valid_at);
-      if (!key.ok()) {
-        if (key.error().code != ErrorCode::kNotFound) failure = key.error();
-        continue;
-      }
-      good = key->verify(signed_bytes, signature.signature);
-    }
-    if (!good) co_return failure;
-  }
-  if (events::content_hash_matches(event->object())) co_return event;
-  co_return events::Event::parse(events::redact(event->object(), event->rules()), event->rules());
-}
-
-// Those that pass; the rest is logged and dropped.
-Task<std::vector<events::EventPtr>> RoomEngine::verify_all(std::vector<std::string> pdus,
-                                                           const events::RoomVersionRules& rules,
-                                                           RoomId room) {
-  std::vector<events::EventPtr> good;
-  for (const std::string& pdu : pdus) {
-    auto event = events::Event::parse(pdu, rules);
-    if (event.ok() && (*event)->room_id() != room)
-      event = fail(ErrorCode::kInvalid, "event of another room");
-    if (event.ok()) event = co_await verify(*event);
-    if (event.ok()) {
-      good.push_back(*std::move(event));
-    } else {
-      parts_.runtime.log().info("event_dropped",
-                                {{"room", room}, {"reason", event.error().message}});
-    }
-  }
-  co_return good;
-}
 
 Task<Result<std::vector<EventId>>> RoomEngine::unknown(RoomNumber number, std::vector<EventId> ids,
                                                        bool outliers_count) {

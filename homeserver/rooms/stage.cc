@@ -1,34 +1,19 @@
 #include "homeserver/rooms/stage.h"
 
 #include <algorithm>
+#include <set>
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/power_levels.h"
+#include "homeserver/rooms/room_state.h"
+#include "homeserver/rooms/reach.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
 namespace {
 
 using stores::StateRoot;
-
-// A stored state, for the rules.
-class RoomState final : public dag::AuthState {
- public:
-  RoomState(const RoomView& view, StateRoot root) : view_(view), root_(root) {}
-
-  Result<const events::Event*> find(events::StateKeyView key) const override {
-    POLDER_TRY(auto event, view_.state_event(root_, key.type, key.key));
-    if (!event) return static_cast<const events::Event*>(nullptr);
-    kept_.push_back(std::move(event));
-    return kept_.back().get();
-  }
-
- private:
-  const RoomView& view_;
-  StateRoot root_;
-  mutable std::vector<events::EventPtr> kept_;
-};
 
 stores::MembershipRow membership_row(stores::Membership membership, EventNumber event) {
   stores::MembershipRow row;
@@ -181,7 +166,7 @@ class Staging {
     POLDER_TRY(const bool by_state,
                passes(dag::authorise(event(), RoomState(view_, record_of_event_.state_before)),
                       Verdict::kRejected));
-    if (!by_state || input_.origin != Origin::kRemote) return {};
+    if (!by_state || input_.origin == Origin::kBackfill) return {};
     // Step 6: passes authorisation rules based on the current state of the room, otherwise it is
     // soft-failed.
     const bool first = record_.extremities.empty();
@@ -270,6 +255,7 @@ class Staging {
 
   // Memberships, counts and servers follow the current state.
   Status write_memberships(kv::PositionSlot slot) {
+    std::set<stores::UserNumber> written;
     for (const StateChange& change : staged_.changes) {
       if (change.type != "m.room.member") continue;
       const auto user = UserId::parse(change.key);
@@ -284,6 +270,20 @@ class Staging {
                              membership_row(after, change.after_number), slot);
       POLDER_CHECK(count(*user, before, -1));
       POLDER_CHECK(count(*user, after, 1));
+      written.insert(number);
+    }
+    return input_.replaces_edge ? end_outside(slot, written) : Status();
+  }
+
+  // Invites and knocks that reached users while this server was not in the room: the room's state
+  // says from now on what they are.
+  Status end_outside(kv::PositionSlot slot, const std::set<stores::UserNumber>& written) {
+    POLDER_TRY(const auto outsiders, stores::read_outsiders(view_.snapshot(), room_.number));
+    for (const stores::UserNumber user : outsiders) {
+      stores::erase_outsider(staged_.batch, room_.number, user);
+      if (written.contains(user)) continue;
+      stores::put_membership(staged_.batch, user, room_.number,
+                             membership_row(stores::Membership::kLeave, 0), slot);
     }
     return {};
   }
@@ -311,11 +311,23 @@ class Staging {
     POLDER_CHECK(write_memberships(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
+      POLDER_CHECK(write_reach(slot));
       POLDER_CHECK(write_relation(slot));
       POLDER_CHECK(write_redaction());
       POLDER_CHECK(apply_waiting_redaction());
     }
     return write_rows(slot);
+  }
+
+  // Numbers what notifies, so that unread counts are differences of numbers.
+  Status write_reach(kv::PositionSlot slot) {
+    if (input_.origin == Origin::kBackfill) return {};
+    const ReachQuestion question{event(),           record_of_event_.state_before,
+                                 record_.state,     record_.joined,
+                                 context_.own_name, context_.default_push_rules};
+    POLDER_TRY(staged_.stored.reach, reach_of(question, view_));
+    put_reach(staged_.batch, room_.number, slot, staged_.stored.reach, record_);
+    return {};
   }
 
   // https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
@@ -329,6 +341,9 @@ class Staging {
     if (!parent.ok()) return {};
     stores::Relation relation;
     relation.child = staged_.stored.place.number;
+    POLDER_TRY(relation.sender,
+               context_.names.intern(stores::NameKind::kUser, event().sender().view(),
+                                     staged_.batch, staged_.names));
     relation.rel_type = *rel_type;
     relation.type = event().type();
     stores::put_relation(staged_.batch, room_.number, *parent, relation, slot);
@@ -444,6 +459,12 @@ class Staging {
 Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                      StageInput input) {
   return Staging(context, room, snapshot, std::move(input)).run();
+}
+
+Status check_by_current_state(const StageContext& context, const Room& room,
+                              const kv::Snapshot& snapshot, const events::Event& event) {
+  const RoomView view(room, snapshot, context.names, context.cache);
+  return dag::authorise(event, RoomState(view, room.record.state));
 }
 
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,

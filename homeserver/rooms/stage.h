@@ -4,12 +4,13 @@
 
 #include <vector>
 
+#include "homeserver/push_rules/rule_set.h"
 #include "homeserver/rooms/room.h"
 
 namespace polder::rooms {
 
 enum class Origin : uint8_t {
-  kLocal,     // built here; refusals are errors, and nothing is stored
+  kLocal,     // built here; refusals, soft ones too, are errors, and nothing is stored
   kRemote,    // from another server, at the room's edge
   kBackfill,  // from another server, before what is known
 };
@@ -33,6 +34,9 @@ struct Staged {
   kv::Batch batch;
   stores::NewNames names;
   std::vector<uint64_t> nodes;  // new nodes, to be forgotten by the overlay at commit
+  // Instead of an event; its position is known once committed.
+  std::optional<OutsideMembership> outside;
+  std::optional<kv::PositionSlot> outside_slot;
 };
 
 // The services that staging needs; all outlive it.
@@ -41,6 +45,7 @@ struct StageContext {
   stores::StateNodeCache& cache;
   const ServerName& own_name;
   const std::vector<Contributor*>& contributors;
+  const push_rules::RuleSet& default_push_rules;
 };
 
 // The checks performed on receipt of a PDU
@@ -52,6 +57,10 @@ struct StageContext {
 Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                      StageInput input);
 
+// Whether the room would take the event on its edge now; kForbidden names the rule that refuses.
+Status check_by_current_state(const StageContext& context, const Room& room,
+                              const kv::Snapshot& snapshot, const events::Event& event);
+
 // Stores an event whose place in the DAG is not known, for others to refer to as auth event or as
 // state. Its own auth events must be there; it is rejected if they do not allow it.
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
@@ -61,6 +70,11 @@ Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,
                                                          const std::vector<EventId>& state);
+
+// Stores a membership in a room that this server is not in (RoomEngine::store_outside_membership).
+Result<Staged> stage_outside(const StageContext& context, const Room& room,
+                             const kv::Snapshot& snapshot, events::EventPtr event,
+                             std::string stripped_state);
 
 // The state that several states resolve to, by the room version's algorithm; new nodes, if any, are
 // numbered from last_node on.

@@ -54,6 +54,9 @@ struct Config {
   struct Media {
     bool legacy_downloads = false;
     int64_t max_upload_mb = 100;
+    int64_t user_quota_mb = 0;  // 0: no limit
+    int64_t max_fetch_mb = 100;
+    int64_t remote_cache_mb = 10'240;
   } media;
   struct Appservices {
     std::string directory;

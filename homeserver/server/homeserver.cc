@@ -21,6 +21,9 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
 }
 
 Status Homeserver::start() {
+  POLDER_CHECK(devices_->start());
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "media_sweep",
+                 media_contents_->sweep());
   return sender_->start();
 }
 
@@ -53,6 +56,7 @@ Status Homeserver::open() {
       rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
                          config_.server_name, signing_key_, *keyring_, *federation_client_});
   POLDER_CHECK(engine_->load_heads());
+  entry_ = std::make_unique<entry::RoomEntry>(*engine_, *federation_client_);
   typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
                            config_.server_name};
@@ -60,13 +64,38 @@ Status Homeserver::open() {
   account_data_ = std::make_unique<users::AccountData>(parts);
   device_keys_ = std::make_unique<users::DeviceKeys>(parts);
   receipts_ = std::make_unique<users::Receipts>(parts);
-  sync_ =
-      std::make_unique<sync::Sync>(sync::Services{*engine_, *typing_, *receipts_, *device_keys_});
+  highlights_ = std::make_unique<push::Highlights>(*names_, config_.server_name);
+  engine_->add_contributor(*highlights_);
+  push_rules_ = std::make_unique<push::Rules>(parts);
+  counts_ = std::make_unique<push::Counts>(*push_rules_);
+  sync_ = std::make_unique<sync::Sync>(
+      sync::Services{*engine_, *typing_, *receipts_, *device_keys_, *push_rules_, *counts_});
   sender_ = std::make_unique<sender::Sender>(
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
                           engine_->nodes(), *servers_, config_.server_name});
   engine_->add_observer(*sender_);
+  devices_ = std::make_unique<devices::Devices>(
+      devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,
+                     *sender_, *federation_client_, *device_keys_,
+                     [this](stores::UserNumber user) { sync_->wake_all_of(user); }});
+  open_media();
   return {};
+}
+
+void Homeserver::open_media() {
+  const auto bytes = [](int64_t mb) { return static_cast<uint64_t>(mb) << 20; };
+  const media::Limits limits{bytes(config_.media.max_upload_mb), bytes(config_.media.user_quota_mb),
+                             bytes(config_.media.max_fetch_mb),
+                             bytes(config_.media.remote_cache_mb)};
+  media_contents_ = std::make_unique<media::ContentStore>(
+      outside_.runtime, outside_.files, outside_.database, config_.data_dir + "/media");
+  media_library_ = std::make_unique<media::Library>(
+      media::Parts{outside_.runtime, outside_.database, *committer_, *media_contents_,
+                   config_.server_name, limits});
+  remote_media_ = std::make_unique<remote_media::RemoteMedia>(
+      remote_media::Parts{outside_.runtime, *federation_client_, *egress_, *media_library_});
+  media_api_ = std::make_unique<media_api::Api>(media_api::Api{
+      outside_.runtime, *media_library_, *remote_media_, config_.media.legacy_downloads});
 }
 
 client_api::Settings Homeserver::client_settings() const {
@@ -83,18 +112,23 @@ client_api::Settings Homeserver::client_settings() const {
 }
 
 void Homeserver::add_routes() {
-  api_ = std::make_unique<client_api::Api>(client_api::Api{
-      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
-      *device_keys_, *receipts_, *typing_, *sync_, client_settings()});
+  api_ = std::make_unique<client_api::Api>(
+      client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
+                      *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_,
+                      *entry_, *federation_client_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);
   client_api::add_account_routes(router_, *api_);
   client_api::add_room_routes(router_, *api_);
+  client_api::add_membership_routes(router_, *api_);
   client_api::add_history_routes(router_, *api_);
   client_api::add_key_routes(router_, *api_);
   client_api::add_receipt_routes(router_, *api_);
+  client_api::add_push_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
+  media_api::add_upload_routes(router_, *media_api_);
+  media_api::add_download_routes(router_, *media_api_);
   router_.set_around(client_api::authentication(*api_));
 }
 

@@ -5,7 +5,9 @@
 #include <string>
 
 #include "federation/client/client.h"
+#include "federation/devices/devices.h"
 #include "federation/discovery/discovery.h"
+#include "federation/entry/entry.h"
 #include "federation/keyring/keyring.h"
 #include "federation/sender/sender.h"
 #include "federation/transport/transport.h"
@@ -14,6 +16,9 @@
 #include "homeserver/egress/egress.h"
 #include "homeserver/http/router.h"
 #include "homeserver/http/server.h"
+#include "homeserver/push/counts.h"
+#include "homeserver/push/highlights.h"
+#include "homeserver/push/rules.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/server/config.h"
 #include "homeserver/sync/sync.h"
@@ -21,6 +26,10 @@
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
+#include "media/api/api.h"
+#include "media/files/content_store.h"
+#include "media/files/library.h"
+#include "media/remote/remote.h"
 #include "storage/files/files.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
@@ -42,7 +51,8 @@ class Homeserver {
   static Result<std::unique_ptr<Homeserver>> create(Config config, Outside outside);
   ~Homeserver();
 
-  // Begins what goes on by itself: sending to other servers. Before the runtime runs.
+  // Begins what goes on by itself: sending to other servers, sweeping media. Before the runtime
+  // runs.
   Status start();
 
   const Config& config() const { return config_; }
@@ -54,6 +64,7 @@ class Homeserver {
  private:
   Homeserver(Config config, Outside outside, crypto::SigningKey key);
   void open_network();
+  void open_media();
   Status open();
   void add_routes();
   client_api::Settings client_settings() const;
@@ -69,13 +80,22 @@ class Homeserver {
   std::unique_ptr<keyring::Keyring> keyring_;
   std::unique_ptr<client::FederationClient> federation_client_;
   std::unique_ptr<rooms::RoomEngine> engine_;
+  std::unique_ptr<entry::RoomEntry> entry_;
   std::unique_ptr<users::Users> users_;
   std::unique_ptr<users::AccountData> account_data_;
   std::unique_ptr<users::DeviceKeys> device_keys_;
   std::unique_ptr<users::Receipts> receipts_;
   std::unique_ptr<users::Typing> typing_;
+  std::unique_ptr<push::Highlights> highlights_;
+  std::unique_ptr<push::Rules> push_rules_;
+  std::unique_ptr<push::Counts> counts_;
   std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<sender::Sender> sender_;
+  std::unique_ptr<devices::Devices> devices_;
+  std::unique_ptr<media::ContentStore> media_contents_;
+  std::unique_ptr<media::Library> media_library_;
+  std::unique_ptr<remote_media::RemoteMedia> remote_media_;
+  std::unique_ptr<media_api::Api> media_api_;
   std::unique_ptr<client_api::Api> api_;
   http::Router router_;
 };

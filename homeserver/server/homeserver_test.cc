@@ -187,6 +187,48 @@ TEST_F(HomeserverTest, RedactionsRelationsAndStateAreServed) {
   EXPECT_EQ(redacted.text({"unsigned", "redacted_because", "content", "reason"}), "r");
 }
 
+TEST_F(HomeserverTest, EditsAndThreadsAreBundledWithTheirEvent) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(alice, R"({"preset":"public_chat"})");
+  call("POST", rooms(room, "/join"), bob);
+  const std::string root = say(alice, room, "root", "1").text({"event_id"});
+  int transaction = 10;
+  const auto relate = [&](const std::string& token, const std::string& rel_type,
+                          const std::string& rest) {
+    return call("PUT", rooms(room, "/send/m.room.message/" + std::to_string(transaction++)), token,
+                R"({"body":"x","msgtype":"m.text","m.relates_to":{"rel_type":")" + rel_type +
+                    R"(","event_id":")" + root + "\"}" + rest + "}")
+        .text({"event_id"});
+  };
+  const auto bundle = [&](const std::string& token) {
+    return call("GET", rooms(room, "/event/" + root), token);
+  };
+  EXPECT_EQ(bundle(alice).text({"unsigned", "m.relations"}), "");
+  relate(alice, "m.thread", "");
+  const std::string last = relate(alice, "m.thread", "");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "count"}), "2");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "current_user_participated"}),
+            "false");
+  const std::string answer = relate(bob, "m.thread", "");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "current_user_participated"}),
+            "true");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "latest_event", "event_id"}),
+            answer);
+  call("PUT", rooms(room, "/redact/" + answer + "/99"), bob, "{}");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "latest_event", "event_id"}),
+            last);
+  // Only the sender's own edits count, and only whole ones.
+  relate(bob, "m.replace", R"(,"m.new_content":{"body":"forged"})");
+  relate(alice, "m.replace", "");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.replace"}), "");
+  const std::string edit = relate(alice, "m.replace", R"(,"m.new_content":{"body":"better"})");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.replace", "event_id"}), edit);
+  call("PUT", rooms(room, "/redact/" + root + "/100"), alice, "{}");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.replace"}), "");
+  EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "count"}), "2");
+}
+
 TEST_F(HomeserverTest, MembershipFollowsTheRules) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

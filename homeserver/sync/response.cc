@@ -4,9 +4,11 @@
 
 #include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
+#include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/encryption.h"
 #include "homeserver/sync/ephemeral.h"
+#include "homeserver/sync/stripped.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::sync {
@@ -51,6 +53,7 @@ class Builder {
     writer.key("rooms").begin_object();
     write_section(writer, "join", join_);
     write_section(writer, "invite", invite_);
+    write_section(writer, "knock", knock_);
     write_section(writer, "leave", leave_);
     writer.end_object().end_object();
     return std::move(answer_);
@@ -103,8 +106,24 @@ class Builder {
     writer.end_array().end_object();
   }
 
+  // https://spec.matrix.org/v1.19/client-server-api/#push-rules-events
+  Status add_push_rules(std::vector<stores::AccountDataRow>& rows) const {
+    const auto changed = changed_data_.find(0);
+    const bool told = since_ && (changed == changed_data_.end() ||
+                                 std::ranges::find(changed->second, stores::kPushRulesType) ==
+                                     changed->second.end());
+    if (told) return {};
+    stores::AccountDataRow row;
+    row.type = stores::kPushRulesType;
+    POLDER_TRY(row.content,
+               services_.push_rules.account_data(*snapshot_, request_.number, request_.user));
+    rows.push_back(std::move(row));
+    return {};
+  }
+
   Status write_global_data(json::Writer& writer) {
-    POLDER_TRY(const auto rows, data_of(0, !since_));
+    POLDER_TRY(auto rows, data_of(0, !since_));
+    POLDER_CHECK(add_push_rules(rows));
     if (!rows.empty()) answer_.empty = false;
     writer.key("account_data");
     write_data(writer, request_.filter.account_data, rows);
@@ -112,15 +131,19 @@ class Builder {
   }
 
   Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
+    if (row.forgotten) return {};
+    if (row.event == 0) return add_outside(number, row);
     const auto head = engine_.head(number);
-    if (!head || row.forgotten || !request_.filter.allows_room(head->record.id.view())) return {};
+    if (!head || !request_.filter.allows_room(head->record.id.view())) return {};
     const bool changed_for_user = !since_ || row.position > *since_;
     switch (row.membership) {
       case Membership::kJoin:
         answer_.joined.push_back(number);
         return add_joined(head, row);
       case Membership::kInvite:
-        return changed_for_user ? add_invite(head) : Status();
+        return changed_for_user ? add_stripped(head, invite_, "invite_state") : Status();
+      case Membership::kKnock:
+        return changed_for_user ? add_stripped(head, knock_, "knock_state") : Status();
       case Membership::kLeave:
       case Membership::kBan:
         return changed_for_user && (since_ || request_.filter.include_leave) ? add_left(head, row)
@@ -156,6 +179,7 @@ class Builder {
     writer.key("account_data");
     write_data(writer, request_.filter.room_account_data, data);
     writer.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral)).end_object();
+    POLDER_CHECK(write_unread(writer, reader, of));
     POLDER_CHECK(write_summary(writer, reader));
     writer.end_object();
     join_.emplace_back(head->record.id, std::move(text));
@@ -188,28 +212,27 @@ class Builder {
     return {};
   }
 
-  // https://spec.matrix.org/v1.19/client-server-api/#stripped-state
-  Status add_invite(const rooms::RoomHeadPtr& head) {
+  Status add_stripped(const rooms::RoomHeadPtr& head, Section& section, std::string_view name) {
     const RoomReader reader(engine_, snapshot_, head);
-    std::string text;
-    json::Writer writer(text);
-    writer.begin_object().key("invite_state").begin_object().key("events").begin_array();
-    for (const std::string_view type :
-         {"m.room.create", "m.room.join_rules", "m.room.canonical_alias", "m.room.avatar",
-          "m.room.name", "m.room.topic", "m.room.encryption"}) {
-      POLDER_TRY(const auto event, reader.state_event(head->record.state, type, ""));
-      if (event) writer.value(events::stripped_state(*event));
+    POLDER_TRY(std::string text, stripped_room(reader, request_.user, name));
+    section.emplace_back(head->record.id, std::move(text));
+    return {};
+  }
+
+  // A room that this server is not in.
+  Status add_outside(stores::RoomNumber number, const stores::MembershipRow& row) {
+    if (since_ && row.position <= *since_) return {};
+    POLDER_TRY(std::string name, engine_.parts().names.name(stores::NameKind::kRoom, number));
+    if (!request_.filter.allows_room(name)) return {};
+    RoomId id = RoomId::trusted(std::move(name));
+    const bool ended = row.membership == Membership::kLeave || row.membership == Membership::kBan;
+    if (row.membership == Membership::kInvite) {
+      invite_.emplace_back(std::move(id), outside_room(row, "invite_state"));
+    } else if (row.membership == Membership::kKnock) {
+      knock_.emplace_back(std::move(id), outside_room(row, "knock_state"));
+    } else if (ended && (since_ || request_.filter.include_leave)) {
+      leave_.emplace_back(std::move(id), outside_left_room(row, stream_token(answer_.next)));
     }
-    POLDER_TRY(const auto invite,
-               reader.state_event(head->record.state, "m.room.member", request_.user.view()));
-    if (invite) {
-      POLDER_TRY(const auto inviter,
-                 reader.state_event(head->record.state, "m.room.member", invite->sender().view()));
-      if (inviter) writer.value(events::stripped_state(*inviter));
-      writer.value(events::stripped_state(*invite));
-    }
-    writer.end_array().end_object().end_object();
-    invite_.emplace_back(head->record.id, std::move(text));
     return {};
   }
 
@@ -345,6 +368,26 @@ class Builder {
     return {};
   }
 
+  // "If unread_thread_notifications was specified as true on the RoomEventFilter, these counts will
+  // only be for the main timeline."
+  Status write_unread(json::Writer& writer, const RoomReader& reader, const ReaderOf& of) const {
+    POLDER_TRY(const push::Unread unread,
+               services_.counts.unread(reader, of, answer_.next.position));
+    const auto write = [&writer](std::string_view name, const push::Count& count) {
+      writer.key(name).begin_object();
+      writer.member("notification_count", static_cast<int64_t>(count.notifications));
+      writer.member("highlight_count", static_cast<int64_t>(count.highlights)).end_object();
+    };
+    const bool by_thread = request_.filter.unread_thread_notifications;
+    write("unread_notifications", by_thread ? unread.main() : unread.total());
+    if (!by_thread) return {};
+    writer.key("unread_thread_notifications").begin_object();
+    for (const auto& [thread, count] : unread.threads)
+      if (thread != rooms::kMainThread) write(thread, count);
+    writer.end_object();
+    return {};
+  }
+
   Status write_summary(json::Writer& writer, const RoomReader& reader) {
     const stores::RoomRecord& record = reader.head().record;
     json::Array heroes;
@@ -386,7 +429,7 @@ class Builder {
   const std::optional<kv::Position> since_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
   std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
-  Section join_, invite_, leave_;
+  Section join_, invite_, knock_, leave_;
   Answer answer_;
 };
 

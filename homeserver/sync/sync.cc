@@ -105,6 +105,12 @@ void Sync::committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
   wake_on_shards(event.place.room, std::move(users));
 }
 
+void Sync::committed_outside(const rooms::OutsideMembership& membership) {
+  const auto number =
+      services_.rooms.parts().names.find(stores::NameKind::kUser, membership.user.view());
+  if (number.ok() && *number) wake(**number);
+}
+
 Task<Result<std::string>> Sync::run(SyncRequest request) {
   runtime::Runtime& runtime = services_.rooms.parts().runtime;
   const auto deadline = runtime.clock().steady() + request.timeout;

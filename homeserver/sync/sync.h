@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "homeserver/json/value.h"
+#include "homeserver/push/counts.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/runtime/sync.h"
 #include "homeserver/sync/filter.h"
@@ -37,6 +38,8 @@ struct Services {
   users::Typing& typing;
   users::Receipts& receipts;
   users::DeviceKeys& device_keys;
+  const push::Rules& push_rules;
+  const push::Counts& counts;
 };
 
 // Thread-safe.
@@ -59,6 +62,7 @@ class Sync final : public rooms::Observer {
   // rooms::Observer
   void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
                  const std::vector<rooms::StateChange>& changes) override;
+  void committed_outside(const rooms::OutsideMembership& membership) override;
 
  private:
   struct Waiter;

@@ -13,19 +13,44 @@ inline constexpr size_t kOneTimeKeysMax = 500;        // of one device
 inline constexpr size_t kToDeviceMessagesMax = 1000;  // of one request
 inline constexpr size_t kToDeviceBytesMax = 65536;    // of one message
 
+struct DeviceKeysOptions {
+  bool names_to_other_servers = true;  // whether they are told how users named their devices
+};
+using WantedKeys = std::vector<std::pair<UserId, std::vector<std::string>>>;  // no devices: all
+
+// What a client sends to devices, once for a transaction id.
+struct ToDevice {
+  std::string type;
+  std::string transaction_id;
+  json::Object messages;  // to local devices: {user: {device or "*": content}}
+  kv::Batch with;         // rows that are committed with them: what goes to other servers
+};
+
 // Thread-safe. Every change is on disk when it returns.
 class DeviceKeys {
  public:
-  explicit DeviceKeys(Parts parts)
-      : parts_(std::move(parts)), queues_(parts_.runtime.shard_count()) {}
+  explicit DeviceKeys(Parts parts, DeviceKeysOptions options = {})
+      : parts_(std::move(parts)), options_(options), queues_(parts_.runtime.shard_count()) {}
 
   // keys/upload: {device_keys, one_time_keys, fallback_keys}. Malformed keys are refused whole, and
   // so are keys that say they are of another user or device, and one-time keys whose id is taken by
   // another key (CVE-2025-61672). Gives the counts of one-time keys.
   Task<Result<std::map<std::string, int64_t>>> upload(Session session, json::Object body);
   // keys/query of local users: {device_keys, master_keys, self_signing_keys, user_signing_keys}.
-  Task<Result<json::Object>> query(UserId asker,
-                                   std::vector<std::pair<UserId, std::vector<std::string>>> wanted);
+  // Users of other servers are left out, here and below.
+  Task<Result<json::Object>> query(UserId asker, WantedKeys wanted);
+  // The same for another server, with no signatures but the users' own
+  // (https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery).
+  Task<Result<json::Object>> query_for_server(WantedKeys wanted);
+  // {user_id, stream_id, devices, master_key, self_signing_key}: what another server keeps of a
+  // local user. stream_id is the position of the last change. kNotFound for users of other servers
+  // (https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid).
+  Task<Result<json::Object>> devices_for_server(UserId user);
+  // What other servers are told when something changed: the contents of m.device_list_update, but
+  // for its ids, and of m.signing_key_update. Synchronous; on the pool.
+  Result<json::Object> device_update(const UserId& user, stores::UserNumber number,
+                                     const DeviceId& device) const;
+  Result<json::Object> signing_key_update(const UserId& user, stores::UserNumber number) const;
   // keys/claim of local users: {user: {device: {key id: key}}}.
   Task<Result<json::Object>> claim(std::vector<std::tuple<UserId, DeviceId, std::string>> wanted);
   // keys/device_signing/upload; true if there was a master key before that is another.
@@ -34,10 +59,15 @@ class DeviceKeys {
   // keys/signatures/upload: {user: {key or device id: signed object}}; gives the failures.
   Task<Result<json::Object>> upload_signatures(Session session, json::Object body);
 
-  // sendToDevice: {user: {device or "*": content}} to local devices. Gives the users that have
-  // news.
-  Task<Result<std::vector<stores::UserNumber>>> send_to_devices(UserId sender, std::string type,
-                                                                json::Object messages);
+  // Puts messages into the inboxes of local devices: {user: {device or "*": content}}. Gives the
+  // users that have news. `with` adds rows that are committed with the messages, also if there are
+  // none.
+  Task<Result<std::vector<stores::UserNumber>>> send_to_devices(
+      UserId sender, std::string type, json::Object messages,
+      std::function<void(kv::Batch&)> with = {});
+  // The same for a local client, in its user's turn. Nothing if the transaction id was used before.
+  Task<Result<std::optional<std::vector<stores::UserNumber>>>> send_once(Session session,
+                                                                         ToDevice message);
   // Forgets messages that the device has acknowledged. Lazy: a message that comes twice is no harm.
   void acknowledge(stores::UserNumber user, DeviceId device, kv::Position up_to);
 
@@ -47,7 +77,14 @@ class DeviceKeys {
   Task<Status> change(stores::UserNumber user, Change change);
   Task<Status> change_on_shard(stores::UserNumber user, Change change);
 
+  Result<std::vector<stores::UserNumber>> add_messages(const kv::Snapshot& snapshot,
+                                                       const UserId& sender,
+                                                       const std::string& type,
+                                                       const json::Object& messages,
+                                                       kv::Batch& batch) const;
+
   Parts parts_;
+  const DeviceKeysOptions options_;
   std::vector<std::unordered_map<stores::UserNumber, std::unique_ptr<runtime::SerialQueue>>>
       queues_;  // by shard
 };

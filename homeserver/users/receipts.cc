@@ -8,7 +8,7 @@ constexpr Millis kTypingMax{60'000};
 }  // namespace
 
 Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, std::string type,
-                           std::string thread, EventId event) {
+                           std::string thread, EventId event, std::optional<int64_t> ts_ms) {
   if (type != "m.read" && type != "m.read.private")
     co_return fail(ErrorCode::kInvalid, "unknown receipt type");
   const Receipts* self = this;
@@ -23,7 +23,7 @@ Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, std
   row.type = std::move(type);
   row.thread = std::move(thread);
   row.event = std::move(event);
-  row.ts_ms = parts_.runtime.clock().wall_ms();
+  row.ts_ms = ts_ms.value_or(parts_.runtime.clock().wall_ms());
   kv::Batch batch;
   const auto slot = batch.reserve_position();
   stores::put_receipt(batch, room, row, slot,

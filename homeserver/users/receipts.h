@@ -14,9 +14,10 @@ class Receipts {
   explicit Receipts(Parts parts)
       : parts_(std::move(parts)), at_start_(parts_.committer.visible()) {}
 
-  // type: m.read or m.read.private; thread: empty for an unthreaded one. kInvalid for other types.
+  // type: m.read or m.read.private; thread: empty for an unthreaded one; ts_ms: when the event was
+  // read, else now. kInvalid for other types.
   Task<Status> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
-                   std::string thread, EventId event);
+                   std::string thread, EventId event, std::optional<int64_t> ts_ms = {});
   // No receipt of the room is newer than this position.
   kv::Position last(stores::RoomNumber room) const;
 

@@ -285,7 +285,7 @@ Task<Status> Users::rename_device(UserId user, DeviceId device, std::string name
         row->display_name = name;
         stores::put_device(batch, number, device, *row);
         // Others see the name beside the device's keys.
-        stores::put_device_list_change(batch, batch.reserve_position(), number);
+        stores::put_device_list_change(batch, batch.reserve_position(), number, device);
         return {};
       });
 }
@@ -301,14 +301,12 @@ Task<Status> Users::delete_devices(UserId user, std::vector<DeviceId> devices) {
         POLDER_TRY(const auto sessions,
                    stores::read_sessions_of(*self->parts_.database.snapshot(), number));
         const auto snapshot = self->parts_.database.snapshot();
-        bool had_keys = false;
         for (const DeviceId& device : devices) {
           POLDER_TRY(const auto keys, stores::read_device_keys_of(*snapshot, number, device));
-          had_keys = had_keys || keys;
           stores::erase_device(batch, number, device);
           stores::erase_keys_of_device(batch, number, device);
+          if (keys) stores::put_device_list_change(batch, batch.reserve_position(), number, device);
         }
-        if (had_keys) stores::put_device_list_change(batch, batch.reserve_position(), number);
         for (const auto& [token, session] : sessions) {
           if (std::ranges::find(devices, session.device) != devices.end())
             stores::erase_session(batch, token, number);

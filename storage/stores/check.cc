@@ -28,6 +28,7 @@ class Checker {
     }));
     for (const auto& [room, mentions] : mentions_)
       context_.fault("rows name room " + std::to_string(room) + ", which is not there");
+    POLDER_CHECK(check_outsiders());
     POLDER_CHECK(check_sessions());
     POLDER_CHECK(check_aliases());
     return check_cursors();
@@ -66,12 +67,31 @@ class Checker {
         snapshot(), [this](UserNumber user, RoomNumber room, const MembershipRow& row) -> Status {
           if (row.position > context_.last_position)
             context_.fault("a membership has a position beyond the last one");
-          if (row.event == 0) return {};  // an invite into a room that is not followed
+          if (row.event == 0) {
+            if (row.membership == Membership::kInvite || row.membership == Membership::kKnock)
+              outsiders_[room].insert(user);
+            return {};
+          }
           RoomMentions& mentions = mentions_[room];
+          mentions.memberships.insert(row.event);
           if (row.membership == Membership::kJoin) mentions.joined.emplace(user, row.event);
           if (row.membership == Membership::kInvite) mentions.invited.emplace(user, row.event);
           return {};
         });
+  }
+
+  // An invite or knock outside has its entry in the room's list of outsiders, and each entry one.
+  Status check_outsiders() {
+    for (const auto& [room, users] : outsiders_) {
+      const std::string where = " in room " + std::to_string(room);
+      POLDER_TRY(const auto listed, read_outsiders(snapshot(), room));
+      if (std::set(listed.begin(), listed.end()) != users)
+        context_.fault("the list of outsiders is not that of their memberships" + where);
+      POLDER_TRY(const auto record, read_room(snapshot(), room));
+      if (record && record->local_joined)
+        context_.fault("a room that is followed has outsiders" + where);
+    }
+    return {};
   }
 
   Status check_sessions() {
@@ -123,6 +143,7 @@ class Checker {
 
   const CheckContext& context_;
   std::map<RoomNumber, RoomMentions> mentions_;
+  std::map<RoomNumber, std::set<UserNumber>> outsiders_;
   std::set<std::pair<UserNumber, Digest>> sessions_;  // seen by token, not yet by user
 };
 

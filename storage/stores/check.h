@@ -35,14 +35,12 @@ using EventReader =
 // - edges: links and forward extremities name events that are there; no extremity has a successor;
 //   relations and redactions join events that are there;
 // - state: every map that a record names can be read, node by node, with the hash that is named,
-// and
-//   its events are there; the current state is the one after the only extremity; memberships and
-//   counts of members are those of the current state;
+//   and its events are there; the current state is the one after the only extremity; memberships
+//   and counts of members are those of the current state, or are outside rooms not followed;
 // - timelines: each of the three orders (room by position, room by depth, all by position) has
-// every
-//   event that belongs there, once, and no other;
+//   every event that belongs there, once, and no other;
 // - users: sessions and aliases have both of their rows, sessions an account and a device;
-// - cursors: none is beyond the last position, and those behind name servers.
+// - cursors: none is beyond the last position, and destinations are server names.
 // With a reader, also that an event's content has the id, and the state key, by which it is found.
 // The error is a failure to read at all.
 Result<CheckReport> check_database(const kv::Snapshot& snapshot,

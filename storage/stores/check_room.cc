@@ -240,6 +240,9 @@ class RoomChecker {
   Status check_members() {
     if (mentions_.joined.size() != record_.joined || mentions_.invited.size() != record_.invited)
       fault("the memberships of users are not the members of the room");
+    for (const EventNumber event : mentions_.memberships) {
+      if (!has(event)) fault("a membership names an event that is not there");
+    }
     uint64_t joined = 0;
     POLDER_TRY(const auto counts, read_server_counts(context_.snapshot, room_));
     for (const auto& [server, count] : counts)

@@ -15,6 +15,7 @@ struct RoomMentions {
   std::map<kv::Position, EventNumber> stream;  // in the stream of all events
   std::map<UserNumber, EventNumber> joined;    // members, and their membership events
   std::map<UserNumber, EventNumber> invited;
+  std::set<EventNumber> memberships;  // events that rows of memberships name
 };
 
 // What a check shares. Used by one thread.

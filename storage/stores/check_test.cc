@@ -35,6 +35,14 @@ Result<EventFacts> read_facts(std::string_view, std::string_view json) {
   return facts;
 }
 
+Relation relation_of(EventNumber child) {
+  Relation relation;
+  relation.child = child;
+  relation.rel_type = "m.annotation";
+  relation.type = "message";
+  return relation;
+}
+
 // Room 1 of alice: create event, her join, two messages of which the second relates to the first.
 class WholeDatabase {
  public:
@@ -54,7 +62,7 @@ class WholeDatabase {
     put_server_count(batch, room, server, 1);
     add_event(batch, 3, "$3/message//");
     const kv::PositionSlot slot = add_event(batch, 4, "$4/message//");
-    put_relation(batch, room, EventId::trusted("$3"), {0, 4, "m.annotation", "message"}, slot);
+    put_relation(batch, room, EventId::trusted("$3"), relation_of(4), slot);
     put_redaction(batch, {room, 3}, 4);
     room_record.id = RoomId::trusted("!room:own");
     room_record.version = "12";
@@ -282,13 +290,33 @@ TEST(Check, EveryKindOfDamageIsNamed) {
          row.position = 77;
          put_membership(batch, whole.user, whole.room, row, std::nullopt);
        }},
+      {"a membership names an event that is not there",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         MembershipRow row;
+         row.membership = Membership::kLeave;
+         row.event = 9;
+         put_membership(batch, whole.user, whole.room, row, std::nullopt);
+       }},
+      {"the list of outsiders is not that of their memberships",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         MembershipRow row;
+         row.membership = Membership::kInvite;
+         put_membership(batch, whole.user, 99, row, std::nullopt);
+       }},
+      {"a room that is followed has outsiders",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         MembershipRow row;
+         row.membership = Membership::kKnock;
+         put_membership(batch, whole.user, whole.room, row, std::nullopt);
+         put_outsider(batch, whole.room, whole.user);
+       }},
       {"the members of the servers are not the members of the room",
        [](WholeDatabase& whole, kv::Batch& batch) { put_server_count(batch, whole.room, 1, 2); }},
       {"the current state has other members than are counted",
        with_room([](RoomRecord& r) { r.joined = 2; })},
       {"a relation leads to no event",
        [](WholeDatabase& whole, kv::Batch& batch) {
-         put_relation(batch, whole.room, EventId::trusted("$3"), {0, 9, "m.annotation", "message"},
+         put_relation(batch, whole.room, EventId::trusted("$3"), relation_of(9),
                       batch.reserve_position());
        }},
       {"a redaction joins events that are not there",
@@ -317,15 +345,14 @@ TEST(Check, EveryKindOfDamageIsNamed) {
          batch.erase(kDirectory, KeyWriter(1).tail("#lobby:own"));
        }},
       {"an alias is missing among its room's",
-       [](WholeDatabase&, kv::Batch& batch) {
-         batch.erase(kDirectory, KeyWriter(2).text("!room:own").tail("#lobby:own"));
-       }},
+       [](WholeDatabase&,
+          kv::Batch&
+              batch) { batch.erase(kDirectory, KeyWriter(2).text("!room:own").tail("#lobby:own")); }},
       {"federation's place in the stream is beyond the last position",
        [](WholeDatabase&, kv::Batch& batch) { put_dispatched(batch, 77); }},
       {"a destination has got more than was dispatched",
-       [](WholeDatabase&, kv::Batch& batch) {
-         put_backlog(batch, ServerName::trusted("other.example"), 4);
-       }},
+       [](WholeDatabase&,
+          kv::Batch& batch) { put_backlog(batch, ServerName::trusted("other.example"), 4); }},
       {"a destination is no server name",
        [](WholeDatabase&,
           kv::Batch& batch) { put_backlog(batch, ServerName::trusted("no name"), 1); }},

@@ -12,6 +12,7 @@ constexpr uint8_t kKeysTag = 1;  // tags in column federation
 constexpr uint8_t kDispatchedTag = 2;
 constexpr uint8_t kBacklogTag = 3;
 constexpr uint8_t kForwardTag = 4;
+constexpr uint8_t kKnownMessageTag = 3;  // tag in column transactions
 constexpr size_t kKeysMax = 1000;
 
 std::string keys_key(const ServerName& server) {
@@ -22,6 +23,15 @@ std::string backlog_key(const ServerName& destination) {
 }
 std::string forward_key(const EventId& event) {
   return keys::KeyWriter(kForwardTag).tail(event.view()).str();
+}
+
+keys::KeyWriter messages_prefix(const ServerName& origin) {
+  keys::KeyWriter key(kKnownMessageTag);
+  key.text(origin.view());
+  return key;
+}
+std::string message_key(const ServerName& origin, uint32_t day, std::string_view id) {
+  return messages_prefix(origin).u32(day).tail(id).str();
 }
 
 }  // namespace
@@ -116,6 +126,34 @@ Result<std::vector<EventId>> read_forwards(const kv::Snapshot& snapshot) {
 Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event) {
   POLDER_TRY(const auto value, snapshot.get(kFederation, forward_key(event)));
   return value.has_value();
+}
+
+void put_known_message(kv::Batch& batch, const ServerName& origin, uint32_t day,
+                       std::string_view id) {
+  batch.put(kTransactions, message_key(origin, day, id), keys::ValueWriter(kFormat).str());
+}
+
+void erase_known_messages(kv::Batch& batch, const ServerName& origin, uint32_t before_day) {
+  batch.erase_range(kTransactions, messages_prefix(origin).str(),
+                    message_key(origin, before_day, ""));
+}
+
+Result<KnownMessage> find_known_message(const kv::Snapshot& snapshot, const ServerName& origin,
+                                        uint32_t oldest_day, uint32_t newest_day,
+                                        std::string_view id) {
+  KnownMessage found;
+  std::vector<std::string> wanted;
+  for (uint32_t day = oldest_day; day <= newest_day; ++day)
+    wanted.push_back(message_key(origin, day, id));
+  POLDER_TRY(const auto values, snapshot.multi_get(kTransactions, wanted));
+  for (const auto& value : values)
+    found.known = found.known || value.has_value();
+  const auto rows = snapshot.iterate(
+      kTransactions, {messages_prefix(origin).str(), message_key(origin, oldest_day, "")});
+  rows->seek_to_first();
+  found.outdated = rows->valid();
+  if (!found.outdated) POLDER_CHECK(rows->status());
+  return found;
 }
 
 }  // namespace polder::stores

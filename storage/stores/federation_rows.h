@@ -48,4 +48,18 @@ void erase_forward(kv::Batch& batch, const EventId& event);
 Result<std::vector<EventId>> read_forwards(const kv::Snapshot& snapshot);
 Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event);
 
+// Ids of messages to devices that another server sent, by the day (since the epoch) on which they
+// came: a message that comes again is known by its id for as long as its day is kept.
+void put_known_message(kv::Batch& batch, const ServerName& origin, uint32_t day,
+                       std::string_view id);
+// Forgets the days before this one.
+void erase_known_messages(kv::Batch& batch, const ServerName& origin, uint32_t before_day);
+struct KnownMessage {
+  bool known = false;     // came on one of the days from oldest to newest
+  bool outdated = false;  // there are days before the oldest, to be forgotten
+};
+Result<KnownMessage> find_known_message(const kv::Snapshot& snapshot, const ServerName& origin,
+                                        uint32_t oldest_day, uint32_t newest_day,
+                                        std::string_view id);
+
 }  // namespace polder::stores

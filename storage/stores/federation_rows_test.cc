@@ -64,5 +64,29 @@ TEST_F(FederationRowsTest, PlacesAndForwardsComeAndGo) {
   EXPECT_FALSE(*is_forward(*snapshot(), event));
 }
 
+TEST_F(FederationRowsTest, MessagesAreKnownOnTheDaysThatAreKept) {
+  kv::Batch batch;
+  put_known_message(batch, a_, 10, "x");
+  put_known_message(batch, a_, 12, "y");
+  write(batch);
+  const auto find = [&](const ServerName& origin, uint32_t from, uint32_t to, const char* id) {
+    return *find_known_message(*snapshot(), origin, from, to, id);
+  };
+  EXPECT_TRUE(find(a_, 10, 12, "x").known);
+  EXPECT_TRUE(find(a_, 12, 12, "y").known);
+  EXPECT_FALSE(find(a_, 11, 12, "x").known);
+  EXPECT_FALSE(find(a_, 10, 12, "z").known);
+  EXPECT_FALSE(find(ab_, 10, 12, "x").known);
+  EXPECT_FALSE(find(a_, 10, 12, "x").outdated);
+  EXPECT_TRUE(find(a_, 11, 12, "x").outdated);
+  EXPECT_FALSE(find(ab_, 11, 12, "x").outdated);
+  kv::Batch gone;
+  erase_known_messages(gone, a_, 11);
+  write(gone);
+  EXPECT_FALSE(find(a_, 10, 12, "x").known);
+  EXPECT_TRUE(find(a_, 10, 12, "y").known);
+  EXPECT_FALSE(find(a_, 11, 12, "y").outdated);
+}
+
 }  // namespace
 }  // namespace polder::stores

@@ -15,6 +15,7 @@ constexpr uint8_t kOneTimeTag = 2;
 constexpr uint8_t kFallbackTag = 3;
 constexpr uint8_t kCrossTag = 4;
 constexpr uint8_t kOtherTag = 5;
+constexpr uint8_t kChangesTag = 7;
 constexpr uint8_t kDeviceListStream = 3;  // tag in column streams
 
 keys::KeyWriter device_prefix(uint8_t tag, UserNumber user, const DeviceId& device) {
@@ -56,6 +57,15 @@ std::string other_key(UserNumber signer, const UserId& other) {
 }
 std::string change_key(kv::Position position) {
   return keys::KeyWriter(kDeviceListStream).u64(position).str();
+}
+kv::Range changes_of(UserNumber user) {
+  return kv::prefix_range(keys::KeyWriter(kChangesTag).u64(user).str());
+}
+kv::Position position_of_change(std::string_view key) {
+  keys::KeyReader reader(key);
+  reader.u8();
+  reader.u64();
+  return reader.u64();
 }
 
 }  // namespace
@@ -180,23 +190,70 @@ void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& dev
   erase_to_device(batch, user, device, kv::kLastPosition);
 }
 
-void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user) {
+void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user,
+                            const DeviceId& device) {
   keys::put(batch, kStreams, keys::KeyWriter(kDeviceListStream).position(slot),
-            keys::ValueWriter(kFormat).varint(user));
+            keys::ValueWriter(kFormat).varint(user).tail(device.view()));
+  keys::put(batch, kDeviceKeys, keys::KeyWriter(kChangesTag).u64(user).position(slot),
+            keys::ValueWriter(kFormat).tail(device.view()));
+}
+
+Status put_remote_list_change(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user) {
+  const auto rows = snapshot.iterate(kDeviceKeys, changes_of(user));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    batch.erase(kStreams, change_key(position_of_change(rows->key())));
+    batch.erase(kDeviceKeys, rows->key());
+  }
+  POLDER_CHECK(rows->status());
+  put_device_list_change(batch, batch.reserve_position(), user, {});
+  return {};
+}
+
+Result<std::vector<DeviceListChange>> read_device_list_log(const kv::Snapshot& snapshot,
+                                                           kv::Position from, kv::Position to,
+                                                           size_t limit) {
+  std::vector<DeviceListChange> changes;
+  const auto rows = snapshot.iterate(kStreams, {change_key(from + 1), change_key(to + 1)});
+  for (rows->seek_to_first(); rows->valid() && changes.size() < limit; rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    keys::ValueReader reader(rows->value(), kFormat);
+    DeviceListChange change;
+    change.position = key.u64();
+    change.user = reader.varint();
+    change.device = DeviceId::trusted(std::string(reader.tail()));
+    POLDER_CHECK(reader.finish("device list change"));
+    changes.push_back(std::move(change));
+  }
+  POLDER_CHECK(rows->status());
+  return changes;
 }
 
 Result<std::vector<UserNumber>> read_device_list_changes(const kv::Snapshot& snapshot,
                                                          kv::Position from, kv::Position to) {
+  POLDER_TRY(const auto log, read_device_list_log(snapshot, from, to, ~size_t{0}));
   std::vector<UserNumber> users;
-  const auto rows = snapshot.iterate(kStreams, {change_key(from + 1), change_key(to + 1)});
-  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+  for (const DeviceListChange& change : log)
+    users.push_back(change.user);
+  std::ranges::sort(users);
+  const auto repeated = std::ranges::unique(users);
+  users.erase(repeated.begin(), repeated.end());
+  return users;
+}
+
+Result<kv::Position> last_device_change(const kv::Snapshot& snapshot, UserNumber user,
+                                        kv::Position before) {
+  kv::Range range = changes_of(user);
+  range.to = keys::KeyWriter(kChangesTag).u64(user).u64(before).str();
+  const auto rows = snapshot.iterate(kDeviceKeys, range);
+  for (rows->seek_to_last(); rows->valid(); rows->prev()) {
     keys::ValueReader reader(rows->value(), kFormat);
-    const UserNumber user = reader.varint();
+    const bool of_device = !reader.tail().empty();
     POLDER_CHECK(reader.finish("device list change"));
-    if (std::ranges::find(users, user) == users.end()) users.push_back(user);
+    if (of_device) return position_of_change(rows->key());
   }
   POLDER_CHECK(rows->status());
-  return users;
+  return kv::Position{0};
 }
 
 void put_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::PositionSlot slot,

@@ -57,10 +57,26 @@ Result<std::optional<std::string>> read_signature_of_other(const kv::Snapshot& s
 
 void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& device);
 
-// A user's devices or keys changed.
-void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user);
+// A user's devices or keys changed: one log of all users by position, and the same by user.
+struct DeviceListChange {
+  kv::Position position = 0;
+  UserNumber user = 0;
+  DeviceId device;  // whose keys or name changed; empty: the user's cross-signing keys
+};
+void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user,
+                            const DeviceId& device);
+// The same for a user of another server, of whom only the last change is kept.
+Status put_remote_list_change(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user);
+// With from < position <= to, oldest first.
+Result<std::vector<DeviceListChange>> read_device_list_log(const kv::Snapshot& snapshot,
+                                                           kv::Position from, kv::Position to,
+                                                           size_t limit);
+// The users in it, each once.
 Result<std::vector<UserNumber>> read_device_list_changes(const kv::Snapshot& snapshot,
                                                          kv::Position from, kv::Position to);
+// The position of the last change of one of the user's devices before a position; 0 if none.
+Result<kv::Position> last_device_change(const kv::Snapshot& snapshot, UserNumber user,
+                                        kv::Position before);
 
 // Messages to devices, each {"content":...,"sender":...,"type":...}.
 void put_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::PositionSlot slot,

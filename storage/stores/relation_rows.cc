@@ -48,6 +48,7 @@ Result<Relation> decode_relation(const kv::Iterator& rows) {
   if (!key.at_end()) return fail(ErrorCode::kCorrupt, "damaged key in column relations");
   keys::ValueReader value(rows.value(), kFormat);
   relation.child = value.varint();
+  relation.sender = value.varint();
   relation.rel_type = value.text();
   relation.type = value.text();
   POLDER_CHECK(value.finish("relation"));
@@ -72,6 +73,7 @@ void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
             keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).position(slot),
             keys::ValueWriter(kFormat)
                 .varint(relation.child)
+                .varint(relation.sender)
                 .text(relation.rel_type)
                 .text(relation.type));
 }

@@ -13,8 +13,9 @@ namespace polder::stores {
 struct Relation {
   kv::Position position = 0;  // of the child
   EventNumber child = 0;
-  std::string rel_type;  // "m.annotation", ...
-  std::string type;      // of the child
+  UserNumber sender = 0;  // of the child
+  std::string rel_type;   // "m.annotation", ...
+  std::string type;       // of the child
 };
 
 // The parent need not be here: what relates to it may come first.

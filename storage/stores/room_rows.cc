@@ -12,6 +12,7 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kRoomTag = 1;  // tags in column rooms
 constexpr uint8_t kServerTag = 2;
+constexpr uint8_t kOutsiderTag = 3;
 constexpr uint8_t kEventStream = 1;  // tag in column streams
 constexpr size_t kExtremitiesMax = 4096;
 
@@ -128,6 +129,12 @@ Result<std::vector<std::pair<ServerNumber, uint64_t>>> read_server_counts(
   return counts;
 }
 
+Result<bool> is_server_in_room(const kv::Snapshot& snapshot, RoomNumber room, ServerNumber server) {
+  POLDER_TRY(const auto value,
+             snapshot.get(kRooms, keys::KeyWriter(kServerTag).u64(room).u64(server)));
+  return value.has_value();
+}
+
 Membership membership_from(std::string_view text) {
   for (size_t i = 1; i < kMembershipNames.size(); ++i) {
     if (kMembershipNames[i] == text) return static_cast<Membership>(i);
@@ -185,6 +192,29 @@ Status for_each_membership(
     POLDER_CHECK(visit(user, room, row));
   }
   return rows->status();
+}
+
+void put_outsider(kv::Batch& batch, RoomNumber room, UserNumber user) {
+  batch.put(kRooms, keys::KeyWriter(kOutsiderTag).u64(room).u64(user),
+            keys::ValueWriter(kFormat).str());
+}
+
+void erase_outsider(kv::Batch& batch, RoomNumber room, UserNumber user) {
+  batch.erase(kRooms, keys::KeyWriter(kOutsiderTag).u64(room).u64(user));
+}
+
+Result<std::vector<UserNumber>> read_outsiders(const kv::Snapshot& snapshot, RoomNumber room) {
+  std::vector<UserNumber> users;
+  const auto rows =
+      snapshot.iterate(kRooms, kv::prefix_range(keys::KeyWriter(kOutsiderTag).u64(room).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    users.push_back(key.u64());
+  }
+  POLDER_CHECK(rows->status());
+  return users;
 }
 
 void put_stream_event(kv::Batch& batch, kv::PositionSlot slot, EventPlace place) {

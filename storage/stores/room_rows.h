@@ -25,7 +25,7 @@ struct RoomRecord {
   int64_t max_depth = 0;
   uint64_t joined = 0;  // members, by the current state
   uint64_t invited = 0;
-  uint64_t notifying = 0;     // timeline events that can notify (docs/architecture.md, decision 4)
+  uint64_t notifying = 0;     // numbers of events that notify up to here are given (push_rows.h)
   bool local_joined = false;  // a user of this server is joined: the room is followed
 };
 
@@ -38,21 +38,22 @@ Status for_each_room(const kv::Snapshot& snapshot,
 void put_server_count(kv::Batch& batch, RoomNumber room, ServerNumber server, uint64_t joined);
 Result<std::vector<std::pair<ServerNumber, uint64_t>>> read_server_counts(
     const kv::Snapshot& snapshot, RoomNumber room);
+Result<bool> is_server_in_room(const kv::Snapshot& snapshot, RoomNumber room, ServerNumber server);
 
 enum class Membership : uint8_t { kNone, kInvite, kJoin, kKnock, kLeave, kBan };
 Membership membership_from(std::string_view text);  // kNone for what is none
 std::string_view to_string(Membership membership);
 
 // A user's place in a room, by the room's current state; for a room that this server is not in, by
-// the invite or knock that reached it.
+// the invite or knock that reached it, or by what ended that (an outside membership).
 struct MembershipRow {
   Membership membership = Membership::kNone;
-  EventNumber event =
-      0;  // of the membership event; 0 for an invite into a room that is not followed
+  EventNumber event = 0;      // of the membership event; 0 if outside
   kv::Position position = 0;  // when it came to be
   bool forgotten = false;     // the user does not want to see the room any more
-  std::string
-      stripped_state;  // JSON array with the invite's or knock's stripped state; empty if followed
+  // A JSON array, if outside: of an invite or knock its stripped state, of a leave or ban that
+  // event as clients get it. Empty for one that ended because this server entered the room.
+  std::string stripped_state;
 };
 
 void put_membership(kv::Batch& batch, UserNumber user, RoomNumber room, const MembershipRow& row,
@@ -65,6 +66,12 @@ Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(
 Status for_each_membership(
     const kv::Snapshot& snapshot,
     const std::function<Status(UserNumber, RoomNumber, const MembershipRow&)>& visit);
+
+// The users who are outside a room with an invite or knock: whose rows end when this server enters
+// the room.
+void put_outsider(kv::Batch& batch, RoomNumber room, UserNumber user);
+void erase_outsider(kv::Batch& batch, RoomNumber room, UserNumber user);
+Result<std::vector<UserNumber>> read_outsiders(const kv::Snapshot& snapshot, RoomNumber room);
 
 // Every event of every room that was given a position, in order: what federation, push and
 // application services follow.

@@ -16,6 +16,7 @@ constexpr uint8_t kTokenTag = 1;  // tags in column sessions
 constexpr uint8_t kUserTag = 2;
 constexpr uint8_t kAccountDataTag = 1;  // tags in column user_data
 constexpr uint8_t kFilterTag = 2;
+constexpr uint8_t kPushRulesTag = 3;
 constexpr uint8_t kAccountDataStream = 2;  // tag in column streams
 constexpr uint8_t kRequestTag = 1;         // tags in column transactions
 constexpr uint8_t kEventTag = 2;
@@ -34,6 +35,15 @@ std::string data_key(UserNumber user, RoomNumber room, std::string_view type) {
 }
 std::string filter_key(UserNumber user, uint64_t number) {
   return keys::KeyWriter(kFilterTag).u64(user).u64(number).str();
+}
+std::string push_rules_key(UserNumber user) {
+  return keys::KeyWriter(kPushRulesTag).u64(user).str();
+}
+// Tells of a change of account data.
+void put_change(kv::Batch& batch, UserNumber user, RoomNumber room, std::string_view type,
+                kv::PositionSlot slot) {
+  keys::put(batch, kStreams, keys::KeyWriter(kAccountDataStream).u64(user).position(slot),
+            keys::ValueWriter(kFormat).varint(room).tail(type));
 }
 std::string change_key(UserNumber user, kv::Position position) {
   return keys::KeyWriter(kAccountDataStream).u64(user).u64(position).str();
@@ -225,8 +235,7 @@ void put_account_data(kv::Batch& batch, UserNumber user, RoomNumber room, std::s
                       std::string_view content, kv::PositionSlot slot) {
   const auto value = keys::ValueWriter(kFormat).position(slot).tail(content);
   batch.put(kUserData, data_key(user, room, type), {}, value, value.patches());
-  keys::put(batch, kStreams, keys::KeyWriter(kAccountDataStream).u64(user).position(slot),
-            keys::ValueWriter(kFormat).varint(room).tail(type));
+  put_change(batch, user, room, type, slot);
 }
 
 Result<std::optional<AccountDataRow>> read_account_data(const kv::Snapshot& snapshot,
@@ -266,6 +275,21 @@ Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_change
   }
   POLDER_CHECK(rows->status());
   return changes;
+}
+
+void put_push_rules(kv::Batch& batch, UserNumber user, std::string_view changes,
+                    kv::PositionSlot slot) {
+  batch.put(kUserData, push_rules_key(user), keys::ValueWriter(kFormat).tail(changes).str());
+  put_change(batch, user, 0, kPushRulesType, slot);
+}
+
+Result<std::optional<std::string>> read_push_rules(const kv::Snapshot& snapshot, UserNumber user) {
+  POLDER_TRY(const auto bytes, snapshot.get(kUserData, push_rules_key(user)));
+  if (!bytes) return std::optional<std::string>();
+  keys::ValueReader value(*bytes, kFormat);
+  std::string changes(value.tail());
+  POLDER_CHECK(value.finish("push rules"));
+  return std::optional(std::move(changes));
 }
 
 void put_filter(kv::Batch& batch, UserNumber user, uint64_t number, std::string_view json) {

@@ -77,6 +77,13 @@ Result<std::vector<AccountDataRow>> read_all_account_data(const kv::Snapshot& sn
 Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_changes(
     const kv::Snapshot& snapshot, UserNumber user, kv::Position from, kv::Position to);
 
+// What a user changed of the push rules (JSON), told of as a change of the account data
+// m.push_rules.
+inline constexpr std::string_view kPushRulesType = "m.push_rules";
+void put_push_rules(kv::Batch& batch, UserNumber user, std::string_view changes,
+                    kv::PositionSlot slot);
+Result<std::optional<std::string>> read_push_rules(const kv::Snapshot& snapshot, UserNumber user);
+
 void put_filter(kv::Batch& batch, UserNumber user, uint64_t number, std::string_view json);
 Result<std::optional<std::string>> read_filter(const kv::Snapshot& snapshot, UserNumber user,
                                                uint64_t number);

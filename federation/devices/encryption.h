@@ -1,0 +1,62 @@
+// What clients ask of end-to-end encryption, wherever the devices are: local ones are the users
+// module's, the others are asked of their servers.
+// https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption
+#pragma once
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "federation/devices/outgoing_messages.h"
+#include "federation/devices/parts.h"
+#include "federation/devices/remote_devices.h"
+
+namespace polder::devices {
+
+using WantedOneTimeKeys = std::vector<std::tuple<UserId, DeviceId, std::string>>;  // algorithm
+
+struct Answer {
+  json::Object keys;                     // the members of the answer, but for `failures`
+  std::map<ServerName, Error> failures;  // servers that did not answer in time
+};
+
+// Thread-safe; called on shards.
+class Encryption {
+ public:
+  Encryption(Parts parts, OutgoingMessages& outgoing, RemoteDevices& remote)
+      : parts_(std::move(parts)), outgoing_(outgoing), remote_(remote) {}
+
+  // keys/query: {device_keys, master_keys, self_signing_keys, user_signing_keys}. Lists that are
+  // followed are known here; other servers are asked at once, and waited for until the timeout.
+  Task<Result<Answer>> query(users::Session asker, users::WantedKeys wanted, Millis timeout);
+  // keys/claim: {one_time_keys}.
+  Task<Result<Answer>> claim(WantedOneTimeKeys wanted, Millis timeout);
+  // sendToDevice, once for a transaction id: in one batch into the inboxes of local devices and the
+  // queues of other servers. message.messages are to anybody. Gives the local users that have news.
+  Task<Result<std::vector<stores::UserNumber>>> send(users::Session sender,
+                                                     users::ToDevice message);
+
+ private:
+  // One request to one server.
+  struct Question {
+    ServerName server;
+    json::Object asked;  // by user
+  };
+  struct Asking;
+  struct Found {
+    Answer known;
+    std::vector<Question> questions;
+    std::vector<UserId> to_follow;
+  };
+  Result<Found> look_up(const users::Session& asker, const users::WantedKeys& wanted) const;
+  Task<void> ask_all(std::shared_ptr<Asking> asking, std::vector<Question> questions,
+                     Millis timeout);
+  Task<void> ask(std::shared_ptr<Asking> asking);
+
+  const Parts parts_;
+  OutgoingMessages& outgoing_;
+  RemoteDevices& remote_;
+};
+
+}  // namespace polder::devices

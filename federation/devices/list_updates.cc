@@ -1,0 +1,212 @@
+#include "federation/devices/list_updates.h"
+
+#include <algorithm>
+
+#include "federation/devices/sharing.h"
+#include "storage/stores/remote_device_rows.h"
+
+namespace polder::devices {
+namespace {
+
+constexpr size_t kPage = 1000;         // changes that are read at once
+constexpr Millis kAfterFailure{1000};  // of the disk
+
+// The last change of every user's devices, and of every user's cross-signing keys.
+std::vector<stores::DeviceListChange> only_last(std::vector<stores::DeviceListChange> changes) {
+  std::vector<stores::DeviceListChange> last;
+  std::set<std::pair<stores::UserNumber, bool>> seen;
+  for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+    if (seen.emplace(change->user, change->device.empty()).second)
+      last.push_back(std::move(*change));
+  }
+  std::ranges::reverse(last);
+  return last;
+}
+
+}  // namespace
+
+Status ListUpdates::start() {
+  const auto snapshot = parts_.database.snapshot();
+  POLDER_TRY(handed_out_, stores::read_lists_handed_out(*snapshot));
+  POLDER_TRY(backlogs_, stores::read_list_backlogs(*snapshot));
+  runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "device list updates", pump());
+  return {};
+}
+
+void ListUpdates::changed() {
+  if (notified_.exchange(true)) return;
+  runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "device list wake", notify());
+}
+
+Task<void> ListUpdates::notify() {
+  notified_ = false;
+  again_ = true;
+  wake_.notify_all();
+  co_return;
+}
+
+Task<void> ListUpdates::pump() {
+  for (;;) {
+    if (!std::exchange(again_, false)) {
+      co_await wake_.wait();
+      continue;
+    }
+    const Status done = co_await hand_out();
+    if (done.ok()) continue;
+    parts_.runtime.log().error("changes of devices cannot be read",
+                               {{"error", done.error().message}});
+    co_await runtime::sleep_for(parts_.runtime, kAfterFailure);
+    again_ = true;
+  }
+}
+
+Task<Status> ListUpdates::hand_out() {
+  const kv::Position to = parts_.committer.visible();
+  while (handed_out_ < to) {
+    auto read = [this, from = handed_out_, to] { return read_destinations(from, to); };
+    POLDER_CO_TRY(const HandedOut page, co_await runtime::on_pool(parts_.runtime, std::move(read)));
+    std::vector<ServerName> waiting;
+    for (const auto& [server, first] : page.first) {
+      backlogs_.try_emplace(server, first - 1);
+      dirty_.insert(server);
+      waiting.push_back(server);
+    }
+    handed_out_ = page.read_to;
+    persist();
+    if (!waiting.empty()) parts_.sender.wake(std::move(waiting));
+  }
+  co_return Status();
+}
+
+Result<ListUpdates::HandedOut> ListUpdates::read_destinations(kv::Position from,
+                                                              kv::Position to) const {
+  const auto snapshot = parts_.database.snapshot();
+  POLDER_TRY(const auto log, stores::read_device_list_log(*snapshot, from, to, kPage));
+  HandedOut page;
+  page.read_to = log.size() == kPage ? log.back().position : to;
+  std::set<stores::UserNumber> seen;
+  for (const stores::DeviceListChange& change : log) {
+    if (!seen.insert(change.user).second) continue;
+    POLDER_TRY(const auto user, local_user(change.user));
+    if (!user) continue;
+    POLDER_TRY(auto servers, servers_of(*snapshot, parts_.names, change.user));
+    servers.erase(parts_.own_name);
+    for (const ServerName& server : servers)
+      page.first.try_emplace(server, change.position);
+  }
+  return page;
+}
+
+Result<std::optional<UserId>> ListUpdates::local_user(stores::UserNumber number) const {
+  POLDER_TRY(std::string name, parts_.names.name(stores::NameKind::kUser, number));
+  UserId user = UserId::trusted(std::move(name));
+  if (user.server() != parts_.own_name.view()) return std::optional<UserId>();
+  return std::optional(std::move(user));
+}
+
+Result<std::vector<stores::DeviceListChange>> ListUpdates::changes_for(
+    const kv::Snapshot& snapshot, const ServerName& destination,
+    const std::vector<stores::DeviceListChange>& log) const {
+  std::vector<stores::DeviceListChange> changes;
+  POLDER_TRY(const auto server, parts_.names.find(stores::NameKind::kServer, destination.view()));
+  if (!server) return changes;
+  std::map<stores::UserNumber, bool> told;  // whether the server is to be told of the user
+  for (const stores::DeviceListChange& change : log) {
+    if (!told.contains(change.user)) {
+      POLDER_TRY(const auto user, local_user(change.user));
+      POLDER_TRY(const bool shared, shares_room_with(snapshot, change.user, *server));
+      told[change.user] = user && shared;
+    }
+    if (told[change.user]) changes.push_back(change);
+  }
+  return changes;
+}
+
+Result<ListUpdates::Page> ListUpdates::read_page(const ServerName& destination, kv::Position from,
+                                                 kv::Position to, size_t limit) const {
+  const auto snapshot = parts_.database.snapshot();
+  Page page;
+  for (page.told = from; page.told < to && page.edus.empty();) {
+    POLDER_TRY(const auto log, stores::read_device_list_log(*snapshot, page.told, to, kPage));
+    POLDER_TRY(auto changes, changes_for(*snapshot, destination, log));
+    if (changes.size() > kChangesToldMax) changes = only_last(std::move(changes));
+    page.told = log.size() == kPage ? log.back().position : to;
+    if (changes.size() > limit) {
+      changes.resize(limit);
+      page.told = changes.back().position;
+    }
+    for (const stores::DeviceListChange& change : changes) {
+      POLDER_TRY(wire::Edu edu, edu_of(*snapshot, change));
+      page.edus.push_back(std::move(edu));
+    }
+  }
+  return page;
+}
+
+// The keys as they are now: a later change of the same device tells the same again.
+Result<wire::Edu> ListUpdates::edu_of(const kv::Snapshot& snapshot,
+                                      const stores::DeviceListChange& change) const {
+  POLDER_TRY(std::string name, parts_.names.name(stores::NameKind::kUser, change.user));
+  const UserId user = UserId::trusted(std::move(name));
+  if (change.device.empty()) {
+    POLDER_TRY(json::Object content, parts_.device_keys.signing_key_update(user, change.user));
+    return wire::Edu{"m.signing_key_update", std::move(content)};
+  }
+  POLDER_TRY(json::Object content,
+             parts_.device_keys.device_update(user, change.user, change.device));
+  POLDER_TRY(const kv::Position previous,
+             stores::last_device_change(snapshot, change.user, change.position));
+  json::Array prev_id;
+  if (previous > 0) prev_id.emplace_back(static_cast<int64_t>(previous));
+  content.set("prev_id", std::move(prev_id));
+  content.set("stream_id", static_cast<int64_t>(change.position));
+  return wire::Edu{"m.device_list_update", std::move(content)};
+}
+
+Task<Result<sender::PendingEdus>> ListUpdates::next(ServerName destination, size_t limit) {
+  const auto waiting = backlogs_.find(destination);
+  if (waiting == backlogs_.end() || limit == 0) co_return sender::PendingEdus();
+  auto read = [this, destination, from = waiting->second, to = handed_out_, limit] {
+    return read_page(destination, from, to, limit);
+  };
+  POLDER_CO_TRY(Page page, co_await runtime::on_pool(parts_.runtime, std::move(read)));
+  if (page.edus.empty()) told(destination, page.told);
+  co_return sender::PendingEdus{std::move(page.edus), page.told};
+}
+
+Task<void> ListUpdates::delivered(ServerName destination, uint64_t token) {
+  told(destination, token);
+  co_return;
+}
+
+void ListUpdates::told(const ServerName& destination, kv::Position position) {
+  const auto waiting = backlogs_.find(destination);
+  if (waiting == backlogs_.end()) return;
+  waiting->second = position;
+  if (position >= handed_out_) backlogs_.erase(waiting);
+  dirty_.insert(destination);
+  persist();
+}
+
+void ListUpdates::persist() {
+  kv::Batch batch;
+  stores::put_lists_handed_out(batch, handed_out_);
+  for (const ServerName& server : std::exchange(dirty_, {})) {
+    const auto waiting = backlogs_.find(server);
+    if (waiting == backlogs_.end()) {
+      stores::erase_list_backlog(batch, server);
+    } else {
+      stores::put_list_backlog(batch, server, waiting->second);
+    }
+  }
+  parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy, [](const auto&) {});
+}
+
+Task<std::vector<ServerName>> ListUpdates::waiting() {
+  std::vector<ServerName> servers;
+  for (const auto& [server, told] : backlogs_)
+    servers.push_back(server);
+  co_return servers;
+}
+
+}  // namespace polder::devices

@@ -1,0 +1,150 @@
+#include "federation/devices/list_updates.h"
+
+#include "federation/devices/test_world.h"
+
+namespace polder::devices {
+namespace {
+
+class ListUpdatesTest : public WorldTest {
+ protected:
+  ListUpdatesTest() {
+    join(1, kAlice);
+    join(1, kBob);
+    join(2, kAlice);
+    add_device(kAlice);
+  }
+  // "PHONE 5<-3": device, stream_id, prev_id; "keys" for cross-signing keys.
+  std::vector<std::string> told(const ServerName& server) {
+    std::vector<std::string> found;
+    for (const wire::Edu& edu : edus(server)) {
+      EXPECT_EQ(*edu.content.find_string("user_id"), kAlice.str());
+      if (edu.type == "m.signing_key_update") {
+        found.push_back("keys");
+        continue;
+      }
+      EXPECT_EQ(edu.type, "m.device_list_update");
+      std::string text = *edu.content.find_string("device_id") + " " +
+                         std::to_string(*edu.content.find_int("stream_id")) + "<-";
+      for (const json::Value& prev : *edu.content.find_array("prev_id"))
+        text += std::to_string(*prev.as_int());
+      found.push_back(text);
+    }
+    return found;
+  }
+  std::vector<kv::Position> positions() {
+    std::vector<kv::Position> found;
+    const auto log =
+        *stores::read_device_list_log(*database_->snapshot(), 0, committer_->visible(), 10'000);
+    for (const stores::DeviceListChange& change : log)
+      found.push_back(change.position);
+    return found;
+  }
+  std::string update(const std::string& device, size_t change, std::optional<size_t> previous) {
+    const auto all = positions();
+    return device + " " + std::to_string(all[change]) + "<-" +
+           (previous ? std::to_string(all[*previous]) : "");
+  }
+};
+
+using Told = std::vector<std::string>;
+
+TEST_F(ListUpdatesTest, ChangesAreOneSequenceForTheServersThatShareARoom) {
+  start();
+  upload(kAlice, "one");
+  run(1000);
+  json::Object body{{"master_key", signing_key_of(kAlice, "master", "m")}};
+  ASSERT_TRUE(wait(keys_->upload_cross_signing(session(kAlice), body)).ok());
+  upload(kAlice, "two");
+  run(1000);
+  EXPECT_EQ(told(kB), (Told{update("PHONE", 0, {}), "keys", update("PHONE", 2, 0)}));
+  EXPECT_TRUE(told(kC).empty());
+  join(2, kCarol);
+  upload(kAlice, "three");
+  run(1000);
+  EXPECT_EQ(told(kC), (Told{update("PHONE", 3, 2)}));
+}
+
+TEST_F(ListUpdatesTest, ADeviceIsToldWithItsKeysOrAsDeleted) {
+  start();
+  upload(kAlice, "one");
+  run(1000);
+  const json::Object& added = edus(kB)[0].content;
+  EXPECT_EQ(*added.find_object("keys"), keys_of(kAlice, "PHONE", "one"));
+  EXPECT_EQ(*added.find_string("device_display_name"), "phone of alice");
+  EXPECT_FALSE(added.contains("deleted"));
+  commit([&](kv::Batch& batch) {
+    stores::erase_device(batch, number(kAlice), kPhone);
+    stores::erase_keys_of_device(batch, number(kAlice), kPhone);
+    stores::put_device_list_change(batch, batch.reserve_position(), number(kAlice), kPhone);
+  });
+  devices_->updates.changed();
+  run(1000);
+  ASSERT_EQ(edus(kB).size(), 2u);
+  const json::Object& gone = edus(kB)[1].content;
+  EXPECT_EQ(gone.find_bool("deleted"), true);
+  EXPECT_FALSE(gone.contains("keys"));
+}
+
+TEST_F(ListUpdatesTest, ChangesSurviveAnOutageAndAPowerCut) {
+  start();
+  servers_->down = {kB};
+  upload(kAlice, "one");
+  run(3000);
+  upload(kAlice, "two");
+  lose_power();  // at once: the second was not yet handed out
+  servers_->down = {kB};
+  start();
+  run(3000);
+  EXPECT_TRUE(told(kB).empty());
+  lose_power();
+  start();
+  run(10'000);
+  EXPECT_EQ(told(kB), (Told{update("PHONE", 0, {}), update("PHONE", 1, 0)}));
+  run(5000);
+  halt();
+  boot();
+  start();
+  run(10'000);
+  EXPECT_TRUE(told(kB).empty());
+}
+
+TEST_F(ListUpdatesTest, WhoeverSharesNoRoomAnyMoreIsNotTold) {
+  start();
+  servers_->down = {kB};
+  upload(kAlice, "one");
+  run(1000);
+  leave(1, kAlice);
+  servers_->down.clear();
+  run(20'000);
+  EXPECT_TRUE(told(kB).empty());
+}
+
+// The gap in the sequence makes the other server ask for the whole list.
+TEST_F(ListUpdatesTest, OfTooManyChangesOnlyTheLastIsTold) {
+  start();
+  servers_->down = {kB};
+  for (size_t i = 0; i <= kChangesToldMax; ++i)
+    upload(kAlice, "k" + std::to_string(i));
+  servers_->down.clear();
+  run(20'000);
+  EXPECT_EQ(told(kB), (Told{update("PHONE", kChangesToldMax, kChangesToldMax - 1)}));
+  upload(kAlice, "next");
+  run(1000);
+  EXPECT_EQ(told(kB).back(), update("PHONE", kChangesToldMax + 1, kChangesToldMax));
+}
+
+// CVE-2023-43796: what others told of their users goes to nobody else.
+TEST_F(ListUpdatesTest, ChangesOfOtherServersUsersAreNotToldOn) {
+  join(1, kCarol);
+  start();
+  commit([&](kv::Batch& batch) {
+    stores::put_device_list_change(batch, batch.reserve_position(), number(kCarol), {});
+  });
+  devices_->updates.changed();
+  run(5000);
+  EXPECT_TRUE(edus(kB).empty());
+  EXPECT_TRUE(edus(kC).empty());
+}
+
+}  // namespace
+}  // namespace polder::devices

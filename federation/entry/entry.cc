@@ -1,0 +1,119 @@
+#include "federation/entry/entry.h"
+
+#include <algorithm>
+
+#include "federation/entry/line.h"
+
+namespace polder::entry {
+namespace {
+
+constexpr size_t kServersMax = 10;            // asked for one membership
+constexpr std::chrono::minutes kDeadline{5};  // after it no further server is asked
+
+// Which of several servers' refusals tells the most.
+int weight(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kForbidden:
+      return 3;
+    case ErrorCode::kUnsupported:
+      return 2;
+    case ErrorCode::kNotFound:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+// "If M_MISSING_PARAM or M_INVALID_PARAM is returned and the request is associated with a
+// Client-Server API request, the Client-Server API request SHOULD fail with a 5xx error": what this
+// server and another made of each other's answers is none of the client's fault.
+Error outcome(Error failure) {
+  if (weight(failure.code) == 0) failure.code = ErrorCode::kUnavailable;
+  return failure;
+}
+
+}  // namespace
+
+RoomEntry::RoomEntry(rooms::RoomEngine& rooms, client::FederationClient& federation)
+    : rooms_(rooms), federation_(federation) {
+  for (size_t i = 0; i < runtime().shard_count(); ++i)
+    shards_.push_back(std::make_unique<Shard>());
+}
+
+RoomEntry::~RoomEntry() = default;
+
+size_t RoomEntry::shard_of(const RoomId& room) const {
+  return std::hash<RoomId>()(room) % runtime().shard_count();
+}
+
+Task<Result<Place>> RoomEntry::place_of(UserId user, RoomId room) const {
+  const rooms::RoomEngine* rooms = &rooms_;
+  co_return co_await runtime::on_pool(
+      runtime(), [rooms, user, room] { return find_place(*rooms, user, room); });
+}
+
+Task<Status> RoomEntry::on_shard(Wish wish, Change change) {
+  const size_t shard = shard_of(wish.room);
+  auto make = [this, wish = std::move(wish), change]() mutable {
+    return (this->*change)(std::move(wish));
+  };
+  co_return co_await runtime::on_shard(runtime(), shard, std::move(make));
+}
+
+Task<Status> RoomEntry::in_line(Wish wish, Change change) {
+  InLine line(runtime(), *shards_[shard_of(wish.room)], wish.room);
+  const auto turn = co_await line->queue.turn();
+  co_return co_await (this->*change)(std::move(wish));
+}
+
+// The wish's own servers first, then those that this server knows of; one after another.
+Task<Status> RoomEntry::through_some_server(Wish wish, Place place, Attempt attempt) {
+  std::vector<ServerName> servers;
+  for (const auto* list : {&wish.via, &place.servers}) {
+    for (const ServerName& server : *list) {
+      const bool other =
+          server != rooms_.parts().own_name && std::ranges::find(servers, server) == servers.end();
+      if (other && servers.size() < kServersMax) servers.push_back(server);
+    }
+  }
+  const auto deadline = runtime().clock().steady() + kDeadline;
+  Error failure = fail(ErrorCode::kNotFound, "no server is known that is in the room");
+  bool first = true;
+  for (const ServerName& server : servers) {
+    if (runtime().clock().steady() >= deadline) break;
+    Status status = co_await (this->*attempt)(server, wish, place);
+    if (status.ok()) co_return status;
+    runtime().log().info(
+        "membership_not_through",
+        {{"room", wish.room}, {"server", server}, {"reason", status.error().message}});
+    if (first || weight(status.error().code) > weight(failure.code)) failure = status.error();
+    first = false;
+  }
+  co_return outcome(std::move(failure));
+}
+
+Task<Status> RoomEntry::send_locally(Wish wish, UserId target, std::string membership) {
+  rooms::LocalEvent event;
+  event.sender = wish.user;
+  event.type = "m.room.member";
+  event.state_key = target.str();
+  event.content = std::move(wish.content);
+  event.content.set("membership", std::move(membership));
+  POLDER_CO_CHECK(co_await rooms_.send(std::move(wish.room), std::move(event)));
+  co_return Status();
+}
+
+Result<events::EventPtr> RoomEntry::build(const client::MembershipTemplate& place, const Wish& wish,
+                                          std::string membership) const {
+  client::MembershipEvent event;
+  event.room = wish.room;
+  event.user = wish.user;
+  event.membership = std::move(membership);
+  event.content = wish.content;
+  event.origin_server_ts = runtime().clock().wall_ms();
+  const rooms::EngineParts& parts = rooms_.parts();
+  return client::build_membership(place, std::move(event), parts.own_name, parts.signing_key,
+                                  runtime().random());
+}
+
+}  // namespace polder::entry

@@ -1,0 +1,88 @@
+// How local users enter, are invited into, decline and leave rooms, wherever those are.
+// https://spec.matrix.org/v1.19/server-server-api/#joining-rooms, #knocking-rooms,
+// #inviting-to-a-room, #leaving-rooms-rejecting-invites
+//
+// What this server can do by itself in a room that it is in, it does; else another server helps.
+// Whatever others answer is verified before the room engine gets it, and nothing of theirs is
+// signed but what was built anew here.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "federation/client/client.h"
+#include "federation/entry/place.h"
+#include "homeserver/rooms/engine.h"
+
+namespace polder::entry {
+
+// A local user's membership. The content is without `membership`: displayname, avatar_url, reason
+// and is_direct.
+struct Wish {
+  UserId user;
+  RoomId room;
+  json::Object content{};
+  std::vector<ServerName> via{};  // servers that may be in the room; the first ones are asked
+};
+
+// Thread-safe; called on shards. Changes of one room by local users form a line, so that of two who
+// enter an unknown room at once the second joins what the first has entered. Both services outlive
+// it.
+//
+// Errors: kForbidden if the room refuses; kNotFound if no server is known that could help, or the
+// user has nothing to leave; kUnsupported if the room's version is not known, here or there;
+// kUnavailable if no server could help.
+class RoomEntry {
+ public:
+  RoomEntry(rooms::RoomEngine& rooms, client::FederationClient& federation);
+  ~RoomEntry();
+
+  // A user who is in the room stays there: no error and no event. Requests of one user for one room
+  // at once are one, and all get its outcome.
+  Task<Status> join(Wish wish);
+  // kForbidden for who is invited: they can join.
+  Task<Status> knock(Wish wish);
+  // Leaves, declines an invite or takes back a knock. If no server of a room that this one is not
+  // in can be reached, the user is rid of it all the same. Leaving twice is no error.
+  Task<Status> leave(Wish wish);
+  // wish.user invites; a user of another server only if that server signs the invite.
+  Task<Status> invite(Wish wish, UserId target);
+
+ private:
+  struct Line;
+  struct Joining;
+  struct Shard;
+  class InLine;
+  using Change = Task<Status> (RoomEntry::*)(Wish);
+  using Attempt = Task<Status> (RoomEntry::*)(ServerName, Wish, Place);
+
+  runtime::Runtime& runtime() const { return rooms_.parts().runtime; }
+  size_t shard_of(const RoomId& room) const;
+  Task<Result<Place>> place_of(UserId user, RoomId room) const;
+  Task<Status> on_shard(Wish wish, Change change);
+  Task<Status> in_line(Wish wish, Change change);
+  Task<Status> through_some_server(Wish wish, Place place, Attempt attempt);
+  Task<Status> send_locally(Wish wish, UserId target, std::string membership);
+  Result<events::EventPtr> build(const client::MembershipTemplate& place, const Wish& wish,
+                                 std::string membership) const;
+
+  Task<Status> join_once(Wish wish);
+  Task<Status> join_in_turn(Wish wish);
+  Task<Status> join_through(ServerName server, Wish wish, Place place);
+  Task<Status> enter(const events::RoomVersionRules& rules, events::EventPtr join,
+                     client::SentJoin answer);
+  Task<Status> knock_in_line(Wish wish);
+  Task<Status> knock_in_turn(Wish wish);
+  Task<Status> knock_through(ServerName server, Wish wish, Place place);
+  Task<Status> leave_in_line(Wish wish);
+  Task<Status> leave_in_turn(Wish wish);
+  Task<Status> leave_through(ServerName server, Wish wish, Place place);
+  Task<Status> leave_alone(Wish wish, Place place);
+  Task<Result<json::Array>> invite_state(UserId inviter, RoomId room) const;
+
+  rooms::RoomEngine& rooms_;
+  client::FederationClient& federation_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace polder::entry

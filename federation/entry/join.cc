@@ -1,0 +1,85 @@
+// https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+#include "federation/entry/answers.h"
+#include "federation/entry/entry.h"
+#include "federation/entry/line.h"
+
+namespace polder::entry {
+
+using rooms::RestrictedJoin;
+
+Task<Status> RoomEntry::join(Wish wish) {
+  return on_shard(std::move(wish), &RoomEntry::join_once);
+}
+
+// Clients ask again while the first request is under way: both get its outcome.
+Task<Status> RoomEntry::join_once(Wish wish) {
+  InLine line(runtime(), *shards_[shard_of(wish.room)], wish.room);
+  if (const auto found = line->joins.find(wish.user); found != line->joins.end()) {
+    const std::shared_ptr<Joining> same = found->second;
+    while (!same->outcome)
+      co_await same->ended.wait();
+    co_return *same->outcome;
+  }
+  const UserId user = wish.user;
+  const auto joining = std::make_shared<Joining>(runtime());
+  line->joins.emplace(user, joining);
+  {
+    const auto turn = co_await line->queue.turn();
+    joining->outcome = co_await join_in_turn(std::move(wish));
+  }
+  line->joins.erase(user);
+  joining->ended.notify_all();
+  co_return *joining->outcome;
+}
+
+Task<Status> RoomEntry::join_in_turn(Wish wish) {
+  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
+  if (!place.followed)
+    co_return co_await through_some_server(std::move(wish), std::move(place),
+                                           &RoomEntry::join_through);
+  if (place.membership == stores::Membership::kJoin) co_return Status();
+  // https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms: who meets a condition needs
+  // a server whose user may invite.
+  if (place.restricted.join == RestrictedJoin::kNoAuthoriser)
+    co_return co_await through_some_server(std::move(wish), std::move(place),
+                                           &RoomEntry::join_through);
+  if (place.restricted.authoriser)
+    wish.content.set("join_authorised_via_users_server", place.restricted.authoriser->str());
+  const UserId user = wish.user;
+  co_return co_await send_locally(std::move(wish), user, "join");
+}
+
+Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) {
+  POLDER_CO_TRY(const auto at, co_await federation_.make_join(server, wish.room, wish.user));
+  POLDER_CO_TRY(events::EventPtr join, build(at, wish, "join"));
+  POLDER_CO_TRY(auto answer, co_await federation_.send_join(server, join, false));
+  // Nobody asked for less than the whole state.
+  if (answer.members_omitted)
+    co_return fail(ErrorCode::kInvalid, "answer to the join: members are omitted");
+  if (answer.event) {
+    POLDER_CO_TRY(join, signed_join(*join, *answer.event));
+  }
+  if (!place.followed) co_return co_await enter(*at.rules, join, std::move(answer));
+  POLDER_CO_TRY(const auto received, co_await rooms_.receive(server, join));
+  if (received.verdict != rooms::Verdict::kAccepted)
+    co_return fail(ErrorCode::kForbidden, received.refusal);
+  co_return Status();
+}
+
+// Everything that the resident server told is verified as what comes in transactions is; what is
+// badly signed is dropped, and the room is entered only if what is left can be its state.
+Task<Status> RoomEntry::enter(const events::RoomVersionRules& rules, events::EventPtr join,
+                              client::SentJoin answer) {
+  POLDER_CO_TRY(join, co_await rooms_.verify(join));
+  rooms::ImportedState state;
+  state.state = co_await rooms_.verify_all(std::move(answer.state), rules, join->room_id());
+  state.auth_chain =
+      co_await rooms_.verify_all(std::move(answer.auth_chain), rules, join->room_id());
+  const auto checked = std::make_shared<rooms::ImportedState>(std::move(state));
+  POLDER_CO_CHECK(co_await runtime::on_pool(
+      runtime(), [join, checked] { return check_joined_state(*join, *checked); }));
+  POLDER_CO_CHECK(co_await rooms_.enter(rules, std::move(*checked), join));
+  co_return Status();
+}
+
+}  // namespace polder::entry

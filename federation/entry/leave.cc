@@ -1,0 +1,90 @@
+// Leaving, declining and knocking.
+// https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
+// https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
+#include "federation/entry/entry.h"
+#include "federation/entry/line.h"
+
+namespace polder::entry {
+namespace {
+
+using stores::Membership;
+
+// Of a room of which nothing but its id is known: any version that has such ids will do for an
+// event that no other server sees.
+const events::RoomVersionRules* some_rules(const RoomId& room) {
+  const events::RoomVersionRules* found = nullptr;
+  for (const events::RoomVersionRules& rules : events::room_versions()) {
+    if (rules.room_id_is_create_hash != room.server().has_value()) found = &rules;
+  }
+  return found;
+}
+
+}  // namespace
+
+Task<Status> RoomEntry::leave(Wish wish) {
+  return on_shard(std::move(wish), &RoomEntry::leave_in_line);
+}
+
+Task<Status> RoomEntry::leave_in_line(Wish wish) {
+  return in_line(std::move(wish), &RoomEntry::leave_in_turn);
+}
+
+Task<Status> RoomEntry::leave_in_turn(Wish wish) {
+  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
+  if (place.membership == Membership::kLeave) co_return Status();
+  if (place.membership == Membership::kNone || place.membership == Membership::kBan)
+    co_return fail(ErrorCode::kForbidden, "You are not in the room");
+  const UserId user = wish.user;
+  if (place.followed) co_return co_await send_locally(std::move(wish), user, "leave");
+  const Status told = co_await through_some_server(wish, place, &RoomEntry::leave_through);
+  if (told.ok()) co_return told;
+  co_return co_await leave_alone(std::move(wish), std::move(place));
+}
+
+Task<Status> RoomEntry::leave_through(ServerName server, Wish wish, Place) {
+  POLDER_CO_TRY(const auto at, co_await federation_.make_leave(server, wish.room, wish.user));
+  POLDER_CO_TRY(const events::EventPtr event, build(at, wish, "leave"));
+  POLDER_CO_CHECK(co_await federation_.send_leave(server, event));
+  const auto stored = co_await rooms_.store_outside_membership(*at.rules, event, {});
+  // It may have ended meanwhile.
+  if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) co_return stored.error();
+  co_return Status();
+}
+
+// Nobody else learns of it: the invite stands in a room whose servers are gone.
+Task<Status> RoomEntry::leave_alone(Wish wish, Place place) {
+  client::MembershipTemplate nowhere;
+  nowhere.rules = place.rules != nullptr ? place.rules : some_rules(wish.room);
+  POLDER_CO_TRY(const events::EventPtr event, build(nowhere, wish, "leave"));
+  const auto stored = co_await rooms_.store_outside_membership(*nowhere.rules, event, {});
+  if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) co_return stored.error();
+  co_return Status();
+}
+
+Task<Status> RoomEntry::knock(Wish wish) {
+  return on_shard(std::move(wish), &RoomEntry::knock_in_line);
+}
+
+Task<Status> RoomEntry::knock_in_line(Wish wish) {
+  return in_line(std::move(wish), &RoomEntry::knock_in_turn);
+}
+
+Task<Status> RoomEntry::knock_in_turn(Wish wish) {
+  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
+  const UserId user = wish.user;
+  if (place.followed) co_return co_await send_locally(std::move(wish), user, "knock");
+  if (place.membership == Membership::kInvite)
+    co_return fail(ErrorCode::kForbidden, "You are invited to the room");
+  co_return co_await through_some_server(std::move(wish), std::move(place),
+                                         &RoomEntry::knock_through);
+}
+
+Task<Status> RoomEntry::knock_through(ServerName server, Wish wish, Place) {
+  POLDER_CO_TRY(const auto at, co_await federation_.make_knock(server, wish.room, wish.user));
+  POLDER_CO_TRY(const events::EventPtr event, build(at, wish, "knock"));
+  POLDER_CO_TRY(auto state, co_await federation_.send_knock(server, event));
+  POLDER_CO_CHECK(co_await rooms_.store_outside_membership(*at.rules, event, std::move(state)));
+  co_return Status();
+}
+
+}  // namespace polder::entry

@@ -1,0 +1,120 @@
+#include "federation/entry/place.h"
+
+#include <algorithm>
+
+#include "homeserver/json/parse.h"
+#include "homeserver/rooms/reader.h"
+
+namespace polder::entry {
+namespace {
+
+using rooms::RoomHeadPtr;
+using rooms::RoomReader;
+
+class Finder {
+ public:
+  Finder(const rooms::RoomEngine& engine, const UserId& user, const RoomId& room)
+      : engine_(engine), user_(user), room_(room), snapshot_(engine.parts().database.snapshot()) {}
+
+  Result<Place> run() {
+    POLDER_TRY(const auto number, engine_.find(room_));
+    if (number) {
+      POLDER_CHECK(read_membership(*number));
+      POLDER_CHECK(read_room(engine_.head(*number)));
+    }
+    if (const auto server = room_.server()) add(*server);
+    for (const std::string& server : later_)
+      add(server);
+    return std::move(place_);
+  }
+
+ private:
+  void add(std::string_view name) {
+    auto server = ServerName::parse(name);
+    if (!server.ok() || *server == engine_.parts().own_name) return;
+    if (place_.servers.size() == kKnownServersMax) return;
+    if (std::ranges::find(place_.servers, *server) == place_.servers.end())
+      place_.servers.push_back(*std::move(server));
+  }
+
+  Status read_membership(stores::RoomNumber room) {
+    POLDER_TRY(const auto user, engine_.parts().names.find(stores::NameKind::kUser, user_.view()));
+    if (!user) return {};
+    POLDER_TRY(const auto row, stores::read_membership(*snapshot_, *user, room));
+    if (!row) return {};
+    place_.membership = row->membership;
+    event_ = row->event;
+    if (row->event == 0 && !row->stripped_state.empty()) read_stripped(row->stripped_state);
+    return {};
+  }
+
+  // The room's version, who invited, and whom else the state names.
+  void read_stripped(std::string_view text) {
+    const auto list = json::parse(text);
+    if (!list.ok() || list->as_array() == nullptr) return;
+    for (const json::Value& value : *list->as_array()) {
+      const json::Object* event = value.as_object();
+      const std::string* sender = event != nullptr ? event->find_string("sender") : nullptr;
+      const auto user = UserId::parse(sender != nullptr ? *sender : "");
+      const std::string* type = event != nullptr ? event->find_string("type") : nullptr;
+      const std::string* state_key = event != nullptr ? event->find_string("state_key") : nullptr;
+      if (!user.ok() || type == nullptr || state_key == nullptr) continue;
+      if (*type == "m.room.create") {
+        const json::Object* content = event->find_object("content");
+        const std::string* version =
+            content != nullptr ? content->find_string("room_version") : nullptr;
+        place_.rules = events::find_room_version(version != nullptr ? *version : "1");
+      }
+      if (*type == "m.room.member" && *state_key == user_.view()) {
+        add(user->server());
+      } else {
+        later_.emplace_back(user->server());
+      }
+    }
+  }
+
+  Status read_room(const RoomHeadPtr& head) {
+    if (!head || head->record.extremities.empty()) return {};
+    place_.followed = head->record.local_joined;
+    place_.rules = head->rules;
+    const RoomReader reader(engine_, snapshot_, head);
+    if (place_.followed) {
+      POLDER_TRY(place_.restricted, rooms::restricted_join(engine_, reader, user_));
+    } else if (event_ != 0) {
+      POLDER_TRY(const auto held, reader.view().load(event_));
+      add(held.event->sender().server());
+    }
+    return read_servers(*head);
+  }
+
+  // Those with the most members are the least likely to have left.
+  Status read_servers(const rooms::RoomHead& head) {
+    if (!head.servers) return {};
+    std::vector<std::pair<uint64_t, stores::ServerNumber>> servers;
+    for (const auto& [server, members] : *head.servers)
+      servers.emplace_back(members, server);
+    std::ranges::sort(servers, std::greater());
+    if (servers.size() > kKnownServersMax + 1) servers.resize(kKnownServersMax + 1);
+    for (const auto& [members, server] : servers) {
+      POLDER_TRY(std::string name, engine_.parts().names.name(stores::NameKind::kServer, server));
+      later_.push_back(std::move(name));
+    }
+    return {};
+  }
+
+  const rooms::RoomEngine& engine_;
+  const UserId& user_;
+  const RoomId& room_;
+  std::shared_ptr<const kv::Snapshot> snapshot_;
+  stores::EventNumber event_ = 0;
+  std::vector<std::string> later_;
+  Place place_;
+};
+
+}  // namespace
+
+Result<Place> find_place(const rooms::RoomEngine& engine, const UserId& user, const RoomId& room) {
+  return Finder(engine, user, room).run();
+}
+
+}  // namespace polder::entry

@@ -1,0 +1,25 @@
+// What this server knows of a user and a room before it asks others. Synchronous; on the pool.
+#pragma once
+
+#include <vector>
+
+#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/restricted.h"
+
+namespace polder::entry {
+
+struct Place {
+  bool followed = false;  // this server is in the room
+  stores::Membership membership = stores::Membership::kNone;
+  rooms::RestrictedAnswer restricted;  // if followed: of a join
+  // Of the room, if known.
+  const events::RoomVersionRules* rules = nullptr;
+  // That are, or once were, in the room, the most promising first: who invited, the room id's, who
+  // the invite's stripped state or the room's own tells of. At most kKnownServersMax; no own name.
+  std::vector<ServerName> servers;
+};
+inline constexpr size_t kKnownServersMax = 6;
+
+Result<Place> find_place(const rooms::RoomEngine& engine, const UserId& user, const RoomId& room);
+
+}  // namespace polder::entry

@@ -1,0 +1,125 @@
+// What other servers may ask of this one: the endpoints of the server-server API as rows of the
+// route table, and what their handlers share.
+// https://spec.matrix.org/v1.19/server-server-api/
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "federation/keyring/keyring.h"
+#include "federation/sender/sender.h"
+#include "federation/server/remote_device_lists.h"
+#include "federation/transport/transport.h"
+#include "homeserver/http/router.h"
+#include "homeserver/json/value.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/sync/sync.h"
+#include "homeserver/users/device_keys.h"
+#include "homeserver/users/receipts.h"
+#include "homeserver/users/users.h"
+
+namespace polder::federation_server {
+
+// All outlive the router that the routes are added to.
+struct Parts {
+  runtime::Runtime& runtime;
+  kv::Database& database;
+  kv::Committer& committer;
+  rooms::RoomEngine& rooms;
+  users::Users& users;
+  users::DeviceKeys& device_keys;
+  users::Receipts& receipts;
+  users::Typing& typing;
+  sync::Sync& sync;
+  keyring::Keyring& keyring;
+  transport::Servers& servers;
+  sender::Sender& sender;
+  RemoteDeviceLists& device_lists;
+  std::string version;  // of the program
+};
+
+class Acls;
+class Transactions;
+
+// The parts, and what lasts from one request to the next. Outlives the router, and every task of
+// its handlers.
+struct Api {
+  explicit Api(Parts given);
+  ~Api();
+
+  Parts parts;
+  std::unique_ptr<Acls> acls;
+  std::unique_ptr<Transactions> transactions;
+
+  runtime::Runtime& runtime() const { return parts.runtime; }
+  rooms::RoomEngine& rooms() const { return parts.rooms; }
+  const ServerName& own_name() const { return parts.rooms.parts().own_name; }
+};
+
+// Verifies who asks, for routes with Authentication::kServer; passes on all others
+// (https://spec.matrix.org/v1.19/server-server-api/#request-authentication).
+http::Router::Around authentication(Api& api);
+
+void add_routes(http::Router& router, Api& api);
+
+// --- For the handlers. ---
+
+// Who asks, as the signature proves.
+struct Caller {
+  ServerName origin;
+  json::Object body;  // as it was signed; empty if there is none
+};
+
+// One request, authenticated and parsed as far as its route says.
+struct Call {
+  http::Exchange& exchange;
+  json::Object body;
+  ServerName origin;  // empty on routes that need none
+
+  std::string_view path(std::string_view name) const {
+    return exchange.request.path_parameter(name);
+  }
+  std::optional<std::string_view> query(std::string_view name) const {
+    return exchange.request.query_parameter(name);
+  }
+};
+using Action = std::function<Task<Result<http::Response>>(Api&, Call&)>;
+
+// https://spec.matrix.org/v1.19/server-server-api/#api-standards
+http::Response to_response(const Error& error);
+http::Response ok_json(const json::Object& object);
+// A refusal with an errcode of its own.
+http::Response refusal(int status, std::string_view errcode, std::string_view error);
+http::Response incompatible_version(std::string_view room_version);
+
+// The JSON object of a body; empty for none. kMalformed, kInvalid.
+Result<json::Object> parse_body(std::string_view text);
+// A number in the query; kInvalid if it is none, kMissing if it is not there.
+Result<int64_t> int_query(const Call& call, std::string_view name);
+
+struct RouteSpec {
+  http::Method method = http::Method::kGet;
+  std::string_view path;
+  size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects
+  http::Authentication authentication = http::Authentication::kServer;
+};
+void add_route(http::Router& router, Api& api, const RouteSpec& spec, Action action);
+
+// The route groups, one a file.
+void add_key_routes(http::Router& router, Api& api);          // version, keys, notary
+void add_transaction_routes(http::Router& router, Api& api);  // send
+void add_membership_routes(http::Router& router, Api& api);   // make and send join, leave, knock
+void add_invite_routes(http::Router& router, Api& api);
+void add_history_routes(http::Router& router, Api& api);  // state, events, backfill
+void add_query_routes(http::Router& router, Api& api);    // profile, directory, keys, devices
+
+inline constexpr size_t kSmallBody = 64 * 1024;
+// An event of 64 KiB, every byte of it escaped.
+inline constexpr size_t kEventBody = 512 * 1024;
+inline constexpr size_t kInviteBody = 2 * 1024 * 1024;
+// 50 events and 100 ephemeral ones of 64 KiB, and some room.
+inline constexpr size_t kTransactionBody = 12 * 1024 * 1024;
+
+}  // namespace polder::federation_server

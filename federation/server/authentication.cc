@@ -1,0 +1,130 @@
+// Who asks: signed requests.
+// https://spec.matrix.org/v1.19/server-server-api/#request-authentication
+#include <algorithm>
+
+#include "federation/server/api.h"
+#include "federation/wire/authorization.h"
+#include "homeserver/json/write.h"
+
+namespace polder::federation_server {
+namespace {
+
+constexpr size_t kHeadersMax = 4;  // Authorization fields, one for each key of the origin
+
+bool is_authorization(std::string_view name) {
+  constexpr std::string_view kName = "authorization";
+  return std::ranges::equal(name, kName, [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+}
+
+Error unauthorized(std::string_view why) {
+  return fail(ErrorCode::kUnauthenticated, std::string(why));
+}
+
+// All of one origin and for this server.
+Result<std::vector<wire::Authorization>> read_headers(const Api& api,
+                                                      const http::Request& request) {
+  std::vector<wire::Authorization> found;
+  for (const auto& [name, value] : request.headers) {
+    if (!is_authorization(name)) continue;
+    if (found.size() == kHeadersMax) return unauthorized("Too many Authorization headers");
+    auto parsed = wire::parse_authorization(value);
+    if (!parsed.ok()) return unauthorized(parsed.error().message);
+    // "If this property is included, but the value does not match the receiving server's name, the
+    // receiving server must deny the request with an HTTP status code 401 Unauthorized."
+    if (parsed->destination && *parsed->destination != api.own_name())
+      return unauthorized("The request is for another server");
+    if (parsed->origin == api.own_name()) return unauthorized("The request is from this server");
+    if (!found.empty() && found.front().origin != parsed->origin)
+      return unauthorized("The request is of several origins");
+    found.push_back(*std::move(parsed));
+  }
+  if (found.empty()) return unauthorized("Missing Authorization header");
+  return found;
+}
+
+struct SignedBody {
+  json::Object object;
+  std::string content;  // canonical; empty if there is no body
+};
+
+Result<SignedBody> read_body(std::string_view text) {
+  SignedBody body;
+  if (text.empty()) return body;
+  POLDER_TRY(body.object, parse_body(text));
+  body.content = json::write(body.object);
+  return body;
+}
+
+// A failure to find the key means that the signature cannot be verified; other failures are this
+// server's own.
+Error key_failure(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kReadOnly:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kIo:
+    case ErrorCode::kInternal:
+      return error;
+    default:
+      return unauthorized("The signature cannot be verified: " + error.message);
+  }
+}
+
+Task<Result<Caller>> check(Api& api, http::Exchange& exchange) {
+  runtime::Runtime& runtime = api.runtime();
+  POLDER_CO_TRY(const auto headers, read_headers(api, exchange.request));
+  const http::Request* request = &exchange.request;
+  // Large bodies take milliseconds to read.
+  const bool has_body = exchange.route->body_max > 0;
+  POLDER_CO_TRY(auto parsed, co_await runtime::on_pool(runtime, [request, has_body] {
+                  return read_body(has_body ? std::string_view(request->body) : std::string_view());
+                }));
+  auto body = std::make_shared<SignedBody>(std::move(parsed));
+  Error failure = unauthorized("The signature is wrong");
+  for (const wire::Authorization& header : headers) {
+    const int64_t now = runtime.clock().wall_ms();
+    const auto key = co_await api.rooms().parts().keys.key(header.origin, header.key, now);
+    if (!key.ok()) {
+      failure = key_failure(key.error());
+      continue;
+    }
+    const Api* own = &api;
+    auto verify = [request, header, body, key = *key, own] {
+      const wire::SignedRequest signed_request{.method = http::to_string(request->method),
+                                               .uri = request->target,
+                                               .origin = header.origin,
+                                               .destination = own->own_name(),
+                                               .content = body->content};
+      return wire::verify(signed_request, header, key);
+    };
+    const bool good = co_await runtime::on_pool(runtime, std::move(verify));
+    if (good) co_return Caller{header.origin, std::move(body->object)};
+  }
+  co_return failure;
+}
+
+Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http::Handler& next) {
+  if (exchange.route->authentication != http::Authentication::kServer)
+    co_return co_await next(exchange);
+  auto caller = co_await check(api, exchange);
+  if (!caller.ok()) {
+    api.runtime().log().info("federation_request_refused",
+                             {{"route", exchange.route->path},
+                              {"address", exchange.request.remote_address},
+                              {"reason", caller.error().message}});
+    co_return to_response(caller.error());
+  }
+  exchange.caller = std::make_shared<Caller>(*std::move(caller));
+  co_return co_await next(exchange);
+}
+
+}  // namespace
+
+http::Router::Around authentication(Api& api) {
+  return [&api](http::Exchange& exchange, const http::Handler& next) {
+    return authenticate(api, exchange, next);
+  };
+}
+
+}  // namespace polder::federation_server

@@ -1,0 +1,131 @@
+#include "federation/server/test_server.h"
+
+namespace polder::federation_server {
+namespace {
+
+class AuthenticationTest : public ServerTest {
+ protected:
+  const std::string target_ = "/_matrix/federation/v1/query/profile?user_id=%40alice%3Aown.example";
+};
+
+TEST_F(AuthenticationTest, ASignedRequestIsAnswered) {
+  EXPECT_EQ(get(target_).status, 200);
+  EXPECT_EQ(get(target_, third_).status, 200);
+}
+
+TEST_F(AuthenticationTest, WhateverIsNotRightlySignedIsRefusedAndLoggedOnce) {
+  const std::string good = header(other_, "GET", target_, "");
+  const auto replaced = [&](std::string_view what, std::string_view by) {
+    std::string text = good;
+    const size_t at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what;
+    return text.replace(at, what.size(), by);
+  };
+  struct Case {
+    std::string_view what;
+    std::vector<std::string> headers;
+  };
+  const std::vector<Case> cases = {
+      {"no header", {}},
+      {"another scheme", {"Bearer token"}},
+      {"malformed", {"X-Matrix origin="}},
+      {"another destination", {replaced("own.example", "elsewhere.example")}},
+      {"another origin", {replaced("other.example", "third.example")}},
+      {"an origin that has no keys", {replaced("other.example", "fourth.example")}},
+      {"this server itself", {header(own_, "GET", target_, "")}},
+      {"another key", {replaced("ed25519:2", "ed25519:9")}},
+      {"another method", {header(other_, "PUT", target_, "")}},
+      {"another path", {header(other_, "GET", target_ + "&x", "")}},
+      {"content where there is none", {header(other_, "GET", target_, "{}")}},
+      {"two origins", {good, header(third_, "GET", target_, "")}},
+      {"too many", {good, good, good, good, good}},
+  };
+  for (const Case& item : cases) {
+    runtime_.lines.clear();
+    const Answer answer = raw("GET", target_, "", item.headers);
+    EXPECT_EQ(answer.status, 401) << item.what;
+    EXPECT_EQ(answer.errcode(), "M_UNAUTHORIZED") << item.what;
+    EXPECT_EQ(logged("federation_request_refused"), 1u) << item.what;
+  }
+}
+
+TEST_F(AuthenticationTest, OlderServersLeaveTheDestinationOut) {
+  std::string text = header(other_, "GET", target_, "");
+  const std::string_view part = ",destination=\"own.example\"";
+  ASSERT_NE(text.find(part), std::string::npos);
+  text.erase(text.find(part), part.size());
+  EXPECT_EQ(raw("GET", target_, "", {text}).status, 200);
+}
+
+TEST_F(AuthenticationTest, OneOfSeveralKeysIsEnough) {
+  std::string wrong = header(other_, "GET", target_, "");
+  wrong.replace(wrong.find("ed25519:2"), 9, "ed25519:9");
+  EXPECT_EQ(raw("GET", target_, "", {wrong, header(other_, "GET", target_, "")}).status, 200);
+}
+
+TEST_F(AuthenticationTest, AnExpiredKeyDoesNotCount) {
+  servers_.valid_for_ms = -1000;
+  EXPECT_EQ(get(target_).status, 401);
+}
+
+TEST_F(AuthenticationTest, TheBodyIsSignedAsCanonicalJson) {
+  const std::string target = "/_matrix/federation/v1/user/keys/query";
+  const std::string canonical = R"({"a":1,"device_keys":{}})";
+  const std::string sent = "{ \"device_keys\" : {}, \"a\": 1 }";
+  EXPECT_EQ(raw("POST", target, sent, {header(other_, "POST", target, canonical)}).status, 200);
+  EXPECT_EQ(raw("POST", target, canonical, {header(other_, "POST", target, canonical)}).status,
+            200);
+  EXPECT_EQ(raw("POST", target, R"({"a":2,"device_keys":{}})",
+                {header(other_, "POST", target, canonical)})
+                .status,
+            401);
+  EXPECT_EQ(raw("POST", target, canonical, {header(other_, "POST", target, "")}).status, 401);
+}
+
+TEST_F(AuthenticationTest, BodiesThatAreNoJsonObjectAreRefused) {
+  const std::string target = "/_matrix/federation/v1/send/t";
+  std::string deep;
+  for (int i = 0; i < 1000; ++i)
+    deep += R"({"a":)";
+  deep += "1" + std::string(1000, '}');
+  struct Case {
+    std::string body;
+    int status;
+    std::string_view errcode;
+  };
+  const std::vector<Case> cases = {
+      {"{", 400, "M_NOT_JSON"},
+      {"nonsense", 400, "M_NOT_JSON"},
+      {"\xff", 400, "M_NOT_JSON"},
+      {R"({"a":1,"a":2})", 400, "M_NOT_JSON"},
+      {"[]", 400, "M_INVALID_PARAM"},
+      {deep, 413, "M_TOO_LARGE"},
+      {std::string(kTransactionBody + 1, ' '), 413, "M_TOO_LARGE"},
+  };
+  for (const Case& item : cases) {
+    const Answer answer =
+        raw("PUT", target, item.body, {header(other_, "PUT", target, item.body.substr(0, 9))});
+    EXPECT_EQ(answer.status, item.status) << item.body.substr(0, 40);
+    EXPECT_EQ(answer.errcode(), item.errcode) << item.body.substr(0, 40);
+  }
+}
+
+TEST_F(AuthenticationTest, UnknownEndpointsAndMethodsAreUnrecognised) {
+  EXPECT_EQ(get("/_matrix/federation/v1/nonsense").status, 404);
+  EXPECT_EQ(get("/_matrix/federation/v1/nonsense").errcode(), "M_UNRECOGNIZED");
+  const Answer answer = post("/_matrix/federation/v1/version", {});
+  EXPECT_EQ(answer.status, 405);
+  EXPECT_EQ(answer.errcode(), "M_UNRECOGNIZED");
+}
+
+TEST_F(AuthenticationTest, AllButKeysAndVersionNeedASignature) {
+  for (const http::Route* route : router_.routes()) {
+    const bool open = route->path == "/_matrix/federation/v1/version" ||
+                      route->path.starts_with("/_matrix/key/v2/");
+    EXPECT_EQ(route->authentication == http::Authentication::kServer, !open) << route->path;
+    EXPECT_EQ(route->resource, http::Resource::kFederation) << route->path;
+  }
+}
+
+}  // namespace
+}  // namespace polder::federation_server

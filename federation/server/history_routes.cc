@@ -1,0 +1,215 @@
+// A room's past, for the servers that are in it: events, states, what authorises them.
+#include <algorithm>
+
+#include "federation/server/open_room.h"
+#include "homeserver/json/write.h"
+
+namespace polder::federation_server {
+namespace {
+
+using http::Method;
+using http::Response;
+using rooms::FederationReader;
+using stores::EventNumber;
+
+constexpr int64_t kEventsMax = 100;      // of one page
+constexpr size_t kIdsMax = 100;          // of events that a request names
+constexpr int64_t kMissingDefault = 10;  // "Defaults to 10."
+
+Status write_pdus(json::Writer& writer, const FederationReader& room,
+                  const std::vector<EventNumber>& events) {
+  writer.begin_array();
+  for (const EventNumber number : events) {
+    POLDER_TRY(const std::string pdu, room.pdu(number));
+    writer.raw(pdu);
+  }
+  writer.end_array();
+  return {};
+}
+
+Status write_visible(json::Writer& writer, FederationReader& room,
+                     const std::vector<EventNumber>& events) {
+  writer.begin_array();
+  for (const EventNumber number : events) {
+    POLDER_TRY(const std::string pdu, room.visible_pdu(number));
+    writer.raw(pdu);
+  }
+  writer.end_array();
+  return {};
+}
+
+Status write_ids(json::Writer& writer, const FederationReader& room,
+                 const std::vector<EventNumber>& events) {
+  POLDER_TRY(const auto ids, room.ids(events));
+  writer.begin_array();
+  for (const EventId& id : ids)
+    writer.string(id.view());
+  writer.end_array();
+  return {};
+}
+
+// A transaction that carries what was asked for.
+void begin_transaction(json::Writer& writer, const Api& api) {
+  writer.begin_object()
+      .member("origin", api.own_name().view())
+      .member("origin_server_ts", api.runtime().clock().wall_ms())
+      .key("pdus");
+}
+
+Result<std::vector<EventId>> read_ids(const json::Object& body, std::string_view name) {
+  const json::Array* list = body.find_array(name);
+  if (list == nullptr) return fail(ErrorCode::kMissing, std::string(name) + " must be a list");
+  if (list->size() > kIdsMax) return fail(ErrorCode::kTooLarge, std::string(name) + " is too long");
+  std::vector<EventId> ids;
+  for (const json::Value& entry : *list) {
+    if (entry.as_string() == nullptr)
+      return fail(ErrorCode::kInvalid, std::string(name) + " has an entry that is no event id");
+    POLDER_TRY(EventId id, EventId::parse(*entry.as_string()));
+    ids.push_back(std::move(id));
+  }
+  return ids;
+}
+
+// The state before the event that the query names, and its auth chain.
+struct StateBefore {
+  std::vector<EventNumber> state;
+  std::vector<EventNumber> auth_chain;
+};
+Result<StateBefore> state_before(const FederationReader& room, const Call& call) {
+  const auto text = call.query("event_id");
+  if (!text) return fail(ErrorCode::kMissing, "event_id is missing");
+  POLDER_TRY(const EventId id, EventId::parse(*text));
+  POLDER_TRY(const auto found, room.find(id));
+  if (found.second.record.standing.outlier)
+    return fail(ErrorCode::kNotFound, "The state at this event is not known");
+  StateBefore before;
+  POLDER_TRY(before.state, room.state(found.second.record.state_before));
+  POLDER_TRY(before.auth_chain, room.auth_chain(before.state));
+  return before;
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
+Result<Response> state(Api&, OpenRoom& room, const Call& call) {
+  POLDER_TRY(const StateBefore before, state_before(room.federation, call));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("auth_chain");
+  POLDER_CHECK(write_pdus(writer, room.federation, before.auth_chain));
+  writer.key("pdus");
+  POLDER_CHECK(write_pdus(writer, room.federation, before.state));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1state_idsroomid
+Result<Response> state_ids(Api&, OpenRoom& room, const Call& call) {
+  POLDER_TRY(const StateBefore before, state_before(room.federation, call));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("auth_chain_ids");
+  POLDER_CHECK(write_ids(writer, room.federation, before.auth_chain));
+  writer.key("pdu_ids");
+  POLDER_CHECK(write_ids(writer, room.federation, before.state));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid
+Result<Response> event_auth(Api&, OpenRoom& room, const Call& call) {
+  POLDER_TRY(const EventId id, EventId::parse(call.path("eventId")));
+  POLDER_TRY(const auto found, room.federation.find(id));
+  POLDER_TRY(const auto chain, room.federation.auth_chain({found.first}));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("auth_chain");
+  POLDER_CHECK(write_pdus(writer, room.federation, chain));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid
+Result<Response> backfill(Api& api, OpenRoom& room, const Call& call) {
+  POLDER_TRY(const int64_t limit, int_query(call, "limit"));
+  const auto names = call.exchange.request.query_parameters("v");
+  if (names.empty()) return fail(ErrorCode::kMissing, "v is missing");
+  if (names.size() > kIdsMax) return fail(ErrorCode::kTooLarge, "Too many events");
+  std::vector<EventId> from;
+  for (const std::string& name : names) {
+    POLDER_TRY(EventId id, EventId::parse(name));
+    from.push_back(std::move(id));
+  }
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(limit, 0, kEventsMax));
+  POLDER_TRY(const auto events, room.federation.backfill(from, count));
+  std::string text;
+  json::Writer writer(text);
+  begin_transaction(writer, api);
+  POLDER_CHECK(write_visible(writer, room.federation, events));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
+Result<Response> missing_events(Api&, OpenRoom& room, const Call& call) {
+  POLDER_TRY(const auto earliest, read_ids(call.body, "earliest_events"));
+  POLDER_TRY(const auto latest, read_ids(call.body, "latest_events"));
+  for (const std::string_view name : {"limit", "min_depth"}) {
+    if (call.body.contains(name) && !call.body.find_int(name))
+      return fail(ErrorCode::kInvalid, std::string(name) + " must be an integer");
+  }
+  const int64_t limit = call.body.find_int("limit").value_or(kMissingDefault);
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(limit, 0, kEventsMax));
+  const int64_t min_depth = call.body.find_int("min_depth").value_or(0);
+  POLDER_TRY(const auto events, room.federation.missing(earliest, latest, min_depth, count));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("events");
+  POLDER_CHECK(write_visible(writer, room.federation, events));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+// The path names no room: the event does. Who may not know of the one cannot tell whether the other
+// exists.
+Result<Response> read_event(Api& api, const Call& call) {
+  const Error unknown = fail(ErrorCode::kNotFound, "Event not found");
+  POLDER_TRY(const EventId id, EventId::parse(call.path("eventId")));
+  POLDER_TRY(const auto place, stores::find_event(*api.parts.database.snapshot(), id));
+  const rooms::RoomHeadPtr head = place ? api.rooms().head(place->room) : nullptr;
+  if (!head) return unknown;
+  auto opened = open_room(api, head->record.id, call.origin);
+  if (!opened.ok()) return opened.error().code == ErrorCode::kForbidden ? unknown : opened.error();
+  FederationReader& room = (*opened)->federation;
+  POLDER_TRY(const auto found, room.find(id));
+  POLDER_TRY(const bool inside, room.in_room());
+  POLDER_TRY(const bool visible, room.visible(found.second));
+  if (!inside && !visible) return unknown;
+  POLDER_TRY(const std::string pdu, room.pdu(found.first, visible));
+  std::string text;
+  json::Writer writer(text);
+  begin_transaction(writer, api);
+  writer.begin_array().raw(pdu).end_array().end_object();
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid
+Task<Result<Response>> event(Api& api, Call& call) {
+  return runtime::on_pool(api.runtime(), [&api, &call] { return read_event(api, call); });
+}
+
+}  // namespace
+
+void add_history_routes(http::Router& router, Api& api) {
+  const auto get = [&](std::string_view path, Action action) {
+    add_route(router, api, {Method::kGet, path}, std::move(action));
+  };
+  get("/_matrix/federation/v1/state/{roomId}", reading(state));
+  get("/_matrix/federation/v1/state_ids/{roomId}", reading(state_ids));
+  get("/_matrix/federation/v1/event_auth/{roomId}/{eventId}", reading(event_auth));
+  get("/_matrix/federation/v1/event/{eventId}", event);
+  get("/_matrix/federation/v1/backfill/{roomId}", reading(backfill));
+  add_route(router, api,
+            {Method::kPost, "/_matrix/federation/v1/get_missing_events/{roomId}", kSmallBody},
+            reading(missing_events));
+}
+
+}  // namespace polder::federation_server

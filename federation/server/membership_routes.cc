@@ -1,0 +1,365 @@
+// Users of other servers enter, leave and knock upon rooms of this one.
+// https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+// https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
+// https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
+#include <algorithm>
+#include <iterator>
+
+#include "federation/server/open_room.h"
+#include "homeserver/events/signing.h"
+#include "homeserver/json/write.h"
+#include "homeserver/rooms/restricted.h"
+#include "storage/stores/federation_rows.h"
+
+namespace polder::federation_server {
+namespace {
+
+using http::Method;
+using http::Response;
+using rooms::RestrictedJoin;
+using stores::EventNumber;
+
+constexpr std::string_view kAuthoriser = "join_authorised_via_users_server";
+
+// Who may not enter a restricted room, and why not
+// (https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms).
+std::optional<Response> refuse_restricted(RestrictedJoin join) {
+  switch (join) {
+    case RestrictedJoin::kNotNeeded:
+    case RestrictedJoin::kGranted:
+      return {};
+    case RestrictedJoin::kNoAuthoriser:
+      return refusal(400, "M_UNABLE_TO_GRANT_JOIN", "This server cannot send invites to you");
+    case RestrictedJoin::kUnknown:
+      return refusal(400, "M_UNABLE_TO_AUTHORISE_JOIN",
+                     "This server cannot tell whether you may join");
+    case RestrictedJoin::kRefused:
+      return refusal(403, "M_FORBIDDEN", "You are not in a room whose members may join");
+  }
+  return {};
+}
+
+// --- make_join, make_leave, make_knock ---
+
+struct Asked {
+  RoomId room;
+  UserId user;
+  ServerName origin;
+  std::string membership;
+  std::vector<std::string> versions;  // that the other server knows; empty: any
+};
+
+// What is known of a membership before it is made: its content, or a refusal.
+struct Prepared {
+  std::optional<Response> refused;
+  json::Object content;
+  std::string room_version;
+};
+
+// Whether the rules would allow the event now. It is made only for the question.
+Status check_allowed(const OpenRoom& room, const Asked& asked, const json::Object& content) {
+  events::EventDraft draft;
+  draft.room_id = asked.room;
+  draft.sender = asked.user;
+  draft.type = "m.room.member";
+  draft.state_key = asked.user.str();
+  draft.content = content;
+  const events::RoomVersionRules& rules = *room.head().rules;
+  json::Object pdu = events::make_pdu(draft, rules, "question");
+  pdu.set("hashes", json::Object());
+  pdu.set("signatures", json::Object());
+  POLDER_TRY(const auto event, events::Event::parse(std::move(pdu), rules));
+  return room.federation.allows(*event);
+}
+
+Result<Prepared> prepare(Api& api, const Asked& asked) {
+  POLDER_TRY(const auto room, open_own_room(api, asked.room, asked.origin));
+  Prepared prepared;
+  prepared.room_version = room->head().record.version;
+  if (!asked.versions.empty() &&
+      std::ranges::find(asked.versions, prepared.room_version) == asked.versions.end()) {
+    prepared.refused = incompatible_version(prepared.room_version);
+    return prepared;
+  }
+  prepared.content.set("membership", asked.membership);
+  if (asked.membership == "join") {
+    POLDER_TRY(const auto restricted,
+               rooms::restricted_join(api.rooms(), room->reader, asked.user));
+    prepared.refused = refuse_restricted(restricted.join);
+    if (prepared.refused) return prepared;
+    if (restricted.authoriser)
+      prepared.content.set(std::string(kAuthoriser), restricted.authoriser->str());
+  }
+  POLDER_CHECK(check_allowed(*room, asked, prepared.content));
+  return prepared;
+}
+
+Task<Result<Response>> make(Api& api, Call& call, std::string membership,
+                            std::vector<std::string> versions) {
+  Asked asked;
+  POLDER_CO_TRY(asked.room, RoomId::parse(call.path("roomId")));
+  POLDER_CO_TRY(asked.user, UserId::parse(call.path("userId")));
+  asked.origin = call.origin;
+  asked.membership = std::move(membership);
+  asked.versions = std::move(versions);
+  // "This MUST be a user ID on the origin server."
+  if (asked.user.server() != asked.origin.view())
+    co_return fail(ErrorCode::kForbidden, "The user is not one of your server");
+  POLDER_CO_TRY(Prepared prepared, co_await runtime::on_pool(api.runtime(), [&api, asked] {
+                  return prepare(api, asked);
+                }));
+  if (prepared.refused) co_return *std::move(prepared.refused);
+  rooms::LocalEvent event;
+  event.sender = asked.user;
+  event.type = "m.room.member";
+  event.state_key = asked.user.str();
+  event.content = std::move(prepared.content);
+  POLDER_CO_TRY(json::Object pdu, co_await api.rooms().make_template(asked.room, std::move(event)));
+  co_return ok_json({{"event", std::move(pdu)}, {"room_version", prepared.room_version}});
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid
+Task<Result<Response>> make_join(Api& api, Call& call) {
+  auto versions = call.exchange.request.query_parameters("ver");
+  if (versions.empty()) versions.emplace_back("1");  // "Defaults to [1]."
+  return make(api, call, "join", std::move(versions));
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_leaveroomiduserid
+Task<Result<Response>> make_leave(Api& api, Call& call) {
+  return make(api, call, "leave", {});
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_knockroomiduserid
+Task<Result<Response>> make_knock(Api& api, Call& call) {
+  auto versions = call.exchange.request.query_parameters("ver");
+  if (versions.empty()) co_return fail(ErrorCode::kMissing, "ver is missing");
+  co_return co_await make(api, call, "knock", std::move(versions));
+}
+
+// --- send_join, send_leave, send_knock ---
+
+// An event that came in, as far as it was looked at.
+struct Candidate {
+  events::EventPtr event;
+  bool known = false;      // it is stored already
+  bool vouch_for = false;  // this server's signature is asked for, and may be given
+  std::optional<Response> refused;
+};
+
+// Whether the event is what the endpoint and the path say
+// (https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid,
+// and likewise for leaves and knocks).
+Status check_shape(const events::Event& event, const RoomId& room, const EventId& id,
+                   const ServerName& origin, std::string_view membership) {
+  const auto bad = [](std::string_view why) { return fail(ErrorCode::kInvalid, std::string(why)); };
+  if (event.room_id() != room) return bad("The event is of another room than the path");
+  if (event.id() != id) return bad("The event has another id than the path");
+  if (!event.is("m.room.member")) return bad("The event is no m.room.member");
+  if (event.membership() != membership) return bad("The event has another membership");
+  if (event.sender().server() != origin.view()) return bad("The sender is not of your server");
+  if (event.state_key() != event.sender().view()) return bad("The state_key is not the sender");
+  if (!events::content_hash_matches(event.object())) return bad("The content hash is wrong");
+  return {};
+}
+
+// Whether this server vouches for the join, as the event says that it does: only if a condition of
+// the room is met, and the user whom the event names may invite.
+Status check_authoriser(Api& api, const OpenRoom& room, Candidate& candidate) {
+  const events::Event& event = *candidate.event;
+  const std::string* name = event.content().find_string(kAuthoriser);
+  if (!event.rules().restricted_joins || name == nullptr) return {};
+  POLDER_TRY(const UserId authoriser, UserId::parse(*name));
+  // Another server's signature is required, and verified with the rest.
+  if (authoriser.server() != api.own_name().view()) return {};
+  POLDER_TRY(const auto restricted,
+             rooms::restricted_join(api.rooms(), room.reader, event.sender()));
+  candidate.refused = refuse_restricted(restricted.join);
+  if (candidate.refused) return {};
+  if (restricted.join == RestrictedJoin::kNotNeeded)
+    return fail(ErrorCode::kInvalid, "The join needs no authorisation by a user of this server");
+  // Among the rules: the user who is named is in the room and may invite.
+  POLDER_CHECK(room.federation.allows(event));
+  candidate.vouch_for = true;
+  return {};
+}
+
+Result<Candidate> look_at(Api& api, const Call& call, std::string_view membership) {
+  POLDER_TRY(const RoomId id, RoomId::parse(call.path("roomId")));
+  POLDER_TRY(const EventId event_id, EventId::parse(call.path("eventId")));
+  POLDER_TRY(const auto room, open_own_room(api, id, call.origin));
+  Candidate candidate;
+  POLDER_TRY(candidate.event, events::Event::parse(call.body, *room->head().rules));
+  POLDER_CHECK(check_shape(*candidate.event, id, event_id, call.origin, membership));
+  const Status links = room->federation.check_links(*candidate.event);
+  if (!links.ok()) {
+    return links.error().code == ErrorCode::kMissing
+               ? fail(ErrorCode::kInvalid, links.error().message)
+               : links.error();
+  }
+  POLDER_TRY(const auto number, room->reader.view().find(event_id));
+  if (number) {
+    POLDER_TRY(const auto record, room->reader.view().record(*number));
+    candidate.known = !record.standing.outlier;
+  }
+  if (!candidate.known) POLDER_CHECK(check_authoriser(api, *room, candidate));
+  return candidate;
+}
+
+// The event with this server's signature. It leaves the server only if the event is verified and
+// becomes part of the room.
+Result<events::EventPtr> vouch_for(const Api& api, const events::Event& event) {
+  json::Object pdu = event.object();
+  const rooms::EngineParts& parts = api.rooms().parts();
+  events::sign_event(pdu, event.rules(), parts.own_name, parts.signing_key);
+  return events::Event::parse(std::move(pdu), event.rules());
+}
+
+// The event becomes part of the room, and goes to the room's other servers.
+Task<Status> take_in(Api& api, ServerName origin, events::EventPtr event) {
+  // Written before the event is: who passes it on must know that it is to. It goes with the event's
+  // own batch or before it, as batches are written in order.
+  kv::Batch forward;
+  stores::put_forward(forward, event->id());
+  api.parts.committer.enqueue(std::move(forward), kv::Durability::kDurable, [](const auto&) {});
+  const auto received = co_await api.rooms().receive(origin, event);
+  if (received.ok() && received->verdict == rooms::Verdict::kAccepted) co_return Status();
+  kv::Batch undo;
+  stores::erase_forward(undo, event->id());
+  api.parts.committer.enqueue(std::move(undo), kv::Durability::kLazy, [](const auto&) {});
+  if (!received.ok()) co_return received.error();
+  co_return fail(ErrorCode::kForbidden, received->refusal);
+}
+
+// All checks, in order; nothing is changed before the last has passed.
+Task<Result<std::variant<events::EventPtr, Response>>> accept(Api& api, Call& call,
+                                                              std::string membership) {
+  using Outcome = std::variant<events::EventPtr, Response>;
+  POLDER_CO_TRY(Candidate candidate,
+                co_await runtime::on_pool(api.runtime(), [&api, &call, membership] {
+                  return look_at(api, call, membership);
+                }));
+  if (candidate.refused) co_return Outcome(*std::move(candidate.refused));
+  if (candidate.known) co_return Outcome(candidate.event);
+  if (candidate.vouch_for) {
+    POLDER_CO_TRY(candidate.event, vouch_for(api, *candidate.event));
+  }
+  POLDER_CO_CHECK(co_await api.rooms().verify(candidate.event));
+  POLDER_CO_CHECK(co_await take_in(api, call.origin, candidate.event));
+  co_return Outcome(candidate.event);
+}
+
+// The event as it is stored; kForbidden if it was refused, at this time or before.
+Result<rooms::FederationReader::Found> stored(const OpenRoom& room, const EventId& id) {
+  const Error refused = fail(ErrorCode::kForbidden, "The room does not allow it");
+  auto found = room.federation.find(id);
+  if (!found.ok()) return found.error().code == ErrorCode::kNotFound ? refused : found.error();
+  if (found->second.record.standing.soft_failed) return refused;
+  return found;
+}
+
+Status write_pdus(json::Writer& writer, const OpenRoom& room,
+                  const std::vector<EventNumber>& events) {
+  writer.begin_array();
+  for (const EventNumber number : events) {
+    POLDER_TRY(const std::string pdu, room.federation.pdu(number));
+    writer.raw(pdu);
+  }
+  writer.end_array();
+  return {};
+}
+
+// The room before the join, for the server that enters it.
+Result<std::string> describe_room(Api& api, const ServerName& origin, const events::Event& event) {
+  POLDER_TRY(const auto room, open_own_room(api, event.room_id(), origin));
+  POLDER_TRY(const auto found, stored(*room, event.id()));
+  POLDER_TRY(auto state, room->federation.state(found.second.record.state_before));
+  std::vector<EventNumber> all = state;
+  all.push_back(found.first);
+  POLDER_TRY(const auto chain, room->federation.auth_chain(all));
+  // "Events returned in state may be omitted from auth_chain."
+  std::ranges::sort(state);
+  std::vector<EventNumber> rest;
+  std::ranges::set_difference(chain, state, std::back_inserter(rest));
+  POLDER_TRY(const std::string pdu, room->federation.pdu(found.first));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("auth_chain");
+  POLDER_CHECK(write_pdus(writer, *room, rest));
+  writer.key("event").raw(pdu);
+  writer.member("members_omitted", false).member("origin", api.own_name().view());
+  writer.key("state");
+  POLDER_CHECK(write_pdus(writer, *room, state));
+  writer.end_object();
+  return text;
+}
+
+// What a knocking user is told of the room
+// (https://spec.matrix.org/v1.19/client-server-api/#stripped-state).
+Result<std::string> introduce_room(Api& api, const ServerName& origin, const events::Event& event) {
+  POLDER_TRY(const auto room, open_own_room(api, event.room_id(), origin));
+  POLDER_TRY(const auto found, stored(*room, event.id()));
+  POLDER_TRY(const auto events, room->reader.stripped_events(found.second.record.state_before));
+  std::vector<EventNumber> told;
+  for (const events::EventPtr& described : events) {
+    POLDER_TRY(const auto one, room->federation.find(described->id()));
+    told.push_back(one.first);
+  }
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("knock_room_state");
+  POLDER_CHECK(write_pdus(writer, *room, told));
+  writer.end_object();
+  return text;
+}
+
+Result<std::string> say_nothing(Api& api, const ServerName& origin, const events::Event& event) {
+  POLDER_TRY(const auto room, open_own_room(api, event.room_id(), origin));
+  POLDER_CHECK(stored(*room, event.id()));
+  return std::string("{}");
+}
+
+using Answer = Result<std::string> (*)(Api&, const ServerName&, const events::Event&);
+
+// Version 1 of an endpoint wraps the answer into a list.
+Action sending(std::string membership, Answer answer, bool wrapped = false) {
+  struct Sending {
+    std::string membership;
+    Answer answer;
+    bool wrapped;
+    Task<Result<Response>> operator()(Api& api, Call& call) const {
+      POLDER_CO_TRY(auto outcome, co_await accept(api, call, membership));
+      if (auto* refused = std::get_if<Response>(&outcome)) co_return std::move(*refused);
+      const auto event = std::get<events::EventPtr>(outcome);
+      const Answer write = answer;
+      POLDER_CO_TRY(std::string text,
+                    co_await runtime::on_pool(api.runtime(), [&api, &call, event, write] {
+                      return write(api, call.origin, *event);
+                    }));
+      if (wrapped) text = "[200," + text + "]";
+      co_return Response::json(200, std::move(text));
+    }
+  };
+  return Sending{std::move(membership), answer, wrapped};
+}
+
+}  // namespace
+
+void add_membership_routes(http::Router& router, Api& api) {
+  const auto get = [&](std::string_view path, Action action) {
+    add_route(router, api, {Method::kGet, path}, std::move(action));
+  };
+  const auto put = [&](std::string_view path, Action action) {
+    add_route(router, api, {Method::kPut, path, kEventBody}, std::move(action));
+  };
+  get("/_matrix/federation/v1/make_join/{roomId}/{userId}", make_join);
+  get("/_matrix/federation/v1/make_leave/{roomId}/{userId}", make_leave);
+  get("/_matrix/federation/v1/make_knock/{roomId}/{userId}", make_knock);
+  put("/_matrix/federation/v1/send_join/{roomId}/{eventId}", sending("join", describe_room, true));
+  put("/_matrix/federation/v2/send_join/{roomId}/{eventId}", sending("join", describe_room));
+  put("/_matrix/federation/v1/send_leave/{roomId}/{eventId}", sending("leave", say_nothing, true));
+  put("/_matrix/federation/v2/send_leave/{roomId}/{eventId}", sending("leave", say_nothing));
+  put("/_matrix/federation/v1/send_knock/{roomId}/{eventId}", sending("knock", introduce_room));
+}
+
+}  // namespace polder::federation_server

@@ -1,0 +1,38 @@
+// Where every request about a room begins: the room as it can be read now, and whether the server
+// that asks may take part in it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "federation/server/api.h"
+#include "homeserver/rooms/federation_reader.h"
+
+namespace polder::federation_server {
+
+struct OpenRoom {
+  OpenRoom(const rooms::RoomEngine& engine, std::shared_ptr<const kv::Snapshot> snapshot,
+           rooms::RoomHeadPtr head, const ServerName& server)
+      : reader(engine, std::move(snapshot), std::move(head)), federation(reader, server) {}
+  OpenRoom(const OpenRoom&) = delete;
+  OpenRoom& operator=(const OpenRoom&) = delete;
+
+  const rooms::RoomHead& head() const { return reader.head(); }
+
+  rooms::RoomReader reader;
+  rooms::FederationReader federation;  // for the server that asks
+};
+
+// kNotFound if this server does not know the room, kForbidden if the room's ACL denies the server.
+// Synchronous; on the pool.
+Result<std::unique_ptr<OpenRoom>> open_room(Api& api, const RoomId& room, const ServerName& server);
+// The same for requests to take part: kNotFound also if this server is not in the room itself.
+Result<std::unique_ptr<OpenRoom>> open_own_room(Api& api, const RoomId& room,
+                                                const ServerName& server);
+
+// Runs on the pool with the room that the path's {roomId} names, for a server that is in it. Other
+// servers are refused alike whether the room is known here or not.
+using ReadAction = std::function<Result<http::Response>(Api&, OpenRoom&, const Call&)>;
+Action reading(ReadAction read);
+
+}  // namespace polder::federation_server

@@ -1,0 +1,176 @@
+// Who is in a room: joining, inviting, leaving, banning, forgetting.
+#include "homeserver/client_api/addresses.h"
+#include "homeserver/client_api/api.h"
+#include "homeserver/client_api/membership.h"
+#include "homeserver/rooms/reader.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Authentication;
+using http::Method;
+using http::RateClass;
+using http::Response;
+
+Result<RoomId> room_of(const Call& call) {
+  return RoomId::parse(call.path("roomId"));
+}
+
+Result<UserId> target_of(const Call& call) {
+  const std::string* user = call.body.find_string("user_id");
+  if (user == nullptr)
+    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing user_id");
+  return UserId::parse(*user);
+}
+
+Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
+  co_return co_await runtime::on_pool(
+      api.runtime, [&api, room, user]() -> Result<stores::Membership> {
+        POLDER_TRY(const auto head, api.rooms.head(room));
+        if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
+        const rooms::RoomReader reader(api.rooms, api.database.snapshot(), head);
+        POLDER_TRY(const auto of, reader.reader(user));
+        return of.membership.membership;
+      });
+}
+
+// What the caller wants for themselves.
+Task<Result<entry::Wish>> wish_of(const Api& api, const Call& call, RoomAddress address,
+                                  std::string membership) {
+  entry::Wish wish;
+  wish.user = call.session().user;
+  wish.room = std::move(address.room);
+  wish.via = std::move(address.servers);
+  POLDER_CO_TRY(wish.content,
+                co_await membership_content(api, wish.user, std::move(membership), call.body));
+  co_return wish;
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
+Task<Result<Response>> join(const Api& api, Call& call) {
+  const std::string_view named =
+      call.path("roomIdOrAlias").empty() ? call.path("roomId") : call.path("roomIdOrAlias");
+  POLDER_CO_TRY(auto address, co_await resolve_with_query(api, call, std::string(named)));
+  const RoomId room = address.room;
+  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "join"));
+  POLDER_CO_CHECK(co_await api.entry.join(std::move(wish)));
+  co_return ok_json({{"room_id", room.str()}});
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#knocking-on-rooms
+Task<Result<Response>> knock(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto address,
+                co_await resolve_with_query(api, call, std::string(call.path("roomIdOrAlias"))));
+  const RoomId room = address.room;
+  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "knock"));
+  POLDER_CO_CHECK(co_await api.entry.knock(std::move(wish)));
+  co_return ok_json({{"room_id", room.str()}});
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#leaving-rooms
+Task<Result<Response>> leave(const Api& api, Call& call) {
+  POLDER_CO_TRY(RoomId room, room_of(call));
+  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, {std::move(room), {}}, "leave"));
+  POLDER_CO_CHECK(co_await api.entry.leave(std::move(wish)));
+  co_return empty_json();
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite
+Task<Result<Response>> invite(const Api& api, Call& call) {
+  entry::Wish wish;
+  wish.user = call.session().user;
+  POLDER_CO_TRY(wish.room, room_of(call));
+  POLDER_CO_TRY(UserId target, target_of(call));
+  POLDER_CO_TRY(wish.content, co_await membership_content(api, target, "invite", call.body));
+  POLDER_CO_CHECK(co_await api.entry.invite(std::move(wish), std::move(target)));
+  co_return empty_json();
+}
+
+Task<Result<rooms::SentEvent>> set_membership(const Api& api, const Call& call, RoomId room,
+                                              UserId target, std::string membership) {
+  rooms::LocalEvent event;
+  event.sender = call.session().user;
+  event.type = "m.room.member";
+  event.state_key = target.str();
+  POLDER_CO_TRY(event.content, co_await membership_content(api, target, membership, call.body));
+  co_return co_await api.rooms.send(std::move(room), std::move(event));
+}
+
+// kick is a leave of somebody else who is in the room, unban one of somebody who is banned.
+Action change_of_other(std::string membership, std::optional<stores::Membership> needed) {
+  return [membership, needed](const Api& api, Call& call) -> Task<Result<Response>> {
+    return [](const Api& services, Call& of, std::string change,
+              std::optional<stores::Membership> from) -> Task<Result<Response>> {
+      POLDER_CO_TRY(const RoomId room, room_of(of));
+      POLDER_CO_TRY(const UserId target, target_of(of));
+      POLDER_CO_TRY(const auto now, co_await current_membership(services, room, target));
+      if (from == stores::Membership::kBan && now != stores::Membership::kBan)
+        co_return fail(ErrorCode::kForbidden, "The user is not banned");
+      if (from == stores::Membership::kJoin &&
+          (now == stores::Membership::kNone || now == stores::Membership::kLeave ||
+           now == stores::Membership::kBan)) {
+        co_return fail(ErrorCode::kForbidden, "The user is not in the room");
+      }
+      POLDER_CO_CHECK(co_await set_membership(services, of, room, target, change));
+      co_return empty_json();
+    }(api, call, membership, needed);
+  };
+}
+
+Task<Result<Response>> forget(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomId room, room_of(call));
+  POLDER_CO_TRY(const auto number, api.rooms.find(room));
+  if (!number) co_return fail(ErrorCode::kNotFound, "Unknown room");
+  const auto user = call.session().number;
+  POLDER_CO_TRY(auto row, co_await runtime::on_pool(api.runtime, [&api, user, number] {
+                  return stores::read_membership(*api.database.snapshot(), user, *number);
+                }));
+  if (!row) co_return fail(ErrorCode::kNotFound, "You were never in this room");
+  if (row->membership != stores::Membership::kLeave &&
+      row->membership != stores::Membership::kBan) {
+    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
+  }
+  row->forgotten = true;
+  kv::Batch batch;
+  stores::put_membership(batch, user, *number, *row, std::nullopt);
+  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
+  co_return empty_json();
+}
+
+}  // namespace
+
+Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::string membership,
+                                              const json::Object& body) {
+  json::Object content{{"membership", membership}};
+  if (const std::string* reason = body.find_string("reason")) content.set("reason", *reason);
+  const bool shows_profile =
+      membership == "join" || membership == "invite" || membership == "knock";
+  if (!shows_profile || !api.users.is_local(user)) co_return content;
+  const auto account = co_await api.users.account(std::move(user));
+  if (!account.ok()) co_return account.error();
+  if (!account->displayname.empty()) content.set("displayname", account->displayname);
+  if (!account->avatar_url.empty()) content.set("avatar_url", account->avatar_url);
+  co_return content;
+}
+
+void add_membership_routes(http::Router& router, const Api& api) {
+  constexpr auto kToken = Authentication::kAccessToken;
+  const auto post = [&](std::string_view path, RateClass rate, Action action) {
+    add_route(router, api, {Method::kPost, path, kToken, rate, kLargeBody}, std::move(action));
+  };
+  using stores::Membership;
+  post("/_matrix/client/v3/join/{roomIdOrAlias}", RateClass::kJoin, join);
+  post("/_matrix/client/v3/knock/{roomIdOrAlias}", RateClass::kJoin, knock);
+  post("/_matrix/client/v3/rooms/{roomId}/join", RateClass::kJoin, join);
+  post("/_matrix/client/v3/rooms/{roomId}/leave", RateClass::kCheap, leave);
+  post("/_matrix/client/v3/rooms/{roomId}/forget", RateClass::kCheap, forget);
+  post("/_matrix/client/v3/rooms/{roomId}/invite", RateClass::kMessage, invite);
+  post("/_matrix/client/v3/rooms/{roomId}/kick", RateClass::kMessage,
+       change_of_other("leave", Membership::kJoin));
+  post("/_matrix/client/v3/rooms/{roomId}/ban", RateClass::kMessage,
+       change_of_other("ban", std::nullopt));
+  post("/_matrix/client/v3/rooms/{roomId}/unban", RateClass::kMessage,
+       change_of_other("leave", Membership::kBan));
+}
+
+}  // namespace polder::client_api

@@ -1,0 +1,85 @@
+#include "homeserver/rooms/restricted.h"
+
+#include "homeserver/dag/power_levels.h"
+
+namespace polder::rooms {
+namespace {
+
+using stores::Membership;
+
+constexpr size_t kConditionsMax = 100;
+
+// What a condition says of a user; nothing if it cannot be checked here, or is none.
+Result<std::optional<bool>> holds(const RoomEngine& engine, const RoomReader& room,
+                                  const json::Value& condition, const UserId& user) {
+  const json::Object* allow = condition.as_object();
+  const std::string* type = allow != nullptr ? allow->find_string("type") : nullptr;
+  const std::string* named = allow != nullptr ? allow->find_string("room_id") : nullptr;
+  // "Unknown types are ignored."
+  if (type == nullptr || named == nullptr || *type != "m.room_membership")
+    return std::optional(false);
+  const auto id = RoomId::parse(*named);
+  if (!id.ok()) return std::optional(false);
+  POLDER_TRY(const auto head, engine.head(*id));
+  if (!head || !head->record.local_joined) return std::optional<bool>();
+  const RoomContent content(head->number, head->rules);
+  const RoomView view(content, room.snapshot(), room.view().names(), engine.nodes());
+  POLDER_TRY(const auto member, view.state_event(head->record.state, "m.room.member", user.view()));
+  return std::optional(member && member->membership() == "join");
+}
+
+Result<RestrictedJoin> check_conditions(const RoomEngine& engine, const RoomReader& room,
+                                        const json::Array* conditions, const UserId& user) {
+  bool unknown = false;
+  size_t checked = 0;
+  if (conditions == nullptr) return RestrictedJoin::kRefused;
+  for (const json::Value& condition : *conditions) {
+    if (++checked > kConditionsMax) break;
+    POLDER_TRY(const auto held, holds(engine, room, condition, user));
+    if (held && *held) return RestrictedJoin::kGranted;
+    if (!held) unknown = true;
+  }
+  return unknown ? RestrictedJoin::kUnknown : RestrictedJoin::kRefused;
+}
+
+// A joined user of this server who may invite.
+Result<std::optional<UserId>> find_authoriser(const RoomEngine& engine, const RoomReader& room) {
+  const stores::StateRoot root = room.head().record.state;
+  POLDER_TRY(const auto create, room.state_event(root, "m.room.create", ""));
+  POLDER_TRY(const auto levels, room.state_event(root, "m.room.power_levels", ""));
+  if (!create) return fail(ErrorCode::kCorrupt, "a room has no create event");
+  const dag::PowerLevels power(*create, levels.get());
+  std::optional<UserId> found;
+  const auto visit = [&](EventNumber, const HeldEvent& held) {
+    if (found || held.event->membership() != "join") return;
+    auto user = UserId::parse(*held.event->state_key());
+    const bool local = user.ok() && user->server() == engine.parts().own_name.view();
+    if (local && power.user(user->view()) >= power.invite()) found = *std::move(user);
+  };
+  POLDER_CHECK(room.for_each_state(root, "m.room.member", visit));
+  return found;
+}
+
+}  // namespace
+
+Result<RestrictedAnswer> restricted_join(const RoomEngine& engine, const RoomReader& room,
+                                         const UserId& user) {
+  RestrictedAnswer answer;
+  const stores::StateRoot root = room.head().record.state;
+  POLDER_TRY(const auto rules, room.state_event(root, "m.room.join_rules", ""));
+  const std::string* rule = rules ? rules->content().find_string("join_rule") : nullptr;
+  const events::RoomVersionRules& version = *room.head().rules;
+  const bool restricted =
+      rule != nullptr && ((*rule == "restricted" && version.restricted_joins) ||
+                          (*rule == "knock_restricted" && version.knock_restricted));
+  POLDER_TRY(const Membership now, room.membership_at(root, user.view()));
+  if (!restricted || now == Membership::kInvite || now == Membership::kJoin) return answer;
+  POLDER_TRY(answer.join,
+             check_conditions(engine, room, rules->content().find_array("allow"), user));
+  if (answer.join != RestrictedJoin::kGranted) return answer;
+  POLDER_TRY(answer.authoriser, find_authoriser(engine, room));
+  if (!answer.authoriser) answer.join = RestrictedJoin::kNoAuthoriser;
+  return answer;
+}
+
+}  // namespace polder::rooms

@@ -1,0 +1,210 @@
+// Hashes and signatures of events from other servers: steps 2 and 3 of the checks on receipt.
+// https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_set>
+
+#include "homeserver/events/signing.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/runtime/sync.h"
+
+namespace polder::rooms {
+namespace {
+
+constexpr size_t kEventsAtOnce = 64;              // in one piece of work for the pool
+constexpr size_t kPiecesAtOnce = 4;               // of one list
+constexpr size_t kKeysAtOnce = 100;               // waited for together
+constexpr std::chrono::seconds kKeysTimeout{60};  // for all keys of one list
+constexpr size_t kLoggedMax = 20;                 // dropped events of one list
+
+using KeyName = std::pair<ServerName, KeyId>;
+
+// From room version 5 on, a key counts only for what it signed while it was valid.
+int64_t valid_at(const events::Event& event) {
+  return event.rules().enforce_key_validity ? event.origin_server_ts() : 0;
+}
+
+// Step 3: "passes hash checks, otherwise it is redacted before being processed further".
+Result<events::EventPtr> check_hash(events::EventPtr event) {
+  if (events::content_hash_matches(event->object())) return event;
+  return events::Event::parse(events::redact(event->object(), event->rules()), event->rules());
+}
+
+// A key, as far as a list of events needs it.
+struct NeededKey {
+  std::set<int64_t> times;  // at which it must be valid
+  std::optional<crypto::VerifyKey> key;
+  int64_t good_until_ms = 0;  // of the times
+};
+
+// A list on its way through verify_all(). Pieces of it are worked on at once: each touches its own
+// events; the keys are only read then.
+struct Work {
+  Work(const events::RoomVersionRules& version, RoomId id, std::vector<std::string> list)
+      : rules(version),
+        room(std::move(id)),
+        pdus(std::move(list)),
+        events(pdus.size(), events::EventPtr()) {}
+
+  const events::RoomVersionRules& rules;
+  const RoomId room;
+  std::vector<std::string> pdus;
+  std::vector<Result<events::EventPtr>> events;  // of each PDU
+  std::map<KeyName, NeededKey> keys;
+  std::vector<std::map<KeyName, NeededKey>::iterator> wanted;
+  size_t next = 0;
+};
+using WorkPtr = std::shared_ptr<Work>;
+using Piece = void (*)(Work& work, size_t index);
+
+void parse_one(Work& work, size_t index) {
+  auto event = events::Event::parse(std::exchange(work.pdus[index], {}), work.rules);
+  if (event.ok() && (*event)->room_id() != work.room)
+    event = fail(ErrorCode::kInvalid, "event of another room");
+  work.events[index] = std::move(event);
+}
+
+Status check_signatures(const Work& work, const events::Event& event) {
+  const auto signatures = events::signatures_of(event.object());
+  const std::string signed_bytes = events::signed_bytes_of_event(event.object(), event.rules());
+  for (const ServerName& server : events::required_signers(event)) {
+    const bool good = std::ranges::any_of(signatures, [&](const events::SignatureRef& signature) {
+      if (signature.entity != server.view()) return false;
+      const auto found = work.keys.find({server, signature.key});
+      return found != work.keys.end() && found->second.key &&
+             valid_at(event) <= found->second.good_until_ms &&
+             found->second.key->verify(signed_bytes, signature.signature);
+    });
+    if (!good) return fail(ErrorCode::kBadSignature, "event is not signed by " + server.str());
+  }
+  return {};
+}
+
+void verify_one(Work& work, size_t index) {
+  Result<events::EventPtr>& event = work.events[index];
+  if (!event.ok()) return;
+  const Status signatures = check_signatures(work, **event);
+  event = signatures.ok() ? check_hash(*event) : signatures.error();
+}
+
+// One of the tasks that go through the list.
+Task<void> go_through(runtime::Runtime& runtime, WorkPtr work, Piece piece) {
+  while (work->next < work->events.size()) {
+    const size_t first = work->next;
+    work->next = std::min(first + kEventsAtOnce, work->events.size());
+    const size_t end = work->next;
+    co_await runtime::on_pool(runtime, [work, piece, first, end] {
+      for (size_t i = first; i < end; ++i)
+        piece(*work, i);
+    });
+  }
+}
+
+Task<void> for_each_event(runtime::Runtime& runtime, WorkPtr work, Piece piece) {
+  work->next = 0;
+  runtime::TaskGroup group(runtime);
+  const auto here = runtime.shard(runtime.current_shard());
+  for (size_t i = 0; i < kPiecesAtOnce; ++i)
+    group.spawn(here, "verify_events", go_through(runtime, work, piece));
+  co_await group.wait_all();
+}
+
+// A key that was valid once was valid before.
+Task<void> find_key(KeySource& source, KeyName name, NeededKey& needed) {
+  const int64_t last = *needed.times.rbegin();
+  auto key = co_await source.key(name.first, name.second, last);
+  if (key.ok()) {
+    needed.key = *key;
+    needed.good_until_ms = last;
+    co_return;
+  }
+  if (key.error().code != ErrorCode::kNotFound) co_return;
+  for (const int64_t time : needed.times) {
+    if (time == last) co_return;
+    key = co_await source.key(name.first, name.second, time);
+    if (!key.ok()) co_return;
+    needed.key = *key;
+    needed.good_until_ms = time;
+  }
+}
+
+Task<void> find_keys(runtime::Runtime& runtime, KeySource& source, WorkPtr work,
+                     std::chrono::nanoseconds deadline) {
+  while (work->next < work->wanted.size() && runtime.clock().steady() < deadline) {
+    const auto entry = work->wanted[work->next++];
+    co_await find_key(source, entry->first, entry->second);
+  }
+}
+
+Task<void> find_all_keys(runtime::Runtime& runtime, KeySource& source, WorkPtr work) {
+  co_await runtime::on_pool(runtime, [work] {
+    for (const auto& event : work->events) {
+      if (!event.ok()) continue;
+      const auto signers = events::required_signers(**event);
+      for (const events::SignatureRef& signature : events::signatures_of((*event)->object())) {
+        const auto signer = std::ranges::find(signers, signature.entity, &ServerName::view);
+        if (signer == signers.end()) continue;
+        work->keys[{*signer, signature.key}].times.insert(valid_at(**event));
+      }
+    }
+    for (auto entry = work->keys.begin(); entry != work->keys.end(); ++entry)
+      work->wanted.push_back(entry);
+  });
+  work->next = 0;
+  const auto deadline = runtime.clock().steady() + kKeysTimeout;
+  runtime::TaskGroup group(runtime);
+  const auto here = runtime.shard(runtime.current_shard());
+  for (size_t i = 0; i < std::min(kKeysAtOnce, work->wanted.size()); ++i)
+    group.spawn(here, "find_keys", find_keys(runtime, source, work, deadline));
+  co_await group.wait_all();
+}
+
+}  // namespace
+
+// Step 2: "passes signature checks, otherwise it is dropped".
+Task<Status> RoomEngine::verify_signature(events::EventPtr event, ServerName server) {
+  Error failure = fail(ErrorCode::kBadSignature, "event is not signed by " + server.str());
+  for (const events::SignatureRef& signature : events::signatures_of(event->object())) {
+    if (signature.entity != server.view()) continue;
+    const auto key = co_await parts_.keys.key(server, signature.key, valid_at(*event));
+    if (!key.ok()) {
+      if (key.error().code != ErrorCode::kNotFound) failure = key.error();
+      continue;
+    }
+    const std::string bytes = events::signed_bytes_of_event(event->object(), event->rules());
+    if (key->verify(bytes, signature.signature)) co_return Status();
+  }
+  co_return failure;
+}
+
+Task<Result<events::EventPtr>> RoomEngine::verify(events::EventPtr event) {
+  for (const ServerName& server : events::required_signers(*event))
+    POLDER_CO_CHECK(co_await verify_signature(event, server));
+  co_return check_hash(event);
+}
+
+Task<std::vector<events::EventPtr>> RoomEngine::verify_all(std::vector<std::string> pdus,
+                                                           const events::RoomVersionRules& rules,
+                                                           RoomId room) {
+  const auto work = std::make_shared<Work>(rules, std::move(room), std::move(pdus));
+  co_await for_each_event(parts_.runtime, work, parse_one);
+  co_await find_all_keys(parts_.runtime, parts_.keys, work);
+  co_await for_each_event(parts_.runtime, work, verify_one);
+  std::vector<events::EventPtr> good;
+  std::unordered_set<EventId> ids;
+  size_t dropped = 0;
+  for (Result<events::EventPtr>& event : work->events) {
+    if (event.ok()) {
+      if (ids.insert((*event)->id()).second) good.push_back(*std::move(event));
+    } else if (++dropped <= kLoggedMax) {
+      parts_.runtime.log().info("event_dropped",
+                                {{"room", work->room}, {"reason", event.error().message}});
+    }
+  }
+  if (dropped > kLoggedMax)
+    parts_.runtime.log().info("events_dropped", {{"room", work->room}, {"count", dropped}});
+  co_return good;
+}
+
+}  // namespace polder::rooms

@@ -1,0 +1,53 @@
+#include "homeserver/sync/stripped.h"
+
+#include "homeserver/events/client_format.h"
+#include "homeserver/json/write.h"
+
+namespace polder::sync {
+namespace {
+
+std::string_view list_of(const stores::MembershipRow& row) {
+  return row.stripped_state.empty() ? std::string_view("[]") : std::string_view(row.stripped_state);
+}
+
+}  // namespace
+
+Result<std::string> stripped_room(const rooms::RoomReader& reader, const UserId& user,
+                                  std::string_view name) {
+  const stores::StateRoot state = reader.head().record.state;
+  POLDER_TRY(auto shown, reader.stripped_events(state));
+  POLDER_TRY(const auto own, reader.state_event(state, "m.room.member", user.view()));
+  if (own && own->sender() != user) {
+    POLDER_TRY(auto inviter, reader.state_event(state, "m.room.member", own->sender().view()));
+    if (inviter) shown.push_back(std::move(inviter));
+  }
+  if (own) shown.push_back(own);
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key(name).begin_object().key("events").begin_array();
+  for (const events::EventPtr& event : shown)
+    writer.value(events::stripped_state(*event));
+  writer.end_array().end_object().end_object();
+  return text;
+}
+
+std::string outside_room(const stores::MembershipRow& row, std::string_view name) {
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key(name).begin_object().key("events").raw(list_of(row));
+  writer.end_object().end_object();
+  return text;
+}
+
+std::string outside_left_room(const stores::MembershipRow& row, std::string_view prev_batch) {
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("timeline").begin_object().key("events").raw(list_of(row));
+  writer.member("limited", false).member("prev_batch", prev_batch).end_object();
+  for (const std::string_view section : {"state", "account_data"})
+    writer.key(section).begin_object().key("events").begin_array().end_array().end_object();
+  writer.end_object();
+  return text;
+}
+
+}  // namespace polder::sync

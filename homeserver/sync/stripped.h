@@ -1,0 +1,22 @@
+// Rooms in /sync that the user is not in: invites, knocks, and what is left of rooms that this
+// server was never in.
+// https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "homeserver/rooms/reader.h"
+
+namespace polder::sync {
+
+// {name: {"events": [...]}} of a room that this server is in; name is "invite_state" or
+// "knock_state".
+Result<std::string> stripped_room(const rooms::RoomReader& reader, const UserId& user,
+                                  std::string_view name);
+// The same of one that it is not in.
+std::string outside_room(const stores::MembershipRow& row, std::string_view name);
+// A room of which only its end reached the user: that event is its timeline.
+std::string outside_left_room(const stores::MembershipRow& row, std::string_view prev_batch);
+
+}  // namespace polder::sync

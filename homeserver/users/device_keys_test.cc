@@ -1,0 +1,243 @@
+#include "homeserver/users/device_keys.h"
+
+#include "homeserver/json/parse.h"
+#include "homeserver/json/write.h"
+#include "homeserver/runtime/simulated.h"
+#include "storage/kv/memory.h"
+#include "storage/stores/columns.h"
+
+namespace polder::users {
+namespace {
+
+const ServerName kOwn = ServerName::trusted("own.example");
+
+json::Object parsed(std::string text) {
+  std::ranges::replace(text, '\'', '"');
+  auto object = json::parse_object(text);
+  EXPECT_TRUE(object.ok()) << text;
+  return object.ok() ? *object : json::Object();
+}
+
+class DeviceKeysTest : public testing::Test {
+ protected:
+  DeviceKeysTest() { boot(); }
+  ~DeviceKeysTest() override { halt(); }
+
+  void boot() {
+    simulation_ = runtime::Simulation::create(++boots_);
+    runtime_ = simulation_->add_runtime("a");
+    database_ = kv::open_memory(stores::kColumns, disk_);
+    committer_ = kv::Committer::create(*runtime_, *database_);
+    names_ = *stores::Names::open(*database_);
+    const Parts parts{*runtime_, *database_, *committer_, *names_, kOwn};
+    users_ = std::make_unique<Users>(parts);
+    keys_ = std::make_unique<DeviceKeys>(parts);
+    nameless_ = std::make_unique<DeviceKeys>(parts, DeviceKeysOptions{false});
+  }
+  void halt() {
+    simulation_->crash(*runtime_);
+    nameless_.reset();
+    keys_.reset();
+    users_.reset();
+    names_.reset();
+    committer_.reset();
+    database_.reset();
+    runtime_.reset();
+    simulation_.reset();
+  }
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
+    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
+    return std::move(*result);
+  }
+  template <class T>
+  static Task<void> keep(Task<T> task, std::optional<T>& result) {
+    result.emplace(co_await std::move(task));
+  }
+
+  Session log_in(const std::string& name, const std::string& device) {
+    NewAccount account;
+    account.localpart = name;
+    EXPECT_TRUE(run(users_->register_user(account)).ok());
+    const UserId user = UserId::trusted("@" + name + ":own.example");
+    NewSession wanted;
+    wanted.device = DeviceId::trusted(device);
+    wanted.display_name = "phone of " + name;
+    return run(users_->log_in(user, wanted))->session;
+  }
+  static json::Object device_keys(const Session& session, const std::string& extra = "") {
+    const std::string user = session.user.str();
+    const std::string device = session.device.str();
+    return parsed("{'user_id':'" + user + "','device_id':'" + device +
+                  "','algorithms':['m.olm'],'keys':{'ed25519:" + device + "':'k'},'signatures':{'" +
+                  user + "':{'ed25519:" + device + "':'s'}" + extra + "}}");
+  }
+  Status upload(const Session& session, json::Object body) {
+    const auto counts = run(keys_->upload(session, std::move(body)));
+    return counts.ok() ? Status() : Status(counts.error());
+  }
+  void upload_signing_keys(const Session& session) {
+    json::Object body;
+    for (const std::string& usage :
+         std::vector<std::string>{"master", "self_signing", "user_signing"}) {
+      body.set(usage + "_key",
+               parsed("{'user_id':'" + session.user.str() + "','usage':['" + usage +
+                      "'],'keys':{'ed25519:" + usage + "':'" + usage + "'},'signatures':{'" +
+                      session.user.str() + "':{'ed25519:X':'s'},'@mallory:b.example':{}}}"));
+    }
+    ASSERT_TRUE(run(keys_->upload_cross_signing(session, body)).ok());
+  }
+  size_t inbox(const Session& session) {
+    return stores::read_to_device(*database_->snapshot(), session.number, session.device, 0,
+                                  committer_->visible(), 100)
+        ->size();
+  }
+
+  uint64_t boots_ = 0;
+  kv::MemoryDisk disk_;
+  std::unique_ptr<runtime::Simulation> simulation_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<kv::Database> database_;
+  std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<stores::Names> names_;
+  std::unique_ptr<Users> users_;
+  std::unique_ptr<DeviceKeys> keys_;
+  std::unique_ptr<DeviceKeys> nameless_;
+};
+
+// CVE-2025-61672: malformed keys of a local user would be refused by every other server.
+TEST_F(DeviceKeysTest, MalformedDeviceKeysAreRefused) {
+  const Session alice = log_in("alice", "PHONE");
+  const auto with = [&](const char* name, json::Value value) {
+    json::Object keys = device_keys(alice);
+    keys.set(name, std::move(value));
+    return json::Object{{"device_keys", std::move(keys)}};
+  };
+  const std::vector<json::Object> malformed = {
+      with("user_id", "@bob:own.example"),
+      with("device_id", "OTHER"),
+      with("algorithms", "m.olm"),
+      with("algorithms", json::Array{1}),
+      with("keys", json::object({{"ed25519:OTHER", "k"}})),
+      with("keys", json::object({{"ed25519:PHONE", 1}})),
+      with("signatures", json::object({{"@alice:own.example", "s"}})),
+      with("signatures", nullptr),
+      with("padding", std::string(70'000, 'x')),
+      with("number", json::Number{"0.5"}),
+      {{"device_keys", "text"}},
+      {{"one_time_keys", json::object({{"noalgorithm", "k"}})}},
+      {{"one_time_keys", json::object({{"signed_curve25519:a", json::object({{"k", "v"}})}})}},
+  };
+  for (const json::Object& body : malformed)
+    EXPECT_FALSE(upload(alice, body).ok()) << json::write(body).substr(0, 200);
+  EXPECT_TRUE(stores::read_device_keys(*database_->snapshot(), alice.number)->empty());
+  EXPECT_TRUE(upload(alice, {{"device_keys", device_keys(alice)}}).ok());
+}
+
+TEST_F(DeviceKeysTest, OtherServersSeeOnlyWhatIsTheirsToSee) {
+  const Session alice = log_in("alice", "PHONE");
+  const std::string foreign = ",'@mallory:b.example':{'ed25519:X':'s'}";
+  ASSERT_TRUE(upload(alice, {{"device_keys", device_keys(alice, foreign)}}).ok());
+  upload_signing_keys(alice);
+  const UserId bob = UserId::trusted("@bob:b.example");
+  json::Object seen = *run(keys_->query_for_server({{alice.user, {}}, {bob, {}}}));
+  EXPECT_EQ(seen.find_object("device_keys")->size(), 1u);
+  EXPECT_FALSE(seen.contains("user_signing_keys"));
+  const json::Object& master = *seen.find_object("master_keys")->find_object(alice.user.view());
+  EXPECT_EQ(master.find_object("signatures")->size(), 1u);
+  json::Object expected = device_keys(alice);
+  expected.set("unsigned", json::object({{"device_display_name", "phone of alice"}}));
+  EXPECT_EQ(*seen.find_object("device_keys")->find_object(alice.user.view())->find_object("PHONE"),
+            expected);
+  seen = *run(nameless_->query_for_server({{alice.user, {"PHONE"}}}));
+  EXPECT_EQ(*seen.find_object("device_keys")->find_object(alice.user.view())->find_object("PHONE"),
+            device_keys(alice));
+  seen = *run(keys_->query_for_server({{alice.user, {"OTHER"}}}));
+  EXPECT_TRUE(seen.find_object("device_keys")->find_object(alice.user.view())->empty());
+}
+
+// CVE-2023-43796: what is known of another server's user is told to nobody, and who is unknown
+// looks like who has no devices.
+TEST_F(DeviceKeysTest, DevicesOfAUserComeWithTheirPlaceInTheSequence) {
+  const Session alice = log_in("alice", "PHONE");
+  const auto devices = [&](const char* user) {
+    return run(keys_->devices_for_server(UserId::trusted(user)));
+  };
+  EXPECT_EQ(devices("@bob:b.example").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(*devices("@nobody:own.example"),
+            parsed("{'user_id':'@nobody:own.example','stream_id':0,'devices':[]}"));
+  ASSERT_TRUE(upload(alice, {{"device_keys", device_keys(alice)}}).ok());
+  upload_signing_keys(alice);
+  const json::Object told = *devices("@alice:own.example");
+  const auto log =
+      *stores::read_device_list_log(*database_->snapshot(), 0, committer_->visible(), 100);
+  ASSERT_EQ(log.size(), 2u);
+  EXPECT_EQ(log[0].device, alice.device);
+  EXPECT_TRUE(log[1].device.empty());
+  EXPECT_EQ(told.find_int("stream_id"), static_cast<int64_t>(log[0].position));
+  const json::Object& device = *told.find_array("devices")->at(0).as_object();
+  EXPECT_EQ(*device.find_object("keys"), device_keys(alice));
+  EXPECT_EQ(*device.find_string("device_display_name"), "phone of alice");
+  EXPECT_TRUE(told.contains("master_key") && told.contains("self_signing_key"));
+  EXPECT_FALSE(told.contains("user_signing_key"));
+}
+
+TEST_F(DeviceKeysTest, KeysEndWithTheirDevice) {
+  const Session alice = log_in("alice", "PHONE");
+  json::Object body{
+      {"device_keys", device_keys(alice)},
+      {"one_time_keys", json::object({{"signed_curve25519:a", json::object({{"key", "k"}})}})}};
+  ASSERT_TRUE(upload(alice, body).ok());
+  const kv::Position before = committer_->visible();
+  ASSERT_TRUE(
+      run(users_->delete_devices(alice.user, {alice.device, DeviceId::trusted("NEVER")})).ok());
+  const auto snapshot = database_->snapshot();
+  EXPECT_TRUE(stores::read_device_keys(*snapshot, alice.number)->empty());
+  EXPECT_TRUE(stores::count_one_time_keys(*snapshot, alice.number, alice.device)->empty());
+  const auto log = *stores::read_device_list_log(*snapshot, before, committer_->visible(), 100);
+  ASSERT_EQ(log.size(), 1u);
+  EXPECT_EQ(log[0].device, alice.device);
+  EXPECT_EQ(run(keys_->claim({{alice.user, alice.device, "signed_curve25519"}}))->size(), 0u);
+}
+
+TEST_F(DeviceKeysTest, ATransactionIdSendsOnceHoweverOftenItIsTried) {
+  const Session alice = log_in("alice", "PHONE");
+  const Session bob = log_in("bob", "TABLET");
+  const json::Object messages{
+      {bob.user.str(), json::object({{"*", json::object({{"body", "hello"}})}})}};
+  const auto send = [&](const std::string& id) {
+    return run(keys_->send_once(alice, ToDevice{"m.test", id, messages, kv::Batch()}));
+  };
+  EXPECT_EQ(**send("1"), std::vector{bob.number});
+  EXPECT_FALSE(send("1")->has_value());
+  halt();
+  disk_.power_loss();
+  boot();
+  EXPECT_FALSE(send("1")->has_value());
+  EXPECT_EQ(inbox(bob), 1u);
+  EXPECT_TRUE(send("2")->has_value());
+  EXPECT_EQ(inbox(bob), 2u);
+}
+
+// A power cut at any moment leaves the transaction with its messages, or neither.
+TEST_F(DeviceKeysTest, TheTransactionAndItsMessagesAreOneBatch) {
+  const Session alice = log_in("alice", "PHONE");
+  const Session bob = log_in("bob", "TABLET");
+  const json::Object messages{
+      {bob.user.str(), json::object({{"TABLET", json::object({{"body", "hello"}})}})}};
+  disk_.fail_after(1);
+  EXPECT_FALSE(run(keys_->send_once(alice, ToDevice{"m.test", "1", messages, kv::Batch()})).ok());
+  disk_.repair();
+  halt();
+  disk_.power_loss();
+  boot();
+  EXPECT_EQ(inbox(bob), 0u);
+  EXPECT_TRUE(
+      run(keys_->send_once(alice, ToDevice{"m.test", "1", messages, kv::Batch()}))->has_value());
+  EXPECT_EQ(inbox(bob), 1u);
+}
+
+}  // namespace
+}  // namespace polder::users
