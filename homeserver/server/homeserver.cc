@@ -5,6 +5,36 @@
 #include "homeserver/server/signing_key.h"
 
 namespace polder::server {
+namespace {
+
+constexpr const char* kVersion = POLDER_VERSION;
+
+// The endpoints tell of devices to who keeps them.
+class TrackedDeviceLists final : public federation_server::RemoteDeviceLists {
+ public:
+  explicit TrackedDeviceLists(devices::Devices& devices) : devices_(devices) {}
+  Task<void> device_list_update(ServerName origin, json::Object content) override {
+    return devices_.remote.device_list_update(std::move(origin), std::move(content));
+  }
+  Task<void> signing_key_update(ServerName origin, json::Object content) override {
+    return devices_.remote.signing_key_update(std::move(origin), std::move(content));
+  }
+
+ private:
+  devices::Devices& devices_;
+};
+
+// Callers prove who they are in the way of their route.
+http::Router::Around authentication_of_both(http::Router::Around client,
+                                            http::Router::Around server) {
+  return [client = std::move(client), server = std::move(server)](http::Exchange& exchange,
+                                                                  const http::Handler& next) {
+    const bool by_server = exchange.route->authentication == http::Authentication::kServer;
+    return by_server ? server(exchange, next) : client(exchange, next);
+  };
+}
+
+}  // namespace
 
 Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
     : config_(std::move(config)), outside_(outside), signing_key_(std::move(key)) {}
@@ -78,8 +108,17 @@ Status Homeserver::open() {
       devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,
                      *sender_, *federation_client_, *device_keys_,
                      [this](stores::UserNumber user) { sync_->wake_all_of(user); }});
+  open_federation();
   open_media();
   return {};
+}
+
+// What other servers may ask.
+void Homeserver::open_federation() {
+  remote_lists_ = std::make_unique<TrackedDeviceLists>(*devices_);
+  federation_api_ = std::make_unique<federation_server::Api>(federation_server::Parts{
+      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *device_keys_,
+      *receipts_, *typing_, *sync_, *keyring_, *servers_, *sender_, *remote_lists_, kVersion});
 }
 
 void Homeserver::open_media() {
@@ -114,8 +153,8 @@ client_api::Settings Homeserver::client_settings() const {
 void Homeserver::add_routes() {
   api_ = std::make_unique<client_api::Api>(
       client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
-                      *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_,
-                      *entry_, *federation_client_, client_settings()});
+                      *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_,
+                      *devices_, *entry_, *federation_client_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);
@@ -129,7 +168,12 @@ void Homeserver::add_routes() {
   client_api::add_sync_routes(router_, *api_);
   media_api::add_upload_routes(router_, *media_api_);
   media_api::add_download_routes(router_, *media_api_);
-  router_.set_around(client_api::authentication(*api_));
+  if (config_.federation.enabled) {
+    federation_server::add_routes(router_, *federation_api_);
+    media_api::add_federation_routes(router_, *media_api_);
+  }
+  router_.set_around(authentication_of_both(client_api::authentication(*api_),
+                                            federation_server::authentication(*federation_api_)));
 }
 
 }  // namespace polder::server

@@ -10,6 +10,7 @@
 #include "federation/entry/entry.h"
 #include "federation/keyring/keyring.h"
 #include "federation/sender/sender.h"
+#include "federation/server/api.h"
 #include "federation/transport/transport.h"
 #include "homeserver/client_api/api.h"
 #include "homeserver/crypto/keys.h"
@@ -65,6 +66,7 @@ class Homeserver {
   Homeserver(Config config, Outside outside, crypto::SigningKey key);
   void open_network();
   void open_media();
+  void open_federation();
   Status open();
   void add_routes();
   client_api::Settings client_settings() const;
@@ -92,6 +94,8 @@ class Homeserver {
   std::unique_ptr<sync::Sync> sync_;
   std::unique_ptr<sender::Sender> sender_;
   std::unique_ptr<devices::Devices> devices_;
+  std::unique_ptr<federation_server::RemoteDeviceLists> remote_lists_;
+  std::unique_ptr<federation_server::Api> federation_api_;
   std::unique_ptr<media::ContentStore> media_contents_;
   std::unique_ptr<media::Library> media_library_;
   std::unique_ptr<remote_media::RemoteMedia> remote_media_;
