@@ -1,5 +1,7 @@
 #include "tests/simulation/history.h"
 
+#include <cstdio>
+
 #include "tests/simulation/facts.h"
 
 namespace polder::simulation {
@@ -18,7 +20,14 @@ Outcome run_history(const Plan& plan) {
   return history.run();
 }
 
-History::History(const Plan& plan) : plan_(plan), world_(plan.seed, plan.servers) {}
+History::History(const Plan& plan) : plan_(plan), world_(plan.seed, plan.servers) {
+  if (!plan.watched) return;
+  world_.simulation().watch([this](std::string_view what) {
+    std::printf("%8.3f %.*s\n",
+                std::chrono::duration<double>(world_.simulation().clock().steady()).count(),
+                static_cast<int>(what.size()), what.data());
+  });
+}
 
 void History::finding(std::string text) {
   if (findings_.size() < kFindingsMax) findings_.push_back(std::move(text));
@@ -28,6 +37,7 @@ Outcome History::run() {
   register_users();
   for (size_t i = 0; i < plan_.steps; ++i)
     step();
+  world_.simulation().trace("settle");
   settle();
   for (const Oracle& oracle : oracles())
     oracle.check(*this);
@@ -148,13 +158,15 @@ void History::recover(bool all) {
 }
 
 void History::step() {
-  if (plan_.faults && one_in(kStepsBetweenFaults)) {
+  // The first row of the table makes rooms: without one there is nothing to do, nor to break.
+  const bool begun = rooms_.size() >= plan_.servers;
+  if (begun && plan_.faults && one_in(kStepsBetweenFaults)) {
     const Fault& fault = pick(world_.random(), faults());
     world_.simulation().trace(fault.name);
     fault.strike(*this);
   }
   User& user = *users_[below(users_.size())];
-  const Action& action = pick(world_.random(), actions());
+  const Action& action = begun ? pick(world_.random(), actions()) : actions().front();
   if (action.act(*this, user)) world_.simulation().trace(action.name);
   pause();
   recover(false);

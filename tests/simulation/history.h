@@ -22,6 +22,7 @@ struct Plan {
   size_t steps = 150;
   bool federated = true;  // users meet users of other servers
   bool faults = true;
+  bool watched = false;  // all that happens is printed
 };
 
 struct Outcome {

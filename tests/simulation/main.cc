@@ -20,13 +20,14 @@ struct Arguments {
   uint64_t steps = 150;
   uint64_t federated = 1;
   uint64_t faults = 1;
+  uint64_t watch = 0;
 };
 
 constexpr std::pair<std::string_view, uint64_t Arguments::*> kNames[] = {
     {"--seeds", &Arguments::seeds},     {"--seed", &Arguments::seed},
     {"--servers", &Arguments::servers}, {"--users", &Arguments::users},
     {"--steps", &Arguments::steps},     {"--federated", &Arguments::federated},
-    {"--faults", &Arguments::faults},
+    {"--faults", &Arguments::faults},   {"--watch", &Arguments::watch},
 };
 
 bool parse(int count, char** words, Arguments& arguments) {
@@ -47,7 +48,8 @@ Plan plan_of(const Arguments& arguments, uint64_t seed) {
           arguments.users,
           arguments.steps,
           arguments.federated != 0,
-          arguments.faults != 0};
+          arguments.faults != 0,
+          arguments.watch != 0};
 }
 
 std::string replay_of(const Plan& plan) {
@@ -98,7 +100,7 @@ int main(int count, char** words) {
     std::fprintf(
         stderr,
         "usage: polder_simulate [--seeds N] [--seed FIRST] [--servers N] [--users N of each]"
-        " [--steps N] [--federated 0|1] [--faults 0|1]\n");
+        " [--steps N] [--federated 0|1] [--faults 0|1] [--watch 0|1]\n");
     return 2;
   }
   return polder::simulation::run(arguments);
