@@ -190,6 +190,15 @@ bool send_to_device(History& history, User& user) {
   return true;
 }
 
+// Back to the beginning of a room, or as far as the server goes at once.
+bool page_back(History& history, User& user) {
+  const std::string room = history.room_with(user, "join");
+  if (room.empty()) return false;
+  history.ask(user, "GET", "/_matrix/client/v3/rooms/" + room + "/messages?dir=b&limit=100", "",
+              ignore);
+  return true;
+}
+
 bool read(History& history, User& user) {
   const std::string room = history.room_with(user, "join");
   if (room.empty() || !user.newest.contains(room)) return false;
@@ -224,6 +233,7 @@ constexpr auto kActions = std::to_array<Action>({
     {"unban", 2, unban},
     {"rename", 2, rename},
     {"send_to_device", 12, send_to_device},
+    {"page_back", 4, page_back},
     {"read", 6, read},
     {"type", 4, type},
 });
