@@ -7,10 +7,11 @@
 #     that was not named (directly or through a named one) is "file not found";
 #     tests/architecture refuses the indirect ones.
 # (c) COROUTINES picks the precompiled header that has Asio's awaitable; it changes nothing else.
-# (d) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
+# (d) THREAD_TESTS names the unit tests with more than one thread: the threads lane builds no others.
+# (e) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
 
 function(polder_module path)
-  cmake_parse_arguments(M "COROUTINES" "LEVEL" "DEPS;TEST_DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(M "COROUTINES" "LEVEL" "DEPS;TEST_DEPS;THREAD_TESTS;LIBS" ${ARGN})
   if(M_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "polder_module(${path}): unknown words: ${M_UNPARSED_ARGUMENTS}")
   endif()
@@ -31,6 +32,12 @@ function(polder_module path)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(POLDER_LANE STREQUAL "threads")
+    set(tests "")
+    foreach(test ${M_THREAD_TESTS})
+      list(APPEND tests "${CMAKE_SOURCE_DIR}/${path}/${test}")
+    endforeach()
+  endif()
 
   if(sources)
     add_library(${target} STATIC ${sources})

@@ -61,7 +61,7 @@ class EntryTest : public rooms::RoomsTest {
   std::string membership(const rooms::RoomEngine& engine, const RoomId& room, const UserId& user) {
     const auto head = *engine.head(room);
     if (!head) return "";
-    const RoomReader reader(engine, engine.parts().database.snapshot(), head);
+    const RoomReader reader(engine, head);
     const auto event = *reader.state_event(head->record.state, "m.room.member", user.view());
     return event ? std::string(event->membership()) : "";
   }
@@ -244,7 +244,7 @@ TEST_F(EntryTest, HostileAnswersToAJoinAreRefused) {
 
 TEST_F(EntryTest, TwoEventsOfOneKeyAreNoState) {
   const RoomId room = other_room();
-  const RoomReader reader(*other_engine_, other_database_->snapshot(), *other_engine_->head(room));
+  const RoomReader reader(*other_engine_, *other_engine_->head(room));
   const auto before = *reader.state_event(reader.head().record.state, "m.room.name", "");
   ASSERT_TRUE(bob_sets(room, "m.room.name", "", {{"name", "Two"}}).ok());
   servers_->change = [&](std::string_view path, json::Object& answer) {
@@ -310,7 +310,7 @@ TEST_F(EntryTest, AnInviteIsStoredWithTheInvitedServersSignature) {
     const Status invited = run(entry_->invite({alice_, room, {{"reason", "come"}}}, bob_));
     ASSERT_TRUE(invited.ok()) << invited.error().message;
     EXPECT_EQ(membership(*engine_, room, bob_), "invite");
-    const RoomReader reader(*engine_, database_->snapshot(), *engine_->head(room));
+    const RoomReader reader(*engine_, *engine_->head(room));
     const auto event =
         *reader.state_event(reader.head().record.state, "m.room.member", bob_.view());
     EXPECT_EQ(events::signatures_of(event->object()).size(), 2u);

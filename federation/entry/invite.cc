@@ -12,7 +12,7 @@ Task<Result<json::Array>> RoomEntry::invite_state(UserId inviter, RoomId room) c
   co_return co_await runtime::on_pool(runtime(), [rooms, inviter, room]() -> Result<json::Array> {
     POLDER_TRY(const auto head, rooms->head(room));
     if (!head) return fail(ErrorCode::kNotFound, "no such room here");
-    const rooms::RoomReader reader(*rooms, rooms->parts().database.snapshot(), head);
+    const rooms::RoomReader reader(*rooms, head);
     POLDER_TRY(auto shown, reader.stripped_events(head->record.state));
     POLDER_TRY(auto member,
                reader.state_event(head->record.state, "m.room.member", inviter.view()));

@@ -77,7 +77,7 @@ class Finder {
     if (!head || head->record.extremities.empty()) return {};
     place_.followed = head->record.local_joined;
     place_.rules = head->rules;
-    const RoomReader reader(engine_, snapshot_, head);
+    const RoomReader reader(engine_, head);
     if (place_.followed) {
       POLDER_TRY(place_.restricted, rooms::restricted_join(engine_, reader, user_));
     } else if (event_ != 0) {

@@ -107,7 +107,7 @@ class OtherServer final : public transport::Servers {
   }
 
   json::Object state(const rooms::RoomHeadPtr& head, const events::Event& join, bool stripped) {
-    rooms::RoomReader reader(engine_, engine_.parts().database.snapshot(), head);
+    rooms::RoomReader reader(engine_, head);
     json::Array state, chain;
     std::vector<EventId> wanted = join.auth_events();
     const auto add = [&](rooms::EventNumber, const rooms::HeldEvent& held) {

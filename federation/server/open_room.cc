@@ -8,9 +8,7 @@ Result<std::unique_ptr<OpenRoom>> open_room(Api& api, const RoomId& room,
                                             const ServerName& server) {
   POLDER_TRY(auto head, api.rooms().head(room));
   if (!head || head->record.extremities.empty()) return fail(ErrorCode::kNotFound, "Unknown room");
-  // The snapshot is taken after the head, so that it has all that the head names.
-  auto opened = std::make_unique<OpenRoom>(api.rooms(), api.parts.database.snapshot(),
-                                           std::move(head), server);
+  auto opened = std::make_unique<OpenRoom>(api.rooms(), std::move(head), server);
   POLDER_TRY(const bool allowed, api.acls->allows(opened->reader, server));
   if (!allowed) return fail(ErrorCode::kForbidden, "Your server is banned from this room");
   return opened;

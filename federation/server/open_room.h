@@ -11,9 +11,8 @@
 namespace polder::federation_server {
 
 struct OpenRoom {
-  OpenRoom(const rooms::RoomEngine& engine, std::shared_ptr<const kv::Snapshot> snapshot,
-           rooms::RoomHeadPtr head, const ServerName& server)
-      : reader(engine, std::move(snapshot), std::move(head)), federation(reader, server) {}
+  OpenRoom(const rooms::RoomEngine& engine, rooms::RoomHeadPtr head, const ServerName& server)
+      : reader(engine, std::move(head)), federation(reader, server) {}
   OpenRoom(const OpenRoom&) = delete;
   OpenRoom& operator=(const OpenRoom&) = delete;
 

@@ -36,8 +36,7 @@ Result<OpenedRoom> open_room(const Api& api, const Call& call) {
   POLDER_TRY(auto head, api.rooms.head(room));
   if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
   OpenedRoom opened;
-  opened.reader =
-      std::make_unique<const RoomReader>(api.rooms, api.database.snapshot(), std::move(head));
+  opened.reader = std::make_unique<const RoomReader>(api.rooms, std::move(head));
   POLDER_TRY(opened.of, opened.reader->reader(call.session().user));
   return opened;
 }

@@ -24,14 +24,15 @@ Result<UserId> target_of(const Call& call) {
 }
 
 Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
-  co_return co_await runtime::on_pool(
-      api.runtime, [&api, room, user]() -> Result<stores::Membership> {
-        POLDER_TRY(const auto head, api.rooms.head(room));
-        if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
-        const rooms::RoomReader reader(api.rooms, api.database.snapshot(), head);
-        POLDER_TRY(const auto of, reader.reader(user));
-        return of.membership.membership;
-      });
+  co_return co_await runtime::on_pool(api.runtime,
+                                      [&api, room, user]() -> Result<stores::Membership> {
+                                        POLDER_TRY(const auto head, api.rooms.head(room));
+                                        if (!head)
+                                          return fail(ErrorCode::kNotFound, "Unknown room");
+                                        const rooms::RoomReader reader(api.rooms, head);
+                                        POLDER_TRY(const auto of, reader.reader(user));
+                                        return of.membership.membership;
+                                      });
 }
 
 // What the caller wants for themselves.

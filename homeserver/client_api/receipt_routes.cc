@@ -22,7 +22,7 @@ Task<Result<rooms::RoomHeadPtr>> joined_room(const Api& api, const Call& call) {
       api.runtime, [&api, room, user]() -> Result<rooms::RoomHeadPtr> {
         POLDER_TRY(const auto head, api.rooms.head(room));
         if (!head) return fail(ErrorCode::kForbidden, "You are not in the room");
-        const rooms::RoomReader reader(api.rooms, api.database.snapshot(), head);
+        const rooms::RoomReader reader(api.rooms, head);
         POLDER_TRY(const auto of, reader.reader(user));
         if (of.membership.membership != stores::Membership::kJoin)
           return fail(ErrorCode::kForbidden, "You are not in the room");

@@ -158,7 +158,7 @@ class PushTest : public testing::Test {
     EXPECT_TRUE(set.ok());
   }
   Unread unread(const UserId& user) {
-    const rooms::RoomReader reader(*engine_, database_->snapshot(), *engine_->head(room_));
+    const rooms::RoomReader reader(*engine_, *engine_->head(room_));
     const auto unread = counts_->unread(reader, *reader.reader(user), committer_->visible());
     EXPECT_TRUE(unread.ok());
     return *unread;

@@ -61,11 +61,8 @@ std::shared_ptr<Enqueued> RoomEngine::enqueue_all(Room& room, std::vector<Staged
   std::vector<uint32_t> moved;
   for (size_t i = 1; i < all.size(); ++i)
     moved.push_back(first.batch.append(all[i].batch));
-  auto enqueued = enqueue(room, std::move(first));
   all.erase(all.begin());
-  enqueued->also = std::move(all);
-  enqueued->moved = std::move(moved);
-  return enqueued;
+  return enqueue(room, std::move(first), std::move(all), std::move(moved));
 }
 
 Result<RoomNumber> RoomEngine::new_room_number(const RoomId& id) {

@@ -50,8 +50,7 @@ Status RoomEngine::load_heads() {
                                [&](RoomNumber number, const stores::RoomRecord&) -> Status {
                                  Room room(parts_.runtime, number);
                                  POLDER_CHECK(load(room, *snapshot));
-                                 publish(room);
-                                 return {};
+                                 return publish_stored(room, *snapshot);
                                });
 }
 
@@ -88,26 +87,20 @@ Status RoomEngine::load(Room& room, const kv::Snapshot& snapshot) const {
   POLDER_TRY(const auto counts, stores::read_server_counts(snapshot, room.number));
   room.servers = {counts.begin(), counts.end()};
   room.servers_changed = true;
-  POLDER_TRY(const auto newest,
-             stores::read_timeline_backwards(snapshot, room.number, 0, kv::kLastPosition, 1));
-  room.last = newest.empty() ? 0 : newest[0].position;
-  room.last_change = room.last;
   room.record = *std::move(record);
   room.exists = true;
   return {};
 }
 
-void RoomEngine::publish(const Room& room) {
-  if (!room.exists) return;
-  auto head = std::make_shared<RoomHead>();
-  head->number = room.number;
-  head->record = room.record;
-  head->rules = room.rules;
-  head->last = room.last;
-  head->last_change = room.last_change;
-  head->servers =
-      std::make_shared<const std::unordered_map<stores::ServerNumber, uint64_t>>(room.servers);
+Status RoomEngine::publish_stored(Room& room, const kv::Snapshot& snapshot) {
+  if (!room.exists) return {};
+  POLDER_TRY(const auto newest,
+             stores::read_timeline_backwards(snapshot, room.number, 0, kv::kLastPosition, 1));
+  auto head = head_of(room);
+  head->last = newest.empty() ? 0 : newest[0].position;
+  head->last_change = head->last;
   heads_.publish(std::move(head));
+  return {};
 }
 
 // What a turn begins with: the room is loaded, and what was made durable is no longer pending.
@@ -148,17 +141,45 @@ Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::stage_and_enqueue(Room& room
   co_return enqueue(room, *std::move(staged));
 }
 
-std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged) {
+std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::vector<Staged> also,
+                                              std::vector<uint32_t> moved) {
   auto enqueued = std::make_shared<Enqueued>(parts_.runtime);
   enqueued->staged = std::move(staged);
+  enqueued->also = std::move(also);
+  enqueued->moved = std::move(moved);
   if (!enqueued->staged.outside) enqueued->head = head_of(room);
-  parts_.committer.enqueue(std::move(enqueued->staged.batch), kv::Durability::kDurable,
-                           [this, &room, enqueued](Result<kv::Committed> result) {
-                             committed(room, *enqueued, result);
-                             enqueued->done = true;
-                             enqueued->signal.notify_all();
-                           });
+  parts_.committer.enqueue(
+      std::move(enqueued->staged.batch), kv::Durability::kDurable,
+      [this, &room, enqueued](Result<kv::Committed> result) {
+        committed(room, *enqueued, result);
+        enqueued->done = true;
+        enqueued->signal.notify_all();
+      },
+      [this, enqueued](kv::Committed positions) {
+        if (enqueued->head) publish(*enqueued, positions);
+      });
   return enqueued;
+}
+
+// Before `visible` includes the change: whoever reads up to there finds a head that knows of it. On
+// the committer's thread, in commit order.
+void RoomEngine::publish(Enqueued& enqueued, kv::Committed positions) {
+  RoomHead& head = *enqueued.head;
+  if (const RoomHeadPtr before = heads_.find(head.number)) {
+    head.last = before->last;
+    head.last_change = before->last_change;
+  }
+  const auto pass = [&](const Staged& one, uint32_t moved) {
+    if (!one.stored.slot) return;
+    const kv::Position position = positions.first + moved + one.stored.slot->index;
+    if (one.verdict == Verdict::kAccepted && !one.stored.record.standing.backfilled)
+      head.last = position;
+    if (!one.changes.empty()) head.last_change = position;
+  };
+  pass(enqueued.staged, 0);
+  for (size_t i = 0; i < enqueued.also.size(); ++i)
+    pass(enqueued.also[i], enqueued.moved[i]);
+  heads_.publish(std::move(enqueued.head));
 }
 
 Task<Result<Staged>> RoomEngine::finish(std::shared_ptr<Enqueued> enqueued) {
@@ -193,16 +214,10 @@ void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Comm
     parts_.names.committed(one.names);
     if (!one.stored.slot) return;
     one.stored.record.position = result->first + moved + one.stored.slot->index;
-    if (one.verdict == Verdict::kAccepted && !one.stored.record.standing.backfilled)
-      room.last = one.stored.record.position;
-    if (!one.changes.empty()) room.last_change = one.stored.record.position;
   };
   settle(staged, 0);
   for (size_t i = 0; i < enqueued.also.size(); ++i)
     settle(enqueued.also[i], enqueued.moved[i]);
-  enqueued.head->last = room.last;
-  enqueued.head->last_change = room.last_change;
-  heads_.publish(std::move(enqueued.head));
 
   const auto tell = [&](const Staged& one) {
     if (!one.stored.slot) return;

@@ -158,7 +158,8 @@ class RoomEngine {
   size_t shard_of(RoomNumber room) const { return room % parts_.runtime.shard_count(); }
   Room& room_at(size_t shard, RoomNumber number);
   Status load(Room& room, const kv::Snapshot& snapshot) const;
-  void publish(const Room& room);
+  Status publish_stored(Room& room, const kv::Snapshot& snapshot);
+  void publish(Enqueued& enqueued, kv::Committed positions);
   Task<Result<RoomNumber>> number_of(RoomId room) const;
 
   Task<Status> begin_turn(Room& room);
@@ -166,7 +167,8 @@ class RoomEngine {
   Task<Result<Staged>> change(RoomNumber number, Step step);
   // The same in a turn that the caller holds, without waiting for the disk; finish() waits.
   Task<Result<std::shared_ptr<Enqueued>>> stage_and_enqueue(Room& room, Step step);
-  std::shared_ptr<Enqueued> enqueue(Room& room, Staged staged);
+  std::shared_ptr<Enqueued> enqueue(Room& room, Staged staged, std::vector<Staged> also = {},
+                                    std::vector<uint32_t> moved = {});
   std::shared_ptr<Enqueued> enqueue_all(Room& room, std::vector<Staged> all);
   Task<Result<Staged>> finish(std::shared_ptr<Enqueued> enqueued);
   void committed(Room& room, Enqueued& enqueued, const Result<kv::Committed>& result);

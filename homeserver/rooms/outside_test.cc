@@ -297,7 +297,7 @@ TEST_F(OutsideTest, RestrictedJoinsNeedAConditionAndAnAuthoriser) {
             .ok());
   };
   const auto answer = [&](const RoomId& room) {
-    const RoomReader reader(*engine_, database_->snapshot(), *engine_->head(room));
+    const RoomReader reader(*engine_, *engine_->head(room));
     return *restricted_join(*engine_, reader, carol_);
   };
   const RoomId room = create("10");

@@ -10,10 +10,9 @@ namespace polder::rooms {
 
 using stores::Membership;
 
-RoomReader::RoomReader(const RoomEngine& engine, std::shared_ptr<const kv::Snapshot> snapshot,
-                       RoomHeadPtr head)
+RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head)
     : engine_(engine),
-      snapshot_(std::move(snapshot)),
+      snapshot_(engine.parts().database.snapshot()),
       head_(std::move(head)),
       content_(head_->number, head_->rules),
       view_(content_, *snapshot_, engine_.parts().names, engine_.nodes()) {}

@@ -22,8 +22,8 @@ struct ReaderOf {
 // Synchronous; on the pool. Lives for one request.
 class RoomReader {
  public:
-  RoomReader(const RoomEngine& engine, std::shared_ptr<const kv::Snapshot> snapshot,
-             RoomHeadPtr head);
+  // The snapshot is taken here: what a head names is there only in snapshots that are newer.
+  RoomReader(const RoomEngine& engine, RoomHeadPtr head);
   RoomReader(const RoomReader&) = delete;
   RoomReader& operator=(const RoomReader&) = delete;
 

@@ -63,9 +63,6 @@ struct Room : RoomContent {
   };
   std::vector<Settled> settled;
   bool failed = false;  // a commit failed: what is staged is void
-
-  kv::Position last = 0;  // as committed
-  kv::Position last_change = 0;
 };
 
 // One room as synchronous code sees it during a turn: the staged on top of a snapshot. What it

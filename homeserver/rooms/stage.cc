@@ -6,8 +6,8 @@
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/power_levels.h"
-#include "homeserver/rooms/room_state.h"
 #include "homeserver/rooms/reach.h"
+#include "homeserver/rooms/room_state.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {

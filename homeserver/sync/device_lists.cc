@@ -49,7 +49,7 @@ class Changes {
     const bool now = row.membership == Membership::kJoin;
     if (!head || (head->last_change <= from_ && row.position <= from_)) return {};
     if (!now && row.position <= from_) return {};
-    const RoomReader reader(engine_, snapshot_, head);
+    const RoomReader reader(engine_, head);
     POLDER_TRY(const auto name, reader.view().names().name(stores::NameKind::kUser, user_));
     POLDER_TRY(stores::StateRoot before, state_at(reader, from_));
     POLDER_TRY(const Membership was, reader.membership_at(before, name));

@@ -159,7 +159,7 @@ class Builder {
     if (!events && !changed_data_.contains(head->number) &&
         !has_ephemeral(services_, head->number, *token_))
       return {};
-    const RoomReader reader(engine_, snapshot_, head);
+    const RoomReader reader(engine_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
     // A room that was joined since is new, unless the user was in it before and only their profile
     // changed.
@@ -197,7 +197,7 @@ class Builder {
   }
 
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
-    const RoomReader reader(engine_, snapshot_, head);
+    const RoomReader reader(engine_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
     std::string text;
     json::Writer writer(text);
@@ -213,7 +213,7 @@ class Builder {
   }
 
   Status add_stripped(const rooms::RoomHeadPtr& head, Section& section, std::string_view name) {
-    const RoomReader reader(engine_, snapshot_, head);
+    const RoomReader reader(engine_, head);
     POLDER_TRY(std::string text, stripped_room(reader, request_.user, name));
     section.emplace_back(head->record.id, std::move(text));
     return {};

@@ -28,10 +28,13 @@ Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, std
   const auto slot = batch.reserve_position();
   stores::put_receipt(batch, room, row, slot,
                       replaced ? std::optional(replaced->position) : std::nullopt);
-  POLDER_CO_TRY(const auto committed, co_await parts_.committer.commit(std::move(batch)));
-  const std::lock_guard lock(mutex_);
-  kv::Position& last = last_[room];
-  last = std::max(last, committed.at(slot));
+  Receipts* table = this;
+  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch), kv::Durability::kDurable,
+                                                   [table, room, slot](kv::Committed positions) {
+                                                     const std::lock_guard lock(table->mutex_);
+                                                     kv::Position& last = table->last_[room];
+                                                     last = std::max(last, positions.at(slot));
+                                                   }));
   co_return Status();
 }
 

@@ -19,7 +19,8 @@ class CommitterImpl final : public Committer {
         visible_(database.last_position()),
         next_(visible_ + 1) {}
 
-  void enqueue(Batch batch, Durability durability, Done done) override {
+  void enqueue(Batch batch, Durability durability, Done done,
+               BeforeVisible before_visible) override {
     const size_t shard = runtime_.current_shard();
     Error refusal;
     {
@@ -30,7 +31,7 @@ class CommitterImpl final : public Committer {
         refusal = fail(ErrorCode::kRateLimited, "too much is waiting to be written");
       } else {
         queued_bytes_ += batch.bytes();
-        queue_.push_back({std::move(batch), shard, std::move(done)});
+        queue_.push_back({std::move(batch), shard, std::move(done), std::move(before_visible)});
         wake(durability, shard);
         return;
       }
@@ -60,6 +61,7 @@ class CommitterImpl final : public Committer {
     Batch batch;
     size_t shard;
     Done done;
+    BeforeVisible before_visible;
   };
 
   // Starts the pump unless it runs; a lazy batch alone may wait for company. With the lock held.
@@ -124,6 +126,9 @@ class CommitterImpl final : public Committer {
     const Status written = database_.write(batches, next_, true);
     if (!written.ok()) return fail_group(group, written.error());
     next_ = next;
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (group[i].before_visible) group[i].before_visible(Committed{firsts[i]});
+    }
     visible_.store(next - 1, std::memory_order_release);
     for (const auto& observer : observers_)
       observer(next - 1);
@@ -193,15 +198,19 @@ std::unique_ptr<Committer> Committer::create(runtime::Runtime& runtime, Database
   return std::make_unique<CommitterImpl>(runtime, database, options);
 }
 
-Task<Result<Committed>> Committer::commit(Batch batch, Durability durability) {
+Task<Result<Committed>> Committer::commit(Batch batch, Durability durability,
+                                          BeforeVisible before_visible) {
   auto result = std::make_shared<std::optional<Result<Committed>>>();
   auto shared = std::make_shared<Batch>(std::move(batch));
-  auto start = [this, result, shared, durability](std::function<void()> resume) {
-    enqueue(std::move(*shared), durability,
-            [result, resume = std::move(resume)](Result<Committed> done) {
-              result->emplace(std::move(done));
-              resume();
-            });
+  auto start = [this, result, shared, durability,
+                before_visible = std::move(before_visible)](std::function<void()> resume) mutable {
+    enqueue(
+        std::move(*shared), durability,
+        [result, resume = std::move(resume)](Result<Committed> done) {
+          result->emplace(std::move(done));
+          resume();
+        },
+        std::move(before_visible));
   };
   co_await runtime::internal::suspend(std::move(start));
   co_return std::move(**result);
@@ -211,7 +220,7 @@ Result<Committed> Committer::commit_and_wait(Batch batch) {
   std::promise<Result<Committed>> promise;
   auto future = promise.get_future();
   enqueue(std::move(batch), Durability::kDurable,
-          [&promise](Result<Committed> done) { promise.set_value(std::move(done)); });
+          [&promise](Result<Committed> done) { promise.set_value(std::move(done)); }, {});
   return future.get();
 }
 

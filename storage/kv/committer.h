@@ -40,8 +40,13 @@ class Committer {
   // called (or, from no shard, on the committer's thread). With kLazy the call back comes with the
   // next group; an idle committer writes lazy batches after a second at most.
   using Done = std::function<void(Result<Committed>)>;
-  virtual void enqueue(Batch batch, Durability durability, Done done) = 0;
-  Task<Result<Committed>> commit(Batch batch, Durability durability = Durability::kDurable);
+  // Called on the committer's thread once the batch is on disk, before `visible` includes it: for
+  // tables in memory that readers compare with positions. Must be quick.
+  using BeforeVisible = std::function<void(Committed)>;
+  virtual void enqueue(Batch batch, Durability durability, Done done,
+                       BeforeVisible before_visible = {}) = 0;
+  Task<Result<Committed>> commit(Batch batch, Durability durability = Durability::kDurable,
+                                 BeforeVisible before_visible = {});
   // From a thread that is no shard: tools and tests. Blocks.
   Result<Committed> commit_and_wait(Batch batch);
 

@@ -29,7 +29,7 @@ void add_servers(const rooms::RoomReader& reader, stores::StateRoot root,
 RoomFacts read_room(server::Homeserver& homeserver, std::shared_ptr<const kv::Snapshot> snapshot,
                     const RoomId& id, const std::string& own_name) {
   const auto head = must(homeserver.rooms().head(id));
-  const rooms::RoomReader reader(homeserver.rooms(), snapshot, head);
+  const rooms::RoomReader reader(homeserver.rooms(), head);
   RoomFacts facts;
   facts.followed = head->record.local_joined;
   must(reader.for_each_state(
