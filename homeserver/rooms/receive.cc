@@ -1,6 +1,7 @@
 // Events from other servers.
 // https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
 #include <algorithm>
+#include <ranges>
 #include <set>
 
 #include "homeserver/rooms/engine.h"
@@ -13,9 +14,14 @@ constexpr size_t kMissingEventsMax = 50;     // asked for with get_missing_event
 constexpr size_t kAuthEventsFetchMax = 500;  // fetched one by one for one event
 constexpr size_t kStateEventsMax = 200'000;  // of one fetched state, auth chain included
 constexpr size_t kStateIdsFetchMax = 100;    // beyond, the whole state is asked for
+constexpr size_t kKnownEventsWalked = 500;   // to tell history from what is missing
 
-// Each event after those of its auth events that are in the list; duplicates go.
-std::vector<events::EventPtr> auth_order(const std::vector<events::EventPtr>& events) {
+// Each event after those of its auth events that are in the list; duplicates go. The create event
+// is the first: from room version 12 on no event names it, and all need it.
+std::vector<events::EventPtr> auth_order(std::vector<events::EventPtr> events) {
+  const auto create = std::ranges::find_if(
+      events, [](const events::EventPtr& event) { return event->is_state("m.room.create", ""); });
+  if (create != events.end()) std::rotate(events.begin(), create, create + 1);
   std::unordered_map<EventId, events::EventPtr> left;
   for (const auto& event : events)
     left.emplace(event->id(), event);
@@ -44,6 +50,54 @@ std::vector<events::EventPtr> auth_order(const std::vector<events::EventPtr>& ev
 
 bool older(const events::EventPtr& a, const events::EventPtr& b) {
   return std::pair(a->depth(), a->id().view()) < std::pair(b->depth(), b->id().view());
+}
+
+// What known events from the room's edge back to a depth name as their prev events. Bounded: the
+// newest are walked first.
+Result<std::set<EventId>> named_by_known(RoomView& view, const std::vector<EventNumber>& edge,
+                                         int64_t depth) {
+  std::set<EventId> named;
+  std::set<std::pair<int64_t, EventNumber>> next;  // by depth
+  std::set<EventNumber> seen;
+  const auto add = [&](EventNumber number) -> Status {
+    if (!seen.insert(number).second) return {};
+    POLDER_TRY(const auto record, view.record(number));
+    if (!record.standing.outlier && record.depth > depth) next.emplace(record.depth, number);
+    return {};
+  };
+  for (const EventNumber number : edge)
+    POLDER_CHECK(add(number));
+  for (size_t walked = 0; !next.empty() && walked < kKnownEventsWalked; ++walked) {
+    const auto deepest = std::prev(next.end());
+    const EventNumber number = deepest->second;
+    next.erase(deepest);
+    POLDER_TRY(const auto held, view.load(number));
+    named.insert(held.event->prev_events().begin(), held.event->prev_events().end());
+    for (const EventNumber prev : held.record.prev_events)
+      POLDER_CHECK(add(prev));
+  }
+  return named;
+}
+
+// Takes out what known events build on, directly or through others of the list: history from before
+// this server entered the room. It is stored when somebody pages back to it (backfill); at the
+// room's edge it would be news.
+Result<std::vector<events::EventPtr>> without_history(RoomView& view,
+                                                      const std::vector<EventNumber>& edge,
+                                                      std::vector<events::EventPtr> events) {
+  if (events.empty()) return events;
+  std::ranges::sort(events, older);
+  POLDER_TRY(auto named, named_by_known(view, edge, events.front()->depth()));
+  std::vector<events::EventPtr> news;
+  for (const events::EventPtr& event : std::views::reverse(events)) {
+    if (named.contains(event->id())) {
+      named.insert(event->prev_events().begin(), event->prev_events().end());
+    } else {
+      news.push_back(event);
+    }
+  }
+  std::ranges::reverse(news);
+  return news;
 }
 
 }  // namespace
@@ -87,7 +141,7 @@ Status RoomEngine::require_new(const Room& room, const kv::Snapshot& snapshot,
 Task<Status> RoomEngine::store_outliers(RoomNumber number, std::vector<events::EventPtr> events) {
   RoomEngine* self = this;
   std::shared_ptr<Enqueued> last;
-  for (const events::EventPtr& event : auth_order(events)) {
+  for (const events::EventPtr& event : auth_order(std::move(events))) {
     Room& room = room_at(shard_of(number), number);
     const auto turn = co_await room.queue.turn();
     POLDER_CO_CHECK(co_await begin_turn(room));
@@ -161,8 +215,14 @@ Task<Status> RoomEngine::fetch_missing(ServerName origin, events::EventPtr event
                                                     std::move(latest), kMissingEventsMax);
   if (!pdus.ok()) co_return Status();  // the state is asked for instead
   auto events = co_await verify_all(*std::move(pdus), event->rules(), event->room_id());
-  std::ranges::sort(events, older);
-  for (const events::EventPtr& missing : events) {
+  const auto verified = std::make_shared<std::vector<events::EventPtr>>(std::move(events));
+  POLDER_CO_TRY(const auto news, co_await runtime::on_pool(parts_.runtime, [self, known, verified] {
+                  const auto snapshot = self->parts_.database.snapshot();
+                  const RoomContent content(known->number, known->rules);
+                  RoomView view(content, *snapshot, self->parts_.names, self->cache_);
+                  return without_history(view, known->record.extremities, std::move(*verified));
+                }));
+  for (const events::EventPtr& missing : news) {
     if (missing->id() == event->id()) continue;
     const auto received = co_await receive_connected(origin, missing, number, true);
     if (!received.ok())
@@ -194,6 +254,12 @@ Task<Result<stores::StateRoot>> RoomEngine::fetch_state_before(ServerName origin
     for (const EventId& id : missing) {
       auto pdu = co_await parts_.remote.event(origin, id);
       if (pdu.ok()) pdus.push_back(*std::move(pdu));
+      // What its server does not have is left out. What did not come through is not: with a part of
+      // the state for the whole, events would be refused for good.
+      if (!pdu.ok() && (pdu.error().code == ErrorCode::kUnavailable ||
+                        pdu.error().code == ErrorCode::kTimeout)) {
+        co_return std::move(pdu).error();
+      }
     }
   }
   auto verified = co_await verify_all(std::move(pdus), event->rules(), event->room_id());

@@ -159,8 +159,14 @@ class Staging {
     // Only the first event of a room can create it: by the rules alone, a second create event
     // without prev events would pass in versions before 12 (CVE-2025-54315).
     if (event().is_state("m.room.create", "") && !record_.extremities.empty()) {
-      refuse(Verdict::kRejected, fail(ErrorCode::kForbidden, "the room is created already"));
-      return {};
+      POLDER_TRY(const auto known, view_.find(event().id()));
+      POLDER_TRY(const auto own, view_.state_number(record_.state, "m.room.create", ""));
+      if (!known || known != own) {
+        refuse(Verdict::kRejected, fail(ErrorCode::kForbidden, "the room is created already"));
+        return {};
+      }
+      // The room's own, known so far as part of its state: it begins the history.
+      input_.origin = Origin::kBackfill;
     }
     POLDER_TRY(const bool by_auth_events, check_by_auth_events());
     if (!by_auth_events) return {};
@@ -219,6 +225,7 @@ class Staging {
     });
     record_.extremities.push_back(staged_.stored.place.number);
     record_.max_depth = std::max(record_.max_depth, event().depth());
+    record_of_event_.room_depth = record_.max_depth;
     const StateRoot before = record_.state;
     if (record_.extremities.size() == 1) {
       record_.state = record_of_event_.state_after;

@@ -38,8 +38,10 @@ class TestRemote final : public RemoteServers {
   std::map<EventId, std::string> events;
   std::vector<std::string> missing;
   std::map<EventId, RemoteStateIds> states;
+  bool reachable = true;
 
   Task<Result<std::string>> event(ServerName, EventId id) override {
+    if (!reachable) co_return fail(ErrorCode::kUnavailable, "not reached");
     const auto found = events.find(id);
     if (found == events.end()) co_return fail(ErrorCode::kNotFound, "no such event");
     co_return found->second;

@@ -143,7 +143,11 @@ class SimulationImpl final : public Simulation {
   Random& random() override { return random_; }
   const Clock& clock() const override { return clock_; }
   uint64_t trace_hash() const override { return trace_; }
+  void watch(std::function<void(std::string_view)> watcher) override {
+    watcher_ = std::move(watcher);
+  }
   void trace(std::string_view what) override {
+    if (watcher_) watcher_(what);
     for (const char c : what)
       trace_ = (trace_ ^ static_cast<uint8_t>(c)) * 0x100000001B3u;  // FNV-1a
     trace_ = (trace_ ^ 0xFF) * 0x100000001B3u;
@@ -170,6 +174,7 @@ class SimulationImpl final : public Simulation {
   SeededRandom random_;
   VirtualClock clock_;
   uint64_t trace_ = 0xCBF29CE484222325u;
+  std::function<void(std::string_view)> watcher_;
   uint64_t scheduled_ = 0;
   std::map<std::pair<std::chrono::nanoseconds, uint64_t>, std::function<void()>> timers_;
   std::vector<SimulatedRuntime*> runtimes_;

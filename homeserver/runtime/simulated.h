@@ -35,6 +35,8 @@ class Simulation {
   // Folds a word of what happened into the trace; equal seeds give equal hashes.
   virtual void trace(std::string_view what) = 0;
   virtual uint64_t trace_hash() const = 0;
+  // Is told all that is traced; for people who look for what went wrong.
+  virtual void watch(std::function<void(std::string_view)> watcher) = 0;
 };
 
 }  // namespace polder::runtime

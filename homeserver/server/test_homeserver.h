@@ -3,28 +3,14 @@
 
 #include <filesystem>
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
 #include "homeserver/runtime/simulated.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
+#include "homeserver/server/test_client.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
 
 namespace polder::server {
-
-struct Answer {
-  int status = 0;
-  json::Value body;
-
-  std::string text(std::initializer_list<std::string_view> path) const {
-    const json::Value* value =
-        body.as_object() != nullptr ? json::at(*body.as_object(), path) : nullptr;
-    return value == nullptr                ? ""
-           : value->as_string() != nullptr ? *value->as_string()
-                                           : json::write(*value);
-  }
-};
 
 class HomeserverTest : public testing::Test {
  protected:
@@ -73,20 +59,8 @@ class HomeserverTest : public testing::Test {
   }
   Task<void> perform(std::string method, std::string target, std::string token, std::string body,
                      std::shared_ptr<std::optional<Answer>> result) {
-    http::Exchange exchange;
-    exchange.served.set();
-    exchange.request.method = http::method_from(method);
-    EXPECT_TRUE(http::parse_target(target, exchange.request).ok());
-    exchange.request.body = body;
-    if (!token.empty()) exchange.request.headers.add("Authorization", "Bearer " + token);
-    http::Response response = co_await homeserver_->router().handle(exchange);
-    std::string text;
-    for (const http::Slice& slice : response.body)
-      text.append(slice.bytes);
-    Answer answer;
-    answer.status = response.status;
-    if (!text.empty()) answer.body = *json::parse(text);
-    *result = std::move(answer);
+    ClientCall call{std::move(method), std::move(target), std::move(token), std::move(body)};
+    *result = co_await ask(homeserver_->router(), std::move(call));
   }
   Answer call(std::string method, std::string target, std::string token = "",
               std::string body = "") {

@@ -1,0 +1,151 @@
+// Rooms that another server made and this one enters.
+#include "homeserver/rooms/test_engine.h"
+#include "storage/stores/check.h"
+
+namespace polder::rooms {
+namespace {
+
+class EnteringTest : public RoomsTest {
+ protected:
+  // A room of bob on the other server, and what alice needs to enter it.
+  void make_room(std::string_view version) {
+    rules_ = events::find_room_version(version);
+    room_ = RoomId::trusted("!theirs" + std::string(version) + ":other");
+    json::Object content{{"room_version", std::string(version)}};
+    if (!rules_->creator_is_sender) content.set("creator", bob_.str());
+    history_.clear();
+    const RoomId named = room_;
+    if (rules_->room_id_is_create_hash) room_ = RoomId();
+    add(bob_, "m.room.create", "", content);
+    room_ = rules_->room_id_is_create_hash ? history_[0]->room_id() : named;
+    add(bob_, "m.room.member", bob_.str(), {{"membership", "join"}});
+    json::Object users;
+    if (!rules_->privileged_creators) users.set(bob_.str(), 100);
+    add(bob_, "m.room.power_levels", "", {{"users", users}});
+    add(bob_, "m.room.join_rules", "", {{"join_rule", "public"}});
+  }
+  events::EventPtr build(const UserId& sender, std::string type,
+                         std::optional<std::string> state_key, json::Object content,
+                         std::vector<EventId> prev_events, int64_t depth) {
+    events::EventDraft draft{room_, sender, std::move(type), std::move(state_key),
+                             std::move(content)};
+    draft.prev_events = std::move(prev_events);
+    draft.depth = depth;
+    for (const events::EventPtr& event : history_) {
+      const bool needed = (event->is("m.room.create") && !rules_->room_id_is_create_hash) ||
+                          event->is("m.room.power_levels") ||
+                          (event->is("m.room.join_rules") && draft.type == "m.room.member") ||
+                          (event->is("m.room.member") && sender == bob_);
+      if (needed) draft.auth_events.push_back(event->id());
+    }
+    const bool own = sender.server() == own_.view();
+    json::Object pdu = events::make_pdu(draft, *rules_, "x");
+    events::hash_and_sign(pdu, *rules_, own ? own_ : other_, own ? key_ : other_key_);
+    return *events::Event::parse(std::move(pdu), *rules_);
+  }
+  void add(const UserId& sender, std::string type, std::string state_key, json::Object content) {
+    std::vector<EventId> prev;
+    if (!history_.empty()) prev.push_back(history_.back()->id());
+    history_.push_back(build(sender, std::move(type), std::move(state_key), std::move(content),
+                             std::move(prev), static_cast<int64_t>(history_.size()) + 1));
+  }
+  events::EventPtr join_of_alice() {
+    auto join = build(alice_, "m.room.member", alice_.str(), {{"membership", "join"}},
+                      {history_.back()->id()}, 5);
+    return join;
+  }
+  // Enters with the state in that order; what became of it.
+  Status enter(std::vector<events::EventPtr> state, const events::EventPtr& join) {
+    const auto entered = run(engine_->enter(*rules_, ImportedState{std::move(state), {}}, join));
+    return entered.ok() ? Status() : Status(entered.error());
+  }
+  size_t edge() { return (*engine_->head(room_))->record.extremities.size(); }
+  void expect_consistent() {
+    EXPECT_EQ(stores::check_database(*database_->snapshot())->faults, std::vector<std::string>{});
+  }
+
+  const events::RoomVersionRules* rules_ = nullptr;
+  RoomId room_;
+  std::vector<events::EventPtr> history_;
+};
+
+TEST_F(EnteringTest, TheOrderInWhichTheStateIsToldDoesNotMatter) {
+  for (const char* version : {"6", "11", "12"}) {
+    make_room(version);
+    const auto join = join_of_alice();
+    std::vector<events::EventPtr> backwards(history_.rbegin(), history_.rend());
+    ASSERT_TRUE(enter(backwards, join).ok()) << version;
+    EXPECT_EQ(state(room_, "m.room.create", ""), history_[0]->id().str()) << version;
+    EXPECT_TRUE(say(room_, alice_, "hello").ok()) << version;
+  }
+  expect_consistent();
+}
+
+TEST_F(EnteringTest, HistoryIsNotTakenForNews) {
+  for (const char* version : {"11", "12"}) {
+    make_room(version);
+    const auto join = join_of_alice();
+    ASSERT_TRUE(enter(history_, join).ok());
+    // Sent at the same time as the join, and never sent here.
+    const auto aside =
+        build(bob_, "m.room.message", std::nullopt, {{"body", "1"}}, {history_.back()->id()}, 5);
+    const auto next =
+        build(bob_, "m.room.message", std::nullopt, {{"body", "2"}}, {join->id(), aside->id()}, 6);
+    RemoteStateIds before;
+    remote_.missing.clear();
+    for (const events::EventPtr& event : history_) {
+      before.state.push_back(event->id());
+      remote_.missing.push_back(event->json());
+    }
+    remote_.missing.push_back(aside->json());
+    remote_.states[aside->id()] = before;
+    const size_t timeline = timeline_size(room_);
+    const auto received = run(engine_->receive(other_, next));
+    ASSERT_TRUE(received.ok()) << received.error().message;
+    EXPECT_EQ(received->verdict, Verdict::kAccepted) << received->refusal;
+    EXPECT_EQ(timeline_size(room_), timeline + 2) << "the two messages";
+    EXPECT_EQ(edge(), 1u);
+    EXPECT_TRUE(say(room_, alice_, "hello").ok());
+  }
+  expect_consistent();
+}
+
+TEST_F(EnteringTest, APartOfAStateIsNotTakenForTheWhole) {
+  make_room("11");
+  ASSERT_TRUE(enter(history_, join_of_alice()).ok());
+  const auto topic = build(bob_, "m.room.topic", "", {{"topic", "t"}}, {EventId::trusted("$x")}, 7);
+  const auto next = build(bob_, "m.room.message", std::nullopt, {{"body", "1"}}, {topic->id()}, 8);
+  RemoteStateIds before;
+  for (const events::EventPtr& event : history_)
+    before.state.push_back(event->id());
+  before.state.push_back(topic->id());
+  remote_.states[next->id()] = before;
+  remote_.events[topic->id()] = topic->json();
+  remote_.reachable = false;
+  const auto lost = run(engine_->receive(other_, next));
+  ASSERT_FALSE(lost.ok());
+  EXPECT_EQ(lost.error().code, ErrorCode::kUnavailable);
+  remote_.reachable = true;
+  const auto received = run(engine_->receive(other_, next));
+  ASSERT_TRUE(received.ok()) << received.error().message;
+  EXPECT_EQ(state(room_, "m.room.topic", ""), topic->id().str());
+  expect_consistent();
+}
+
+// Whoever sends the create event again, or pages back to it, does no harm.
+TEST_F(EnteringTest, TheCreateEventStaysAllowed) {
+  make_room("11");
+  const auto join = join_of_alice();
+  ASSERT_TRUE(enter(history_, join).ok());
+  const auto received = run(engine_->receive(other_, history_[0]));
+  ASSERT_TRUE(received.ok());
+  EXPECT_EQ(received->verdict, Verdict::kAccepted) << received->refusal;
+  EXPECT_EQ(timeline_size(room_), 1u) << "the join";
+  EXPECT_EQ(edge(), 1u);
+  EXPECT_EQ(state(room_, "m.room.create", ""), history_[0]->id().str());
+  EXPECT_TRUE(say(room_, alice_, "hello").ok());
+  expect_consistent();
+}
+
+}  // namespace
+}  // namespace polder::rooms
