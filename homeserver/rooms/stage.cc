@@ -66,6 +66,12 @@ class Staging {
       if (!number) return fail(ErrorCode::kMissing, "an auth event is not known");
       record_of_event_.auth_events.push_back(*number);
     }
+    // The room id stands for the create event where none names it; an event must not be rejected
+    // for good because it came first.
+    if (event().rules().room_id_is_create_hash && !event().is_state("m.room.create", "")) {
+      POLDER_TRY(const auto create, view_.find(dag::create_event_id(event().room_id())));
+      if (!create) return fail(ErrorCode::kMissing, "the create event is not known");
+    }
     return {};
   }
 
@@ -142,12 +148,9 @@ class Staging {
       auth_events.push_back(std::move(held.event));
     }
     if (event().rules().room_id_is_create_hash && !event().is_state("m.room.create", "")) {
-      POLDER_TRY(const auto create,
-                 view_.find(EventId::trusted("$" + event().room_id().str().substr(1))));
-      if (create) {
-        POLDER_TRY(auto held, view_.load(*create));
-        auth_events.push_back(std::move(held.event));
-      }
+      POLDER_TRY(const auto create, view_.find(dag::create_event_id(event().room_id())));
+      POLDER_TRY(auto held, view_.load(*create));
+      auth_events.push_back(std::move(held.event));
     }
     return passes(dag::authorise(event(), dag::EventListState(auth_events)), Verdict::kRejected);
   }
