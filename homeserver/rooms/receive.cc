@@ -19,7 +19,7 @@ constexpr size_t kKnownEventsWalked = 500;   // to tell history from what is mis
 // Each event after those of its auth events that are in the list; duplicates go. The create event
 // is the first: from room version 12 on no event names it, and all need it.
 std::vector<events::EventPtr> auth_order(std::vector<events::EventPtr> events) {
-  std::ranges::stable_partition(
+  std::ranges::partition(
       events, [](const events::EventPtr& event) { return event->is_state("m.room.create", ""); });
   std::unordered_map<EventId, events::EventPtr> left;
   for (const auto& event : events)
