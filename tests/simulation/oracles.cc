@@ -30,13 +30,14 @@ void acknowledged_events_are_there(History& history) {
 }
 
 // An event reaches every server that is in its room at the event, and has the same place there. It
-// may be soft-failed: what came before it depends on what each knew.
+// may be soft-failed: what came before it depends on what each knew. What is from before the other
+// server came in (again) is history, which it has only where somebody paged back.
 void check_delivered(History& history, const std::string& room, const RoomFacts& at_sender,
                      const std::string& sender, const RoomFacts& at_other,
                      const std::string& other) {
   for (const auto& [id, event] : at_sender.events) {
     if (event.sender_server != sender || event.standing.rejected || event.standing.outlier ||
-        !event.servers.contains(other)) {
+        event.depth <= at_other.entered_at || !event.servers.contains(other)) {
       continue;
     }
     const auto found = at_other.events.find(id);
