@@ -15,6 +15,8 @@
 #include "homeserver/events/signing.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
+#include "homeserver/push/counts.h"
+#include "homeserver/push/rules.h"
 #include "homeserver/runtime/simulated.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
@@ -352,7 +354,9 @@ class ServerTest : public testing::Test {
   users::DeviceKeys device_keys_{user_parts_};
   users::Receipts receipts_{user_parts_};
   users::Typing typing_{runtime_.clock()};
-  sync::Sync sync_{{engine_, typing_, receipts_, device_keys_}};
+  push::Rules push_rules_{user_parts_};
+  push::Counts counts_{push_rules_};
+  sync::Sync sync_{{engine_, typing_, receipts_, device_keys_, push_rules_, counts_}};
   sender::Sender sender_{
       {runtime_, *database_, *committer_, *names_, engine_.nodes(), servers_, own_}};
   Api api_{{runtime_, *database_, *committer_, engine_, users_, device_keys_, receipts_, typing_,

@@ -77,7 +77,7 @@ Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
 
 // A page of the order by depth and position, from a place in one direction.
 struct PageQuery {
-  stores::DepthPlace from;
+  sync::HistoryPlace from;
   bool backwards = true;
   size_t limit = kLimitDefault;
   sync::EventFilter filter = {};
@@ -85,7 +85,7 @@ struct PageQuery {
 struct Page {
   std::vector<std::string> events;  // as clients get them
   std::set<std::string> senders;
-  stores::DepthPlace end;
+  sync::HistoryPlace end;
   bool more = false;
   std::vector<EventId> gaps;  // events of the page before which others are missing here
 };
@@ -99,16 +99,19 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
   for (size_t scanned = 0; page.events.size() < limit && scanned < kScannedMax;) {
     const size_t want = limit - page.events.size() + 1;
     POLDER_TRY(const auto entries,
-               query.backwards ? stores::read_before(reader.snapshot(), room, page.end, want)
-                               : stores::read_after(reader.snapshot(), room, page.end, want));
+               query.backwards ? stores::read_before(reader.snapshot(), room, page.end.place, want)
+                               : stores::read_after(reader.snapshot(), room, page.end.place, want));
     for (const stores::DepthEntry& entry : entries) {
       if (page.events.size() == limit) {
         page.more = true;
         return page;
       }
       ++scanned;
-      page.end = entry.place;
+      page.end.place = entry.place;
       POLDER_TRY(const auto held, reader.view().load(entry.number));
+      const bool told =
+          entry.place.position >= query.from.told_from && !held.record.standing.backfilled;
+      if (query.backwards && told) continue;
       POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
       if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
       POLDER_TRY(const bool visible, reader.visible(of, held));
@@ -158,7 +161,7 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
   result.head = api.rooms.head(reader.head().number);
   bool lazy_members = false;
   result.query.backwards = direction == "b";
-  result.query.from = result.query.backwards ? sync::end_of_room() : stores::DepthPlace();
+  result.query.from = result.query.backwards ? sync::end_of_room() : sync::HistoryPlace();
   POLDER_TRY(result.query.limit, limit_of(call));
   POLDER_TRY(result.query.filter, filter_of(call, lazy_members));
   if (const auto token = call.query("from")) {
@@ -250,7 +253,7 @@ Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& o
                          const Call& call) {
   POLDER_TRY(const auto found, find_visible(reader, of, call));
   POLDER_TRY(const size_t limit, limit_of(call));
-  const stores::DepthPlace place{found.second.record.depth, found.second.record.position};
+  const sync::HistoryPlace place{{found.second.record.depth, found.second.record.position}};
   bool lazy_members = false;
   POLDER_TRY(const sync::EventFilter filter, filter_of(call, lazy_members));
   POLDER_TRY(const Page before, read_page(reader, of, {place, true, limit / 2, filter}, call));
@@ -348,8 +351,8 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   const bool forwards = call.query("dir") == "f";
   kv::Position from = forwards ? 0 : ~kv::Position{0};
   if (const auto token = call.query("from")) {
-    POLDER_TRY(const auto place, sync::history_place(reader, *token));
-    from = place.position;
+    POLDER_TRY(const auto start, sync::history_place(reader, *token));
+    from = start.place.position;
   }
   std::vector<std::string> events;
   std::optional<kv::Position> next;
@@ -377,7 +380,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   writer.begin_object().key("chunk");
   write_events(writer, events);
   if (events.size() == limit && next)
-    writer.member("next_batch", std::string_view(sync::history_token({0, *next})));
+    writer.member("next_batch", std::string_view(sync::history_token({{0, *next}})));
   writer.end_object();
   return Response::json(200, std::move(text));
 }

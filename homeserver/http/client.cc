@@ -152,6 +152,9 @@ class Client final : public Transport {
                     co_await stream.read_some({static_cast<char*>(space.data()), space.size()}));
       beast::error_code error;
       if (size == 0) {
+        // The parser takes an end for granted only after a beginning.
+        if (!parser.got_some())
+          co_return fail(ErrorCode::kUnavailable, "the connection ended before a response");
         parser.put_eof(error);
         if (error || !parser.is_done())
           co_return fail(ErrorCode::kUnavailable, "the connection ended within a response");

@@ -220,6 +220,38 @@ TEST_F(HttpTest, TheClientTalksToTheServer) {
   EXPECT_EQ(server_->connections(), 1u);
 }
 
+// What a server that is killed leaves behind: a connection that ends, wherever.
+TEST_F(HttpTest, AConnectionThatEndsEarlyIsUnavailable) {
+  for (const std::string_view sent :
+       {"", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"}) {
+    boost::asio::io_context context;
+    boost::asio::ip::tcp::acceptor acceptor(context,
+                                            {boost::asio::ip::make_address("127.0.0.1"), 0});
+    std::thread ending([&] {
+      auto socket = acceptor.accept();
+      std::string request;
+      boost::system::error_code error;
+      while (request.find("\r\n\r\n") == std::string::npos && !error) {
+        char bytes[256];
+        const size_t size = socket.read_some(boost::asio::buffer(bytes), error);
+        request.append(bytes, size);
+      }
+      boost::asio::write(socket, boost::asio::buffer(sent), error);
+    });
+    const auto transport = *make_transport(*runtime_, {});
+    const auto response = run<Result<ClientResponse>>([&] {
+      ClientRequest request;
+      request.address = "127.0.0.1";
+      request.port = acceptor.local_endpoint().port();
+      request.tls = false;
+      return transport->send(request);
+    });
+    ending.join();
+    ASSERT_FALSE(response.ok()) << sent;
+    EXPECT_EQ(response.error().code, ErrorCode::kUnavailable) << sent;
+  }
+}
+
 TEST_F(HttpTest, TheClientLimitsWhatItTakes) {
   const auto transport = make_transport(*runtime_, {});
   ClientRequest request;

@@ -19,8 +19,9 @@ constexpr size_t kKnownEventsWalked = 500;   // to tell history from what is mis
 // Each event after those of its auth events that are in the list; duplicates go. The create event
 // is the first: from room version 12 on no event names it, and all need it.
 std::vector<events::EventPtr> auth_order(std::vector<events::EventPtr> events) {
-  std::ranges::partition(
+  const auto create = std::ranges::find_if(
       events, [](const events::EventPtr& event) { return event->is_state("m.room.create", ""); });
+  if (create != events.end()) std::rotate(events.begin(), create, create + 1);
   std::unordered_map<EventId, events::EventPtr> left;
   for (const auto& event : events)
     left.emplace(event->id(), event);

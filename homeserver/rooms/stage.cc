@@ -223,6 +223,7 @@ class Staging {
     });
     record_.extremities.push_back(staged_.stored.place.number);
     record_.max_depth = std::max(record_.max_depth, event().depth());
+    record_of_event_.room_depth = record_.max_depth;
     const StateRoot before = record_.state;
     if (record_.extremities.size() == 1) {
       record_.state = record_of_event_.state_after;

@@ -1,7 +1,7 @@
 // The client-server API of a whole homeserver, in one process, without a network.
 #include "homeserver/crypto/hash.h"
+#include "homeserver/server/consistency.h"
 #include "homeserver/server/test_homeserver.h"
-#include "storage/stores/check.h"
 
 namespace polder::server {
 namespace {
@@ -82,7 +82,7 @@ TEST_F(HomeserverTest, AConversationReachesBothAndOutlivesACrash) {
   const Answer third =
       call("GET", "/_matrix/client/v3/sync?since=" + second.text({"next_batch"}), alice);
   EXPECT_EQ(bodies(third, room), "after;");
-  const auto report = stores::check_database(*database_->snapshot());
+  const auto report = check_consistency(*database_);
   EXPECT_EQ(report->faults, std::vector<std::string>{});
 }
 

@@ -23,7 +23,8 @@ Status check_schema(kv::Database& database, const ServerName& server_name) {
   keys::ValueReader reader(*value, kFormat);
   const uint64_t number = reader.varint();
   const std::string owner(reader.text());
-  if (!reader.ok() || number != kSchemaNumber) {
+  POLDER_CHECK(reader.finish("schema"));
+  if (number != kSchemaNumber) {
     return fail(ErrorCode::kUnsupported, "the database has schema " + std::to_string(number) +
                                              "; this program knows only " +
                                              std::to_string(kSchemaNumber));

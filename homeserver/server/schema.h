@@ -10,7 +10,9 @@ namespace polder::server {
 inline constexpr uint64_t kSchemaNumber = 1;
 
 // Writes the description into an empty database; checks it in one that has it. kUnsupported for an
-// unknown schema number, kInvalid if the database is another server's.
+// unknown schema number, kInvalid if the database is another server's, kCorrupt if the description
+// is damaged. Whatever comes after the number in a description of another schema is not known, so a
+// later schema that adds to it keeps the format of these two.
 Status check_schema(kv::Database& database, const ServerName& server_name);
 
 }  // namespace polder::server

@@ -6,12 +6,12 @@
 
 #include "homeserver/base/log.h"
 #include "homeserver/runtime/threads.h"
+#include "homeserver/server/consistency.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/schema.h"
 #include "storage/kv/memory.h"
 #include "storage/kv/rocks.h"
-#include "storage/stores/check.h"
 #include "storage/stores/columns.h"
 
 namespace polder::server {
@@ -47,12 +47,11 @@ struct Opened {
   std::unique_ptr<kv::Database> database;
 };
 
-Result<Opened> open_database(const Config& config, files::FileSystem& files) {
+Result<Opened> open_database(const Config& config, files::FileSystem& files, Log& log) {
   Opened opened;
   POLDER_CHECK(files.create_directories(config.data_dir));
   POLDER_TRY(opened.lock, files.lock(config.data_dir + "/lock"));
-  kv::RocksOptions options;
-  options.directory = config.data_dir + "/database";
+  kv::RocksOptions options{.files = files, .log = log, .directory = config.data_dir + "/database"};
   options.cache_bytes = static_cast<size_t>(config.storage.cache_mb) << 20;
   options.log_keep_bytes = static_cast<uint64_t>(config.storage.log_mb) << 20;
   options.log_keep_seconds = static_cast<uint64_t>(config.storage.log_hours) * 3600;
@@ -91,7 +90,7 @@ int serve(const Config& config) {
   base::SystemRandom random;
   const auto log = base::make_system_log(config.log_level);
   const auto files = files::real_files();
-  auto opened = open_database(config, *files);
+  auto opened = open_database(config, *files, *log);
   if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
 
   runtime::ThreadOptions options;
@@ -160,7 +159,7 @@ int run_user_command(const Config& config, UserCommand command, const UserArgume
   base::SystemRandom random;
   const auto log = base::make_system_log(LogLevel::kError);
   const auto files = files::real_files();
-  auto opened = open_database(config, *files);
+  auto opened = open_database(config, *files, *log);
   if (!opened.ok())
     return failed("cannot open " + config.data_dir + " (is the server running?)", opened.error());
   const auto threads =
@@ -182,9 +181,10 @@ int run_user_command(const Config& config, UserCommand command, const UserArgume
 
 int check_database(const Config& config) {
   const auto files = files::real_files();
-  auto opened = open_database(config, *files);
+  const auto log = base::make_system_log(LogLevel::kError);
+  auto opened = open_database(config, *files, *log);
   if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
-  const auto faults = stores::check_database(*opened->database->snapshot());
+  const auto faults = check_consistency(*opened->database);
   if (!faults.ok()) return failed("cannot check", faults.error());
   for (const std::string& fault : faults->faults)
     std::fprintf(stderr, "polder: %s\n", fault.c_str());

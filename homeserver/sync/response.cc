@@ -300,8 +300,9 @@ class Builder {
       writer.raw(text);
     }
     writer.end_array().member("limited", timeline.limited);
-    POLDER_TRY(const std::string previous, previous_batch(reader, timeline, to));
-    writer.member("prev_batch", std::string_view(previous)).end_object();
+    const kv::Position before =
+        timeline.events.empty() ? to : timeline.events.front().second.record.position - 1;
+    writer.member("prev_batch", std::string_view(stream_token(before))).end_object();
 
     POLDER_TRY(const stores::StateRoot end, state_at(reader, to));
     const stores::StateRoot target =
@@ -317,16 +318,6 @@ class Builder {
     POLDER_CHECK(write_state_changes(writer, reader, of, known, target, timeline));
     writer.end_array().end_object();
     return {};
-  }
-
-  Result<std::string> previous_batch(const RoomReader& reader, const Timeline& timeline,
-                                     kv::Position to) const {
-    if (timeline.events.empty()) {
-      POLDER_TRY(const auto place, history_place(reader, stream_token(to)));
-      return history_token(place);
-    }
-    const rooms::HeldEvent& first = timeline.events.front().second;
-    return history_token({first.record.depth, first.record.position});
   }
 
   // What the user's client lacks between a state that it knows and the one at the timeline's start

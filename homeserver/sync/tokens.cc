@@ -39,30 +39,40 @@ std::optional<StreamToken> parse_stream_token(std::string_view token) {
   return token.empty() ? std::optional(parsed) : std::nullopt;
 }
 
-std::string history_token(stores::DepthPlace place) {
-  return "t1_" + std::to_string(place.depth) + "_" + std::to_string(place.position);
+std::string history_token(const HistoryPlace& place) {
+  std::string token =
+      "t1_" + std::to_string(place.place.depth) + "_" + std::to_string(place.place.position);
+  if (place.told_from != kv::kLastPosition) token += "_" + std::to_string(place.told_from);
+  return token;
 }
 
-stores::DepthPlace end_of_room() {
-  return {json::kMaxCanonicalInt, kv::kLastPosition};
+HistoryPlace end_of_room() {
+  return {{json::kMaxCanonicalInt, kv::kLastPosition}, kv::kLastPosition};
 }
 
-Result<stores::DepthPlace> history_place(const rooms::RoomReader& reader, std::string_view token) {
+Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token) {
+  HistoryPlace place;
   if (const auto stream = parse_stream_token(token)) {
     POLDER_TRY(const auto last,
                stores::read_timeline_backwards(reader.snapshot(), reader.head().number, 0,
                                                stream->position, 1));
-    if (last.empty()) return stores::DepthPlace();
+    place.told_from = stream->position + 1;
+    if (last.empty()) return place;
     POLDER_TRY(const auto record, reader.view().record(last[0].number));
-    return stores::DepthPlace{record.depth, record.position + 1};
+    place.place = {record.room_depth, kv::kLastPosition};
+    return place;
   }
-  stores::DepthPlace place;
   const bool ours = token.starts_with("t1_");
   if (ours) token.remove_prefix(3);
-  if (!ours || !take_number(token, place.depth) || !token.starts_with('_'))
+  if (!ours || !take_number(token, place.place.depth) || !token.starts_with('_'))
     return fail(ErrorCode::kInvalid, "Unknown token");
   token.remove_prefix(1);
-  if (!take_number(token, place.position) || !token.empty() || place.depth < 0)
+  if (!take_number(token, place.place.position) || place.place.depth < 0)
+    return fail(ErrorCode::kInvalid, "Unknown token");
+  if (token.empty()) return place;
+  if (!token.starts_with('_')) return fail(ErrorCode::kInvalid, "Unknown token");
+  token.remove_prefix(1);
+  if (!take_number(token, place.told_from) || !token.empty())
     return fail(ErrorCode::kInvalid, "Unknown token");
   return place;
 }

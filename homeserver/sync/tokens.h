@@ -1,6 +1,7 @@
 // Tokens are opaque to clients and versioned: "s1_<position>" for a place in the stream of
 // everything (of /sync: "s1_<position>_<typing changes>_<to-device position>"),
-// "t1_<depth>_<position>" for a place in a room's history.
+// "t1_<depth>_<position>" for a place in a room's
+// history, with a third number where that is not all that matters.
 #pragma once
 
 #include <optional>
@@ -22,12 +23,18 @@ std::string stream_token(const StreamToken& token);
 std::string stream_token(kv::Position position);
 std::optional<StreamToken> parse_stream_token(std::string_view token);  // nothing if none of ours
 
-std::string history_token(stores::DepthPlace place);
+// A place in a room's history, from which it is paged by depth. Depth and position do not agree
+// where servers sent side by side: what a client got by position is left out of what comes before.
+struct HistoryPlace {
+  stores::DepthPlace place;
+  kv::Position told_from = kv::kLastPosition;  // of the timeline, all from here on was told
+};
+std::string history_token(const HistoryPlace& place);
 // Beyond every event.
-stores::DepthPlace end_of_room();
-// The place that a token of either kind means in a room: of a stream token, after the last event
-// that it covers. kInvalid for what is no token.
-Result<stores::DepthPlace> history_place(const rooms::RoomReader& reader, std::string_view token);
+HistoryPlace end_of_room();
+// The place that a token of either kind means in a room: of a stream token, after everything that
+// it covers. kInvalid for what is no token.
+Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token);
 // The room's state at the place that a stream token means.
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token);
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position);

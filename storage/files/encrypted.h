@@ -2,10 +2,10 @@
 // disk reads names, sizes and times, and nothing else.
 //
 // What it does not do (docs/formats/encryption.md): nothing authenticates. Whoever can write to the
-// disk can flip bits, which RocksDB's checksums find only by chance against intent; and whoever can
-// read it before and after an overwrite of the same place in the same file learns the difference of
-// the two contents. Files that are only ever appended to and replaced whole, as RocksDB's and those
-// of write_atomically() are, give no such pair.
+// disk can flip bits unnoticed; RocksDB's checksums find accidents, not intent. And whoever copies
+// the disk before and after an overwrite of the same place in the same file learns the difference
+// of the two contents. Files that are only ever appended to and replaced whole, as RocksDB's and
+// those of write_atomically() are, give no such pair.
 #pragma once
 
 #include <array>

@@ -279,15 +279,19 @@ TEST_F(ForgettingDiskTest, DirectoriesThatWereMadeStay) {
   EXPECT_TRUE(files_.info("/d/e").ok());
 }
 
-TEST_F(ForgettingDiskTest, WithoutPowerNothingWorksAndOldFilesStayDead) {
+TEST_F(ForgettingDiskTest, WithoutPowerNothingChangesAndOldFilesStayDead) {
   auto file = files_.open_for_write("/a", OpenMode::kTruncate);
   const auto lock = files_.lock("/LOCK");
   ASSERT_TRUE(file.ok() && lock.ok());
   disk_.cut_power();
   EXPECT_EQ((*file)->append("x").error().code, ErrorCode::kIo);
-  EXPECT_EQ(files_.list("/").error().code, ErrorCode::kIo);
-  EXPECT_EQ(files_.open_for_read("/a").error().code, ErrorCode::kIo);
+  EXPECT_EQ(files_.sync_directory("/").error().code, ErrorCode::kIo);
+  EXPECT_EQ(files_.open_for_write("/b", OpenMode::kAppend).error().code, ErrorCode::kIo);
+  EXPECT_EQ(files_.list("/")->size(), 2u);
+  const auto reader = files_.open_for_read("/a");
+  EXPECT_TRUE((*reader)->size().ok());
   disk_.power_on();
+  EXPECT_EQ((*reader)->size().error().code, ErrorCode::kIo);
   EXPECT_EQ((*file)->sync().error().code, ErrorCode::kIo);
   EXPECT_TRUE(files_.lock("/LOCK").ok());
 }

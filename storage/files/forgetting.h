@@ -25,8 +25,8 @@ class ForgettingDisk {
   // Calls so far that change something, or make it durable: each creation of a file or folder,
   // append, write, truncation, sync, rename, link and removal is one.
   uint64_t changes() const;
-  // The power goes at the n-th change from now on (1 is the next): it and whatever comes after it,
-  // reading too, fails with kIo and does nothing.
+  // The power goes at the n-th change from now on (1 is the next): it and all changes after it fail
+  // with kIo and do nothing. Reading goes on, in a program that ought to be dead.
   void cut_power_at(uint64_t change);
   void cut_power();
   bool powered() const;

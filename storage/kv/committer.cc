@@ -30,7 +30,7 @@ class CommitterImpl final : public Committer {
         refusal = fail(ErrorCode::kRateLimited, "too much is waiting to be written");
       } else {
         queued_bytes_ += batch.bytes();
-        queue_.push_back({std::move(batch), durability, shard, std::move(done)});
+        queue_.push_back({std::move(batch), shard, std::move(done)});
         wake(durability, shard);
         return;
       }
@@ -58,7 +58,6 @@ class CommitterImpl final : public Committer {
  private:
   struct Waiting {
     Batch batch;
-    Durability durability;
     size_t shard;
     Done done;
   };
@@ -114,15 +113,15 @@ class CommitterImpl final : public Committer {
     std::vector<const Batch*> batches;
     std::vector<Position> firsts;
     Position next = next_;
-    bool sync = false;
     for (Waiting& waiting : group) {
       firsts.push_back(next);
       waiting.batch.fill_positions(next);
       next += waiting.batch.position_count();
-      sync = sync || waiting.durability == Durability::kDurable;
       batches.push_back(&waiting.batch);
     }
-    const Status written = database_.write(batches, next_, sync);
+    // A group of lazy batches alone is synced too: `visible` and its positions must outlive a power
+    // cut, or they would be given again.
+    const Status written = database_.write(batches, next_, true);
     if (!written.ok()) return fail_group(group, written.error());
     next_ = next;
     visible_.store(next - 1, std::memory_order_release);

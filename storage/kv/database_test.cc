@@ -1,59 +1,32 @@
-// One suite for both implementations.
-#include <filesystem>
-
-#include "storage/kv/memory.h"
-#include "storage/kv/rocks.h"
+// One suite for both implementations, RocksDB on every disk.
+#include "storage/kv/test_places.h"
 
 namespace polder::kv {
 namespace {
 
-constexpr std::array<ColumnSpec, 2> kTestColumns = {
-    {{"point", "", Access::kPoint}, {"scan", "", Access::kScan}}};
+enum class Kind : uint8_t { kMemory, kRocks, kRocksForgetting, kRocksEncrypted };
 
-// Opens the same database again and again.
-class Place {
- public:
-  virtual ~Place() = default;
-  virtual std::unique_ptr<Database> open() = 0;
-};
-
-class MemoryPlace final : public Place {
- public:
-  std::unique_ptr<Database> open() override { return open_memory(kTestColumns, disk_); }
-
- private:
-  MemoryDisk disk_;
-};
-
-class RocksPlace final : public Place {
- public:
-  RocksPlace() {
-    std::string pattern = testing::TempDir() + "polder-kv-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  ~RocksPlace() override { std::filesystem::remove_all(directory_); }
-  std::unique_ptr<Database> open() override {
-    return std::move(*open_rocks({.directory = directory_ + "/db"}, kTestColumns));
-  }
-
- private:
-  std::string directory_;
-};
-
-class DatabaseTest : public testing::TestWithParam<bool> {
+class DatabaseTest : public testing::TestWithParam<Kind> {
  protected:
-  DatabaseTest() {
-    if (GetParam()) {
-      place_ = std::make_unique<RocksPlace>();
-    } else {
-      place_ = std::make_unique<MemoryPlace>();
+  DatabaseTest() : place_(make_place()), db_(*place_->open()) {}
+
+  std::unique_ptr<Place> make_place() const {
+    switch (GetParam()) {
+      case Kind::kMemory:
+        return std::make_unique<MemoryPlace>();
+      case Kind::kRocks:
+        return std::make_unique<RocksPlace>();
+      case Kind::kRocksForgetting:
+        return std::make_unique<ForgettingRocksPlace>(clock_);
+      case Kind::kRocksEncrypted:
+        return std::make_unique<EncryptedRocksPlace>(clock_);
     }
-    db_ = place_->open();
+    return nullptr;
   }
   void reopen() {
     ASSERT_TRUE(db_->close().ok());
     db_.reset();
-    db_ = place_->open();
+    db_ = *place_->open();
   }
   Status write(Batch batch, bool sync = true) {
     const Position first = db_->last_position() + 1;
@@ -74,6 +47,18 @@ class DatabaseTest : public testing::TestWithParam<bool> {
     return all;
   }
 
+  // First position and sequence number of each group of the log from a sequence number on.
+  std::vector<std::pair<Position, uint64_t>> log_from(uint64_t sequence) {
+    std::vector<std::pair<Position, uint64_t>> groups;
+    const Status read = db_->read_log(sequence, [&](const LogGroup& group) {
+      groups.emplace_back(group.first, group.sequence);
+      return true;
+    });
+    EXPECT_TRUE(read.ok());
+    return groups;
+  }
+
+  base::SystemClock clock_;
   std::unique_ptr<Place> place_;
   std::unique_ptr<Database> db_;
 };
@@ -193,19 +178,44 @@ TEST_P(DatabaseTest, TheLogHasEveryGroupInOrder) {
   EXPECT_EQ(firsts, (std::vector<Position>{3, 4}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, DatabaseTest, testing::Values(false, true),
-                         [](const auto& run) { return run.param ? "Rocks" : "Memory"; });
-
-TEST(Rocks, RefusesColumnsItDoesNotKnow) {
-  std::string pattern = testing::TempDir() + "polder-kv-XXXXXX";
-  const std::string directory = mkdtemp(pattern.data());
-  ASSERT_TRUE((*open_rocks({.directory = directory + "/db"}, kTestColumns))->close().ok());
-  const auto refused =
-      open_rocks({.directory = directory + "/db"}, std::span(kTestColumns).first(1));
-  ASSERT_FALSE(refused.ok());
-  EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
-  std::filesystem::remove_all(directory);
+TEST_P(DatabaseTest, TheLogOutlivesReopeningAndWhatWasMovedOutOfIt) {
+  const auto write_one = [&] {
+    Batch batch;
+    static_cast<void>(batch.reserve_position());
+    batch.put(0, "key", "value");
+    ASSERT_TRUE(write(std::move(batch)).ok());
+  };
+  write_one();
+  write_one();
+  ASSERT_TRUE(db_->flush().ok());
+  write_one();
+  const auto before = log_from(0);
+  ASSERT_EQ(before.size(), 3u);
+  reopen();
+  EXPECT_EQ(log_from(0), before);
+  write_one();
+  ASSERT_TRUE(db_->flush().ok());
+  write_one();
+  const auto after = log_from(0);
+  ASSERT_EQ(after.size(), 5u);
+  EXPECT_TRUE(std::ranges::equal(before, std::span(after).first(3)));
+  EXPECT_EQ(after[4].first, 5u);
+  // Whoever has seen a group goes on after its number.
+  for (size_t seen = 0; seen < after.size(); ++seen) {
+    const auto rest = log_from(after[seen].second + 1);
+    EXPECT_TRUE(std::ranges::equal(rest, std::span(after).subspan(seen + 1))) << seen;
+  }
 }
+
+std::string name_of(const testing::TestParamInfo<Kind>& run) {
+  constexpr std::array kNames = {"Memory", "Rocks", "RocksForgetting", "RocksEncrypted"};
+  return kNames.at(static_cast<size_t>(run.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DatabaseTest,
+                         testing::Values(Kind::kMemory, Kind::kRocks, Kind::kRocksForgetting,
+                                         Kind::kRocksEncrypted),
+                         name_of);
 
 TEST(Memory, PowerLossForgetsUnsyncedGroupsButNoPartOfOne) {
   for (const size_t keep : {size_t{0}, size_t{1}, size_t{2}}) {

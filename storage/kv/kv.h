@@ -38,7 +38,7 @@ struct ColumnSpec {
 // When a write counts as done (docs/architecture.md, decision 5).
 enum class Durability : uint8_t {
   kDurable,  // after its sync
-  kLazy,     // goes with the next group's sync; nobody waits for it
+  kLazy,     // goes with the next group and its sync, within a second; nobody waits for it
 };
 
 // Names a position that will be known only at commit.
@@ -159,7 +159,9 @@ class Database {
   // until resume(), and every write fails with kReadOnly.
   virtual Status write(std::span<const Batch* const> batches, Position first, bool sync) = 0;
   virtual bool read_only() const = 0;
-  virtual Status resume() = 0;  // after the cause is gone
+  // After the cause is gone. Fails where only opening anew tells what is on disk: RocksDB after a
+  // failure of its write log.
+  virtual Status resume() = 0;
 
   // The last position that was written, as found at opening: where the committer goes on.
   virtual Position last_position() const = 0;

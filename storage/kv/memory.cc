@@ -27,6 +27,11 @@ void MemoryDisk::fail_after(size_t writes) {
   writes_until_failure_ = writes - 1;
 }
 
+bool MemoryDisk::failing() const {
+  const std::lock_guard lock(mutex_);
+  return writes_until_failure_ == 0;
+}
+
 void MemoryDisk::repair() {
   const std::lock_guard lock(mutex_);
   writes_until_failure_ = ~size_t{0};

@@ -20,6 +20,7 @@ class MemoryDisk {
   // From the n-th write from now on (1 is the next), writes fail and change nothing, until
   // repair().
   void fail_after(size_t writes);
+  bool failing() const;
   void repair();
 
  private:

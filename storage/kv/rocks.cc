@@ -2,6 +2,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
@@ -11,15 +12,21 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <atomic>
+#include <cstdarg>
+#include <cstdio>
+
+#include "storage/kv/rocks_files.h"
 
 namespace polder::kv {
 namespace {
 
 constexpr size_t kWriteBufferBytes = size_t{16} << 20;  // of one column, at most
 constexpr size_t kAllWriteBuffersBytes = size_t{96} << 20;
-constexpr uint64_t kUnflushedLogBytes = uint64_t{256} << 20;  // replayed at start, at most
-constexpr std::string_view kPositionKey = "\0last_position";  // in column 0, with every group
-constexpr size_t kLogDataBytes = 1 + 8 + 4;                   // version, first position, count
+constexpr uint64_t kUnflushedLogBytes = uint64_t{256} << 20;     // replayed at start, at most
+constexpr std::string_view kPositionKey("\0last_position", 14);  // in column 0, with every group
+constexpr uint32_t kPositionColumn = 1;                          // as RocksDB counts
+constexpr uint64_t kFirstSequence = 1;       // of an empty database's first write
+constexpr size_t kLogDataBytes = 1 + 8 + 4;  // version, first position, count
 
 rocksdb::Slice slice(std::string_view text) {
   return {text.data(), text.size()};
@@ -70,8 +77,30 @@ rocksdb::ColumnFamilyOptions column_options(const ColumnSpec& column,
   return options;
 }
 
-rocksdb::DBOptions database_options(const RocksOptions& options) {
+// RocksDB's warnings and errors, in the log of the program.
+class RocksLog final : public rocksdb::Logger {
+ public:
+  explicit RocksLog(Log& log) : Logger(rocksdb::WARN_LEVEL), log_(log) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < rocksdb::WARN_LEVEL || level == rocksdb::HEADER_LEVEL) return;
+    std::array<char, 1024> text{};  // longer ones are cut
+    std::vsnprintf(text.data(), text.size(), format, arguments);
+    const LogLevel as = level == rocksdb::WARN_LEVEL ? LogLevel::kWarning : LogLevel::kError;
+    const base::LogField message("message", text.data());
+    log_.write(as, "rocksdb", {&message, 1});
+  }
+  void Logv(const char*, va_list) override {}       // without a level: never called
+  void LogHeader(const char*, va_list) override {}  // all options of all columns
+
+ private:
+  Log& log_;
+};
+
+rocksdb::DBOptions database_options(const RocksOptions& options, rocksdb::Env& env) {
   rocksdb::DBOptions db;
+  db.env = &env;
+  db.info_log = std::make_shared<RocksLog>(options.log);
   db.create_if_missing = options.create_if_missing;
   db.create_missing_column_families = true;
   db.paranoid_checks = true;
@@ -81,15 +110,15 @@ rocksdb::DBOptions database_options(const RocksOptions& options) {
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   db.track_and_verify_wals_in_manifest = true;
   db.recycle_log_file_num = 0;
-  db.WAL_ttl_seconds = options.log_keep_seconds;
-  db.WAL_size_limit_MB = options.log_keep_bytes >> 20;
+  if (options.log_keep_seconds > 0 && options.log_keep_bytes > 0) {
+    db.WAL_ttl_seconds = options.log_keep_seconds;
+    db.WAL_size_limit_MB = std::max<uint64_t>(options.log_keep_bytes >> 20, 1);  // 0: no limit
+  }
   db.max_total_wal_size = kUnflushedLogBytes;
   db.max_background_jobs = 2;
   db.max_open_files = 512;
   db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kAllWriteBuffersBytes);
   db.avoid_unnecessary_blocking_io = true;
-  db.keep_log_file_num = 4;
-  db.max_log_file_size = 4 << 20;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   return db;
@@ -182,7 +211,7 @@ class LogReader final : public rocksdb::WriteBatch::Handler {
   explicit LogReader(LogGroup& group) : group_(group) {}
   rocksdb::Status PutCF(uint32_t column, const rocksdb::Slice& key,
                         const rocksdb::Slice& value) override {
-    if (view(key) != kPositionKey)
+    if (column != kPositionColumn || view(key) != kPositionKey)
       group_.batch.put(static_cast<ColumnId>(column - 1), view(key), view(value));
     return rocksdb::Status::OK();
   }
@@ -207,7 +236,8 @@ class LogReader final : public rocksdb::WriteBatch::Handler {
 
 class RocksDatabase final : public Database {
  public:
-  RocksDatabase(rocksdb::DB* db, Columns columns) : db_(db), columns_(std::move(columns)) {}
+  RocksDatabase(std::unique_ptr<rocksdb::Env> env, rocksdb::DB* db, Columns columns)
+      : env_(std::move(env)), db_(db), columns_(std::move(columns)) {}
   ~RocksDatabase() override { static_cast<void>(close()); }
 
   Status recover() {
@@ -270,8 +300,13 @@ class RocksDatabase final : public Database {
     std::unique_ptr<rocksdb::TransactionLogIterator> log;
     const rocksdb::Status status = db_->GetUpdatesSince(from_sequence, &log);
     if (!status.ok()) return error_of(status);
+    bool begun = false;
     for (; log->Valid(); log->Next()) {
       const rocksdb::BatchResult entry = log->GetBatch();
+      // RocksDB begins with the oldest that it has, and does not say that this is not what was
+      // asked.
+      if (!std::exchange(begun, true) && entry.sequence > std::max(from_sequence, kFirstSequence))
+        return fail(ErrorCode::kNotFound, "the write log no longer reaches back that far");
       LogGroup group;
       group.sequence = entry.sequence;
       LogReader reader(group);
@@ -333,6 +368,7 @@ class RocksDatabase final : public Database {
     }
   }
 
+  const std::unique_ptr<rocksdb::Env> env_;  // outlives db_
   std::shared_ptr<rocksdb::DB> db_;
   Columns columns_;
   std::atomic<bool> read_only_ = false;
@@ -341,15 +377,16 @@ class RocksDatabase final : public Database {
 
 // RocksDB numbers columns as they are created: ours come after its own "default", in our order, so
 // that the numbers in its log are ours plus one.
-Result<std::vector<rocksdb::ColumnFamilyDescriptor>> describe(const RocksOptions& options,
-                                                              std::span<const ColumnSpec> columns) {
+Result<std::vector<rocksdb::ColumnFamilyDescriptor>> describe(
+    const RocksOptions& options, const rocksdb::DBOptions& database_options,
+    std::span<const ColumnSpec> columns) {
   const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions());
   for (const ColumnSpec& column : columns)
     descriptors.emplace_back(std::string(column.name), column_options(column, cache));
   std::vector<std::string> on_disk;
-  if (!rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), options.directory, &on_disk).ok())
+  if (!rocksdb::DB::ListColumnFamilies(database_options, options.directory, &on_disk).ok())
     return descriptors;
   for (const std::string& name : on_disk) {
     const auto known = [&](const auto& descriptor) { return descriptor.name == name; };
@@ -365,14 +402,16 @@ Result<std::vector<rocksdb::ColumnFamilyDescriptor>> describe(const RocksOptions
 
 Result<std::unique_ptr<Database>> open_rocks(const RocksOptions& options,
                                              std::span<const ColumnSpec> columns) {
-  POLDER_TRY(const auto descriptors, describe(options, columns));
+  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(rocks_files(options.files));
+  const rocksdb::DBOptions db_options = database_options(options, *env);
+  POLDER_TRY(const auto descriptors, describe(options, db_options, columns));
   rocksdb::DB* db = nullptr;
   Columns handles;
-  POLDER_CHECK(status_of(
-      rocksdb::DB::Open(database_options(options), options.directory, descriptors, &handles, &db)));
+  POLDER_CHECK(
+      status_of(rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db)));
   db->DestroyColumnFamilyHandle(handles.front());
   handles.erase(handles.begin());
-  auto database = std::make_unique<RocksDatabase>(db, std::move(handles));
+  auto database = std::make_unique<RocksDatabase>(std::move(env), db, std::move(handles));
   POLDER_CHECK(database->recover());
   return std::unique_ptr<Database>(std::move(database));
 }

@@ -5,14 +5,20 @@
 #include <span>
 #include <string>
 
+#include "homeserver/base/environment.h"
+#include "storage/files/files.h"
 #include "storage/kv/kv.h"
 
 namespace polder::kv {
 
 struct RocksOptions {
+  files::FileSystem& files;  // these two outlive the database
+  Log& log;                  // gets RocksDB's warnings and errors
   std::string directory;
   size_t cache_bytes = size_t{128} << 20;
-  uint64_t log_keep_bytes = uint64_t{1} << 30;  // of the write log, for read_log()
+  // How much of the write log is kept for read_log(), at the least; with either 0, only what a
+  // start needs.
+  uint64_t log_keep_bytes = uint64_t{1} << 30;
   uint64_t log_keep_seconds = 72 * 3600;
   bool create_if_missing = true;
 };

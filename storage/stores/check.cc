@@ -1,166 +1,159 @@
 #include "storage/stores/check.h"
 
-#include <set>
-
-#include "storage/keys/key.h"
 #include "storage/keys/value.h"
+#include "storage/stores/check_room.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/directory_rows.h"
+#include "storage/stores/federation_rows.h"
 #include "storage/stores/names.h"
-#include "storage/stores/room_rows.h"
-#include "storage/stores/state_map.h"
+#include "storage/stores/user_rows.h"
 
 namespace polder::stores {
 namespace {
 
 class Checker {
  public:
-  explicit Checker(const kv::Snapshot& snapshot) : snapshot_(snapshot) {}
+  explicit Checker(const CheckContext& context) : context_(context) {}
 
-  Result<CheckReport> run() {
-    if (const Status names = Names::check(snapshot_); !names.ok()) fault(names.error().message);
-    POLDER_CHECK(check_event_ids());
-    POLDER_CHECK(
-        for_each_room(snapshot_, [&](RoomNumber number, const RoomRecord& record) -> Status {
-          ++report_.rooms;
-          return check_room(number, record);
-        }));
-    POLDER_CHECK(check_memberships());
-    return std::move(report_);
+  Status run() {
+    if (const Status names = Names::check(snapshot()); !names.ok())
+      context_.fault(names.error().message);
+    POLDER_CHECK(read_event_ids());
+    POLDER_CHECK(read_stream());
+    POLDER_CHECK(read_memberships());
+    POLDER_CHECK(for_each_room(snapshot(), [this](RoomNumber room, const RoomRecord& record) {
+      ++context_.report.rooms;
+      const auto mentions = mentions_.extract(room);
+      return check_room(context_, room, record, mentions ? mentions.mapped() : RoomMentions());
+    }));
+    for (const auto& [room, mentions] : mentions_)
+      context_.fault("rows name room " + std::to_string(room) + ", which is not there");
+    POLDER_CHECK(check_outsiders());
+    POLDER_CHECK(check_sessions());
+    POLDER_CHECK(check_aliases());
+    return check_cursors();
   }
 
  private:
-  void fault(std::string what) {
-    if (report_.faults.size() < kMaxFaults) report_.faults.push_back(std::move(what));
-  }
-  static std::string in(RoomNumber room) { return " in room " + std::to_string(room); }
+  const kv::Snapshot& snapshot() const { return context_.snapshot; }
 
-  Status check_event_ids() {
-    const auto rows = snapshot_.iterate(kEventIds, {});
+  Status read_event_ids() {
+    const auto rows = snapshot().iterate(kEventIds, {});
     for (rows->seek_to_first(); rows->valid(); rows->next()) {
+      ++context_.report.events;
       keys::ValueReader value(rows->value(), 1);
       const EventPlace place{value.varint(), value.varint()};
-      POLDER_TRY(const auto record, read_event_record(snapshot_, place));
-      if (!value.at_end() || !record) fault("an event id leads to no event" + in(place.room));
-      ++report_.events;
-      ++ids_[place.room];
-    }
-    return rows->status();
-  }
-
-  Status check_room(RoomNumber room, const RoomRecord& record) {
-    std::set<EventNumber> events;
-    std::map<EventNumber, EventRecord> positioned;
-    POLDER_CHECK(read_events(room, events, positioned));
-    if (events.size() != ids_[room]) fault("events and event ids differ in count" + in(room));
-    if (!events.empty() && *events.rbegin() > record.last_event)
-      fault("an event is beyond the last one" + in(room));
-    for (const EventNumber edge : record.extremities) {
-      if (!positioned.contains(edge)) fault("a forward extremity is no event" + in(room));
-    }
-    POLDER_CHECK(check_timeline(room, positioned));
-    return check_state(room, record, events);
-  }
-
-  Status read_events(RoomNumber room, std::set<EventNumber>& events,
-                     std::map<EventNumber, EventRecord>& positioned) {
-    const auto rows =
-        snapshot_.iterate(kEventRecords, kv::prefix_range(keys::KeyWriter().u64(room).str()));
-    for (rows->seek_to_first(); rows->valid(); rows->next()) {
-      keys::KeyReader key(rows->key());
-      key.u64();
-      const EventNumber number = key.u64();
-      POLDER_TRY(const auto json, read_event_json(snapshot_, {room, number}));
-      if (!json) fault("an event has a record and no content" + in(room));
-      const auto record = read_event_record(snapshot_, {room, number});
-      if (!record.ok()) {
-        fault(record.error().message + in(room));
-        continue;
-      }
-      for (const EventNumber auth : (*record)->auth_events) {
-        if (!events.contains(auth)) fault("an auth event is missing or newer" + in(room));
-      }
-      events.insert(number);
-      if (!(*record)->standing.outlier) positioned.emplace(number, **record);
-    }
-    for (const auto& [number, record] : positioned) {
-      for (const EventNumber prev : record.prev_events) {
-        if (!events.contains(prev)) fault("a prev event is missing" + in(room));
+      if (!value.at_end()) {
+        context_.fault("damaged record: event id");
+      } else if (!mentions_[place.room].ids.insert(place.number).second) {
+        context_.fault("two event ids lead to one event in room " + std::to_string(place.room));
       }
     }
     return rows->status();
   }
 
-  Status check_timeline(RoomNumber room, const std::map<EventNumber, EventRecord>& positioned) {
-    size_t expected = 0;
-    for (const auto& [number, record] : positioned) {
-      const Standing& standing = record.standing;
-      if (!standing.rejected && !standing.soft_failed && !standing.backfilled) ++expected;
-    }
-    POLDER_TRY(const auto entries,
-               read_timeline_forwards(snapshot_, room, 0, kv::kLastPosition, ~size_t{0}));
-    for (const TimelineEntry& entry : entries) {
-      const auto found = positioned.find(entry.number);
-      if (found == positioned.end() || found->second.position != entry.position)
-        fault("a timeline entry leads astray" + in(room));
-    }
-    if (entries.size() != expected) fault("the timeline lacks or repeats events" + in(room));
+  Status read_stream() {
+    POLDER_TRY(const auto events,
+               read_stream_events(snapshot(), 0, kv::kLastPosition - 1, ~size_t{0}));
+    for (const StreamEvent& event : events)
+      mentions_[event.place.room].stream.emplace(event.position, event.place.number);
+    if (!events.empty() && events.back().position > context_.last_position)
+      context_.fault("an event has a position beyond the last one");
     return {};
   }
 
-  Status check_state(RoomNumber room, const RoomRecord& record,
-                     const std::set<EventNumber>& events) {
-    const StateNodes nodes(room, snapshot_, cache_);
-    const Status walked =
-        state_for_each(nodes, record.state, std::nullopt, [&](const StateEntry& entry) {
-          if (!events.contains(entry.event))
-            fault("the current state names an event that is not there" + in(room));
-          return true;
+  Status read_memberships() {
+    return for_each_membership(
+        snapshot(), [this](UserNumber user, RoomNumber room, const MembershipRow& row) -> Status {
+          if (row.position > context_.last_position)
+            context_.fault("a membership has a position beyond the last one");
+          if (row.event == 0) {
+            if (row.membership == Membership::kInvite || row.membership == Membership::kKnock)
+              outsiders_[room].insert(user);
+            return {};
+          }
+          RoomMentions& mentions = mentions_[room];
+          mentions.memberships.insert(row.event);
+          if (row.membership == Membership::kJoin) mentions.joined.emplace(user, row.event);
+          if (row.membership == Membership::kInvite) mentions.invited.emplace(user, row.event);
+          return {};
         });
-    if (!walked.ok()) fault(walked.error().message + in(room));
-    uint64_t joined = 0;
-    POLDER_TRY(const auto counts, read_server_counts(snapshot_, room));
-    for (const auto& [server, count] : counts)
-      joined += count;
-    if (joined != record.joined)
-      fault("the members of the servers are not the members of the room" + in(room));
-    return {};
   }
 
   // An invite or knock outside has its entry in the room's list of outsiders, and each entry one.
-  Status check_memberships() {
-    std::map<RoomNumber, std::set<UserNumber>> outsiders;
-    const auto visit = [&](UserNumber user, RoomNumber room, const MembershipRow& row) -> Status {
-      const bool open =
-          row.membership == Membership::kInvite || row.membership == Membership::kKnock;
-      if (row.event == 0 && open) {
-        outsiders[room].insert(user);
-      } else if (row.event != 0) {
-        POLDER_TRY(const auto record, read_event_record(snapshot_, {room, row.event}));
-        if (!record) fault("a membership names an event that is not there" + in(room));
-      }
-      return {};
-    };
-    POLDER_CHECK(for_each_membership(snapshot_, visit));
-    for (const auto& [room, users] : outsiders) {
-      POLDER_TRY(const auto listed, read_outsiders(snapshot_, room));
+  Status check_outsiders() {
+    for (const auto& [room, users] : outsiders_) {
+      const std::string where = " in room " + std::to_string(room);
+      POLDER_TRY(const auto listed, read_outsiders(snapshot(), room));
       if (std::set(listed.begin(), listed.end()) != users)
-        fault("the list of outsiders is not that of their memberships" + in(room));
-      POLDER_TRY(const auto record, read_room(snapshot_, room));
-      if (record && record->local_joined) fault("a room that is followed has outsiders" + in(room));
+        context_.fault("the list of outsiders is not that of their memberships" + where);
+      POLDER_TRY(const auto record, read_room(snapshot(), room));
+      if (record && record->local_joined)
+        context_.fault("a room that is followed has outsiders" + where);
     }
     return {};
   }
 
-  const kv::Snapshot& snapshot_;
-  StateNodeCache cache_{10'000};
-  std::map<RoomNumber, uint64_t> ids_;
-  CheckReport report_;
+  Status check_sessions() {
+    return for_each_session(
+        snapshot(),
+        [this](const Digest& token, const SessionRow& row) -> Status {
+          POLDER_TRY(const auto account, read_account(snapshot(), row.user));
+          POLDER_TRY(const auto device, read_device(snapshot(), row.user, row.device));
+          if (!account) context_.fault("a session has no account");
+          if (account && !device) context_.fault("a session has no device");
+          sessions_.emplace(row.user, token);
+          return {};
+        },
+        [this](UserNumber user, const Digest& token) -> Status {
+          if (sessions_.erase({user, token}) == 0) context_.fault("a user's session is not there");
+          return {};
+        });
+  }
+
+  Status check_aliases() {
+    std::set<std::pair<std::string, std::string>> aliases;
+    POLDER_CHECK(for_each_alias(
+        snapshot(),
+        [&](const RoomAlias& alias, const RoomId& room) -> Status {
+          aliases.emplace(alias.str(), room.str());
+          return {};
+        },
+        [&](const RoomAlias& alias, const RoomId& room) -> Status {
+          if (aliases.erase({alias.str(), room.str()}) == 0)
+            context_.fault("a room's alias is not there");
+          return {};
+        }));
+    if (!aliases.empty()) context_.fault("an alias is missing among its room's");
+    if (!sessions_.empty()) context_.fault("a session is missing among its user's");
+    return {};
+  }
+
+  Status check_cursors() {
+    POLDER_TRY(const kv::Position dispatched, read_dispatched(snapshot()));
+    if (dispatched > context_.last_position)
+      context_.fault("federation's place in the stream is beyond the last position");
+    POLDER_TRY(const auto backlogs, read_backlogs(snapshot()));
+    for (const auto& [server, delivered] : backlogs) {
+      if (delivered > dispatched) context_.fault("a destination has got more than was dispatched");
+      if (!ServerName::parse(server.view()).ok()) context_.fault("a destination is no server name");
+    }
+    return {};
+  }
+
+  const CheckContext& context_;
+  std::map<RoomNumber, RoomMentions> mentions_;
+  std::map<RoomNumber, std::set<UserNumber>> outsiders_;
+  std::set<std::pair<UserNumber, Digest>> sessions_;  // seen by token, not yet by user
 };
 
 }  // namespace
 
-Result<CheckReport> check_database(const kv::Snapshot& snapshot) {
-  return Checker(snapshot).run();
+Result<CheckReport> check_database(const kv::Snapshot& snapshot, kv::Position last_position,
+                                   const EventReader& reader) {
+  CheckReport report;
+  POLDER_CHECK(Checker({snapshot, last_position, reader, report}).run());
+  return report;
 }
 
 }  // namespace polder::stores

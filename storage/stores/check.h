@@ -1,9 +1,12 @@
 // The consistency of a database: what one row says is what the others say.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "homeserver/base/ids.h"
 #include "storage/kv/kv.h"
 
 namespace polder::stores {
@@ -15,11 +18,33 @@ struct CheckReport {
 };
 inline constexpr size_t kMaxFaults = 100;
 
-// Interned names are one-to-one; every event has its record and its id leads back to it; links and
-// extremities name events that are there; timeline entries lead to events with that position; state
-// maps can be read and name events that are there; counts of members are what the current state
-// says; memberships name events that are there, or are outside rooms that are not followed. The
-// error is a failure to read at all.
-Result<CheckReport> check_database(const kv::Snapshot& snapshot);
+// What an event's content says of it.
+struct EventFacts {
+  EventId id;
+  std::string type;
+  std::optional<std::string> state_key;
+  std::string membership;  // of a member event
+};
+// Reads stored JSON by the rules of a room version.
+using EventReader =
+    std::function<Result<EventFacts>(std::string_view room_version, std::string_view json)>;
+
+// Checks, of
+// - ids: interned names and numbers are one-to-one; every event has a record and content, its id
+//   leads to it and to nothing else;
+// - edges: links and forward extremities name events that are there; no extremity has a successor;
+//   relations and redactions join events that are there;
+// - state: every map that a record names can be read, node by node, with the hash that is named,
+//   and its events are there; the current state is the one after the only extremity; memberships
+//   and counts of members are those of the current state, or are outside rooms not followed;
+// - timelines: each of the three orders (room by position, room by depth, all by position) has
+//   every event that belongs there, once, and no other;
+// - users: sessions and aliases have both of their rows, sessions an account and a device;
+// - cursors: none is beyond the last position, and destinations are server names.
+// With a reader, also that an event's content has the id, and the state key, by which it is found.
+// The error is a failure to read at all.
+Result<CheckReport> check_database(const kv::Snapshot& snapshot,
+                                   kv::Position last_position = kv::kLastPosition,
+                                   const EventReader& reader = {});
 
 }  // namespace polder::stores

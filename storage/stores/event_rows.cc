@@ -53,9 +53,10 @@ keys::ValueWriter encode_record(const EventRecord& record, std::optional<kv::Pos
   keys::ValueWriter value(kRecordFormat);
   value.varint((standing.outlier ? 1u : 0u) | (standing.rejected ? 2u : 0u) |
                (standing.soft_failed ? 4u : 0u) | (standing.backfilled ? 8u : 0u) |
-               (record.room_state ? 16u : 0u));
+               (record.room_state ? 16u : 0u) | (record.room_depth > record.depth ? 32u : 0u));
   slot ? value.position(*slot) : value.fixed64(record.position);
   value.varint(static_cast<uint64_t>(record.depth));
+  if (record.room_depth > record.depth) value.varint(static_cast<uint64_t>(record.room_depth));
   write_root(value, record.state_before);
   // Most events change no state; their two roots are one.
   value.boolean(record.state_after == record.state_before);
@@ -76,6 +77,7 @@ Result<EventRecord> decode_record(std::string_view bytes) {
   record.standing.backfilled = (flags & 8) != 0;
   record.position = reader.fixed64();
   record.depth = static_cast<int64_t>(reader.varint());
+  record.room_depth = (flags & 32) != 0 ? static_cast<int64_t>(reader.varint()) : record.depth;
   record.state_before = read_root(reader);
   record.state_after = reader.boolean() ? record.state_before : read_root(reader);
   if ((flags & 16) != 0) record.room_state = read_root(reader);

@@ -36,6 +36,7 @@ struct EventRecord {
   int64_t depth = 0;
   StateRoot state_before;  // none for outliers
   StateRoot state_after;
+  int64_t room_depth = 0;  // the greatest depth in the room once the event was there
   // The room's current state once the event was there, if other forward extremities made it another
   // one than state_after.
   std::optional<StateRoot> room_state;

@@ -111,6 +111,12 @@ Result<std::string> Names::name(NameKind kind, uint64_t number) const {
   return name;
 }
 
+Result<uint64_t> Names::find_in(const kv::Snapshot& snapshot, NameKind kind,
+                                std::string_view name) {
+  POLDER_TRY(const auto value, snapshot.get(kNames, name_key(kind, name)));
+  return value ? decode_number(*value) : Result<uint64_t>(0);
+}
+
 Status Names::check(const kv::Snapshot& snapshot) {
   uint64_t names = 0;
   uint64_t numbers = 0;

@@ -52,6 +52,9 @@ class Names {
   // if none.
   Result<std::string> name(NameKind kind, uint64_t number) const;
 
+  // The number of a name in a snapshot; 0 if it has none.
+  static Result<uint64_t> find_in(const kv::Snapshot& snapshot, NameKind kind,
+                                  std::string_view name);
   // Checks that both directions agree for every mapping (polder check).
   static Status check(const kv::Snapshot& snapshot);
 

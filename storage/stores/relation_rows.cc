@@ -20,12 +20,17 @@ std::string waiting_key(RoomNumber room, const EventId& target) {
   return keys::KeyWriter(kWaitingTag).u64(room).tail(event_id_bytes(target)).str();
 }
 
+Result<EventNumber> decode_number(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kFormat);
+  const EventNumber redaction = reader.varint();
+  POLDER_CHECK(reader.finish("redaction"));
+  return redaction;
+}
+
 Result<std::optional<EventNumber>> read_number(const kv::Snapshot& snapshot, std::string_view key) {
   POLDER_TRY(const auto value, snapshot.get(kRelations, key));
   if (!value) return std::optional<EventNumber>();
-  keys::ValueReader reader(*value, kFormat);
-  const EventNumber redaction = reader.varint();
-  POLDER_CHECK(reader.finish("redaction"));
+  POLDER_TRY(const EventNumber redaction, decode_number(*value));
   return std::optional(redaction);
 }
 
@@ -33,21 +38,27 @@ std::string redaction_key(EventPlace target) {
   return keys::KeyWriter(kRedactionTag).u64(target.room).u64(target.number).str();
 }
 
+Result<Relation> decode_relation(const kv::Iterator& rows) {
+  keys::KeyReader key(rows.key());
+  key.u8();
+  key.u64();
+  key.text();
+  Relation relation;
+  relation.position = key.u64();
+  if (!key.at_end()) return fail(ErrorCode::kCorrupt, "damaged key in column relations");
+  keys::ValueReader value(rows.value(), kFormat);
+  relation.child = value.varint();
+  relation.sender = value.varint();
+  relation.rel_type = value.text();
+  relation.type = value.text();
+  POLDER_CHECK(value.finish("relation"));
+  return relation;
+}
+
 Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool forwards) {
   std::vector<Relation> relations;
   for (; rows.valid() && relations.size() < limit; forwards ? rows.next() : rows.prev()) {
-    keys::KeyReader key(rows.key());
-    key.u8();
-    key.u64();
-    key.text();
-    Relation relation;
-    relation.position = key.u64();
-    keys::ValueReader value(rows.value(), kFormat);
-    relation.child = value.varint();
-    relation.sender = value.varint();
-    relation.rel_type = value.text();
-    relation.type = value.text();
-    POLDER_CHECK(value.finish("relation"));
+    POLDER_TRY(Relation relation, decode_relation(rows));
     relations.push_back(std::move(relation));
   }
   POLDER_CHECK(rows.status());
@@ -102,6 +113,33 @@ void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& tar
 Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
                                                           RoomNumber room, const EventId& target) {
   return read_number(snapshot, waiting_key(room, target));
+}
+
+Status for_each_relation(const kv::Snapshot& snapshot, RoomNumber room,
+                         const std::function<Status(const Relation&)>& visit) {
+  const auto rows =
+      snapshot.iterate(kRelations, kv::prefix_range(keys::KeyWriter(kRelationTag).u64(room).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    POLDER_TRY(const Relation relation, decode_relation(*rows));
+    POLDER_CHECK(visit(relation));
+  }
+  return rows->status();
+}
+
+Status for_each_redaction(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(EventNumber target, EventNumber redaction)>& visit) {
+  const auto rows = snapshot.iterate(
+      kRelations, kv::prefix_range(keys::KeyWriter(kRedactionTag).u64(room).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    const EventNumber target = key.u64();
+    POLDER_TRY(const EventNumber redaction, decode_number(rows->value()));
+    POLDER_CHECK(visit(target, redaction));
+  }
+  return rows->status();
 }
 
 }  // namespace polder::stores

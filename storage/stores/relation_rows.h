@@ -1,6 +1,7 @@
 // Rows between events of one room: who relates to whom, and who redacted whom.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,9 +30,16 @@ Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapsh
                                                       const EventId& parent, kv::Position after,
                                                       size_t limit);
 
+Status for_each_relation(const kv::Snapshot& snapshot, RoomNumber room,
+                         const std::function<Status(const Relation&)>& visit);
+
 // The redaction that applies to an event. The first one stays.
 void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
+
+Status for_each_redaction(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(EventNumber target, EventNumber redaction)>& visit);
 
 // A redaction whose target is not here yet: whether it applies is decided when that comes.
 void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,

@@ -187,7 +187,8 @@ Status for_each_membership(
     keys::KeyReader key(rows->key());
     const UserNumber user = key.u64();
     const RoomNumber room = key.u64();
-    POLDER_TRY(const MembershipRow row, decode_membership(rows->value()));
+    if (!key.at_end()) return fail(ErrorCode::kCorrupt, "damaged key in column memberships");
+    POLDER_TRY(const auto row, decode_membership(rows->value()));
     POLDER_CHECK(visit(user, room, row));
   }
   return rows->status();

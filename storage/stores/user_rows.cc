@@ -182,6 +182,37 @@ Result<std::optional<SessionRow>> read_session(const kv::Snapshot& snapshot, con
   return std::optional(std::move(row));
 }
 
+namespace {
+
+Result<Digest> read_digest(std::string_view raw) {
+  Digest token{};
+  if (raw.size() != token.size())
+    return fail(ErrorCode::kCorrupt, "damaged key in column sessions");
+  std::ranges::copy(raw, token.begin());
+  return token;
+}
+
+}  // namespace
+
+Status for_each_session(const kv::Snapshot& snapshot,
+                        const std::function<Status(const Digest&, const SessionRow&)>& by_token,
+                        const std::function<Status(UserNumber, const Digest&)>& by_user) {
+  const auto rows = snapshot.iterate(kSessions, {});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    if (key.u8() == kTokenTag) {
+      POLDER_TRY(const Digest token, read_digest(key.tail()));
+      POLDER_TRY(const SessionRow row, decode_session(rows->value()));
+      POLDER_CHECK(by_token(token, row));
+    } else {
+      const UserNumber user = key.u64();
+      POLDER_TRY(const Digest token, read_digest(key.tail()));
+      POLDER_CHECK(by_user(user, token));
+    }
+  }
+  return rows->status();
+}
+
 Result<std::vector<std::pair<Digest, SessionRow>>> read_sessions_of(const kv::Snapshot& snapshot,
                                                                     UserNumber user) {
   std::vector<std::pair<Digest, SessionRow>> sessions;
@@ -191,11 +222,7 @@ Result<std::vector<std::pair<Digest, SessionRow>>> read_sessions_of(const kv::Sn
     keys::KeyReader key(rows->key());
     key.u8();
     key.u64();
-    const std::string_view raw = key.tail();
-    Digest token{};
-    if (raw.size() != token.size())
-      return fail(ErrorCode::kCorrupt, "damaged key in column sessions");
-    std::ranges::copy(raw, token.begin());
+    POLDER_TRY(const Digest token, read_digest(key.tail()));
     POLDER_TRY(auto row, read_session(snapshot, token));
     if (!row) return fail(ErrorCode::kCorrupt, "a session of a user is missing");
     sessions.emplace_back(token, *std::move(row));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +54,11 @@ void erase_session(kv::Batch& batch, const Digest& token, UserNumber user);
 Result<std::optional<SessionRow>> read_session(const kv::Snapshot& snapshot, const Digest& token);
 Result<std::vector<std::pair<Digest, SessionRow>>> read_sessions_of(const kv::Snapshot& snapshot,
                                                                     UserNumber user);
+
+// Every row by token, and every row by user: each session has one of both.
+Status for_each_session(const kv::Snapshot& snapshot,
+                        const std::function<Status(const Digest&, const SessionRow&)>& by_token,
+                        const std::function<Status(UserNumber, const Digest&)>& by_user);
 
 // Account data: global (room 0) or of a room.
 struct AccountDataRow {

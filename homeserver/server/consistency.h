@@ -1,0 +1,13 @@
+// The check of a database, with what the contents of events say.
+#pragma once
+
+#include "storage/kv/kv.h"
+#include "storage/stores/check.h"
+
+namespace polder::server {
+
+// stores::check_database(), up to the database's last position, with every event read by the rules
+// of its room's version.
+Result<stores::CheckReport> check_consistency(const kv::Database& database);
+
+}  // namespace polder::server
