@@ -51,9 +51,20 @@ void check_delivered(History& history, const std::string& room, const RoomFacts&
   }
 }
 
+// Whether the edge of one has an event that the other soft-failed. The other builds on it no more
+// than it shows it, and what it thinks current stays what it was: they agree only once the other
+// is told by an event that it can take.
+bool is_refused_edge(const RoomFacts& one, const RoomFacts& other) {
+  return std::ranges::any_of(one.extremities, [&](const std::string& id) {
+    const auto found = other.events.find(id);
+    return found != other.events.end() && found->second.standing.soft_failed;
+  });
+}
+
 void check_same_state(History& history, const std::string& room, const RoomFacts& one,
                       const std::string& one_name, const RoomFacts& other,
                       const std::string& other_name) {
+  if (is_refused_edge(one, other) || is_refused_edge(other, one)) return;
   std::map<std::string, std::pair<std::string, std::string>> both;
   for (const auto& [key, id] : one.state)
     both[key].first = id;
