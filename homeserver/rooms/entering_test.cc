@@ -35,7 +35,7 @@ class EnteringTest : public RoomsTest {
       const bool needed = (event->is("m.room.create") && !rules_->room_id_is_create_hash) ||
                           event->is("m.room.power_levels") ||
                           (event->is("m.room.join_rules") && draft.type == "m.room.member") ||
-                          (event->is("m.room.member") && sender == bob_);
+                          (event->is("m.room.member") && *event->state_key() == sender.view());
       if (needed) draft.auth_events.push_back(event->id());
     }
     const bool own = sender.server() == own_.view();
@@ -51,7 +51,7 @@ class EnteringTest : public RoomsTest {
   }
   events::EventPtr join_of_alice() {
     auto join = build(alice_, "m.room.member", alice_.str(), {{"membership", "join"}},
-                      {history_.back()->id()}, 5);
+                      {history_.back()->id()}, static_cast<int64_t>(history_.size()) + 1);
     return join;
   }
   // Enters with the state in that order; what became of it.
@@ -107,6 +107,22 @@ TEST_F(EnteringTest, HistoryIsNotTakenForNews) {
     EXPECT_EQ(edge(), 1u);
     EXPECT_TRUE(say(room_, alice_, "hello").ok());
   }
+  expect_consistent();
+}
+
+// What this server knew of the room when it left says nothing of who may enter now.
+TEST_F(EnteringTest, ARoomIsEnteredAgainByWhatItIsNow) {
+  make_room("11");
+  history_.pop_back();
+  add(bob_, "m.room.join_rules", "", {{"join_rule", "invite"}});
+  add(bob_, "m.room.member", alice_.str(), {{"membership", "invite"}});
+  ASSERT_TRUE(enter(history_, join_of_alice()).ok());
+  ASSERT_TRUE(set_membership(room_, alice_, alice_, "leave").ok());
+  history_.pop_back();
+  add(bob_, "m.room.member", alice_.str(), {{"membership", "invite"}, {"reason", "again"}});
+  const Status again = enter(history_, join_of_alice());
+  EXPECT_TRUE(again.ok()) << again.error().message;
+  EXPECT_TRUE(say(room_, alice_, "hello").ok());
   expect_consistent();
 }
 

@@ -178,7 +178,8 @@ class Staging {
     if (!by_state || input_.origin == Origin::kBackfill) return {};
     // Step 6: passes authorisation rules based on the current state of the room, otherwise it is
     // soft-failed.
-    const bool first = record_.extremities.empty();
+    // What the room was before this server left it is not current.
+    const bool first = record_.extremities.empty() || input_.replaces_edge;
     if (first || record_.state.hash == record_of_event_.state_before.hash) return {};
     POLDER_TRY(
         [[maybe_unused]] const bool by_current,

@@ -29,6 +29,7 @@ void add_servers(const rooms::RoomReader& reader, stores::StateRoot root,
 RoomFacts read_room(server::Homeserver& homeserver, std::shared_ptr<const kv::Snapshot> snapshot,
                     const RoomId& id, const std::string& own_name) {
   const auto head = must(homeserver.rooms().head(id));
+  if (!head) return {};  // known by invites only
   const rooms::RoomReader reader(homeserver.rooms(), head);
   RoomFacts facts;
   facts.followed = head->record.local_joined;
@@ -40,17 +41,28 @@ RoomFacts read_room(server::Homeserver& homeserver, std::shared_ptr<const kv::Sn
       }));
   for (const auto number : head->record.extremities)
     facts.extremities.insert(must(reader.view().load(number)).event->id().str());
+  std::map<kv::Position, stores::EventRecord> memberships;
   for (stores::EventNumber number = 1; number <= head->record.last_event; ++number) {
     const auto held = must(reader.view().load(number));
     EventFacts event;
     event.sender_server = held.event->sender().server();
     event.standing = held.record.standing;
     event.position = held.record.position;
+    event.depth = held.event->depth();
+    if (held.event->is("m.room.member") && event.position > 0 && !event.standing.backfilled)
+      memberships[event.position] = held.record;
     if (event.sender_server == own_name && !event.standing.outlier) {
       add_servers(reader, held.record.state_before, event.servers);
       add_servers(reader, held.record.state_after, event.servers);
     }
     facts.events[held.event->id().str()] = std::move(event);
+  }
+  bool inside = false;
+  for (const auto& [position, record] : memberships) {
+    std::set<std::string> servers;
+    add_servers(reader, record.room_state.value_or(record.state_after), servers);
+    if (!inside && servers.contains(own_name)) facts.entered_at = record.depth;
+    inside = servers.contains(own_name);
   }
   return facts;
 }

@@ -14,11 +14,13 @@ struct EventFacts {
   std::string sender_server;
   stores::Standing standing;
   kv::Position position = 0;
+  int64_t depth = 0;
   std::set<std::string> servers;  // with joined members before or after it
 };
 
 struct RoomFacts {
   bool followed = false;                     // a user of the server is joined
+  int64_t entered_at = 0;                    // depth of the join by which the server last came in
   std::map<std::string, std::string> state;  // "type|key" -> event id
   std::map<std::string, std::string> members;
   std::set<std::string> extremities;

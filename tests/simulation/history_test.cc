@@ -33,7 +33,9 @@ INSTANTIATE_TEST_SUITE_P(
     Shapes, HistoryTest,
     testing::Values(Case{"OneServerWithoutFaults", {1, 1, 3, kSteps, true, false}},
                     Case{"OneServer", {2, 1, 3, kSteps, true, true}},
-                    Case{"TwoServersThatDoNotMeet", {3, 2, 2, kSteps, false, true}}),
+                    Case{"TwoServersThatDoNotMeet", {3, 2, 2, kSteps, false, true}},
+                    Case{"TwoServersWithoutFaults", {4, 2, 2, kSteps, true, false}},
+                    Case{"ThreeServersWithoutFaults", {5, 3, 1, kSteps, true, false}}),
     [](const auto& instance) { return instance.param.name; });
 
 }  // namespace

@@ -30,13 +30,14 @@ void acknowledged_events_are_there(History& history) {
 }
 
 // An event reaches every server that is in its room at the event, and has the same place there. It
-// may be soft-failed: what came before it depends on what each knew.
+// may be soft-failed: what came before it depends on what each knew. What is from before the other
+// server came in (again) is history, which it has only where somebody paged back.
 void check_delivered(History& history, const std::string& room, const RoomFacts& at_sender,
                      const std::string& sender, const RoomFacts& at_other,
                      const std::string& other) {
   for (const auto& [id, event] : at_sender.events) {
     if (event.sender_server != sender || event.standing.rejected || event.standing.outlier ||
-        !event.servers.contains(other)) {
+        event.depth <= at_other.entered_at || !event.servers.contains(other)) {
       continue;
     }
     const auto found = at_other.events.find(id);
@@ -50,9 +51,20 @@ void check_delivered(History& history, const std::string& room, const RoomFacts&
   }
 }
 
+// Whether the edge of one has an event that the other soft-failed. The other builds on it no more
+// than it shows it, and what it thinks current stays what it was: they agree only once the other
+// is told by an event that it can take.
+bool is_refused_edge(const RoomFacts& one, const RoomFacts& other) {
+  return std::ranges::any_of(one.extremities, [&](const std::string& id) {
+    const auto found = other.events.find(id);
+    return found != other.events.end() && found->second.standing.soft_failed;
+  });
+}
+
 void check_same_state(History& history, const std::string& room, const RoomFacts& one,
                       const std::string& one_name, const RoomFacts& other,
                       const std::string& other_name) {
+  if (is_refused_edge(one, other) || is_refused_edge(other, one)) return;
   std::map<std::string, std::pair<std::string, std::string>> both;
   for (const auto& [key, id] : one.state)
     both[key].first = id;
