@@ -3,42 +3,10 @@
 #include <algorithm>
 #include <string>
 
-#include "homeserver/dag/test_room.h"
+#include "homeserver/dag/resolution_cases.h"
 
 namespace polder::dag {
 namespace {
-
-constexpr const char* kAlice = "@alice:a.example";
-constexpr const char* kBob = "@bob:b.example";
-
-using Names = std::vector<std::string>;
-
-TestEvent member(const std::string& sender, const std::string& target, const std::string& to,
-                 Names auth, int64_t ts, const std::string& name = "") {
-  return {.sender = sender,
-          .type = "m.room.member",
-          .state_key = target,
-          .content = R"({"membership":")" + to + R"(","displayname":")" + name + R"("})",
-          .auth = std::move(auth),
-          .ts = ts};
-}
-TestEvent state_event(const std::string& sender, const std::string& type,
-                      const std::string& content, Names auth, int64_t ts) {
-  return {.sender = sender,
-          .type = type,
-          .state_key = "",
-          .content = content,
-          .auth = std::move(auth),
-          .ts = ts};
-}
-TestEvent levels(const std::string& sender, const std::string& users, Names auth, int64_t ts) {
-  return state_event(sender, "m.room.power_levels", R"({"users":{)" + users + "}}", std::move(auth),
-                     ts);
-}
-TestEvent topic(const std::string& sender, Names auth, int64_t ts) {
-  return state_event(sender, "m.room.topic", R"({"topic":")" + std::to_string(ts) + R"("})",
-                     std::move(auth), ts);
-}
 
 // The state after resolving, in every order of the state sets.
 Names resolved(TestRoom& room, std::vector<StateMap> states) {
@@ -57,6 +25,10 @@ Names resolved(TestRoom& room, std::vector<StateMap> states) {
     EXPECT_EQ(room.names(*result), room.names(*first));
   } while (std::next_permutation(order.begin(), order.end()));
   return room.names(*first);
+}
+
+Names resolved(Conflict conflict) {
+  return resolved(conflict.room, std::move(conflict.states));
 }
 
 Names sorted(Names names) {
@@ -222,77 +194,17 @@ TEST_P(PublicRoom, ThreeForksResolveInAnyOrder) {
 
 INSTANTIATE_TEST_SUITE_P(Versions, PublicRoom, testing::Values("2", "6", "10", "11", "12"));
 
-// MSC4297, problem A: the outdated state of one fork has older join rules; in the meantime Alice,
-// who set all of them, has left.
-Names problem_a(const char* version) {
-  TestRoom room(version);
-  const bool v12 = room.rules().room_id_is_create_hash;
-  auto with = [v12](Names names) {
-    if (!v12) names.insert(names.begin(), "create");
-    return names;
-  };
-  const char* bob = "@bob:example.com";
-  const char* charlie = "@charlie:example.com";
-  room.add("create", state_event(kAlice, "m.room.create", "{}", {}, 0));
-  room.add("alice", member(kAlice, kAlice, "join", with({}), 1));
-  room.add("levels", levels(kAlice, v12 ? "" : R"("@alice:a.example":100)", with({"alice"}), 2));
-  room.add("public", state_event(kAlice, "m.room.join_rules", R"({"join_rule":"public"})",
-                                 with({"alice", "levels"}), 3));
-  room.add("bob", member(bob, bob, "join", with({"levels", "public"}), 4));
-  room.add("charlie", member(charlie, charlie, "join", with({"levels", "public"}), 5));
-  room.add("private", state_event(kAlice, "m.room.join_rules", R"({"join_rule":"invite"})",
-                                  with({"levels", "alice"}), 6));
-  room.add("alice left", member(kAlice, kAlice, "leave", with({"levels", "alice"}), 7));
-  room.add("bob++", member(bob, bob, "join", with({"levels", "bob", "private"}), 8, "bob++"));
-  room.add("charlie++", member(charlie, charlie, "join", with({"levels", "charlie", "private"}), 9,
-                               "charlie++"));
-  return resolved(room,
-                  {room.state({"create", "levels", "charlie", "private", "alice left", "bob++"}),
-                   room.state({"create", "levels", "public", "bob", "alice left", "charlie++"})});
-}
-
 TEST(StateResolution, ProblemAResetsJoinRulesBeforeVersion12Only) {
-  EXPECT_EQ(problem_a("11"), sorted({"create", "levels", "alice left", "bob++", "charlie++"}));
-  EXPECT_EQ(problem_a("12"),
+  EXPECT_EQ(resolved(problem_a("11")),
+            sorted({"create", "levels", "alice left", "bob++", "charlie++"}));
+  EXPECT_EQ(resolved(problem_a("12")),
             sorted({"create", "levels", "private", "alice left", "bob++", "charlie++"}));
 }
 
-// MSC4297, problem B: the outdated state of one fork has the first of three power levels events,
-// of which the third stands on the second.
-Names problem_b(const char* version) {
-  TestRoom room(version);
-  const bool v12 = room.rules().room_id_is_create_hash;
-  auto with = [v12](Names names) {
-    if (!v12) names.insert(names.begin(), "create");
-    return names;
-  };
-  const std::string alice = v12 ? "" : R"("@alice:a.example":100,)";
-  const char* charlie = "@charlie:a.example";
-  const char* zara = "@zara:a.example";
-  const char* eve = "@eve:a.example";
-  room.add("create", state_event(kAlice, "m.room.create", "{}", {}, 0));
-  room.add("alice", member(kAlice, kAlice, "join", with({}), 1));
-  room.add("levels0", levels(kAlice, v12 ? "" : R"("@alice:a.example":100)", with({"alice"}), 2));
-  room.add("public", state_event(kAlice, "m.room.join_rules", R"({"join_rule":"public"})",
-                                 with({"alice", "levels0"}), 3));
-  room.add("bob", member(kBob, kBob, "join", with({"levels0", "public"}), 4));
-  room.add("charlie", member(charlie, charlie, "join", with({"levels0", "public"}), 5));
-  room.add("levels1",
-           levels(kAlice, alice + R"("@bob:b.example":50)", with({"levels0", "alice"}), 6));
-  room.add("levels2", levels(kBob, alice + R"("@bob:b.example":50,"@charlie:a.example":50)",
-                             with({"levels1", "bob"}), 7));
-  room.add("zara", member(zara, zara, "join", with({"levels2", "public"}), 8));
-  room.add("eve", member(eve, eve, "join", with({"levels2", "public"}), 9));
-  room.add("eve++", member(eve, eve, "join", with({"levels2", "eve", "public"}), 9, "eve++"));
-  return resolved(room,
-                  {room.state({"create", "alice", "levels0", "public", "bob", "charlie", "eve++"}),
-                   room.state({"create", "alice", "public", "bob", "charlie", "levels2", "zara"})});
-}
-
 TEST(StateResolution, ProblemBResetsPowerLevelsBeforeVersion12Only) {
-  EXPECT_EQ(problem_b("11"),
+  EXPECT_EQ(resolved(problem_b("11")),
             sorted({"create", "alice", "public", "bob", "charlie", "eve++", "zara", "levels0"}));
-  EXPECT_EQ(problem_b("12"),
+  EXPECT_EQ(resolved(problem_b("12")),
             sorted({"create", "alice", "public", "bob", "charlie", "eve++", "zara", "levels2"}));
 }
 
