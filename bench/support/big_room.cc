@@ -62,7 +62,7 @@ rooms::LocalEvent BigRoom::membership(size_t member, const char* value) {
 std::string BigRoom::text() const {
   const rooms::RoomEngine& engine = server_.homeserver().rooms();
   const rooms::RoomHeadPtr head = must(engine.head(id_));
-  const rooms::RoomReader reader(engine, server_.database().snapshot(), head);
+  const rooms::RoomReader reader(engine, head);
   std::vector<std::string> lines;
   must(reader.for_each_state(
       head->record.state, std::nullopt, [&](rooms::EventNumber, const rooms::HeldEvent& held) {

@@ -26,8 +26,8 @@ void add_servers(const rooms::RoomReader& reader, stores::StateRoot root,
   }));
 }
 
-RoomFacts read_room(server::Homeserver& homeserver, std::shared_ptr<const kv::Snapshot> snapshot,
-                    const RoomId& id, const std::string& own_name) {
+RoomFacts read_room(server::Homeserver& homeserver, const RoomId& id,
+                    const std::string& own_name) {
   const auto head = must(homeserver.rooms().head(id));
   if (!head) return {};  // known by invites only
   const rooms::RoomReader reader(homeserver.rooms(), head);
@@ -83,7 +83,7 @@ std::map<std::string, RoomFacts> read_rooms(World& world, size_t index) {
   std::map<std::string, RoomFacts> rooms;
   must(stores::for_each_room(
       *snapshot, [&](stores::RoomNumber, const stores::RoomRecord& record) -> Status {
-        rooms[record.id.str()] = read_room(homeserver, snapshot, record.id, world.name(index));
+        rooms[record.id.str()] = read_room(homeserver, record.id, world.name(index));
         return {};
       }));
   return rooms;
