@@ -163,6 +163,16 @@ TEST(Check, AWholeDatabaseHasNoFaults) {
   EXPECT_EQ(report->faults, std::vector<std::string>{});
 }
 
+TEST(Check, InvitesIntoARoomThatThisServerLeftGoOnWithoutIt) {
+  WholeDatabase whole;
+  whole.room_record.invited = 1;  // of a user who has declined since
+  whole.room_record.local_joined = false;
+  kv::Batch batch;
+  put_room(batch, whole.room, whole.room_record);
+  whole.write(batch);
+  EXPECT_EQ(whole.faults(), std::vector<std::string>{});
+}
+
 TEST(Check, EveryKindOfDamageIsNamed) {
   using Damage = std::function<void(WholeDatabase&, kv::Batch&)>;
   const auto with_record = [](EventNumber number, std::function<void(EventRecord&)> change) {
