@@ -26,11 +26,6 @@ std::vector<events::EventPtr> auth_order(std::vector<events::EventPtr> events) {
   for (const auto& event : events)
     left.emplace(event->id(), event);
   std::vector<events::EventPtr> ordered;
-  // From room version 12 on, no event names the create event, and all need it.
-  for (const auto& event : events) {
-    if (event->is_state("m.room.create", "") && left.erase(event->id()) > 0)
-      ordered.push_back(event);
-  }
   std::vector<std::pair<events::EventPtr, size_t>> path;  // depth first, without recursion
   for (const auto& event : events) {
     if (left.erase(event->id()) > 0) path.emplace_back(event, 0);

@@ -31,10 +31,12 @@ Task<bool> Signal::wait_for(Millis timeout) {
     waiters_.push_back(waiter);
     const auto place = std::prev(waiters_.end());
     if (timeout == Millis::max()) return;
-    waiter->timer = runtime_.after(timeout, [this, waiter, place] {
-      if (waiter->resumed) return;
+    // The waiter owns the timer, so the timer must not own the waiter.
+    waiter->timer = runtime_.after(timeout, [this, weak = std::weak_ptr(waiter), place] {
+      const auto waiting = weak.lock();
+      if (!waiting || waiting->resumed) return;
       waiters_.erase(place);
-      waiter->finish(false);
+      waiting->finish(false);
     });
   };
   co_await internal::suspend(std::move(start));
