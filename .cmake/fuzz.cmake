@@ -1,6 +1,6 @@
 # polder_fuzz(): one libFuzzer target out of tests/fuzz, in the sanitize lane only.
 #
-#   polder_fuzz(json DEPS homeserver/json)
+#   polder_fuzz(json DEPS homeserver/json RUNS 20000)
 #
 # builds tests/fuzz/json_fuzz.cc and registers the test fuzz/json: every file of
 # tests/fuzz/corpus/json, and then a bounded number of mutations from a fixed seed. The corpus is
@@ -8,7 +8,7 @@
 #   build/sanitize/polder_fuzz_json FOLDER tests/fuzz/corpus/json
 
 function(polder_fuzz name)
-  cmake_parse_arguments(F "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(F "" "RUNS" "DEPS" ${ARGN})
   if(F_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "polder_fuzz(${name}): unknown words: ${F_UNPARSED_ARGUMENTS}")
   endif()
@@ -23,7 +23,7 @@ function(polder_fuzz name)
 
   set(target "polder_fuzz_${name}")
   add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/fuzz/${name}_fuzz.cc")
-  target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
+  target_compile_options(${target} PRIVATE -O1 -fsanitize=fuzzer)
   target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   foreach(dep ${F_DEPS})
     string(REPLACE "/" "_" dep_target "polder_${dep}")
@@ -31,6 +31,6 @@ function(polder_fuzz name)
     # What is fuzzed has to report which of its branches were taken.
     target_compile_options(${dep_target} PRIVATE -fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp)
   endforeach()
-  add_test(NAME fuzz/${name} COMMAND ${target} -runs=20000 -seed=1 -max_len=4096
+  add_test(NAME fuzz/${name} COMMAND ${target} -runs=${F_RUNS} -seed=1 -max_len=4096
     "-artifact_prefix=${CMAKE_BINARY_DIR}/" "-seed_inputs=${seed_inputs}")
 endfunction()
