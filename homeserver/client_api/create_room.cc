@@ -38,6 +38,8 @@ class Planner {
   Result<RoomPlan> run(json::Object join, const ServerName& own_name,
                        const std::string& default_version) {
     const std::string* version = body_.find_string("room_version");
+    if (version == nullptr && body_.contains("room_version"))
+      return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "room_version must be a string");
     plan_.rules = events::find_room_version(version != nullptr ? *version : default_version);
     if (plan_.rules == nullptr)
       return matrix_error(ErrorCode::kInvalid, "M_UNSUPPORTED_ROOM_VERSION",

@@ -351,7 +351,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   kv::Position from = forwards ? 0 : ~kv::Position{0};
   if (const auto token = call.query("from")) {
     POLDER_TRY(const auto start, sync::history_place(reader, *token));
-    from = start.place.position;
+    from = std::min(start.place.position, start.told_from);
   }
   std::vector<std::string> events;
   std::optional<kv::Position> next;
@@ -409,6 +409,8 @@ void add_history_routes(http::Router& router, const Api& api) {
   get("/_matrix/client/v3/rooms/{roomId}/context/{eventId}", context);
   get("/_matrix/client/v3/rooms/{roomId}/state", all_state);
   get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", one_state);
+  // "When an empty string, the trailing slash on this endpoint is optional."
+  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", one_state);
   get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", one_state);
   get("/_matrix/client/v3/rooms/{roomId}/members", members);
   get("/_matrix/client/v3/rooms/{roomId}/joined_members", joined_members);

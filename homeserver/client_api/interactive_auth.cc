@@ -2,6 +2,17 @@
 
 namespace polder::client_api {
 
+namespace {
+
+// https://spec.matrix.org/v1.19/client-server-api/#password-based: who confirms is who asks.
+bool names_another(const json::Object& auth, const UserId& user) {
+  const json::Object* identifier = auth.find_object("identifier");
+  const std::string* name = (identifier != nullptr ? *identifier : auth).find_string("user");
+  return name != nullptr && *name != user.view() && *name != user.localpart();
+}
+
+}  // namespace
+
 Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call) {
   const json::Object* auth = call.body.find_object("auth");
   const std::string* type = auth != nullptr ? auth->find_string("type") : nullptr;
@@ -10,6 +21,8 @@ Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, con
       {"params", json::Object()},
       {"session", api.runtime.random().letters(24)}};
   if (type != nullptr && *type == "m.login.password") {
+    if (names_another(*auth, call.session().user))
+      co_return fail(ErrorCode::kForbidden, "The password must be that of the caller");
     const std::string* password = auth->find_string("password");
     const auto right = co_await api.users.check_password(call.session().user,
                                                          password != nullptr ? *password : "");

@@ -15,6 +15,7 @@ using http::Method;
 using http::RateClass;
 using http::Response;
 
+constexpr size_t kAliasesMax = 100;  // of one canonical alias event
 constexpr size_t kTransactionIdBytesMax = 255;
 
 Result<RoomId> room_of(const Call& call) {
@@ -84,10 +85,56 @@ Task<Result<Response>> redact(const Api& api, Call& call) {
   co_return co_await send_once(api, call, room, std::move(event), "redact");
 }
 
+// The content of the room's canonical alias event, as JSON.
+Task<Result<std::string>> known_aliases(const Api& api, RoomId room) {
+  co_return co_await runtime::on_pool(api.runtime, [&api, room]() -> Result<std::string> {
+    POLDER_TRY(const auto head, api.rooms.head(room));
+    if (!head) return std::string();
+    const rooms::RoomReader reader(api.rooms, head);
+    POLDER_TRY(const auto event,
+               reader.state_event(head->record.state, "m.room.canonical_alias", ""));
+    return event ? json::write(event->content()) : std::string();
+  });
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey:
+// the aliases of a canonical alias event have the right form (M_INVALID_PARAM) and lead to the room
+// (M_BAD_ALIAS). Those that the room names already are left alone.
+Task<Status> check_aliases(const Api& api, RoomId room, json::Object content) {
+  std::vector<std::string> named;
+  const auto add = [&](const json::Value& alias) -> Status {
+    if (alias.as_string() == nullptr)
+      return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM", "An alias must be a string");
+    POLDER_CHECK(RoomAlias::parse(*alias.as_string()));
+    named.push_back(*alias.as_string());
+    return {};
+  };
+  const json::Value* main_alias = content.find("alias");
+  const bool cleared = main_alias == nullptr || main_alias->is_null() ||
+                       (main_alias->as_string() != nullptr && main_alias->as_string()->empty());
+  if (!cleared) POLDER_CO_CHECK(add(*main_alias));
+  if (const json::Array* others = content.find_array("alt_aliases")) {
+    if (others->size() > kAliasesMax) co_return fail(ErrorCode::kTooLarge, "Too many aliases");
+    for (const json::Value& alias : *others)
+      POLDER_CO_CHECK(add(alias));
+  }
+  POLDER_CO_TRY(const std::string known, co_await known_aliases(api, room));
+  for (const std::string& alias : named) {
+    if (known.find(json::write(json::Value(alias))) != std::string::npos) continue;
+    const auto found = co_await resolve(api, alias);
+    if (!found.ok() || found->room != room)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_ALIAS",
+                             "The alias " + alias + " does not lead to this room");
+  }
+  co_return Status();
+}
+
 Task<Result<Response>> put_state(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, room_of(call));
   if (!json::is_canonical(call.body))
     co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+  if (call.path("eventType") == "m.room.canonical_alias")
+    POLDER_CO_CHECK(co_await check_aliases(api, room, call.body));
   rooms::LocalEvent event;
   event.sender = call.session().user;
   event.type = call.path("eventType");
@@ -184,6 +231,7 @@ void add_room_routes(http::Router& router, const Api& api) {
       send_message);
   put("/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}", RateClass::kMessage, redact);
   put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", RateClass::kMessage, put_state);
+  put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", RateClass::kMessage, put_state);
   put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", RateClass::kMessage,
       put_state);
   add_route(router, api,

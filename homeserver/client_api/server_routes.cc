@@ -66,6 +66,8 @@ Task<Result<Response>> turn_server(const Api& api, Call& call) {
 }  // namespace
 
 void add_server_routes(http::Router& router, const Api& api) {
+  // The versions r0.* that clients are told of have their paths.
+  router.add_alias("/_matrix/client/r0/", "/_matrix/client/v3/");
   add_route(router, api,
             {Method::kGet, "/_matrix/client/versions", Authentication::kNone, RateClass::kNone},
             versions);

@@ -129,8 +129,15 @@ Status bind_parameters(const Route& route, Request& request) {
 
 }  // namespace
 
+void Router::add_alias(std::string prefix, std::string stands_for) {
+  aliases_.emplace_back(std::move(prefix), std::move(stands_for));
+}
+
 Task<Response> Router::run(Exchange& exchange) const {
   Request& request = exchange.request;
+  for (const auto& [prefix, stands_for] : aliases_) {
+    if (request.path.starts_with(prefix)) request.path.replace(0, prefix.size(), stands_for);
+  }
   const Node* node = find(request.path);
   if (request.method == Method::kOptions) {
     Response response;

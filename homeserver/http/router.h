@@ -51,6 +51,8 @@ class Router {
   ~Router();
 
   void add(Route route);  // two routes of the same method and path are a bug
+  // Paths that begin with the prefix are served as if they began with the other.
+  void add_alias(std::string prefix, std::string stands_for);
   std::vector<const Route*> routes() const;
 
   // Runs around every handler: authentication, rate limits, metrics, logs. It calls next, or
@@ -69,6 +71,7 @@ class Router {
 
   std::vector<std::unique_ptr<Route>> routes_;
   std::unique_ptr<Node> root_;
+  std::vector<std::pair<std::string, std::string>> aliases_;
   Around around_;
 };
 

@@ -170,7 +170,15 @@ TEST_F(HomeserverTest, RedactionsRelationsAndStateAreServed) {
   const std::string room = create_room(alice, R"({"topic":"T"})");
   EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic"), alice).text({"topic"}), "T");
   EXPECT_EQ(call("PUT", rooms(room, "/state/m.room.topic"), alice, R"({"topic":"U"})").status, 200);
-  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic/"), alice).status, 404);
+  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic/"), alice).text({"topic"}), "U");
+  EXPECT_EQ(call("GET", "/_matrix/client/r0/rooms/" + room + "/state/m.room.topic", alice).status,
+            200);
+  const std::string aliases = rooms(room, "/state/m.room.canonical_alias");
+  EXPECT_EQ(call("PUT", aliases, alice, R"({"alias":"#none:own"})").text({"errcode"}),
+            "M_BAD_ALIAS");
+  EXPECT_EQ(call("PUT", aliases, alice, R"({"alt_aliases":["x"]})").text({"errcode"}),
+            "M_INVALID_PARAM");
+  EXPECT_EQ(call("PUT", aliases, alice, "{}").status, 200);
   EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic"), alice).text({"topic"}), "U");
   const std::string root = say(alice, room, "root", "1").text({"event_id"});
   call("PUT", rooms(room, "/send/m.reaction/2"), alice,

@@ -49,7 +49,7 @@ struct Opened {
 
 Result<Opened> open_database(const Config& config, files::FileSystem& files, Log& log) {
   Opened opened;
-  POLDER_CHECK(files.create_directories(config.data_dir));
+  POLDER_CHECK(files.create_directories(config.data_dir + "/database"));
   POLDER_TRY(opened.lock, files.lock(config.data_dir + "/lock"));
   kv::RocksOptions options{.files = files, .log = log, .directory = config.data_dir + "/database"};
   options.cache_bytes = static_cast<size_t>(config.storage.cache_mb) << 20;

@@ -24,6 +24,10 @@ Result<std::optional<std::vector<std::string>>> list_of(const json::Object& filt
   return std::optional(std::move(list));
 }
 
+bool is_user(const std::string& name) {
+  return UserId::parse(name).ok();
+}
+
 Result<std::vector<std::string>> exclusions_of(const json::Object& filter, std::string_view name) {
   POLDER_TRY(auto list, list_of(filter, name));
   return list ? *std::move(list) : std::vector<std::string>();
@@ -113,6 +117,10 @@ Result<EventFilter> parse_event_filter(const json::Object& filter) {
   POLDER_TRY(parsed.not_senders, exclusions_of(filter, "not_senders"));
   POLDER_TRY(parsed.not_rooms, exclusions_of(filter, "not_rooms"));
   POLDER_TRY(parsed.limit, limit_of(filter));
+  for (const auto* users : {&parsed.not_senders, parsed.senders ? &*parsed.senders : nullptr}) {
+    if (users != nullptr && !std::ranges::all_of(*users, is_user))
+      return fail(ErrorCode::kInvalid, "The filter's senders must be user ids");
+  }
   parsed.contains_url = filter.find_bool("contains_url");
   return parsed;
 }

@@ -62,7 +62,8 @@ TEST(Filter, WrongTypesAreRefused) {
   for (const std::string_view text :
        {R"({"room":[]})", R"({"room":{"timeline":1}})", R"({"room":{"timeline":{"types":"m"}}})",
         R"({"room":{"timeline":{"types":[1]}}})", R"({"room":{"timeline":{"limit":-1}}})",
-        R"({"room":{"timeline":{"limit":"x"}}})", R"({"account_data":7})"}) {
+        R"({"room":{"timeline":{"limit":"x"}}})", R"({"room":{"timeline":{"senders":["nobody"]}}})",
+        R"({"account_data":7})"}) {
     EXPECT_FALSE(parse_filter(object(text)).ok()) << text;
   }
 }
