@@ -26,8 +26,7 @@ void add_servers(const rooms::RoomReader& reader, stores::StateRoot root,
   }));
 }
 
-RoomFacts read_room(server::Homeserver& homeserver, const RoomId& id,
-                    const std::string& own_name) {
+RoomFacts read_room(server::Homeserver& homeserver, const RoomId& id, const std::string& own_name) {
   const auto head = must(homeserver.rooms().head(id));
   if (!head) return {};  // known by invites only
   const rooms::RoomReader reader(homeserver.rooms(), head);
