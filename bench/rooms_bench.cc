@@ -45,7 +45,12 @@ std::vector<LocalEvent> events_for(BigRoom& room, Kind kind, size_t count) {
 void append(benchmark::State& state, const std::shared_ptr<Rooms>& rooms, const std::string& name,
             Store store, Kind kind) {
   BigRoom& room = rooms->room(name, store, static_cast<size_t>(state.range(0)));
-  room.send_all(events_for(room, kind, static_cast<size_t>(state.max_iterations))).report(state);
+  auto events = events_for(room, kind, static_cast<size_t>(state.max_iterations));
+  const auto before = bench::cpu_time();
+  const bench::Latencies latencies = room.send_all(std::move(events));
+  const std::chrono::duration<double, std::micro> cpu = bench::cpu_time() - before;
+  latencies.report(state);
+  state.counters["cpu_us"] = cpu.count() / static_cast<double>(state.max_iterations);
   bench::set_result(state, room.text());
 }
 

@@ -46,19 +46,20 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void wait_until_ready() {
-    std::string log;
-    while (log.find(" ready ") == std::string::npos) {
-      char buffer[4096];
-      const ssize_t size = read(errors_, buffer, sizeof buffer);
-      if (size <= 0) give_up(fail(ErrorCode::kIo, "it ended before it was ready: " + log));
-      log.append(buffer, static_cast<size_t>(size));
+    while (log_.find(" ready ") == std::string::npos) {
+      if (!read_log()) give_up(fail(ErrorCode::kIo, "it ended before it was ready: " + log_));
     }
   }
 
-  void stop() const {
+  void stop() {
+    if (kill(process_, SIGTERM) != 0) give_up(failed("stop it"));
+    while (read_log()) {
+    }
     int status = 0;
-    if (kill(process_, SIGTERM) != 0 || waitpid(process_, &status, 0) != process_ || status != 0)
-      give_up(fail(ErrorCode::kInternal, "it did not end well"));
+    if (waitpid(process_, &status, 0) != process_ || status != 0) {
+      give_up(fail(ErrorCode::kInternal,
+                   "it ended with status " + std::to_string(status) + ": " + log_));
+    }
   }
 
   // A line of /proc/PID/status, in MiB.
@@ -72,8 +73,17 @@ class Program {
   }
 
  private:
+  // False at the end.
+  bool read_log() {
+    char buffer[4096];
+    const ssize_t size = read(errors_, buffer, sizeof buffer);
+    if (size > 0) log_.append(buffer, static_cast<size_t>(size));
+    return size > 0;
+  }
+
   pid_t process_ = 0;
   int errors_ = -1;
+  std::string log_;
 };
 
 void start_up(benchmark::State& state) {

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 
 #include "homeserver/crypto/hash.h"
 
@@ -53,6 +54,12 @@ void give_up(const Error& error) {
 void set_result(benchmark::State& state, std::string_view result) {
   const Digest digest = crypto::sha256(result);
   state.SetLabel("result " + base::hex_encode(ByteSpan(digest).first(kShownDigestBytes)));
+}
+
+std::chrono::nanoseconds cpu_time() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 std::chrono::nanoseconds Latencies::percentile(double part) const {

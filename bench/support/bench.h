@@ -37,6 +37,10 @@ inline void must(const Status& status) {
 // Shows beside the figures what the work came to.
 void set_result(benchmark::State& state, std::string_view result);
 
+// Of all threads of this process, so far. Unlike elapsed time it hardly depends on what else runs
+// on the machine, and not on the disk.
+std::chrono::nanoseconds cpu_time();
+
 // Times of single operations that run elsewhere than on the benchmark's thread.
 class Latencies {
  public:
