@@ -129,6 +129,24 @@ Task<Status> check_aliases(const Api& api, RoomId room, json::Object content) {
   co_return Status();
 }
 
+// The event that set the state to just this, if the same user, who is in the room, did so before:
+// setting it again changes nothing, as with Synapse.
+Task<Result<std::optional<EventId>>> same_state(const Api& api, RoomId room,
+                                                rooms::LocalEvent wanted) {
+  co_return co_await runtime::on_pool(
+      api.runtime, [&api, room, wanted]() -> Result<std::optional<EventId>> {
+        POLDER_TRY(const auto head, api.rooms.head(room));
+        if (!head) return std::optional<EventId>();
+        const rooms::RoomReader reader(api.rooms, head);
+        POLDER_TRY(const auto of, reader.reader(wanted.sender));
+        POLDER_TRY(const auto event,
+                   reader.state_event(head->record.state, wanted.type, *wanted.state_key));
+        const bool same = of.membership.membership == stores::Membership::kJoin && event &&
+                          event->sender() == wanted.sender && event->content() == wanted.content;
+        return same ? std::optional(event->id()) : std::optional<EventId>();
+      });
+}
+
 Task<Result<Response>> put_state(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, room_of(call));
   if (!json::is_canonical(call.body))
@@ -140,6 +158,8 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
   event.type = call.path("eventType");
   event.state_key = std::string(call.path("stateKey"));
   event.content = std::move(call.body);
+  POLDER_CO_TRY(const auto same, co_await same_state(api, room, event));
+  if (same) co_return ok_json({{"event_id", same->str()}});
   POLDER_CO_TRY(const rooms::SentEvent sent, co_await api.rooms.send(room, std::move(event)));
   co_return ok_json({{"event_id", sent.id.str()}});
 }

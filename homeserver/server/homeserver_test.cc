@@ -171,6 +171,10 @@ TEST_F(HomeserverTest, RedactionsRelationsAndStateAreServed) {
   EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic"), alice).text({"topic"}), "T");
   EXPECT_EQ(call("PUT", rooms(room, "/state/m.room.topic"), alice, R"({"topic":"U"})").status, 200);
   EXPECT_EQ(call("GET", rooms(room, "/state/m.room.topic/"), alice).text({"topic"}), "U");
+  const std::string note = rooms(room, "/state/org.example.note");
+  const Answer first = call("PUT", note, alice, R"({"note":1})");
+  EXPECT_EQ(call("PUT", note, alice, R"({"note":1})").text({"event_id"}), first.text({"event_id"}));
+  EXPECT_NE(call("PUT", note, alice, R"({"note":2})").text({"event_id"}), first.text({"event_id"}));
   EXPECT_EQ(call("GET", "/_matrix/client/r0/rooms/" + room + "/state/m.room.topic", alice).status,
             200);
   const std::string aliases = rooms(room, "/state/m.room.canonical_alias");
