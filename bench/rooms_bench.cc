@@ -60,6 +60,7 @@ struct Measured {
   uint64_t events = 0;
   uint64_t json = 0;   // canonical JSON of all events
   uint64_t rows = 0;   // keys and values of every column
+  uint64_t state = 0;  // of these, of the persistent maps
   uint64_t files = 0;  // after full compaction
 };
 
@@ -72,7 +73,9 @@ Measured measure(kv::Database& database) {
   for (kv::ColumnId column = 0; column < stores::kColumnCount; ++column) {
     const auto rows = snapshot->iterate(column, {});
     for (rows->seek_to_first(); rows->valid(); rows->next()) {
-      measured.rows += rows->key().size() + rows->value().size();
+      const size_t size = rows->key().size() + rows->value().size();
+      measured.rows += size;
+      if (column == stores::kStateNodes) measured.state += size;
       if (column != stores::kEvents) continue;
       ++measured.events;
       measured.json += rows->value().size();
@@ -98,6 +101,7 @@ void disk(benchmark::State& state, size_t members, size_t messages) {
   state.counters["events"] = static_cast<double>(measured.events);
   state.counters["json_per_event"] = per_event(measured.json);
   state.counters["rows_per_event"] = per_event(measured.rows);
+  state.counters["state_per_event"] = per_event(measured.state);
   state.counters["disk_per_event"] = per_event(measured.files);
   state.counters["rows_to_json"] = per_event(measured.rows) / per_event(measured.json);
   state.counters["disk_to_json"] = per_event(measured.files) / per_event(measured.json);

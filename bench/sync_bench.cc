@@ -124,7 +124,7 @@ void add_benchmarks(const bench::Options& options) {
   const auto conversations = std::make_shared<Conversations>();
   auto* added = benchmark::RegisterBenchmark("sync/wake_up", wake_up, conversations);
   added->ArgName("waiting")->Arg(1)->Arg(options.smoke ? 2 : 100);
-  added->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(options.smoke ? 3 : 200);
+  added->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(options.smoke ? 3 : 50);
 }
 
 }  // namespace polder::sync

@@ -80,10 +80,16 @@ Task<Result<std::optional<std::vector<stores::UserNumber>>>> DeviceKeys::send_on
 }
 
 void DeviceKeys::acknowledge(stores::UserNumber user, DeviceId device, kv::Position up_to) {
-  kv::Batch batch;
-  stores::erase_to_device(batch, user, device, up_to);
-  parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy,
-                           [](const Result<kv::Committed>&) {});
+  DeviceKeys* self = this;
+  parts_.runtime.post_to_pool([self, user, device, up_to] {
+    kv::Batch batch;
+    const Status read =
+        stores::erase_to_device(*self->parts_.database.snapshot(), batch, user, device, up_to);
+    // What cannot be read now goes with the next acknowledgement.
+    if (!read.ok() || batch.empty()) return;
+    self->parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy,
+                                   [](const Result<kv::Committed>&) {});
+  });
 }
 
 }  // namespace polder::users

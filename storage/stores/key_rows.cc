@@ -187,7 +187,8 @@ void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& dev
     const kv::Range range = kv::prefix_range(device_prefix(tag, user, device));
     batch.erase_range(kDeviceKeys, range.from, range.to);
   }
-  erase_to_device(batch, user, device, kv::kLastPosition);
+  batch.erase_range(kToDevice, inbox_key(user, device, 0),
+                    inbox_key(user, device, kv::kLastPosition + 1));
 }
 
 void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user,
@@ -280,9 +281,13 @@ Result<std::vector<std::pair<kv::Position, std::string>>> read_to_device(
   return messages;
 }
 
-void erase_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device,
-                     kv::Position up_to) {
-  batch.erase_range(kToDevice, inbox_key(user, device, 0), inbox_key(user, device, up_to + 1));
+Status erase_to_device(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user,
+                       const DeviceId& device, kv::Position up_to) {
+  const auto rows =
+      snapshot.iterate(kToDevice, {inbox_key(user, device, 0), inbox_key(user, device, up_to + 1)});
+  for (rows->seek_to_first(); rows->valid(); rows->next())
+    batch.erase(kToDevice, rows->key());
+  return rows->status();
 }
 
 }  // namespace polder::stores

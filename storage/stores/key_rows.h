@@ -84,6 +84,9 @@ void put_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv
 Result<std::vector<std::pair<kv::Position, std::string>>> read_to_device(
     const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device, kv::Position from,
     kv::Position to, size_t limit);
-void erase_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::Position up_to);
+// Row by row: a range would have to be looked at by every later reader of the column, and most
+// acknowledgements have nothing to erase.
+Status erase_to_device(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user,
+                       const DeviceId& device, kv::Position up_to);
 
 }  // namespace polder::stores
