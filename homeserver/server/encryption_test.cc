@@ -55,6 +55,8 @@ TEST_F(Encryption, DeviceListsTellOfChangesToWhoSharesARoom) {
       R"(["@alice:own"])");
   // Who comes in has to be looked up; who goes may be forgotten.
   EXPECT_EQ(call("POST", rooms(room_, "/join"), carol).status, 200);
+  EXPECT_EQ(sync(carol, carol_since).text({"device_lists", "changed"}),
+            R"(["@alice:own","@bob:own","@carol:own"])");
   const Answer came = sync(bob_, next(bob));
   EXPECT_EQ(came.text({"device_lists", "changed"}), R"(["@carol:own"])");
   EXPECT_EQ(call("POST", rooms(room_, "/leave"), carol).status, 200);

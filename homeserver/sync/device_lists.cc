@@ -74,7 +74,12 @@ class Changes {
                reader.view().load(after ? *difference.after : *difference.before));
     POLDER_TRY(const auto number,
                reader.view().names().find(stores::NameKind::kUser, *member.event->state_key()));
-    if (!number || *number == user_) return {};
+    if (!number) return {};
+    // Entering a room concerns the user's own other devices, too.
+    if (*number == user_) {
+      if (after) changed_.insert(user_);
+      return {};
+    }
     POLDER_TRY(const bool shared, shares_room(*number));
     if (!shared) left_.insert(*number);
     if (shared && after) changed_.insert(*number);
