@@ -7,6 +7,7 @@
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/power_levels.h"
 #include "homeserver/rooms/reach.h"
+#include "homeserver/rooms/relations.h"
 #include "homeserver/rooms/room_state.h"
 #include "storage/stores/relation_rows.h"
 
@@ -341,40 +342,18 @@ class Staging {
     return {};
   }
 
-  // https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
   Status write_relation(kv::PositionSlot slot) {
-    const json::Object* relates_to = event().content().find_object("m.relates_to");
-    if (relates_to == nullptr || event().is_state()) return {};
-    const std::string* rel_type = relates_to->find_string("rel_type");
-    const std::string* parent_id = relates_to->find_string("event_id");
-    if (rel_type == nullptr || parent_id == nullptr) return {};
-    const auto parent = EventId::parse(*parent_id);
-    if (!parent.ok()) return {};
+    const auto relates_to = relation_of(event());
+    if (!relates_to) return {};
     stores::Relation relation;
     relation.child = staged_.stored.place.number;
     POLDER_TRY(relation.sender,
                context_.names.intern(stores::NameKind::kUser, event().sender().view(),
                                      staged_.batch, staged_.names));
-    relation.rel_type = *rel_type;
+    relation.rel_type = relates_to->rel_type;
     relation.type = event().type();
-    stores::put_relation(staged_.batch, room_.number, *parent, relation, slot);
+    stores::put_relation(staged_.batch, room_.number, relates_to->parent, relation, slot);
     return {};
-  }
-
-  // https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions: a redaction applies if the sender
-  // has the redact level, or if the domain of its sender is that of the sender of the event it
-  // redacts.
-  Result<bool> redacts(const HeldEvent& redaction, const events::Event& target) const {
-    if (target.is_state("m.room.create", "")) return false;
-    const UserId& sender = redaction.event->sender();
-    if (target.sender().server() == sender.server()) return true;
-    POLDER_TRY(const auto create,
-               view_.state_event(redaction.record.state_before, "m.room.create", ""));
-    POLDER_TRY(const auto levels,
-               view_.state_event(redaction.record.state_before, "m.room.power_levels", ""));
-    if (!create) return false;
-    const dag::PowerLevels power(*create, levels.get());
-    return power.user(sender.view()) >= power.redact();
   }
 
   Status write_redaction() {
@@ -386,7 +365,8 @@ class Staging {
         return {};
       }
       POLDER_TRY(const HeldEvent held, view_.load(*target));
-      POLDER_TRY(const bool applies, redacts({input_.event, record_of_event_}, *held.event));
+      POLDER_TRY(const bool applies,
+                 redaction_applies(view_, {input_.event, record_of_event_}, *held.event));
       if (!applies) return {};
       stores::put_redaction(staged_.batch, {room_.number, *target}, number);
       staged_.stored.redacts = *target;
@@ -404,7 +384,7 @@ class Staging {
     }
     if (!waiting) return {};
     POLDER_TRY(const HeldEvent redaction, view_.load(*waiting));
-    POLDER_TRY(const bool applies, redacts(redaction, event()));
+    POLDER_TRY(const bool applies, redaction_applies(view_, redaction, event()));
     if (applies) stores::put_redaction(staged_.batch, staged_.stored.place, *waiting);
     return {};
   }
