@@ -72,9 +72,9 @@ Task<Status> RoomEntry::enter(const events::RoomVersionRules& rules, events::Eve
                               client::SentJoin answer) {
   POLDER_CO_TRY(join, co_await rooms_.verify(join));
   rooms::ImportedState state;
-  state.state = co_await rooms_.verify_all(std::move(answer.state), rules, join->room_id());
+  state.state = (co_await rooms_.verify_all(std::move(answer.state), rules, join->room_id())).good;
   state.auth_chain =
-      co_await rooms_.verify_all(std::move(answer.auth_chain), rules, join->room_id());
+      (co_await rooms_.verify_all(std::move(answer.auth_chain), rules, join->room_id())).good;
   const auto checked = std::make_shared<rooms::ImportedState>(std::move(state));
   POLDER_CO_CHECK(co_await runtime::on_pool(
       runtime(), [join, checked] { return check_joined_state(*join, *checked); }));

@@ -4,6 +4,7 @@
 
 #include "federation/server/acls.h"
 #include "federation/server/transactions.h"
+#include "federation/server/waiting.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
 
@@ -90,15 +91,25 @@ Task<http::Response> run(Api& api, http::Exchange& exchange, const Action& actio
 Api::Api(Parts given)
     : parts(std::move(given)),
       acls(std::make_unique<Acls>()),
-      transactions(std::make_unique<Transactions>(*this)) {}
+      transactions(std::make_unique<Transactions>(*this)),
+      waiting(std::make_unique<WaitingEvents>(*this)) {}
 
 Api::~Api() = default;
+
+Status Api::start() {
+  return waiting->start();
+}
 
 http::Response to_response(const Error& error) {
   const Wire wire = wire_of(error.code);
   const std::string_view message =
       wire.status == 500 ? std::string_view("Internal server error") : error.message;
   return http::error_response(wire.status, wire.errcode, message);
+}
+
+bool is_own_failure(const Error& error) {
+  return error.code == ErrorCode::kReadOnly || error.code == ErrorCode::kRateLimited ||
+         error.code == ErrorCode::kIo;
 }
 
 http::Response ok_json(const json::Object& object) {

@@ -42,6 +42,7 @@ struct Parts {
 
 class Acls;
 class Transactions;
+class WaitingEvents;
 
 // The parts, and what lasts from one request to the next. Outlives the router, and every task of
 // its handlers.
@@ -49,9 +50,13 @@ struct Api {
   explicit Api(Parts given);
   ~Api();
 
+  // Goes on with what was left. Synchronous; before the first request.
+  Status start();
+
   Parts parts;
   std::unique_ptr<Acls> acls;
   std::unique_ptr<Transactions> transactions;
+  std::unique_ptr<WaitingEvents> waiting;
 
   runtime::Runtime& runtime() const { return parts.runtime; }
   rooms::RoomEngine& rooms() const { return parts.rooms; }
@@ -93,6 +98,9 @@ http::Response ok_json(const json::Object& object);
 // A refusal with an errcode of its own.
 http::Response refusal(int status, std::string_view errcode, std::string_view error);
 http::Response incompatible_version(std::string_view room_version);
+
+// Failures of this server, not of what it was given: that must come again.
+bool is_own_failure(const Error& error);
 
 // The JSON object of a body; empty for none. kMalformed, kInvalid.
 Result<json::Object> parse_body(std::string_view text);

@@ -5,6 +5,7 @@
 
 #include "federation/server/open_room.h"
 #include "federation/server/parallel.h"
+#include "federation/server/waiting.h"
 #include "homeserver/events/signing.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
@@ -139,12 +140,6 @@ Incoming read_pdu(Api& api, const ServerName& origin, json::Object pdu) {
   return incoming;
 }
 
-// Failures of this server, not of the event: everything must come again.
-bool ends_transaction(const Error& error) {
-  return error.code == ErrorCode::kReadOnly || error.code == ErrorCode::kRateLimited ||
-         error.code == ErrorCode::kIo;
-}
-
 // The events of a transaction, by room.
 struct Batch {
   std::vector<Incoming> events;
@@ -167,12 +162,14 @@ Task<Status> take(Api& api, ServerName origin, std::shared_ptr<Batch> batch, siz
   } else {
     const auto received = co_await api.rooms().receive(origin, incoming.event);
     if (!received.ok()) taken = received.error();
+    if (!received.ok() && is_temporary(received.error()))
+      taken = co_await api.waiting->keep(origin, incoming.event);
     // The engine has logged it.
     if (received.ok() && received->verdict == rooms::Verdict::kRejected)
       incoming.error = received->refusal;
   }
   if (taken.ok()) co_return taken;
-  if (ends_transaction(taken.error())) co_return taken;
+  if (is_own_failure(taken.error())) co_return taken;
   incoming.error = taken.error().message;
   log_refusal(api, origin, incoming);
   co_return Status();

@@ -1,4 +1,5 @@
 #include "federation/server/test_server.h"
+#include "storage/stores/federation_rows.h"
 #include "storage/stores/key_rows.h"
 #include "storage/stores/receipt_rows.h"
 
@@ -250,6 +251,48 @@ TEST_F(TransactionsTest, MessagesToDevicesComeOnce) {
   EXPECT_EQ(send(bob_.view(), "3", alice_.view()), 2u);
   simulation_->run_for(Millis(3 * kTestDayMs));
   EXPECT_EQ(send(bob_.view(), "3", alice_.view()), 3u);
+}
+
+// The key that signed it cannot be had: nobody can say whether it is good.
+TEST_F(TransactionsTest, AnEventThatCannotBeJudgedYetIsTriedAgain) {
+  const RoomId room = shared_room();
+  const auto join = membership(room, carol_, "join");
+  servers_.keys.erase(third_);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(error_of(transaction({join->object()}), join->id()), "");
+  simulation_->run_for(Millis(60'000));
+  EXPECT_FALSE(has(join->id()));
+  EXPECT_EQ(stores::read_waiting(*database_->snapshot())->size(), 1u);
+  servers_.keys.emplace(third_, &third_key_);
+  simulation_->run_for(Millis(300'000));
+  EXPECT_TRUE(has(join->id()));
+  EXPECT_EQ(membership_of(room, carol_), stores::Membership::kJoin);
+  EXPECT_EQ(stores::read_waiting(*database_->snapshot())->size(), 0u);
+  EXPECT_EQ(logged("pdu_given_up"), 0u);
+}
+
+TEST_F(TransactionsTest, AnEventThatWaitsIsTriedAfterARestartAndGivenUpAfterADay) {
+  const RoomId room = shared_room();
+  const auto join = membership(room, carol_, "join");
+  const auto hopeless = message(room, "1");
+  const auto tried_again = [&](const events::Event& event, int64_t since_ms) {
+    kv::Batch batch;
+    stores::put_waiting(batch, {other_, event.id(), room, event.depth(), since_ms}, event.json());
+    EXPECT_TRUE(run(committer_->commit(std::move(batch))).ok());
+    Api restarted(api_.parts);
+    EXPECT_TRUE(restarted.start().ok());
+    simulation_->run_for(Millis(10'000));
+    return stores::read_waiting(*database_->snapshot())->empty();
+  };
+  EXPECT_TRUE(tried_again(*join, runtime_.clock().wall_ms()));
+  EXPECT_TRUE(has(join->id()));
+  servers_.keys.clear();
+  json::Object lost = hopeless->object();
+  lost.set("prev_events", json::Array{"$nobody-has-it"});
+  const auto event = changed(**events::Event::parse(lost, hopeless->rules()), "depth", 9);
+  EXPECT_TRUE(tried_again(*event, runtime_.clock().wall_ms() - kTestDayMs));
+  EXPECT_FALSE(has(event->id()));
+  EXPECT_EQ(logged("pdu_given_up"), 1u);
 }
 
 TEST_F(TransactionsTest, AMessageThatCannotBeStoredIsNotAcknowledged) {

@@ -40,6 +40,11 @@ struct Error {
   std::string message;  // for people and logs: no secrets, no content of events
 };
 
+// Whether the same may go well later: somebody else did not answer.
+inline bool is_temporary(const Error& error) {
+  return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout;
+}
+
 inline Error fail(ErrorCode code, std::string message) {
   return Error{code, std::move(message)};
 }

@@ -62,6 +62,19 @@ struct Received {
   bool known = false;  // it was here already
 };
 
+// About events that an event needs and whose signatures cannot be checked now: their signers' keys
+// cannot be had.
+enum class Uncheckable : uint8_t {
+  kWait,  // what needs them is not taken
+  kDrop,  // as if they were badly signed: some servers are gone for good
+};
+
+// What verify_all() found.
+struct VerifiedEvents {
+  std::vector<events::EventPtr> good;
+  std::optional<Error> undecided;  // of an event that may be good; kUnavailable, kTimeout
+};
+
 // A state that another server told of, verified.
 struct ImportedState {
   std::vector<events::EventPtr> state;
@@ -105,9 +118,10 @@ class RoomEngine {
   Task<Result<json::Object>> make_template(RoomId room, LocalEvent event);
 
   // An event from another server, format-checked. Verifies hash and signatures, fetches what it
-  // refers to and is missing, and stores it with its verdict. An error means that nothing was
-  // stored and the origin may send it again.
-  Task<Result<Received>> receive(ServerName origin, events::EventPtr event);
+  // refers to and is missing, and stores it with its verdict. An error means that the event was not
+  // stored; after one that is_temporary() it may be taken later.
+  Task<Result<Received>> receive(ServerName origin, events::EventPtr event,
+                                 Uncheckable uncheckable = Uncheckable::kWait);
 
   // A room that this server enters: its state before the joining event as the resident server gave
   // it, and the event. Everything has been verified.
@@ -138,9 +152,8 @@ class RoomEngine {
   // Of PDUs that should be events of the room, those that are and pass verify(), in their order and
   // each once; the rest is logged and dropped. Many at once: on the pool, and keys are waited for
   // together, for a limited time.
-  Task<std::vector<events::EventPtr>> verify_all(std::vector<std::string> pdus,
-                                                 const events::RoomVersionRules& rules,
-                                                 RoomId room);
+  Task<VerifiedEvents> verify_all(std::vector<std::string> pdus,
+                                  const events::RoomVersionRules& rules, RoomId room);
 
   // --- Reading. Thread-safe. ---
 
@@ -192,14 +205,22 @@ class RoomEngine {
   Task<Result<SentEvent>> store_outside_on_shard(RoomNumber number, events::EventPtr event,
                                                  std::string stripped_state);
 
-  Task<Result<Received>> receive_on_shard(ServerName origin, events::EventPtr event,
-                                          RoomNumber number);
-  Task<Result<Received>> receive_connected(ServerName origin, events::EventPtr event,
-                                           RoomNumber number, bool fetch_state);
-  Task<Status> fetch_missing(ServerName origin, events::EventPtr event, RoomNumber number);
-  Task<Status> fetch_auth_events(ServerName origin, events::EventPtr event, RoomNumber number);
-  Task<Result<stores::StateRoot>> fetch_state_before(ServerName origin, events::EventPtr event,
+  // Who is asked for what an event lacks.
+  struct Asked {
+    ServerName server;
+    Uncheckable uncheckable = Uncheckable::kWait;
+  };
+  Task<Result<Received>> receive_on_shard(Asked asked, events::EventPtr event, RoomNumber number);
+  Task<Result<Received>> receive_connected(Asked asked, events::EventPtr event, RoomNumber number,
+                                           bool fetch_state);
+  Task<Status> fetch_missing(Asked asked, events::EventPtr event, RoomNumber number);
+  Task<Status> fetch_auth_events(Asked asked, events::EventPtr event, RoomNumber number);
+  Task<Result<stores::StateRoot>> fetch_state_before(Asked asked, events::EventPtr event,
                                                      RoomNumber number);
+  // The PDUs of missing events of a state that the server told of.
+  Task<Result<std::vector<std::string>>> fetch_state_events(ServerName server,
+                                                            events::EventPtr event,
+                                                            std::vector<EventId> missing);
   Task<Result<stores::StateRoot>> store_state(RoomNumber number, ImportedState state);
   Task<Result<stores::StateRoot>> store_state_of(RoomNumber number, std::vector<EventId> state);
   Task<Status> store_outliers(RoomNumber number, std::vector<events::EventPtr> events);

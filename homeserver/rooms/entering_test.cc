@@ -148,6 +148,42 @@ TEST_F(EnteringTest, APartOfAStateIsNotTakenForTheWhole) {
   expect_consistent();
 }
 
+// A state with an event of a server whose keys cannot be had.
+TEST_F(EnteringTest, AKeyThatCannotBeHadNowIsNoBadSignature) {
+  const ServerName third = ServerName::trusted("third");
+  const UserId dora = UserId::trusted("@dora:third");
+  const crypto::SigningKey third_key = make_key('3');
+  const auto receive_with_unchecked_state = [&](const char* version, Uncheckable uncheckable) {
+    make_room(version);
+    EXPECT_TRUE(enter(history_, join_of_alice()).ok());
+    json::Object pdu = build(dora, "m.room.member", dora.str(), {{"membership", "join"}},
+                             {EventId::trusted("$x")}, 7)
+                           ->object();
+    pdu.erase("signatures");
+    events::hash_and_sign(pdu, *rules_, third, third_key);
+    const auto join = *events::Event::parse(std::move(pdu), *rules_);
+    const auto next = build(bob_, "m.room.message", std::nullopt, {{"body", "1"}}, {join->id()}, 8);
+    RemoteStateIds before;
+    for (const events::EventPtr& event : history_)
+      before.state.push_back(event->id());
+    before.state.push_back(join->id());
+    remote_.states[next->id()] = before;
+    remote_.events[join->id()] = join->json();
+    const auto received = run(engine_->receive(other_, next, uncheckable));
+    return std::tuple(received.ok() ? std::nullopt : std::optional(received.error().code),
+                      state(room_, "m.room.member", dora.view()) == join->id().view());
+  };
+  keys_.add(third, third_key);
+  keys_.unreachable.insert(third);
+  EXPECT_EQ(receive_with_unchecked_state("9", Uncheckable::kWait),
+            std::tuple(ErrorCode::kUnavailable, false));
+  EXPECT_EQ(receive_with_unchecked_state("10", Uncheckable::kDrop), std::tuple(std::nullopt, false))
+      << "that server may be gone for good";
+  keys_.unreachable.clear();
+  EXPECT_EQ(receive_with_unchecked_state("11", Uncheckable::kWait), std::tuple(std::nullopt, true));
+  expect_consistent();
+}
+
 // Whoever sends the create event again, or pages back to it, does no harm.
 TEST_F(EnteringTest, TheCreateEventStaysAllowed) {
   make_room("11");

@@ -276,9 +276,10 @@ TEST_F(OutsideTest, AListIsVerifiedWhole) {
   pdus.push_back("{}");
   const auto verified = run(engine_->verify_all(std::move(pdus), kRules, kFar));
   std::vector<EventId> ids;
-  for (const auto& event : verified)
+  for (const auto& event : verified.good)
     ids.push_back(event->id());
   EXPECT_EQ(ids, good);
+  EXPECT_FALSE(verified.undecided);
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms

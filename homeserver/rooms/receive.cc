@@ -160,21 +160,22 @@ Task<Status> RoomEngine::store_outliers(RoomNumber number, std::vector<events::E
 }
 
 // Fetches what the event's auth events lack, back to what is known.
-Task<Status> RoomEngine::fetch_auth_events(ServerName origin, events::EventPtr event,
-                                           RoomNumber number) {
+Task<Status> RoomEngine::fetch_auth_events(Asked asked, events::EventPtr event, RoomNumber number) {
   std::vector<events::EventPtr> fetched;
-  std::set<EventId> asked;
+  std::set<EventId> ids;
   std::vector<EventId> wanted = event->auth_events();
   while (!wanted.empty()) {
     POLDER_CO_TRY(const auto missing, co_await unknown(number, std::exchange(wanted, {}), true));
     for (const EventId& id : missing) {
-      if (!asked.insert(id).second) continue;
-      if (asked.size() > kAuthEventsFetchMax)
+      if (!ids.insert(id).second) continue;
+      if (ids.size() > kAuthEventsFetchMax)
         co_return fail(ErrorCode::kTooLarge, "too many auth events are missing");
-      POLDER_CO_TRY(std::string pdu, co_await parts_.remote.event(origin, id));
+      POLDER_CO_TRY(std::string pdu, co_await parts_.remote.event(asked.server, id));
       std::vector<std::string> one(1, std::move(pdu));
-      for (const auto& auth_event :
-           co_await verify_all(std::move(one), event->rules(), event->room_id())) {
+      const auto verified = co_await verify_all(std::move(one), event->rules(), event->room_id());
+      if (verified.undecided && asked.uncheckable == Uncheckable::kWait)
+        co_return *verified.undecided;
+      for (const auto& auth_event : verified.good) {
         if (auth_event->id() != id) continue;
         wanted.insert(wanted.end(), auth_event->auth_events().begin(),
                       auth_event->auth_events().end());
@@ -186,8 +187,7 @@ Task<Status> RoomEngine::fetch_auth_events(ServerName origin, events::EventPtr e
 }
 
 // Asks the origin for what lies between the room's edge and the event, and stores what connects.
-Task<Status> RoomEngine::fetch_missing(ServerName origin, events::EventPtr event,
-                                       RoomNumber number) {
+Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, RoomNumber number) {
   const RoomHeadPtr known = heads_.find(number);
   if (!known) co_return Status();
   RoomEngine* self = this;
@@ -206,11 +206,11 @@ Task<Status> RoomEngine::fetch_missing(ServerName origin, events::EventPtr event
       });
   if (!edge.ok()) co_return std::move(edge).error();
   std::vector<EventId> latest(1, event->id());
-  auto pdus = co_await parts_.remote.missing_events(origin, event->room_id(), *std::move(edge),
-                                                    std::move(latest), kMissingEventsMax);
+  auto pdus = co_await parts_.remote.missing_events(
+      asked.server, event->room_id(), *std::move(edge), std::move(latest), kMissingEventsMax);
   if (!pdus.ok()) co_return Status();  // the state is asked for instead
   auto events = co_await verify_all(*std::move(pdus), event->rules(), event->room_id());
-  const auto verified = std::make_shared<std::vector<events::EventPtr>>(std::move(events));
+  const auto verified = std::make_shared<std::vector<events::EventPtr>>(std::move(events.good));
   POLDER_CO_TRY(const auto news, co_await runtime::on_pool(parts_.runtime, [self, known, verified] {
                   const auto snapshot = self->parts_.database.snapshot();
                   const RoomContent content(known->number, known->rules);
@@ -219,7 +219,7 @@ Task<Status> RoomEngine::fetch_missing(ServerName origin, events::EventPtr event
                 }));
   for (const events::EventPtr& missing : news) {
     if (missing->id() == event->id()) continue;
-    const auto received = co_await receive_connected(origin, missing, number, true);
+    const auto received = co_await receive_connected(asked, missing, number, true);
     if (!received.ok())
       parts_.runtime.log().info("missing_event_refused",
                                 {{"event", missing->id()}, {"reason", received.error().message}});
@@ -227,38 +227,42 @@ Task<Status> RoomEngine::fetch_missing(ServerName origin, events::EventPtr event
   co_return Status();
 }
 
-// The state before an event whose prev events are not known, as its origin has it.
-Task<Result<stores::StateRoot>> RoomEngine::fetch_state_before(ServerName origin,
-                                                               events::EventPtr event,
+Task<Result<std::vector<std::string>>> RoomEngine::fetch_state_events(
+    ServerName server, events::EventPtr event, std::vector<EventId> missing) {
+  std::vector<std::string> pdus;
+  if (missing.size() > kStateIdsFetchMax) {
+    POLDER_CO_TRY(RemoteState state,
+                  co_await parts_.remote.state(server, event->room_id(), event->id()));
+    pdus = std::move(state.auth_chain);
+    pdus.insert(pdus.end(), std::make_move_iterator(state.state.begin()),
+                std::make_move_iterator(state.state.end()));
+    co_return pdus;
+  }
+  for (const EventId& id : missing) {
+    auto pdu = co_await parts_.remote.event(server, id);
+    // What the server does not have is left out. What did not come through is not.
+    if (!pdu.ok() && is_temporary(pdu.error())) co_return std::move(pdu).error();
+    if (pdu.ok()) pdus.push_back(*std::move(pdu));
+  }
+  co_return pdus;
+}
+
+// The state before an event whose prev events are not known, as its origin has it. With a part of
+// the state for the whole, the event and those after it would be refused for good.
+Task<Result<stores::StateRoot>> RoomEngine::fetch_state_before(Asked asked, events::EventPtr event,
                                                                RoomNumber number) {
   POLDER_CO_TRY(RemoteStateIds ids,
-                co_await parts_.remote.state_ids(origin, event->room_id(), event->id()));
+                co_await parts_.remote.state_ids(asked.server, event->room_id(), event->id()));
   if (ids.state.size() + ids.auth_chain.size() > kStateEventsMax)
     co_return fail(ErrorCode::kTooLarge, "the state is too large");
   std::vector<EventId> all = ids.state;
   all.insert(all.end(), ids.auth_chain.begin(), ids.auth_chain.end());
-  POLDER_CO_TRY(const auto missing, co_await unknown(number, std::move(all), true));
-  std::vector<std::string> pdus;
-  if (missing.size() > kStateIdsFetchMax) {
-    POLDER_CO_TRY(RemoteState state,
-                  co_await parts_.remote.state(origin, event->room_id(), event->id()));
-    pdus = std::move(state.auth_chain);
-    pdus.insert(pdus.end(), std::make_move_iterator(state.state.begin()),
-                std::make_move_iterator(state.state.end()));
-  } else {
-    for (const EventId& id : missing) {
-      auto pdu = co_await parts_.remote.event(origin, id);
-      if (pdu.ok()) pdus.push_back(*std::move(pdu));
-      // What its server does not have is left out. What did not come through is not: with a part of
-      // the state for the whole, events would be refused for good.
-      if (!pdu.ok() && (pdu.error().code == ErrorCode::kUnavailable ||
-                        pdu.error().code == ErrorCode::kTimeout)) {
-        co_return std::move(pdu).error();
-      }
-    }
-  }
+  POLDER_CO_TRY(auto missing, co_await unknown(number, std::move(all), true));
+  POLDER_CO_TRY(auto pdus, co_await fetch_state_events(asked.server, event, std::move(missing)));
   auto verified = co_await verify_all(std::move(pdus), event->rules(), event->room_id());
-  POLDER_CO_CHECK(co_await store_outliers(number, std::move(verified)));
+  POLDER_CO_CHECK(co_await store_outliers(number, std::move(verified.good)));
+  if (verified.undecided && asked.uncheckable == Uncheckable::kWait)
+    co_return *std::move(verified.undecided);
   co_return co_await store_state_of(number, std::move(ids.state));
 }
 
@@ -293,19 +297,19 @@ Task<Result<stores::StateRoot>> RoomEngine::store_state(RoomNumber number, Impor
 }
 
 // Steps 4 to 6 for an event whose links are there, or whose state before can be fetched.
-Task<Result<Received>> RoomEngine::receive_connected(ServerName origin, events::EventPtr event,
+Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventPtr event,
                                                      RoomNumber number, bool fetch_state) {
   std::vector<EventId> itself(1, event->id());
   POLDER_CO_TRY(const auto fresh, co_await unknown(number, std::move(itself), false));
   Received received;
   received.known = fresh.empty();
   if (received.known) co_return received;
-  POLDER_CO_CHECK(co_await fetch_auth_events(origin, event, number));
+  POLDER_CO_CHECK(co_await fetch_auth_events(asked, event, number));
   POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
   std::optional<stores::StateRoot> before;
   if (!missing_prevs.empty()) {
     if (!fetch_state) co_return fail(ErrorCode::kMissing, "prev events are not known");
-    POLDER_CO_TRY(before, co_await fetch_state_before(origin, event, number));
+    POLDER_CO_TRY(before, co_await fetch_state_before(asked, event, number));
   }
   RoomEngine* self = this;
   Step step = [self, event, before](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
@@ -331,17 +335,19 @@ Task<Result<Received>> RoomEngine::receive_connected(ServerName origin, events::
   co_return received;
 }
 
-Task<Result<Received>> RoomEngine::receive_on_shard(ServerName origin, events::EventPtr event,
+Task<Result<Received>> RoomEngine::receive_on_shard(Asked asked, events::EventPtr event,
                                                     RoomNumber number) {
   POLDER_CO_TRY(event, co_await verify(event));
   POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
-  if (!missing_prevs.empty()) POLDER_CO_CHECK(co_await fetch_missing(origin, event, number));
-  co_return co_await receive_connected(origin, event, number, true);
+  if (!missing_prevs.empty()) POLDER_CO_CHECK(co_await fetch_missing(asked, event, number));
+  co_return co_await receive_connected(asked, event, number, true);
 }
 
-Task<Result<Received>> RoomEngine::receive(ServerName origin, events::EventPtr event) {
+Task<Result<Received>> RoomEngine::receive(ServerName origin, events::EventPtr event,
+                                           Uncheckable uncheckable) {
   POLDER_CO_TRY(const RoomNumber number, co_await number_of(event->room_id()));
-  auto make = [this, origin, event, number] { return receive_on_shard(origin, event, number); };
+  const Asked asked{std::move(origin), uncheckable};
+  auto make = [this, asked, event, number] { return receive_on_shard(asked, event, number); };
   co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
 }
 
@@ -353,18 +359,19 @@ Task<Result<size_t>> RoomEngine::backfill_on_shard(ServerName server, RoomNumber
   if (!head) co_return fail(ErrorCode::kNotFound, "no such room here");
   POLDER_CO_TRY(auto pdus,
                 co_await parts_.remote.backfill(server, head->record.id, std::move(from), limit));
-  auto events = co_await verify_all(std::move(pdus), *head->rules, head->record.id);
+  auto events = (co_await verify_all(std::move(pdus), *head->rules, head->record.id)).good;
   std::ranges::sort(events, older);
+  const Asked asked{server, Uncheckable::kDrop};
   size_t stored = 0;
   for (const events::EventPtr& event : events) {
     std::vector<EventId> itself(1, event->id());
     POLDER_CO_TRY(const auto fresh, co_await unknown(number, std::move(itself), false));
     if (fresh.empty()) continue;
-    const Status auth = co_await fetch_auth_events(server, event, number);
+    const Status auth = co_await fetch_auth_events(asked, event, number);
     POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
     std::optional<stores::StateRoot> before;
     if (!missing_prevs.empty()) {
-      auto fetched = co_await fetch_state_before(server, event, number);
+      auto fetched = co_await fetch_state_before(asked, event, number);
       if (!auth.ok() || !fetched.ok()) continue;
       before = *fetched;
     }

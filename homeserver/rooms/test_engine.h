@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,13 @@ namespace polder::rooms {
 // Keys that every test server has.
 class TestKeys final : public KeySource {
  public:
+  std::set<ServerName> unreachable;
+
   void add(const ServerName& server, const crypto::SigningKey& key) {
     keys_.emplace(std::pair(server, key.id()), key.verify_key());
   }
   Task<Result<crypto::VerifyKey>> key(ServerName server, KeyId key, int64_t) override {
+    if (unreachable.contains(server)) co_return fail(ErrorCode::kUnavailable, "not reached");
     const auto found = keys_.find({server, key});
     if (found == keys_.end()) co_return fail(ErrorCode::kNotFound, "no such key");
     co_return found->second;

@@ -36,6 +36,8 @@ struct NeededKey {
   std::set<int64_t> times;  // at which it must be valid
   std::optional<crypto::VerifyKey> key;
   int64_t good_until_ms = 0;  // of the times
+  // Why nobody can say now whether there is such a key.
+  std::optional<Error> unknown = fail(ErrorCode::kTimeout, "keys took too long");
 };
 
 // A list on its way through verify_all(). Pieces of it are worked on at once: each touches its own
@@ -65,19 +67,28 @@ void parse_one(Work& work, size_t index) {
   work.events[index] = std::move(event);
 }
 
-Status check_signatures(const Work& work, const events::Event& event) {
-  const auto signatures = events::signatures_of(event.object());
-  const std::string signed_bytes = events::signed_bytes_of_event(event.object(), event.rules());
-  for (const ServerName& server : events::required_signers(event)) {
-    const bool good = std::ranges::any_of(signatures, [&](const events::SignatureRef& signature) {
-      if (signature.entity != server.view()) return false;
-      const auto found = work.keys.find({server, signature.key});
-      return found != work.keys.end() && found->second.key &&
-             valid_at(event) <= found->second.good_until_ms &&
-             found->second.key->verify(signed_bytes, signature.signature);
-    });
-    if (!good) return fail(ErrorCode::kBadSignature, "event is not signed by " + server.str());
+// kBadSignature; kUnavailable or kTimeout if the signer's key cannot be had now.
+Status check_signature(const Work& work, const events::Event& event, const ServerName& server,
+                       std::string_view signed_bytes) {
+  Error failure = fail(ErrorCode::kBadSignature, "event is not signed by " + server.str());
+  for (const events::SignatureRef& signature : events::signatures_of(event.object())) {
+    if (signature.entity != server.view()) continue;
+    const auto found = work.keys.find({server, signature.key});
+    if (found == work.keys.end()) continue;
+    const NeededKey& needed = found->second;
+    if (needed.key && valid_at(event) <= needed.good_until_ms &&
+        needed.key->verify(signed_bytes, signature.signature)) {
+      return {};
+    }
+    if (needed.unknown) failure = *needed.unknown;
   }
+  return failure;
+}
+
+Status check_signatures(const Work& work, const events::Event& event) {
+  const std::string signed_bytes = events::signed_bytes_of_event(event.object(), event.rules());
+  for (const ServerName& server : events::required_signers(event))
+    POLDER_CHECK(check_signature(work, event, server, signed_bytes));
   return {};
 }
 
@@ -110,22 +121,23 @@ Task<void> for_each_event(runtime::Runtime& runtime, WorkPtr work, Piece piece) 
   co_await group.wait_all();
 }
 
-// A key that was valid once was valid before.
-Task<void> find_key(KeySource& source, KeyName name, NeededKey& needed) {
-  const int64_t last = *needed.times.rbegin();
-  auto key = co_await source.key(name.first, name.second, last);
+// Whether the key was valid at that time; a key that was valid once was valid before.
+Task<bool> find_key_at(KeySource& source, const KeyName& name, int64_t time, NeededKey& needed) {
+  auto key = co_await source.key(name.first, name.second, time);
+  needed.unknown.reset();
   if (key.ok()) {
-    needed.key = *key;
-    needed.good_until_ms = last;
-    co_return;
-  }
-  if (key.error().code != ErrorCode::kNotFound) co_return;
-  for (const int64_t time : needed.times) {
-    if (time == last) co_return;
-    key = co_await source.key(name.first, name.second, time);
-    if (!key.ok()) co_return;
-    needed.key = *key;
+    needed.key = *std::move(key);
     needed.good_until_ms = time;
+    co_return true;
+  }
+  if (key.error().code != ErrorCode::kNotFound) needed.unknown = std::move(key).error();
+  co_return false;
+}
+
+Task<void> find_key(KeySource& source, KeyName name, NeededKey& needed) {
+  if (co_await find_key_at(source, name, *needed.times.rbegin(), needed)) co_return;
+  for (const int64_t time : needed.times) {
+    if (needed.unknown || !co_await find_key_at(source, name, time, needed)) co_return;
   }
 }
 
@@ -184,27 +196,29 @@ Task<Result<events::EventPtr>> RoomEngine::verify(events::EventPtr event) {
   co_return check_hash(event);
 }
 
-Task<std::vector<events::EventPtr>> RoomEngine::verify_all(std::vector<std::string> pdus,
-                                                           const events::RoomVersionRules& rules,
-                                                           RoomId room) {
+Task<VerifiedEvents> RoomEngine::verify_all(std::vector<std::string> pdus,
+                                            const events::RoomVersionRules& rules, RoomId room) {
   const auto work = std::make_shared<Work>(rules, std::move(room), std::move(pdus));
   co_await for_each_event(parts_.runtime, work, parse_one);
   co_await find_all_keys(parts_.runtime, parts_.keys, work);
   co_await for_each_event(parts_.runtime, work, verify_one);
-  std::vector<events::EventPtr> good;
+  VerifiedEvents verified;
   std::unordered_set<EventId> ids;
   size_t dropped = 0;
   for (Result<events::EventPtr>& event : work->events) {
     if (event.ok()) {
-      if (ids.insert((*event)->id()).second) good.push_back(*std::move(event));
-    } else if (++dropped <= kLoggedMax) {
+      if (ids.insert((*event)->id()).second) verified.good.push_back(*std::move(event));
+      continue;
+    }
+    if (is_temporary(event.error()) && !verified.undecided) verified.undecided = event.error();
+    if (++dropped <= kLoggedMax) {
       parts_.runtime.log().info("event_dropped",
                                 {{"room", work->room}, {"reason", event.error().message}});
     }
   }
   if (dropped > kLoggedMax)
     parts_.runtime.log().info("events_dropped", {{"room", work->room}, {"count", dropped}});
-  co_return good;
+  co_return verified;
 }
 
 }  // namespace polder::rooms

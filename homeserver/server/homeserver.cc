@@ -54,6 +54,7 @@ Status Homeserver::start() {
   POLDER_CHECK(devices_->start());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "media_sweep",
                  media_contents_->sweep());
+  if (config_.federation.enabled) POLDER_CHECK(federation_api_->start());
   return sender_->start();
 }
 

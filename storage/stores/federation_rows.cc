@@ -12,6 +12,7 @@ constexpr uint8_t kKeysTag = 1;  // tags in column federation
 constexpr uint8_t kDispatchedTag = 2;
 constexpr uint8_t kBacklogTag = 3;
 constexpr uint8_t kForwardTag = 4;
+constexpr uint8_t kWaitingTag = 11;      // 8 to 10: remote_device_rows.cc
 constexpr uint8_t kKnownMessageTag = 3;  // tag in column transactions
 constexpr size_t kKeysMax = 1000;
 
@@ -23,6 +24,12 @@ std::string backlog_key(const ServerName& destination) {
 }
 std::string forward_key(const EventId& event) {
   return keys::KeyWriter(kForwardTag).tail(event.view()).str();
+}
+
+std::string waiting_key(const WaitingEvent& waiting) {
+  keys::KeyWriter key(kWaitingTag);
+  key.text(waiting.origin.view()).tail(waiting.event.view());
+  return key.str();
 }
 
 keys::KeyWriter messages_prefix(const ServerName& origin) {
@@ -126,6 +133,51 @@ Result<std::vector<EventId>> read_forwards(const kv::Snapshot& snapshot) {
 Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event) {
   POLDER_TRY(const auto value, snapshot.get(kFederation, forward_key(event)));
   return value.has_value();
+}
+
+void put_waiting(kv::Batch& batch, const WaitingEvent& waiting, std::string_view pdu) {
+  keys::ValueWriter value(kFormat);
+  value.text(waiting.room.view()).signed_varint(waiting.depth).signed_varint(waiting.since_ms);
+  value.tail(pdu);
+  batch.put(kFederation, waiting_key(waiting), value.str());
+}
+
+void erase_waiting(kv::Batch& batch, const WaitingEvent& waiting) {
+  batch.erase(kFederation, waiting_key(waiting));
+}
+
+Result<std::vector<WaitingEvent>> read_waiting(const kv::Snapshot& snapshot) {
+  std::vector<WaitingEvent> events;
+  const auto rows =
+      snapshot.iterate(kFederation, kv::prefix_range(keys::KeyWriter(kWaitingTag).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    WaitingEvent waiting;
+    keys::KeyReader key(rows->key());
+    key.u8();
+    waiting.origin = ServerName::trusted(std::string(key.text()));
+    waiting.event = EventId::trusted(std::string(key.tail()));
+    keys::ValueReader value(rows->value(), kFormat);
+    waiting.room = RoomId::trusted(std::string(value.text()));
+    waiting.depth = value.signed_varint();
+    waiting.since_ms = value.signed_varint();
+    if (!value.ok()) return fail(ErrorCode::kCorrupt, "a waiting event");
+    events.push_back(std::move(waiting));
+  }
+  POLDER_CHECK(rows->status());
+  return events;
+}
+
+Result<std::optional<std::string>> read_waiting_pdu(const kv::Snapshot& snapshot,
+                                                    const WaitingEvent& waiting) {
+  POLDER_TRY(const auto row, snapshot.get(kFederation, waiting_key(waiting)));
+  if (!row) return std::optional<std::string>();
+  keys::ValueReader value(*row, kFormat);
+  value.text();
+  value.signed_varint();
+  value.signed_varint();
+  std::string pdu(value.tail());
+  if (!value.ok()) return fail(ErrorCode::kCorrupt, "a waiting event");
+  return std::optional(std::move(pdu));
 }
 
 void put_known_message(kv::Batch& batch, const ServerName& origin, uint32_t day,

@@ -48,6 +48,20 @@ void erase_forward(kv::Batch& batch, const EventId& event);
 Result<std::vector<EventId>> read_forwards(const kv::Snapshot& snapshot);
 Result<bool> is_forward(const kv::Snapshot& snapshot, const EventId& event);
 
+// An event of another server that cannot be judged yet. Its PDU is read only to try it again.
+struct WaitingEvent {
+  ServerName origin;  // that sent it
+  EventId event;
+  RoomId room;
+  int64_t depth = 0;
+  int64_t since_ms = 0;  // since the epoch
+};
+void put_waiting(kv::Batch& batch, const WaitingEvent& waiting, std::string_view pdu);
+void erase_waiting(kv::Batch& batch, const WaitingEvent& waiting);
+Result<std::vector<WaitingEvent>> read_waiting(const kv::Snapshot& snapshot);
+Result<std::optional<std::string>> read_waiting_pdu(const kv::Snapshot& snapshot,
+                                                    const WaitingEvent& waiting);
+
 // Ids of messages to devices that another server sent, by the day (since the epoch) on which they
 // came: a message that comes again is known by its id for as long as its day is kept.
 void put_known_message(kv::Batch& batch, const ServerName& origin, uint32_t day,

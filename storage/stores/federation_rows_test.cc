@@ -88,5 +88,27 @@ TEST_F(FederationRowsTest, MessagesAreKnownOnTheDaysThatAreKept) {
   EXPECT_FALSE(find(a_, 11, 12, "y").outdated);
 }
 
+TEST_F(FederationRowsTest, WaitingEventsAreReadBack) {
+  const WaitingEvent first{a_, EventId::trusted("$1"), RoomId::trusted("!r:a"), -3, 5};
+  const WaitingEvent second{ab_, EventId::trusted("$1"), RoomId::trusted("!r:a"), 4, 6};
+  kv::Batch batch;
+  put_waiting(batch, first, "{}");
+  put_waiting(batch, second, "{\"a\":1}");
+  write(batch);
+  const auto waiting = *read_waiting(*snapshot());
+  ASSERT_EQ(waiting.size(), 2u);
+  EXPECT_EQ(waiting[0].origin, a_);
+  EXPECT_EQ(waiting[0].event.view(), "$1");
+  EXPECT_EQ(waiting[0].room.view(), "!r:a");
+  EXPECT_EQ(waiting[0].depth, -3);
+  EXPECT_EQ(waiting[0].since_ms, 5);
+  EXPECT_EQ(*read_waiting_pdu(*snapshot(), second), "{\"a\":1}");
+  kv::Batch gone;
+  erase_waiting(gone, second);
+  write(gone);
+  EXPECT_EQ(read_waiting(*snapshot())->size(), 1u);
+  EXPECT_EQ(*read_waiting_pdu(*snapshot(), second), std::nullopt);
+}
+
 }  // namespace
 }  // namespace polder::stores
