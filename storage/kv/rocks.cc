@@ -102,7 +102,6 @@ rocksdb::DBOptions database_options(const RocksOptions& options, rocksdb::Env& e
   db.env = &env;
   db.info_log = std::make_shared<RocksLog>(options.log);
   db.create_if_missing = options.create_if_missing;
-  db.create_missing_column_families = true;
   db.paranoid_checks = true;
   // What was written after the last sync may be torn and is cut off. Damage before that is not
   // skipped but refused: kPointInTimeRecovery, the default, would drop acknowledged writes behind
@@ -375,27 +374,41 @@ class RocksDatabase final : public Database {
   std::atomic<Position> last_position_ = 0;
 };
 
+struct Descriptors {
+  std::vector<rocksdb::ColumnFamilyDescriptor> on_disk;
+  std::vector<rocksdb::ColumnFamilyDescriptor> missing;
+};
+
 // RocksDB numbers columns as they are created: ours come after its own "default", in our order, so
 // that the numbers in its log are ours plus one.
-Result<std::vector<rocksdb::ColumnFamilyDescriptor>> describe(
-    const RocksOptions& options, const rocksdb::DBOptions& database_options,
-    std::span<const ColumnSpec> columns) {
+Result<Descriptors> describe(const RocksOptions& options, const rocksdb::DBOptions& db_options,
+                             std::span<const ColumnSpec> columns) {
+  std::vector<std::string> names;
+  if (!rocksdb::DB::ListColumnFamilies(db_options, options.directory, &names).ok())
+    names = {rocksdb::kDefaultColumnFamilyName};  // nothing yet; or opening says what is wrong
   const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions());
+  Descriptors descriptors;
+  const auto add = [&](std::string name, rocksdb::ColumnFamilyOptions column) {
+    const bool on_disk = std::erase(names, name) > 0;
+    (on_disk ? descriptors.on_disk : descriptors.missing).emplace_back(std::move(name), column);
+  };
+  add(rocksdb::kDefaultColumnFamilyName, {});
   for (const ColumnSpec& column : columns)
-    descriptors.emplace_back(std::string(column.name), column_options(column, cache));
-  std::vector<std::string> on_disk;
-  if (!rocksdb::DB::ListColumnFamilies(database_options, options.directory, &on_disk).ok())
-    return descriptors;
-  for (const std::string& name : on_disk) {
-    const auto known = [&](const auto& descriptor) { return descriptor.name == name; };
-    if (std::ranges::none_of(descriptors, known)) {
-      return fail(ErrorCode::kCorrupt,
-                  "the database has a column \"" + name + "\", which this version does not know");
-    }
+    add(std::string(column.name), column_options(column, cache));
+  if (!names.empty()) {
+    return fail(ErrorCode::kCorrupt, "the database has a column \"" + names.front() +
+                                         "\", which this version does not know");
   }
   return descriptors;
+}
+
+// All at once: one by one, each is followed by a copy of all options on disk.
+Status create_missing(rocksdb::DB& db, const Descriptors& descriptors, Columns& handles) {
+  if (descriptors.missing.empty()) return {};
+  Columns created;
+  const auto status = db.CreateColumnFamilies(descriptors.missing, &created);
+  handles.insert(handles.end(), created.begin(), created.end());
+  return status_of(status);
 }
 
 }  // namespace
@@ -407,11 +420,13 @@ Result<std::unique_ptr<Database>> open_rocks(const RocksOptions& options,
   POLDER_TRY(const auto descriptors, describe(options, db_options, columns));
   rocksdb::DB* db = nullptr;
   Columns handles;
-  POLDER_CHECK(
-      status_of(rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db)));
+  POLDER_CHECK(status_of(
+      rocksdb::DB::Open(db_options, options.directory, descriptors.on_disk, &handles, &db)));
+  const Status created = create_missing(*db, descriptors, handles);
   db->DestroyColumnFamilyHandle(handles.front());
   handles.erase(handles.begin());
   auto database = std::make_unique<RocksDatabase>(std::move(env), db, std::move(handles));
+  POLDER_CHECK(created);
   POLDER_CHECK(database->recover());
   return std::unique_ptr<Database>(std::move(database));
 }
