@@ -66,6 +66,18 @@ TEST_F(RocksTest, RefusesColumnsItDoesNotKnow) {
   EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
 }
 
+// As a later version does that has more of them.
+TEST_F(RocksTest, AddsTheColumnsThatAreMissing) {
+  auto earlier = open_rocks(place_.options, std::span(kTestColumns).first(1));
+  ASSERT_TRUE(earlier.ok()) << earlier.error().message;
+  ASSERT_TRUE((*earlier)->close().ok());
+  open();
+  ASSERT_TRUE(put("key", "value").ok());
+  close();
+  open();
+  EXPECT_EQ(*db_->snapshot()->get(0, "key"), "value");
+}
+
 TEST_F(RocksTest, AFolderHasOneDatabaseAtATime) {
   open();
   EXPECT_FALSE(place_.open().ok());
