@@ -8,21 +8,19 @@ namespace {
 using bench::BigRoom;
 using bench::LocalServer;
 using bench::must;
-using bench::Store;
 
-// Each benchmark has a room of its own, made when it first runs, in a server for each store.
+// Each benchmark has a room of its own in one server, made when it first runs.
 class Rooms {
  public:
-  BigRoom& room(const std::string& name, Store store, size_t members) {
-    auto& server = servers_[store];
-    if (!server) server = std::make_unique<LocalServer>(store);
+  BigRoom& room(const std::string& name, size_t members) {
+    if (!server_) server_ = std::make_unique<LocalServer>();
     auto& room = rooms_[name];
-    if (!room) room = std::make_unique<BigRoom>(*server, name, members);
+    if (!room) room = std::make_unique<BigRoom>(*server_, name, members);
     return *room;
   }
 
  private:
-  std::map<Store, std::unique_ptr<LocalServer>> servers_;
+  std::unique_ptr<LocalServer> server_;
   std::map<std::string, std::unique_ptr<BigRoom>> rooms_;
 };
 
@@ -43,8 +41,8 @@ std::vector<LocalEvent> events_for(BigRoom& room, Kind kind, size_t count) {
 }
 
 void append(benchmark::State& state, const std::shared_ptr<Rooms>& rooms, const std::string& name,
-            Store store, Kind kind) {
-  BigRoom& room = rooms->room(name, store, static_cast<size_t>(state.range(0)));
+            Kind kind) {
+  BigRoom& room = rooms->room(name, static_cast<size_t>(state.range(0)));
   auto events = events_for(room, kind, static_cast<size_t>(state.max_iterations));
   const auto before = bench::cpu_time();
   const bench::Latencies latencies = room.send_all(std::move(events));
@@ -87,7 +85,7 @@ Measured measure(kv::Database& database) {
 
 // A room of its own server, so that nothing else is counted.
 void disk(benchmark::State& state, size_t members, size_t messages) {
-  LocalServer server(Store::kDisk);
+  LocalServer server;
   Measured measured;
   for ([[maybe_unused]] auto _ : state) {
     BigRoom room(server, "disk", members);
@@ -113,19 +111,16 @@ void add_benchmarks(const bench::Options& options) {
   const auto rooms = std::make_shared<Rooms>();
   const std::vector<int64_t> sizes =
       options.smoke ? std::vector<int64_t>{10, 20} : std::vector<int64_t>{10, 1000, 50'000};
-  for (const auto& [store, store_name] :
-       {std::pair(Store::kMemory, "memory"), std::pair(Store::kDisk, "disk")}) {
-    for (const auto& [kind, kind_name] :
-         {std::pair(Kind::kMessage, "message"), std::pair(Kind::kMembership, "membership")}) {
-      const std::string name = std::string("rooms/append/") + kind_name + "/" + store_name;
-      for (const int64_t size : sizes) {
-        const std::string own = name + "/" + std::to_string(size);
-        benchmark::RegisterBenchmark(name.c_str(), append, rooms, own, store, kind)
-            ->ArgName("members")
-            ->Arg(size)
-            ->UseManualTime()
-            ->Iterations(options.smoke ? 4 : 1000);
-      }
+  for (const auto& [kind, kind_name] :
+       {std::pair(Kind::kMessage, "message"), std::pair(Kind::kMembership, "membership")}) {
+    const std::string name = std::string("rooms/append/") + kind_name;
+    for (const int64_t size : sizes) {
+      const std::string own = name + "/" + std::to_string(size);
+      benchmark::RegisterBenchmark(name.c_str(), append, rooms, own, kind)
+          ->ArgName("members")
+          ->Arg(size)
+          ->UseManualTime()
+          ->Iterations(options.smoke ? 4 : 1000);
     }
   }
   const size_t many = options.smoke ? 20 : 20'000;

@@ -16,8 +16,7 @@ constexpr Millis kTimeToSettle{2};  // until every request waits
 class Conversation {
  public:
   explicit Conversation(size_t listeners)
-      : server_(bench::Store::kDisk,
-                [this](kv::Position) { committed_ = clock_.steady().count(); }) {
+      : server_([this](kv::Position) { committed_ = clock_.steady().count(); }) {
     server_.run(open(listeners));
   }
 

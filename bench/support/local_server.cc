@@ -28,15 +28,11 @@ void SeededRandom::fill(std::span<uint8_t> out) {
   }
 }
 
-LocalServer::LocalServer(Store store, std::function<void(kv::Position)> on_visible)
+LocalServer::LocalServer(std::function<void(kv::Position)> on_visible)
     : files_(files::real_files()) {
-  if (store == Store::kMemory) {
-    database_ = kv::open_memory(stores::kColumns, disk_);
-  } else {
-    const kv::RocksOptions options{
-        .files = *files_, .log = log_, .directory = directory_.path() + "/database"};
-    database_ = must(kv::open_rocks(options, stores::kColumns));
-  }
+  const kv::RocksOptions options{
+      .files = *files_, .log = log_, .directory = directory_.path() + "/database"};
+  database_ = must(kv::open_rocks(options, stores::kColumns));
   threads_ = runtime::Threads::create({.shards = 2, .pool_threads = 4}, clock_, random_, log_);
   server::Config config;
   config.server_name = ServerName::trusted("bench");

@@ -42,12 +42,10 @@ class SeededRandom final : public Random {
   uint64_t state_ = 1;
 };
 
-enum class Store : uint8_t { kMemory, kDisk };
-
 class LocalServer {
  public:
   // on_visible: told on the committer's thread of every commit.
-  explicit LocalServer(Store store, std::function<void(kv::Position)> on_visible = {});
+  explicit LocalServer(std::function<void(kv::Position)> on_visible = {});
   ~LocalServer();
   LocalServer(const LocalServer&) = delete;
   LocalServer& operator=(const LocalServer&) = delete;
@@ -85,7 +83,6 @@ class LocalServer {
   SeededRandom random_;
   base::NullLog log_;
   std::unique_ptr<files::FileSystem> files_;
-  kv::MemoryDisk disk_;
   std::unique_ptr<kv::Database> database_;
   server::OfflineTransport transport_;
   server::OfflineResolver resolver_;

@@ -109,10 +109,9 @@ class FederationClient final : public rooms::RemoteServers {
                                       Millis timeout, size_t bytes_max);
 
  private:
-  // membership: a literal.
-  Task<Result<MembershipTemplate>> make(std::string_view membership, ServerName server, RoomId room,
+  Task<Result<MembershipTemplate>> make(const char* membership, ServerName server, RoomId room,
                                         UserId user, transport::Query versions);
-  Task<Result<json::Object>> query_users(std::string_view path, std::string_view name,
+  Task<Result<json::Object>> query_users(const char* path, const char* name,
                                          std::vector<std::string> answers, ServerName server,
                                          json::Object users);
   Task<Result<RemoteMedia>> multipart(ServerName server, transport::Call call);

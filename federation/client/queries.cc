@@ -19,7 +19,7 @@ bool keys_are_of(const json::Object& keys, const UserId& user, std::string_view 
          *device_id == device;
 }
 
-std::optional<json::Object> cross_signing_key(const json::Object& answer, std::string_view name,
+std::optional<json::Object> cross_signing_key(const json::Object& answer, const char* name,
                                               const UserId& user) {
   const json::Object* key = answer.find_object(name);
   if (key == nullptr) return {};
@@ -99,14 +99,13 @@ Task<Result<RemoteDevices>> FederationClient::user_devices(ServerName server, Us
   co_return read_devices(answer, user);
 }
 
-Task<Result<json::Object>> FederationClient::query_users(std::string_view path,
-                                                         std::string_view name,
+Task<Result<json::Object>> FederationClient::query_users(const char* path, const char* name,
                                                          std::vector<std::string> answers,
                                                          ServerName server, json::Object users) {
   transport::Call call;
   call.method = http::Method::kPost;
   call.path = path;
-  call.body = json::write(json::Object{{std::string(name), users}});
+  call.body = json::write(json::Object{{name, users}});
   call.body_max = 32 << 20;
   POLDER_CO_TRY(auto answer, co_await servers_.request(server, std::move(call)));
   json::Object found;

@@ -78,11 +78,11 @@ Result<events::EventPtr> signed_invite(const events::Event& sent, const json::Ob
 
 }  // namespace
 
-Task<Result<MembershipTemplate>> FederationClient::make(std::string_view membership,
-                                                        ServerName server, RoomId room, UserId user,
+Task<Result<MembershipTemplate>> FederationClient::make(const char* membership, ServerName server,
+                                                        RoomId room, UserId user,
                                                         transport::Query versions) {
   transport::Call call;
-  call.path = transport::path_of("/_matrix/federation/v1/make_" + std::string(membership),
+  call.path = transport::path_of(std::string("/_matrix/federation/v1/make_") + membership,
                                  {room.view(), user.view()});
   call.query = std::move(versions);
   call.body_max = 1 << 20;

@@ -358,7 +358,7 @@ class ServerTest : public testing::Test {
   push::Counts counts_{push_rules_};
   sync::Sync sync_{{engine_, typing_, receipts_, device_keys_, push_rules_, counts_}};
   sender::Sender sender_{
-      {runtime_, *database_, *committer_, *names_, engine_.nodes(), servers_, own_}};
+      {runtime_, *database_, *committer_, *names_, engine_.caches().nodes, servers_, own_}};
   Api api_{{runtime_, *database_, *committer_, engine_, users_, device_keys_, receipts_, typing_,
             sync_, keyring_, servers_, sender_, device_lists_, "1.0"}};
   http::Router router_;

@@ -83,9 +83,7 @@ Task<void> WaitingEvents::try_room(RoomId id) {
     co_await runtime::sleep_for(api_.runtime(), pause);
     const auto events = room.events;  // more may come meanwhile
     for (const stores::WaitingEvent& waiting : events) {
-      bool settled = false;
-      co_await try_event(waiting, settled);
-      if (!settled) continue;
+      if (!co_await try_event(waiting)) continue;
       std::erase_if(room.events, [&](const auto& other) { return is_same(other, waiting); });
       --count_;
       if (--by_origin_[waiting.origin] == 0) by_origin_.erase(waiting.origin);
@@ -107,7 +105,7 @@ Task<Result<events::EventPtr>> WaitingEvents::read(stores::WaitingEvent waiting)
       });
 }
 
-Task<void> WaitingEvents::try_event(stores::WaitingEvent waiting, bool& settled) {
+Task<bool> WaitingEvents::try_event(stores::WaitingEvent waiting) {
   const int64_t waited_ms = api_.runtime().clock().wall_ms() - waiting.since_ms;
   const auto uncheckable =
       waited_ms >= kDropUncheckableAfterMs ? rooms::Uncheckable::kDrop : rooms::Uncheckable::kWait;
@@ -121,7 +119,7 @@ Task<void> WaitingEvents::try_event(stores::WaitingEvent waiting, bool& settled)
   }
   const bool passing =
       !taken.ok() && (is_temporary(taken.error()) || is_own_failure(taken.error()));
-  if (passing && waited_ms < kGiveUpAfterMs) co_return;
+  if (passing && waited_ms < kGiveUpAfterMs) co_return false;
   if (!taken.ok()) {
     api_.runtime().log().info("pdu_given_up", {{"origin", waiting.origin},
                                                {"room", waiting.room},
@@ -132,7 +130,7 @@ Task<void> WaitingEvents::try_event(stores::WaitingEvent waiting, bool& settled)
   stores::erase_waiting(batch, waiting);
   // If it is lost, the event is tried once more and found to be known.
   const auto erased = co_await api_.parts.committer.commit(std::move(batch), kv::Durability::kLazy);
-  settled = erased.ok();
+  co_return erased.ok();
 }
 
 }  // namespace polder::federation_server

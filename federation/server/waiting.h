@@ -33,7 +33,8 @@ class WaitingEvents {
   size_t of_origin(const ServerName& origin) const;
   void add(stores::WaitingEvent waiting);
   Task<void> try_room(RoomId id);
-  Task<void> try_event(stores::WaitingEvent waiting, bool& settled);
+  // Whether it needs to wait no more.
+  Task<bool> try_event(stores::WaitingEvent waiting);
   Task<Result<events::EventPtr>> read(stores::WaitingEvent waiting);
 
   Api& api_;

@@ -10,6 +10,6 @@ namespace polder::client_api {
 // The content of a local or remote user's membership: with the profile of a local one where the
 // membership shows it, and the body's reason.
 Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::string membership,
-                                              const json::Object& body);
+                                              json::Object body);
 
 }  // namespace polder::client_api

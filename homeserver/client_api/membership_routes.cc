@@ -141,7 +141,7 @@ Task<Result<Response>> forget(const Api& api, Call& call) {
 }  // namespace
 
 Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::string membership,
-                                              const json::Object& body) {
+                                              json::Object body) {
   json::Object content{{"membership", membership}};
   if (const std::string* reason = body.find_string("reason")) content.set("reason", *reason);
   const bool shows_profile =

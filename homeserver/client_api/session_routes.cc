@@ -113,7 +113,7 @@ Error registration_error(const Error& error) {
   return error;
 }
 
-Task<Result<Response>> finish_registration(const Api& api, const json::Object& body,
+Task<Result<Response>> finish_registration(const Api& api, json::Object body,
                                            users::NewAccount account) {
   auto session = new_session(body);
   if (!session.ok()) co_return std::move(session).error();

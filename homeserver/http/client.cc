@@ -118,7 +118,7 @@ class Client final : public Transport {
 
   Task<std::pair<Result<ClientResponse>, bool>> attempt(std::unique_ptr<Stream> stream,
                                                         const ClientRequest& request,
-                                                        const std::string& key) {
+                                                        std::string key) {
     Deadline deadline(runtime_, *stream);
     deadline.set(request.timeout);
     bool sent_nothing_back = true;

@@ -10,6 +10,7 @@ namespace polder::rooms {
 namespace {
 
 constexpr size_t kCachedNodes = 200'000;
+constexpr size_t kCachedEvents = 8192;  // some 3 KiB each
 
 // The room as staged; its positions follow with the commit.
 std::shared_ptr<RoomHead> head_of(Room& room) {
@@ -29,8 +30,9 @@ std::shared_ptr<RoomHead> head_of(Room& room) {
 
 RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
-      cache_(kCachedNodes),
-      context_{parts_.names, cache_, parts_.own_name, contributors_, default_push_rules_} {
+      caches_{stores::StateNodeCache(kCachedNodes),
+              stores::RoomCache<events::Event>(kCachedEvents)},
+      context_{parts_.names, caches_, parts_.own_name, contributors_, default_push_rules_} {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
 }
@@ -114,11 +116,12 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
     room.exists = room.loaded = room.failed = false;
   }
   for (const Room::Settled& settled : std::exchange(room.settled, {})) {
-    room.pending.erase(settled.event);
+    if (auto pending = room.pending.extract(settled.event))
+      caches_.events.insert(room.number, settled.event, std::move(pending.mapped().event));
     room.pending_ids.erase(settled.id);
     for (const uint64_t node : settled.nodes) {
       if (auto pending = room.pending_nodes.extract(node))
-        cache_.insert(room.number, node, std::move(pending.mapped()));
+        caches_.nodes.insert(room.number, node, std::move(pending.mapped()));
     }
   }
   if (!room.loaded) {
@@ -276,7 +279,7 @@ Result<events::EventPtr> RoomEngine::sign(const events::EventDraft& draft,
 
 Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snapshot,
                                            const LocalEvent& event) const {
-  RoomView view(room, snapshot, parts_.names, cache_);
+  RoomView view(room, snapshot, parts_.names, caches_);
   POLDER_TRY(const events::EventDraft built, draft(room, view, event));
   StageInput input;
   POLDER_TRY(input.event, sign(built, *room.rules));
@@ -319,7 +322,7 @@ Task<Result<json::Object>> RoomEngine::template_on_shard(RoomNumber number, Loca
   co_return co_await runtime::on_pool(
       parts_.runtime, [self, target, shared]() -> Result<json::Object> {
         const auto snapshot = self->parts_.database.snapshot();
-        RoomView view(*target, *snapshot, self->parts_.names, self->cache_);
+        RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
         POLDER_TRY(const auto built, self->draft(*target, view, *shared));
         return events::make_pdu(built, *target->rules, self->parts_.runtime.random().letters(18));
       });

@@ -161,7 +161,7 @@ class RoomEngine {
   // Null if the room is not known here.
   RoomHeadPtr head(RoomNumber room) const { return heads_.find(room); }
   Result<RoomHeadPtr> head(const RoomId& room) const;
-  stores::StateNodeCache& nodes() const { return cache_; }
+  Caches& caches() const { return caches_; }
   const EngineParts& parts() const { return parts_; }
 
  private:
@@ -233,7 +233,7 @@ class RoomEngine {
                                          std::vector<EventId> from, size_t limit);
 
   EngineParts parts_;
-  mutable stores::StateNodeCache cache_;
+  mutable Caches caches_;
   RoomHeads heads_;
   std::vector<Contributor*> contributors_;
   std::vector<Observer*> observers_;

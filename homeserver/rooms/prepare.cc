@@ -16,7 +16,7 @@ Task<Result<events::EventPtr>> RoomEngine::prepare_on_shard(RoomNumber number, L
   co_return co_await runtime::on_pool(
       parts_.runtime, [self, target, shared]() -> Result<events::EventPtr> {
         const auto snapshot = self->parts_.database.snapshot();
-        RoomView view(*target, *snapshot, self->parts_.names, self->cache_);
+        RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
         POLDER_TRY(const auto built, self->draft(*target, view, *shared));
         POLDER_TRY(auto prepared, self->sign(built, *target->rules));
         POLDER_CHECK(check_by_current_state(self->context_, *target, *snapshot, *prepared));
@@ -38,7 +38,7 @@ Task<Result<SentEvent>> RoomEngine::store_prepared(events::EventPtr event) {
   Step step = [self, event](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
     if (!room.exists || !room.record.local_joined)
       return fail(ErrorCode::kNotFound, "no such room here");
-    const RoomView view(room, snapshot, self->parts_.names, self->cache_);
+    const RoomView view(room, snapshot, self->parts_.names, self->caches_);
     POLDER_TRY(const auto known, view.find(event->id()));
     if (known) return fail(ErrorCode::kExists, "the event is stored already");
     StageInput input;

@@ -15,7 +15,7 @@ RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head)
       snapshot_(engine.parts().database.snapshot()),
       head_(std::move(head)),
       content_(head_->number, head_->rules),
-      view_(content_, *snapshot_, engine_.parts().names, engine_.nodes()) {}
+      view_(content_, *snapshot_, engine_.parts().names, engine_.caches()) {}
 
 Result<ReaderOf> RoomReader::reader(const UserId& user) const {
   ReaderOf reader;

@@ -107,7 +107,7 @@ Task<Result<std::vector<EventId>>> RoomEngine::unknown(RoomNumber number, std::v
   co_return co_await runtime::on_pool(
       parts_.runtime, [self, target, ids, outliers_count]() -> Result<std::vector<EventId>> {
         const auto snapshot = self->parts_.database.snapshot();
-        const RoomView view(*target, *snapshot, self->parts_.names, self->cache_);
+        const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
         std::vector<EventId> missing;
         for (const EventId& id : ids) {
           POLDER_TRY(const auto known, view.find(id));
@@ -126,7 +126,7 @@ Task<Result<std::vector<EventId>>> RoomEngine::unknown(RoomNumber number, std::v
 // In the room's turn: several servers may have sent the event at once.
 Status RoomEngine::require_new(const Room& room, const kv::Snapshot& snapshot,
                                const EventId& id) const {
-  const RoomView view(room, snapshot, parts_.names, cache_);
+  const RoomView view(room, snapshot, parts_.names, caches_);
   POLDER_TRY(const auto known, view.find(id));
   if (!known) return {};
   POLDER_TRY(const auto record, view.record(*known));
@@ -141,7 +141,7 @@ Task<Status> RoomEngine::store_outliers(RoomNumber number, std::vector<events::E
     const auto turn = co_await room.queue.turn();
     POLDER_CO_CHECK(co_await begin_turn(room));
     Step step = [self, event](Room& staged_in, const kv::Snapshot& snapshot) -> Result<Staged> {
-      const RoomView view(staged_in, snapshot, self->parts_.names, self->cache_);
+      const RoomView view(staged_in, snapshot, self->parts_.names, self->caches_);
       POLDER_TRY(const auto known, view.find(event->id()));
       if (known) return fail(ErrorCode::kExists, "known");
       return stage_outlier(self->context_, staged_in, snapshot, event);
@@ -214,7 +214,7 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
   POLDER_CO_TRY(const auto news, co_await runtime::on_pool(parts_.runtime, [self, known, verified] {
                   const auto snapshot = self->parts_.database.snapshot();
                   const RoomContent content(known->number, known->rules);
-                  RoomView view(content, *snapshot, self->parts_.names, self->cache_);
+                  RoomView view(content, *snapshot, self->parts_.names, self->caches_);
                   return without_history(view, known->record.extremities, std::move(*verified));
                 }));
   for (const events::EventPtr& missing : news) {
@@ -272,7 +272,7 @@ Task<Result<stores::StateRoot>> RoomEngine::store_state_of(RoomNumber number,
   auto root = std::make_shared<stores::StateRoot>();
   Step step = [self, root, state = std::move(state)](
                   Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
-    const RoomView view(room, snapshot, self->parts_.names, self->cache_);
+    const RoomView view(room, snapshot, self->parts_.names, self->caches_);
     std::vector<EventId> known;
     for (const EventId& id : state) {
       POLDER_TRY(const auto found, view.find(id));

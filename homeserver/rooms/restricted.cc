@@ -23,7 +23,7 @@ Result<std::optional<bool>> holds(const RoomEngine& engine, const RoomReader& ro
   POLDER_TRY(const auto head, engine.head(*id));
   if (!head || !head->record.local_joined) return std::optional<bool>();
   const RoomContent content(head->number, head->rules);
-  const RoomView view(content, room.snapshot(), room.view().names(), engine.nodes());
+  const RoomView view(content, room.snapshot(), room.view().names(), engine.caches());
   POLDER_TRY(const auto member, view.state_event(head->record.state, "m.room.member", user.view()));
   return std::optional(member && member->membership() == "join");
 }

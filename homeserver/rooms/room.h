@@ -26,6 +26,13 @@ struct HeldEvent {
   stores::EventRecord record;
 };
 
+// What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
+// others again and again, or was stored a moment ago.
+struct Caches {
+  stores::StateNodeCache nodes;
+  stores::RoomCache<events::Event> events;
+};
+
 // What of a room is read through a RoomView: readers have one with nothing pending.
 struct RoomContent {
   explicit RoomContent(RoomNumber room, const events::RoomVersionRules* version = nullptr)
@@ -70,11 +77,12 @@ struct Room : RoomContent {
 class RoomView final : public dag::Source {
  public:
   RoomView(const RoomContent& room, const kv::Snapshot& snapshot, const stores::Names& names,
-           stores::StateNodeCache& cache)
+           Caches& caches)
       : room_(room),
         snapshot_(snapshot),
         names_(names),
-        nodes_(room.number, snapshot, cache, &room.pending_nodes) {}
+        caches_(caches),
+        nodes_(room.number, snapshot, caches.nodes, &room.pending_nodes) {}
 
   // Nothing if the event is not of this room or not here.
   Result<std::optional<EventNumber>> find(const EventId& id) const;
@@ -100,9 +108,12 @@ class RoomView final : public dag::Source {
   Result<bool> is_rejected(dag::EventNumber number) override;
 
  private:
+  Result<events::EventPtr> load_event(EventNumber number) const;
+
   const RoomContent& room_;
   const kv::Snapshot& snapshot_;
   const stores::Names& names_;
+  Caches& caches_;
   stores::StateNodes nodes_;
   mutable std::unordered_map<EventNumber, HeldEvent> loaded_;
 };

@@ -15,15 +15,21 @@ Result<HeldEvent> RoomView::load(EventNumber number) const {
   if (const auto pending = room_.pending.find(number); pending != room_.pending.end())
     return pending->second;
   if (const auto held = loaded_.find(number); held != loaded_.end()) return held->second;
-  const stores::EventPlace place{room_.number, number};
-  POLDER_TRY(const auto json, stores::read_event_json(snapshot_, place));
-  POLDER_TRY(auto record, stores::read_event_record(snapshot_, place));
-  if (!json || !record)
-    return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
-  POLDER_TRY(auto event, events::Event::parse(*json, *room_.rules));
+  POLDER_TRY(auto record, stores::read_event_record(snapshot_, {room_.number, number}));
+  if (!record) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
+  POLDER_TRY(auto event, load_event(number));
   HeldEvent held{std::move(event), *std::move(record)};
   loaded_.emplace(number, held);
   return held;
+}
+
+Result<events::EventPtr> RoomView::load_event(EventNumber number) const {
+  if (auto cached = caches_.events.find(room_.number, number)) return cached;
+  POLDER_TRY(const auto json, stores::read_event_json(snapshot_, {room_.number, number}));
+  if (!json) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
+  POLDER_TRY(auto event, events::Event::parse(*json, *room_.rules));
+  if (event->is_state()) caches_.events.insert(room_.number, number, event);
+  return event;
 }
 
 Result<stores::EventRecord> RoomView::record(EventNumber number) const {

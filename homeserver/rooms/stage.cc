@@ -29,7 +29,7 @@ class Staging {
   Staging(const StageContext& context, Room& room, const kv::Snapshot& snapshot, StageInput input)
       : context_(context),
         room_(room),
-        view_(room, snapshot, context.names, context.cache),
+        view_(room, snapshot, context.names, context.caches),
         input_(std::move(input)),
         record_(room.record) {}
 
@@ -454,14 +454,14 @@ Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot
 
 Status check_by_current_state(const StageContext& context, const Room& room,
                               const kv::Snapshot& snapshot, const events::Event& event) {
-  const RoomView view(room, snapshot, context.names, context.cache);
+  const RoomView view(room, snapshot, context.names, context.caches);
   return dag::authorise(event, RoomState(view, room.record.state));
 }
 
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,
                                                          const std::vector<EventId>& state) {
-  const RoomView view(room, snapshot, context.names, context.cache);
+  const RoomView view(room, snapshot, context.names, context.caches);
   Staged staged;
   std::vector<stores::StateEdit> edits;
   for (const EventId& id : state) {

@@ -42,7 +42,7 @@ struct Staged {
 // The services that staging needs; all outlive it.
 struct StageContext {
   stores::Names& names;
-  stores::StateNodeCache& cache;
+  Caches& caches;
   const ServerName& own_name;
   const std::vector<Contributor*>& contributors;
   const push_rules::RuleSet& default_push_rules;

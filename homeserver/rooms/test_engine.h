@@ -161,7 +161,7 @@ class RoomsTest : public testing::Test {
     const RoomHeadPtr head = *engine_->head(room);
     const RoomContent empty(head->number, head->rules);
     const auto snapshot = database_->snapshot();
-    const RoomView view(empty, *snapshot, *names_, engine_->nodes());
+    const RoomView view(empty, *snapshot, *names_, engine_->caches());
     const auto event = view.state_event(head->record.state, type, key);
     EXPECT_TRUE(event.ok());
     return *event ? (*event)->id().str() : "";

@@ -122,7 +122,7 @@ Task<void> for_each_event(runtime::Runtime& runtime, WorkPtr work, Piece piece) 
 }
 
 // Whether the key was valid at that time; a key that was valid once was valid before.
-Task<bool> find_key_at(KeySource& source, const KeyName& name, int64_t time, NeededKey& needed) {
+Task<bool> find_key_at(KeySource& source, KeyName name, int64_t time, NeededKey& needed) {
   auto key = co_await source.key(name.first, name.second, time);
   needed.unknown.reset();
   if (key.ok()) {

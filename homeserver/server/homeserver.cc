@@ -103,7 +103,7 @@ Status Homeserver::open() {
       sync::Services{*engine_, *typing_, *receipts_, *device_keys_, *push_rules_, *counts_});
   sender_ = std::make_unique<sender::Sender>(
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
-                          engine_->nodes(), *servers_, config_.server_name});
+                          engine_->caches().nodes, *servers_, config_.server_name});
   engine_->add_observer(*sender_);
   devices_ = std::make_unique<devices::Devices>(
       devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,

@@ -98,29 +98,6 @@ Result<StateNode> StateNode::decode(std::string_view bytes) {
   return node;
 }
 
-StateNodePtr StateNodeCache::find(RoomNumber room, uint64_t node) {
-  const Key key{room, node};
-  Shard& part = shard(key);
-  const std::lock_guard lock(part.mutex);
-  const auto place = part.places.find(key);
-  if (place == part.places.end()) return nullptr;
-  part.recent.splice(part.recent.begin(), part.recent, place->second);
-  return place->second->second;
-}
-
-void StateNodeCache::insert(RoomNumber room, uint64_t node, StateNodePtr content) {
-  const Key key{room, node};
-  Shard& part = shard(key);
-  const std::lock_guard lock(part.mutex);
-  if (part.places.contains(key)) return;
-  part.recent.emplace_front(key, std::move(content));
-  part.places.emplace(key, part.recent.begin());
-  if (part.recent.size() > shard_max_) {
-    part.places.erase(part.recent.back().first);
-    part.recent.pop_back();
-  }
-}
-
 Result<StateNodePtr> StateNodes::load(uint64_t node) const {
   if (overlay_ != nullptr) {
     if (const auto found = overlay_->find(node); found != overlay_->end()) return found->second;

@@ -7,13 +7,10 @@
 // their room and hold, of each child, its last key, its number and the hash of its content.
 #pragma once
 
-#include <array>
 #include <compare>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -22,6 +19,7 @@
 #include "storage/kv/kv.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/names.h"
+#include "storage/stores/room_cache.h"
 
 namespace polder::stores {
 
@@ -53,31 +51,7 @@ struct StateNode {
 };
 using StateNodePtr = std::shared_ptr<const StateNode>;
 
-// Nodes that were read lately, of all rooms. Thread-safe.
-class StateNodeCache {
- public:
-  explicit StateNodeCache(size_t nodes_max) : shard_max_(nodes_max / kShards + 1) {}
-  StateNodePtr find(RoomNumber room, uint64_t node);
-  void insert(RoomNumber room, uint64_t node, StateNodePtr content);
-
- private:
-  static constexpr size_t kShards = 16;
-  using Key = std::pair<RoomNumber, uint64_t>;
-  struct KeyHash {
-    size_t operator()(const Key& key) const {
-      return (key.first * 0x9E3779B97F4A7C15u ^ key.second) * 0xBF58476D1CE4E5B9u >> 8;
-    }
-  };
-  struct Shard {
-    std::mutex mutex;
-    std::list<std::pair<Key, StateNodePtr>> recent;  // most recent first
-    std::unordered_map<Key, std::list<std::pair<Key, StateNodePtr>>::iterator, KeyHash> places;
-  };
-  Shard& shard(const Key& key) { return shards_[KeyHash()(key) % kShards]; }
-
-  const size_t shard_max_;
-  std::array<Shard, kShards> shards_;
-};
+using StateNodeCache = RoomCache<StateNode>;
 
 // The nodes of one room as one caller sees them: those not yet committed (the overlay, which may be
 // null), the cache, the snapshot.

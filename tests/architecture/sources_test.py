@@ -33,7 +33,41 @@ FORBIDDEN = {
     r"system_clock::now|steady_clock::now": ("homeserver/base", "base::Clock"),
 }
 
+# What a coroutine does not take: it may go on when the value is gone. References to services and to
+# the request, which outlive it, are how it reaches them.
+FLEETING = re.compile(
+    r"std::string_view|std::span<|const std::\w+(<.*>)?&|const json::\w+&|const (\w+::)*\w*(Id|Name|Key)&")
+# Buffers, whose owner waits for the coroutine.
+FLEETING_ALLOWED = {"homeserver/http/stream.h", "homeserver/http/tcp.cc"}
+
 LINES_MAX = 600
+
+
+def parameters(text, start):
+    """The parameters of a declaration whose parenthesis opens at start."""
+    depth, found, current = 0, [], ""
+    for character in text[start:]:
+        depth += (character in "(<{[") - (character in ")>}]")
+        if depth == 0:
+            return [*found, current]
+        if depth == 1 and character == ",":
+            found.append(current)
+            current = ""
+        elif (character, depth, current) != ("(", 1, ""):
+            current += character
+    return found
+
+
+def coroutines(text):
+    """The offset, name and parameters of what returns a Task."""
+    for match in re.finditer(r"\bTask<", text):
+        depth, end = 1, match.end()
+        while depth and end < len(text):
+            depth += (text[end] == "<") - (text[end] == ">")
+            end += 1
+        declared = re.compile(r"\s+([\w:]+)\s*(?=\()").match(text, end)
+        if declared:
+            yield match.start(), declared.group(1), parameters(text, declared.end())
 
 
 def modules():
@@ -94,6 +128,21 @@ class Sources(unittest.TestCase):
                 for pattern, (owner, instead) in FORBIDDEN.items():
                     if module != owner and re.search(pattern, code):
                         faults.append(f"{path.relative_to(ROOT)}:{number}: use {instead}")
+        self.report(faults)
+
+    def test_coroutines_take_nothing_fleeting(self):
+        faults = []
+        for path, _, text in sources():
+            name = path.relative_to(ROOT).as_posix()
+            if name.endswith("_test.cc") or name in FLEETING_ALLOWED:
+                continue
+            code = re.sub(r"//[^\n]*", "", text)
+            for offset, function, taken in coroutines(code):
+                for parameter in taken:
+                    plain = " ".join(parameter.split())
+                    if "function<" not in plain and FLEETING.search(plain):
+                        line = code.count("\n", 0, offset) + 1
+                        faults.append(f"{name}:{line}: {function}() is a coroutine: take {plain!r} by value")
         self.report(faults)
 
     def test_files_fit_a_head(self):
