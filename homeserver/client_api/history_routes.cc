@@ -149,13 +149,13 @@ Result<sync::EventFilter> filter_of(const Call& call, bool& lazy_members) {
 }
 
 Result<MessagesPage> read_messages(const Api& api, const Call& call) {
-  const auto direction = call.query("dir");
-  if (direction != "b" && direction != "f")
-    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
   POLDER_TRY(const OpenedRoom opened, open_room(api, call));
   const RoomReader& reader = *opened.reader;
   const ReaderOf& of = opened.of;
   POLDER_CHECK(reader.visible_state(of));
+  const auto direction = call.query("dir");
+  if (direction != "b" && direction != "f")
+    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
   MessagesPage result;
   result.head = api.rooms.head(reader.head().number);
   bool lazy_members = false;

@@ -118,23 +118,13 @@ Action change_of_other(std::string membership, std::optional<stores::Membership>
   };
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
 Task<Result<Response>> forget(const Api& api, Call& call) {
-  POLDER_CO_TRY(const RoomId room, room_of(call));
-  POLDER_CO_TRY(const auto number, api.rooms.find(room));
-  if (!number) co_return fail(ErrorCode::kNotFound, "Unknown room");
-  const auto user = call.session().number;
-  POLDER_CO_TRY(auto row, co_await runtime::on_pool(api.runtime, [&api, user, number] {
-                  return stores::read_membership(*api.database.snapshot(), user, *number);
-                }));
-  if (!row) co_return fail(ErrorCode::kNotFound, "You were never in this room");
-  if (row->membership != stores::Membership::kLeave &&
-      row->membership != stores::Membership::kBan) {
+  POLDER_CO_TRY(RoomId room, room_of(call));
+  const Status forgotten = co_await api.rooms.forget(std::move(room), call.session().user);
+  if (!forgotten.ok() && forgotten.error().code == ErrorCode::kExists)
     co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
-  }
-  row->forgotten = true;
-  kv::Batch batch;
-  stores::put_membership(batch, user, *number, *row, std::nullopt);
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
+  if (!forgotten.ok()) co_return forgotten.error();
   co_return empty_json();
 }
 

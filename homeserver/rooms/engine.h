@@ -125,6 +125,10 @@ class RoomEngine {
                                                    events::EventPtr event,
                                                    json::Array stripped_state);
 
+  // A user who left a room, or was banned, does not want to see it any more, until they enter it
+  // again. kNotFound if they never were in it, kExists if they are in it.
+  Task<Status> forget(RoomId room, UserId user);
+
   // Asks a server for events before the oldest known ones and stores what it gives.
   Task<Result<size_t>> backfill(ServerName server, RoomId room, std::vector<EventId> from,
                                 size_t limit);
@@ -191,6 +195,8 @@ class RoomEngine {
 
   Task<Result<SentEvent>> store_outside_on_shard(RoomNumber number, events::EventPtr event,
                                                  std::string stripped_state);
+
+  Task<Status> forget_on_shard(RoomNumber number, UserId user);
 
   Task<Result<Received>> receive_on_shard(ServerName origin, events::EventPtr event,
                                           RoomNumber number);

@@ -131,7 +131,9 @@ class Builder {
   }
 
   Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
-    if (row.forgotten) return {};
+    // Other devices of the user learn that a room was left also if it was forgotten since; nobody
+    // gets to see more of it.
+    if (row.forgotten && !since_) return {};
     if (row.event == 0) return add_outside(number, row);
     const auto head = engine_.head(number);
     if (!head || !request_.filter.allows_room(head->record.id.view())) return {};
@@ -161,14 +163,7 @@ class Builder {
       return {};
     const RoomReader reader(engine_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
-    // A room that was joined since is new, unless the user was in it before and only their profile
-    // changed.
-    std::optional<kv::Position> from = since_;
-    if (since_ && row.position > *since_) {
-      POLDER_TRY(const auto root, state_at(reader, *since_));
-      POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
-      if (before != Membership::kJoin) from = std::nullopt;
-    }
+    POLDER_TRY(const auto from, known_until(reader, row));
     POLDER_TRY(const json::Array ephemeral, ephemeral_of(reader, from.has_value()));
     if (!events && ephemeral.empty() && !changed_data_.contains(head->number)) return {};
     std::string text;
@@ -186,6 +181,16 @@ class Builder {
     return {};
   }
 
+  // Up to where the client knows the room: one that was joined since the token is new to it, unless
+  // the user was in it before and only their profile changed.
+  Result<std::optional<kv::Position>> known_until(const RoomReader& reader,
+                                                  const stores::MembershipRow& row) const {
+    if (!since_ || row.position <= *since_) return since_;
+    POLDER_TRY(const auto root, state_at(reader, *since_));
+    POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
+    return before == Membership::kJoin ? since_ : std::nullopt;
+  }
+
   Result<json::Array> ephemeral_of(const RoomReader& reader, bool known_room) const {
     POLDER_TRY(json::Array events,
                ephemeral_events(services_, reader, request_.user,
@@ -199,10 +204,22 @@ class Builder {
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
     const RoomReader reader(engine_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
+    POLDER_TRY(const auto leaving, reader.view().load(row.event));
+    POLDER_TRY(const Membership before,
+               reader.membership_at(leaving.record.state_before, request_.user.view()));
+    // Who declined an invite, took back a knock or was banned was not in the room: its state is not
+    // for them.
+    if (row.forgotten || before != Membership::kJoin) {
+      POLDER_TRY(const std::string event, client_event(reader, of, row.event, leaving));
+      leave_.emplace_back(head->record.id,
+                          ended_room("[" + event + "]", stream_token(answer_.next)));
+      return {};
+    }
+    POLDER_TRY(const auto from, known_until(reader, row));
     std::string text;
     json::Writer writer(text);
     writer.begin_object();
-    POLDER_CHECK(write_timeline_and_state(writer, reader, of, since_,
+    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from,
                                           std::min(row.position, answer_.next.position)));
     POLDER_TRY(const auto data, data_of(head->number, false));
     writer.key("account_data");
@@ -231,7 +248,7 @@ class Builder {
     } else if (row.membership == Membership::kKnock) {
       knock_.emplace_back(std::move(id), outside_room(row, "knock_state"));
     } else if (ended && (since_ || request_.filter.include_leave)) {
-      leave_.emplace_back(std::move(id), outside_left_room(row, stream_token(answer_.next)));
+      leave_.emplace_back(std::move(id), outside_ended_room(row, stream_token(answer_.next)));
     }
     return {};
   }

@@ -39,15 +39,19 @@ std::string outside_room(const stores::MembershipRow& row, std::string_view name
   return text;
 }
 
-std::string outside_left_room(const stores::MembershipRow& row, std::string_view prev_batch) {
+std::string ended_room(std::string_view events, std::string_view prev_batch) {
   std::string text;
   json::Writer writer(text);
-  writer.begin_object().key("timeline").begin_object().key("events").raw(list_of(row));
+  writer.begin_object().key("timeline").begin_object().key("events").raw(events);
   writer.member("limited", false).member("prev_batch", prev_batch).end_object();
   for (const std::string_view section : {"state", "account_data"})
     writer.key(section).begin_object().key("events").begin_array().end_array().end_object();
   writer.end_object();
   return text;
+}
+
+std::string outside_ended_room(const stores::MembershipRow& row, std::string_view prev_batch) {
+  return ended_room(list_of(row), prev_batch);
 }
 
 }  // namespace polder::sync
