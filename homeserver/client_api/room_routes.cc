@@ -181,7 +181,13 @@ Task<Result<Response>> create(const Api& api, Call& call) {
       stores::put_alias(batch, alias, {event.room_id(), user});
     };
   }
-  POLDER_CO_TRY(const RoomId room, co_await api.rooms.create(*plan.rules, std::move(plan.events)));
+  const auto created = co_await api.rooms.create(*plan.rules, std::move(plan.events));
+  // "The initial state implied by the parameters to the request is invalid."
+  if (!created.ok() && (created.error().code == ErrorCode::kForbidden ||
+                        created.error().code == ErrorCode::kInvalid))
+    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_ROOM_STATE", created.error().message);
+  if (!created.ok()) co_return created.error();
+  const RoomId& room = *created;
   // The room stands, whether or not others' servers can be reached: who is missing is invited anew.
   for (const UserId& user : plan.remote_invites) {
     const Status invited =

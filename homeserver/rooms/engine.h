@@ -84,7 +84,7 @@ class RoomEngine {
   // --- Changes. Callable on any shard. ---
 
   // Builds, authorises, signs and stores an event on the room's edge. kNotFound if the room is not
-  // here, kForbidden if a rule refuses, kTooLarge, kInvalid.
+  // here, kForbidden if a rule refuses, kTooLarge, kInvalid (also if the rules let nobody send it).
   Task<Result<SentEvent>> send(RoomId room, LocalEvent event);
 
   // A new room of a local user: its create event and what follows, each built on the one before;

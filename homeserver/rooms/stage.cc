@@ -5,6 +5,7 @@
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
+#include "homeserver/dag/authorise_power_levels.h"
 #include "homeserver/dag/power_levels.h"
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/relations.h"
@@ -37,8 +38,10 @@ class Staging {
     POLDER_CHECK(find_links());
     POLDER_CHECK(find_state_before());
     POLDER_CHECK(check());
-    if (input_.origin == Origin::kLocal && staged_.verdict != Verdict::kAccepted)
-      return fail(ErrorCode::kForbidden, staged_.refusal);
+    if (input_.origin == Origin::kLocal && staged_.verdict != Verdict::kAccepted) {
+      POLDER_TRY(const bool for_nobody, is_for_nobody());
+      return fail(for_nobody ? ErrorCode::kInvalid : ErrorCode::kForbidden, staged_.refusal);
+    }
     POLDER_CHECK(set_state_after());
     POLDER_CHECK(move_edge());
     POLDER_CHECK(write());
@@ -186,6 +189,15 @@ class Staging {
         [[maybe_unused]] const bool by_current,
         passes(dag::authorise(event(), RoomState(view_, record_.state)), Verdict::kSoftFailed));
     return {};
+  }
+
+  // Whether a refusal is not for want of power: nobody could send the event.
+  Result<bool> is_for_nobody() const {
+    if (event().is_state("m.room.create", "")) return true;
+    if (!event().is_state("m.room.power_levels", "")) return false;
+    POLDER_TRY(const auto create,
+               view_.state_event(record_of_event_.state_before, "m.room.create", ""));
+    return create && !dag::check_power_levels_form(event(), *create).ok();
   }
 
   Result<stores::StateKey> intern_state_key() {
