@@ -470,37 +470,6 @@ Status check_by_current_state(const StageContext& context, const Room& room,
   return dag::authorise(event, RoomState(view, room.record.state));
 }
 
-Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
-                                                         const kv::Snapshot& snapshot,
-                                                         const std::vector<EventId>& state) {
-  const RoomView view(room, snapshot, context.names, context.cache);
-  Staged staged;
-  std::vector<stores::StateEdit> edits;
-  for (const EventId& id : state) {
-    POLDER_TRY(const auto number, view.find(id));
-    if (!number) return fail(ErrorCode::kMissing, "an event of the state is not known");
-    POLDER_TRY(const HeldEvent held, view.load(*number));
-    if (!held.event->is_state() || held.record.standing.rejected) continue;
-    POLDER_TRY(const uint64_t type,
-               context.names.intern(stores::NameKind::kType, held.event->type(), staged.batch,
-                                    staged.names));
-    POLDER_TRY(const uint64_t key,
-               context.names.intern(stores::NameKind::kStateKey, *held.event->state_key(),
-                                    staged.batch, staged.names));
-    edits.push_back({{static_cast<uint32_t>(type), key}, *number});
-  }
-  POLDER_TRY(const auto update,
-             stores::state_apply(view.nodes(), {}, std::move(edits), room.record.last_node));
-  stores::put_state_nodes(staged.batch, room.number, update);
-  for (const auto& [number, node] : update.new_nodes) {
-    room.pending_nodes.emplace(number, node);
-    staged.nodes.push_back(number);
-  }
-  room.record.last_node = update.last_node;
-  stores::put_room(staged.batch, room.number, room.record);
-  return std::pair(update.root, std::move(staged));
-}
-
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                              events::EventPtr event) {
   StageInput input;
