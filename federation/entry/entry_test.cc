@@ -125,6 +125,21 @@ TEST_F(EntryTest, ServersAreTriedInTurn) {
       ErrorCode::kUnavailable);
 }
 
+// Who names servers is not taken elsewhere, however much this server knows of the room.
+TEST_F(EntryTest, OfNamedServersOnlyTheInvitersIsAskedBesides) {
+  const std::vector<ServerName> gone = {ServerName::trusted("gone")};
+  const RoomId named = other_room("10");
+  EXPECT_EQ(run(entry_->join({alice_, named, {}, gone})).error().code, ErrorCode::kUnavailable);
+  const RoomId left = other_room();
+  ASSERT_TRUE(run(entry_->join(wish(left))).ok());
+  ASSERT_TRUE(run(entry_->leave({alice_, left})).ok());
+  EXPECT_EQ(run(entry_->join({alice_, left, {}, gone})).error().code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(run(entry_->join({alice_, left, {}, {own_}})).ok());
+  const RoomId invited = other_room("12", "invite");
+  invite_alice(invited);
+  EXPECT_TRUE(run(entry_->join({alice_, invited, {}, gone})).ok());
+}
+
 TEST_F(EntryTest, TheInvitersServerIsAsked) {
   const RoomId room = other_room("12", "invite");
   invite_alice(room);
