@@ -22,18 +22,6 @@ Result<RoomId> room_of(const Call& call) {
   return RoomId::parse(call.path("roomId"));
 }
 
-Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
-  co_return co_await runtime::on_pool(api.runtime,
-                                      [&api, room, user]() -> Result<stores::Membership> {
-                                        POLDER_TRY(const auto head, api.rooms.head(room));
-                                        if (!head)
-                                          return fail(ErrorCode::kNotFound, "Unknown room");
-                                        const rooms::RoomReader reader(api.rooms, head);
-                                        POLDER_TRY(const auto of, reader.reader(user));
-                                        return of.membership.membership;
-                                      });
-}
-
 // Sends an event once for a transaction id, which is committed with it: a client that asks again,
 // also after a crash, gets the same event.
 Task<Result<Response>> send_once(const Api& api, Call& call, RoomId room, rooms::LocalEvent event,
@@ -160,6 +148,12 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
   event.content = std::move(call.body);
   POLDER_CO_TRY(const auto same, co_await same_state(api, room, event));
   if (same) co_return ok_json({{"event_id", same->str()}});
+  const auto member = UserId::parse(*event.state_key);
+  if (event.type == "m.room.member" && member.ok()) {
+    call.body = std::move(event.content);
+    POLDER_CO_TRY(const EventId id, co_await send_membership(api, call, room, *member));
+    co_return ok_json({{"event_id", id.str()}});
+  }
   POLDER_CO_TRY(const rooms::SentEvent sent, co_await api.rooms.send(room, std::move(event)));
   co_return ok_json({{"event_id", sent.id.str()}});
 }
