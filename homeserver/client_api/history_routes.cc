@@ -1,12 +1,11 @@
-// Reading rooms: messages, context, single events, state, members, relations.
+// Reading what was said in rooms: messages, context, single events, relations.
 #include <charconv>
 #include <set>
 
-#include "homeserver/client_api/api.h"
+#include "homeserver/client_api/room_reading.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/gaps.h"
-#include "homeserver/sync/tokens.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::client_api {
@@ -23,33 +22,6 @@ constexpr size_t kBackfillMax = 100;
 constexpr size_t kGapsMax = 20;
 constexpr size_t kScannedMax = 5000;  // events looked at for one page, most of them invisible
 
-// Runs on the pool with a reader of the room that the path names.
-using ReadAction =
-    std::function<Result<Response>(const Api&, const RoomReader&, const ReaderOf&, const Call&)>;
-
-struct OpenedRoom {
-  std::unique_ptr<const RoomReader> reader;
-  ReaderOf of;
-};
-Result<OpenedRoom> open_room(const Api& api, const Call& call) {
-  POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
-  POLDER_TRY(auto head, api.rooms.head(room));
-  if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
-  OpenedRoom opened;
-  opened.reader = std::make_unique<const RoomReader>(api.rooms, std::move(head));
-  POLDER_TRY(opened.of, opened.reader->reader(call.session().user));
-  return opened;
-}
-
-Action reading(ReadAction read) {
-  return [read = std::move(read)](const Api& api, Call& call) -> Task<Result<Response>> {
-    return runtime::on_pool(api.runtime, [&api, &call, &read]() -> Result<Response> {
-      POLDER_TRY(const OpenedRoom opened, open_room(api, call));
-      return read(api, *opened.reader, opened.of, call);
-    });
-  };
-}
-
 Result<size_t> limit_of(const Call& call) {
   const auto text = call.query("limit");
   if (!text) return kLimitDefault;
@@ -58,20 +30,6 @@ Result<size_t> limit_of(const Call& call) {
   if (error != std::errc() || end != text->data() + text->size())
     return fail(ErrorCode::kInvalid, "limit must be a number");
   return std::min(std::max<size_t>(limit, 1), kLimitMax);
-}
-
-Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
-                                 stores::EventNumber number, const rooms::HeldEvent& held,
-                                 const Call& call) {
-  RoomReader::ClientOptions options;
-  std::optional<std::string> transaction;
-  if (held.event->sender() == call.session().user) {
-    POLDER_TRY(transaction,
-               stores::read_event_transaction(reader.snapshot(), call.session().number,
-                                              call.session().device, held.event->id()));
-    if (transaction) options.transaction_id = *transaction;
-  }
-  return reader.client_event(of, number, held, options);
 }
 
 // A page of the order by depth and position, from a place in one direction.
@@ -228,25 +186,6 @@ Result<Response> event(const Api&, const RoomReader& reader, const ReaderOf& of,
   return Response::json(200, std::move(text));
 }
 
-Status write_state(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
-                   stores::StateRoot root, std::optional<std::string_view> type,
-                   const std::function<bool(const events::Event&)>& wanted) {
-  std::optional<Error> failure;
-  writer.begin_array();
-  POLDER_CHECK(reader.for_each_state(root, type,
-                                     [&](stores::EventNumber number, const rooms::HeldEvent& held) {
-                                       if (!wanted(*held.event) || failure) return;
-                                       const auto text = reader.client_event(of, number, held, {});
-                                       if (text.ok()) {
-                                         writer.raw(*text);
-                                       } else {
-                                         failure = text.error();
-                                       }
-                                     }));
-  writer.end_array();
-  return failure ? Status(*failure) : Status();
-}
-
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
 Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& of,
                          const Call& call) {
@@ -278,68 +217,6 @@ Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& o
       .member("end", std::string_view(sync::history_token(after.end)));
   writer.end_object();
   return Response::json(200, std::move(text));
-}
-
-Result<Response> all_state(const Api&, const RoomReader& reader, const ReaderOf& of, const Call&) {
-  POLDER_TRY(const auto root, reader.visible_state(of));
-  std::string text;
-  json::Writer writer(text);
-  POLDER_CHECK(write_state(writer, reader, of, root, std::nullopt,
-                           [](const events::Event&) { return true; }));
-  return Response::json(200, std::move(text));
-}
-
-Result<Response> one_state(const Api&, const RoomReader& reader, const ReaderOf& of,
-                           const Call& call) {
-  POLDER_TRY(const auto root, reader.visible_state(of));
-  POLDER_TRY(const auto event,
-             reader.state_event(root, call.path("eventType"), call.path("stateKey")));
-  if (!event) return fail(ErrorCode::kNotFound, "No such state event");
-  if (call.query("format") != "event") return ok_json(event->content());
-  POLDER_TRY(const auto number, reader.view().find(event->id()));
-  POLDER_TRY(const auto held, reader.view().load(*number));
-  POLDER_TRY(std::string text, reader.client_event(of, *number, held, {}));
-  return Response::json(200, std::move(text));
-}
-
-// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
-Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& of,
-                         const Call& call) {
-  POLDER_TRY(auto root, reader.visible_state(of));
-  if (const auto at = call.query("at")) {
-    POLDER_TRY(root, sync::state_at(reader, *at));
-  }
-  const auto only = call.query("membership");
-  const auto without = call.query("not_membership");
-  std::string text;
-  json::Writer writer(text);
-  writer.begin_object().key("chunk");
-  POLDER_CHECK(
-      write_state(writer, reader, of, root, "m.room.member", [&](const events::Event& member) {
-        return (!only || member.membership() == *only) &&
-               (!without || member.membership() != *without);
-      }));
-  writer.end_object();
-  return Response::json(200, std::move(text));
-}
-
-Result<Response> joined_members(const Api&, const RoomReader& reader, const ReaderOf& of,
-                                const Call&) {
-  if (of.membership.membership != stores::Membership::kJoin)
-    return fail(ErrorCode::kForbidden, "You are not a member of this room");
-  json::Object joined;
-  POLDER_CHECK(reader.for_each_state(
-      reader.head().record.state, "m.room.member",
-      [&](stores::EventNumber, const rooms::HeldEvent& held) {
-        if (held.event->membership() != "join") return;
-        json::Object member;
-        if (const json::Value* name = held.event->content().find("displayname"))
-          member.set("display_name", *name);
-        if (const json::Value* avatar = held.event->content().find("avatar_url"))
-          member.set("avatar_url", *avatar);
-        joined.set(*held.event->state_key(), std::move(member));
-      }));
-  return ok_json({{"joined", joined}});
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
@@ -384,20 +261,6 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   return Response::json(200, std::move(text));
 }
 
-Task<Result<Response>> joined_rooms(const Api& api, Call& call) {
-  const auto user = call.session().number;
-  POLDER_CO_TRY(const auto rooms, co_await runtime::on_pool(api.runtime, [&api, user] {
-                  return stores::read_rooms_of(*api.database.snapshot(), user);
-                }));
-  json::Array joined;
-  for (const auto& [room, row] : rooms) {
-    const auto head = api.rooms.head(room);
-    if (row.membership == stores::Membership::kJoin && head)
-      joined.emplace_back(head->record.id.str());
-  }
-  co_return ok_json({{"joined_rooms", joined}});
-}
-
 }  // namespace
 
 void add_history_routes(http::Router& router, const Api& api) {
@@ -407,17 +270,9 @@ void add_history_routes(http::Router& router, const Api& api) {
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages"}, messages);
   get("/_matrix/client/v3/rooms/{roomId}/event/{eventId}", event);
   get("/_matrix/client/v3/rooms/{roomId}/context/{eventId}", context);
-  get("/_matrix/client/v3/rooms/{roomId}/state", all_state);
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", one_state);
-  // "When an empty string, the trailing slash on this endpoint is optional."
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", one_state);
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", one_state);
-  get("/_matrix/client/v3/rooms/{roomId}/members", members);
-  get("/_matrix/client/v3/rooms/{roomId}/joined_members", joined_members);
   get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}", relations);
   get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", relations);
   get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}", relations);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/joined_rooms"}, joined_rooms);
 }
 
 }  // namespace polder::client_api
