@@ -10,6 +10,8 @@ using http::Response;
 using rooms::ReaderOf;
 using rooms::RoomReader;
 
+constexpr size_t kFirstEvents = 2;  // of a room made here, these are its creation and a join
+
 Result<Response> all_state(const Api&, const RoomReader& reader, const ReaderOf& of, const Call&) {
   POLDER_TRY(const auto root, reader.visible_state(of));
   std::string text;
@@ -32,12 +34,47 @@ Result<Response> one_state(const Api&, const RoomReader& reader, const ReaderOf&
   return Response::json(200, std::move(text));
 }
 
+// The first event after which the room has members: of a room made here its creator's join, else
+// the event with which this server entered it.
+Result<std::optional<rooms::HeldEvent>> first_with_members(const RoomReader& reader) {
+  POLDER_TRY(const auto first,
+             stores::read_timeline_forwards(reader.snapshot(), reader.head().number, 0,
+                                            kv::kLastPosition, kFirstEvents));
+  for (const stores::TimelineEntry& entry : first) {
+    POLDER_TRY(auto held, reader.view().load(entry.number));
+    POLDER_TRY(const auto membership,
+               reader.membership_at(held.record.state_after, held.event->sender().view()));
+    if (membership == stores::Membership::kJoin) return std::optional(std::move(held));
+  }
+  return std::optional<rooms::HeldEvent>();
+}
+
+// The state at a place that the reader may see. A place before all that this server knows of the
+// room, as /sync gives it with a room's first events, is where it began.
+Result<stores::StateRoot> state_at(const RoomReader& reader, const ReaderOf& of,
+                                   std::string_view token) {
+  const auto stream = sync::parse_stream_token(token);
+  if (!stream) return fail(ErrorCode::kInvalid, "Unknown token");
+  POLDER_TRY(const auto last, stores::read_timeline_backwards(
+                                  reader.snapshot(), reader.head().number, 0, stream->position, 1));
+  std::optional<rooms::HeldEvent> held;
+  if (last.empty()) {
+    POLDER_TRY(held, first_with_members(reader));
+  } else {
+    POLDER_TRY(held, reader.view().load(last[0].number));
+  }
+  if (!held) return stores::StateRoot();
+  POLDER_TRY(const bool visible, reader.visible(of, *held));
+  if (!visible) return fail(ErrorCode::kForbidden, "You were not a member of this room then");
+  return held->record.room_state.value_or(held->record.state_after);
+}
+
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
 Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& of,
                          const Call& call) {
   POLDER_TRY(auto root, reader.visible_state(of));
   if (const auto at = call.query("at")) {
-    POLDER_TRY(root, sync::state_at(reader, *at));
+    POLDER_TRY(root, state_at(reader, of, *at));
   }
   const auto only = call.query("membership");
   const auto without = call.query("not_membership");
@@ -62,12 +99,12 @@ Result<Response> joined_members(const Api&, const RoomReader& reader, const Read
       reader.head().record.state, "m.room.member",
       [&](stores::EventNumber, const rooms::HeldEvent& held) {
         if (held.event->membership() != "join") return;
-        json::Object member;
-        if (const json::Value* name = held.event->content().find("displayname"))
-          member.set("display_name", *name);
-        if (const json::Value* avatar = held.event->content().find("avatar_url"))
-          member.set("avatar_url", *avatar);
-        joined.set(*held.event->state_key(), std::move(member));
+        // As other servers do, what a member does not have is there and null.
+        const json::Value* name = held.event->content().find("displayname");
+        const json::Value* avatar = held.event->content().find("avatar_url");
+        joined.set(*held.event->state_key(),
+                   json::object({{"display_name", name != nullptr ? *name : json::Value()},
+                                 {"avatar_url", avatar != nullptr ? *avatar : json::Value()}}));
       }));
   return ok_json({{"joined", joined}});
 }

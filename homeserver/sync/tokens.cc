@@ -85,10 +85,4 @@ Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position
   return record.room_state.value_or(record.state_after);
 }
 
-Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token) {
-  const auto stream = parse_stream_token(token);
-  if (!stream) return fail(ErrorCode::kInvalid, "Unknown token");
-  return state_at(reader, stream->position);
-}
-
 }  // namespace polder::sync

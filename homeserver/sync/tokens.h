@@ -35,8 +35,7 @@ HistoryPlace end_of_room();
 // The place that a token of either kind means in a room: of a stream token, after everything that
 // it covers. kInvalid for what is no token.
 Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token);
-// The room's state at the place that a stream token means.
-Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token);
+// The room's state at a position.
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position);
 
 }  // namespace polder::sync
