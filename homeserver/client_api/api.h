@@ -98,9 +98,10 @@ http::Router::Around authentication(const Api& api);
 // The route groups, one a file.
 void add_server_routes(http::Router& router,
                        const Api& api);  // versions, well-known, capabilities, TURN
-void add_session_routes(http::Router& router, const Api& api);  // login, registration, devices
-void add_account_routes(http::Router& router, const Api& api);  // profile, account data, filters
-void add_room_routes(http::Router& router, const Api& api);  // rooms: create, send, state, aliases
+void add_session_routes(http::Router& router, const Api& api);     // login, registration, devices
+void add_account_routes(http::Router& router, const Api& api);     // profile, account data, filters
+void add_room_routes(http::Router& router, const Api& api);        // rooms: create, send, state
+void add_alias_routes(http::Router& router, const Api& api);       // rooms: aliases
 void add_membership_routes(http::Router& router, const Api& api);  // rooms: join, invite, leave
 void add_history_routes(http::Router& router, const Api& api);     // rooms: messages, relations
 void add_state_routes(http::Router& router, const Api& api);       // rooms: state, members

@@ -1,4 +1,4 @@
-// Changing rooms: creation, events, state, redaction, aliases.
+// Changing rooms: creation, events, state, redaction.
 #include "homeserver/client_api/addresses.h"
 #include "homeserver/client_api/api.h"
 #include "homeserver/client_api/create_room.h"
@@ -193,49 +193,6 @@ Task<Result<Response>> create(const Api& api, Call& call) {
   co_return ok_json({{"room_id", room.str()}});
 }
 
-Task<Result<Response>> get_alias(const Api& api, Call& call) {
-  POLDER_CO_TRY(const auto found, co_await resolve(api, std::string(call.path("roomAlias"))));
-  json::Array servers;
-  for (const ServerName& server : found.servers)
-    servers.emplace_back(server.str());
-  co_return ok_json({{"room_id", found.room.str()}, {"servers", std::move(servers)}});
-}
-
-Task<Result<Response>> put_alias(const Api& api, Call& call) {
-  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
-  if (alias.server() != api.users.parts().own_name.view())
-    co_return fail(ErrorCode::kInvalid, "The alias is of another server");
-  const std::string* named = call.body.find_string("room_id");
-  if (named == nullptr)
-    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing room_id");
-  POLDER_CO_TRY(const RoomId room, RoomId::parse(*named));
-  POLDER_CO_TRY(const auto membership, co_await current_membership(api, room, call.session().user));
-  if (membership != stores::Membership::kJoin)
-    co_return fail(ErrorCode::kForbidden, "You are not in the room");
-  POLDER_CO_TRY(const auto taken, co_await runtime::on_pool(api.runtime, [&api, alias] {
-                  return stores::read_alias(*api.database.snapshot(), alias);
-                }));
-  if (taken) co_return matrix_error(ErrorCode::kExists, "M_UNKNOWN", "The alias is taken");
-  kv::Batch batch;
-  stores::put_alias(batch, alias, {room, call.session().user});
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
-  co_return empty_json();
-}
-
-Task<Result<Response>> delete_alias(const Api& api, Call& call) {
-  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
-  POLDER_CO_TRY(const auto row, co_await runtime::on_pool(api.runtime, [&api, alias] {
-                  return stores::read_alias(*api.database.snapshot(), alias);
-                }));
-  if (!row) co_return fail(ErrorCode::kNotFound, "Room alias not found");
-  if (row->creator != call.session().user && !call.session().admin)
-    co_return fail(ErrorCode::kForbidden, "The alias is not yours");
-  kv::Batch batch;
-  stores::erase_alias(batch, alias, row->room);
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
-  co_return empty_json();
-}
-
 }  // namespace
 
 void add_room_routes(http::Router& router, const Api& api) {
@@ -254,12 +211,6 @@ void add_room_routes(http::Router& router, const Api& api) {
   put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", RateClass::kMessage, put_state);
   put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", RateClass::kMessage,
       put_state);
-  add_route(router, api,
-            {Method::kGet, "/_matrix/client/v3/directory/room/{roomAlias}", Authentication::kNone},
-            get_alias);
-  put("/_matrix/client/v3/directory/room/{roomAlias}", RateClass::kCheap, put_alias);
-  add_route(router, api, {Method::kDelete, "/_matrix/client/v3/directory/room/{roomAlias}"},
-            delete_alias);
 }
 
 }  // namespace polder::client_api

@@ -1,5 +1,6 @@
 #include "homeserver/rooms/reader.h"
 
+#include "homeserver/dag/power_levels.h"
 #include "homeserver/events/client_format.h"
 #include "homeserver/events/signing.h"
 #include "homeserver/json/write.h"
@@ -65,6 +66,16 @@ Result<std::vector<events::EventPtr>> RoomReader::stripped_events(stores::StateR
 Result<Membership> RoomReader::membership_at(stores::StateRoot root, std::string_view user) const {
   POLDER_TRY(const auto event, view_.state_event(root, "m.room.member", user));
   return event ? stores::membership_from(event->membership()) : Membership::kNone;
+}
+
+Result<bool> RoomReader::may_send_state(const UserId& user, std::string_view type) const {
+  const stores::StateRoot now = head_->record.state;
+  POLDER_TRY(const Membership membership, membership_at(now, user.view()));
+  POLDER_TRY(const auto create, view_.state_event(now, "m.room.create", ""));
+  POLDER_TRY(const auto levels, view_.state_event(now, "m.room.power_levels", ""));
+  if (membership != Membership::kJoin || !create) return false;
+  const dag::PowerLevels power(*create, levels.get());
+  return power.user(user.view()) >= power.required_for(type, true);
 }
 
 Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const {

@@ -160,6 +160,7 @@ void Homeserver::add_routes() {
   client_api::add_session_routes(router_, *api_);
   client_api::add_account_routes(router_, *api_);
   client_api::add_room_routes(router_, *api_);
+  client_api::add_alias_routes(router_, *api_);
   client_api::add_membership_routes(router_, *api_);
   client_api::add_history_routes(router_, *api_);
   client_api::add_state_routes(router_, *api_);
