@@ -6,6 +6,7 @@
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/gaps.h"
+#include "homeserver/users/ignored.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::client_api {
@@ -32,6 +33,15 @@ Result<size_t> limit_of(const Call& call) {
   return std::min(std::max<size_t>(limit, 1), kLimitMax);
 }
 
+Result<users::IgnoredUsers> ignored_by(const RoomReader& reader, const Call& call) {
+  return users::IgnoredUsers::read(reader.snapshot(), call.session().number, call.session().user);
+}
+
+// Of ignored users, only state is shown.
+bool is_hidden(const events::Event& event, const users::IgnoredUsers& ignored) {
+  return !event.is_state() && ignored.contains(event.sender().view());
+}
+
 // A page of the order by depth and position, from a place in one direction.
 struct PageQuery {
   sync::HistoryPlace from;
@@ -50,6 +60,7 @@ struct Page {
 Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQuery& query,
                        const Call& call) {
   const size_t limit = query.limit;
+  POLDER_TRY(const auto ignored, ignored_by(reader, call));
   Page page;
   page.end = query.from;
   const auto room = reader.head().number;
@@ -72,7 +83,8 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
       POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
       if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
       POLDER_TRY(const bool visible, reader.visible(of, held));
-      if (!visible || !query.filter.allows(*held.event)) continue;
+      if (!visible || !query.filter.allows(*held.event) || is_hidden(*held.event, ignored))
+        continue;
       POLDER_TRY(std::string event, client_event(reader, of, entry.number, held, call));
       page.events.push_back(std::move(event));
       page.senders.insert(held.event->sender().str());
@@ -224,6 +236,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
                            const Call& call) {
   POLDER_TRY(const auto parent, find_visible(reader, of, call));
   POLDER_TRY(const size_t limit, limit_of(call));
+  POLDER_TRY(const auto ignored, ignored_by(reader, call));
   const bool forwards = call.query("dir") == "f";
   kv::Position from = forwards ? 0 : ~kv::Position{0};
   if (const auto token = call.query("from")) {
@@ -246,7 +259,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
     POLDER_TRY(const bool visible, reader.visible(of, held));
     POLDER_TRY(const auto redacted,
                stores::read_redaction(reader.snapshot(), {room, relation.child}));
-    if (!visible || redacted) continue;
+    if (!visible || redacted || is_hidden(*held.event, ignored)) continue;
     POLDER_TRY(std::string text, client_event(reader, of, relation.child, held, call));
     events.push_back(std::move(text));
     next = relation.position;

@@ -2,6 +2,7 @@
 #include "homeserver/json/parse.h"
 #include "homeserver/rooms/test_engine.h"
 #include "homeserver/sync/sync.h"
+#include "homeserver/users/account_data.h"
 
 namespace polder::sync {
 namespace {
@@ -92,6 +93,19 @@ TEST_F(OutsideSyncTest, AnInviteShowsItsStrippedStateOnce) {
     EXPECT_EQ(*(*shown)[1].as_object()->find_string("state_key"), alice_.str());
     EXPECT_EQ(events_in(sync(next(response)), "invite", "invite_state"), nullptr);
   }
+}
+
+TEST_F(OutsideSyncTest, AnInviteOfAnIgnoredUserIsNotShown) {
+  users::AccountData data({*runtime_, *database_, *committer_, *names_, own_});
+  const auto ignore = [&](json::Object ignored) {
+    return run(
+        data.set(number_, 0, "m.ignored_user_list", {{"ignored_users", std::move(ignored)}}));
+  };
+  ASSERT_TRUE(ignore({{bob_.str(), json::Object()}}).ok());
+  store(bob_, "invite");
+  EXPECT_EQ(events_in(sync(), "invite", "invite_state"), nullptr);
+  ASSERT_TRUE(ignore({}).ok());
+  EXPECT_NE(events_in(sync(), "invite", "invite_state"), nullptr);
 }
 
 TEST_F(OutsideSyncTest, AnInviteThatEndedIsARoomThatWasLeft) {

@@ -9,6 +9,7 @@
 #include "homeserver/sync/encryption.h"
 #include "homeserver/sync/ephemeral.h"
 #include "homeserver/sync/stripped.h"
+#include "homeserver/users/ignored.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::sync {
@@ -40,6 +41,7 @@ class Builder {
     if (token_ && token_->typing_changes > answer_.next.typing_changes) token_->typing_changes = 0;
     snapshot_ = engine_.parts().database.snapshot();
     POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot_, request_.number));
+    POLDER_TRY(ignored_, users::IgnoredUsers::read(*snapshot_, request_.number, request_.user));
     POLDER_CHECK(find_data_changes());
     for (const auto& [number, row] : rooms)
       POLDER_CHECK(add_room(number, row));
@@ -143,7 +145,7 @@ class Builder {
         answer_.joined.push_back(number);
         return add_joined(head, row);
       case Membership::kInvite:
-        return changed_for_user ? add_stripped(head, invite_, "invite_state") : Status();
+        return changed_for_user ? add_invite(head, row) : Status();
       case Membership::kKnock:
         return changed_for_user ? add_stripped(head, knock_, "knock_state") : Status();
       case Membership::kLeave:
@@ -229,6 +231,14 @@ class Builder {
     return {};
   }
 
+  // "Servers must not send room invites from ignored users to clients."
+  Status add_invite(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
+    const RoomReader reader(engine_, head);
+    POLDER_TRY(const auto invite, reader.view().load(row.event));
+    if (ignored_.contains(invite.event->sender().view())) return {};
+    return add_stripped(head, invite_, "invite_state");
+  }
+
   Status add_stripped(const rooms::RoomHeadPtr& head, Section& section, std::string_view name) {
     const RoomReader reader(engine_, head);
     POLDER_TRY(std::string text, stripped_room(reader, request_.user, name));
@@ -244,6 +254,7 @@ class Builder {
     RoomId id = RoomId::trusted(std::move(name));
     const bool ended = row.membership == Membership::kLeave || row.membership == Membership::kBan;
     if (row.membership == Membership::kInvite) {
+      if (ignored_.contains(outside_sender(row, request_.user))) return {};
       invite_.emplace_back(std::move(id), outside_room(row, "invite_state"));
     } else if (row.membership == Membership::kKnock) {
       knock_.emplace_back(std::move(id), outside_room(row, "knock_state"));
@@ -264,6 +275,10 @@ class Builder {
       if (transaction) options.transaction_id = *transaction;
     }
     return reader.client_event(of, number, held, options);
+  }
+
+  bool is_ignored(const events::Event& event) const {
+    return !event.is_state() && ignored_.contains(event.sender().view());
   }
 
   struct Timeline {
@@ -288,7 +303,7 @@ class Builder {
         POLDER_TRY(const bool visible, reader.visible(of, held));
         timeline.limited = !visible;
         if (timeline.limited) break;
-        if (!filter.timeline.allows(*held.event)) continue;
+        if (!filter.timeline.allows(*held.event) || is_ignored(*held.event)) continue;
         timeline.limited = timeline.events.size() == filter.timeline_limit;
         if (timeline.limited) break;
         timeline.events.emplace_back(entry.number, std::move(held));
@@ -436,6 +451,7 @@ class Builder {
   std::optional<StreamToken> token_;
   const std::optional<kv::Position> since_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
+  users::IgnoredUsers ignored_;
   std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
   Section join_, invite_, knock_, leave_;
   Answer answer_;
