@@ -57,6 +57,22 @@ struct Page {
   std::vector<EventId> gaps;  // events of the page before which others are missing here
 };
 
+Status note_gap(const RoomReader& reader, const rooms::HeldEvent& held, Page& page) {
+  POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
+  if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
+  return {};
+}
+
+// Events may be missing before the very event at which the last page ended.
+Status find_gap_at(const RoomReader& reader, stores::DepthPlace place, Page& page) {
+  if (place.position == 0 || place.position == kv::kLastPosition) return {};
+  POLDER_TRY(const auto at, stores::read_after(reader.snapshot(), reader.head().number,
+                                               {place.depth, place.position - 1}, 1));
+  if (at.empty() || at[0].place != place) return {};
+  POLDER_TRY(const auto held, reader.view().load(at[0].number));
+  return note_gap(reader, held, page);
+}
+
 Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQuery& query,
                        const Call& call) {
   const size_t limit = query.limit;
@@ -64,6 +80,7 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
   Page page;
   page.end = query.from;
   const auto room = reader.head().number;
+  if (query.backwards) POLDER_CHECK(find_gap_at(reader, query.from.place, page));
   for (size_t scanned = 0; page.events.size() < limit && scanned < kScannedMax;) {
     const size_t want = limit - page.events.size() + 1;
     POLDER_TRY(const auto entries,
@@ -77,11 +94,10 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
       ++scanned;
       page.end.place = entry.place;
       POLDER_TRY(const auto held, reader.view().load(entry.number));
+      POLDER_CHECK(note_gap(reader, held, page));
       const bool told =
           entry.place.position >= query.from.told_from && !held.record.standing.backfilled;
       if (query.backwards && told) continue;
-      POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
-      if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
       POLDER_TRY(const bool visible, reader.visible(of, held));
       if (!visible || !query.filter.allows(*held.event) || is_hidden(*held.event, ignored))
         continue;
@@ -134,7 +150,10 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
   POLDER_TRY(result.query.limit, limit_of(call));
   POLDER_TRY(result.query.filter, filter_of(call, lazy_members));
   if (const auto token = call.query("from")) {
-    POLDER_TRY(result.query.from, sync::history_place(reader, *token));
+    POLDER_TRY(result.query.from,
+               sync::history_place(reader, *token,
+                                   result.query.backwards ? sync::Direction::kBackwards
+                                                          : sync::Direction::kForwards));
   }
   POLDER_TRY(result.page, read_page(reader, of, result.query, call));
   if (!lazy_members) return result;
@@ -154,14 +173,18 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
 Task<Result<Response>> messages(const Api& api, Call& call) {
   const auto read = [&api, &call] { return read_messages(api, call); };
   POLDER_CO_TRY(MessagesPage found, co_await runtime::on_pool(api.runtime, read));
+  size_t filled = 0;
   if (found.query.backwards && !found.page.gaps.empty()) {
-    const size_t filled =
-        co_await rooms::fill_gap(api.rooms, found.head, found.page.gaps, kBackfillMax);
+    filled = co_await rooms::fill_gap(api.rooms, found.head, found.page.gaps, kBackfillMax);
     if (filled > 0) {
       POLDER_CO_TRY(found, co_await runtime::on_pool(api.runtime, read));
     }
   }
   const Page& page = found.page;
+  // Over what is still missing the client comes with the next page, unless nobody has it: then it
+  // would ask for ever.
+  const bool missing = found.query.backwards && !page.gaps.empty();
+  const bool more = page.more || (missing && (filled > 0 || !page.events.empty()));
   std::string text;
   json::Writer writer(text);
   writer.begin_object().member("start", std::string_view(sync::history_token(found.query.from)));
@@ -171,7 +194,7 @@ Task<Result<Response>> messages(const Api& api, Call& call) {
     writer.key("state");
     write_events(writer, found.members);
   }
-  if (page.more) writer.member("end", std::string_view(sync::history_token(page.end)));
+  if (more) writer.member("end", std::string_view(sync::history_token(page.end)));
   writer.end_object();
   co_return Response::json(200, std::move(text));
 }
@@ -240,8 +263,10 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   const bool forwards = call.query("dir") == "f";
   kv::Position from = forwards ? 0 : ~kv::Position{0};
   if (const auto token = call.query("from")) {
-    POLDER_TRY(const auto start, sync::history_place(reader, *token));
-    from = std::min(start.place.position, start.told_from);
+    POLDER_TRY(const auto start, sync::history_place(reader, *token, sync::Direction::kForwards));
+    // All from told_from on was told: going forwards, that is news.
+    const kv::Position told = forwards ? start.told_from - 1 : start.told_from;
+    from = std::min(start.place.position, told);
   }
   std::vector<std::string> events;
   std::optional<kv::Position> next;

@@ -242,6 +242,37 @@ TEST_F(HomeserverTest, EditsAndThreadsAreBundledWithTheirEvent) {
   EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "count"}), "2");
 }
 
+TEST_F(HomeserverTest, RelationsArePagedFromWhatWasSynced) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice);
+  const std::string root = say(alice, room, "root", "1").text({"event_id"});
+  const auto reply = [&](const std::string& text) {
+    call("PUT", rooms(room, "/send/m.room.message/" + text), alice,
+         R"({"body":")" + text + R"(","m.relates_to":{"rel_type":"m.thread","event_id":")" + root +
+             "\"}}");
+  };
+  reply("a");
+  reply("b");
+  const std::string since = sync(alice).text({"next_batch"});
+  reply("c");
+  reply("d");
+  const auto page = [&](const std::string& query) {
+    const Answer answer =
+        call("GET", "/_matrix/client/v1/rooms/" + room + "/relations/" + root + "?limit=1" + query,
+             alice);
+    std::string text;
+    for (const json::Value& event : *answer.body.as_object()->find_array("chunk"))
+      text += *json::at(*event.as_object(), {"content", "body"})->as_string();
+    return std::pair(text, answer.text({"next_batch"}));
+  };
+  const auto forth = page("&dir=f&from=" + since);
+  EXPECT_EQ(forth.first, "c");
+  EXPECT_EQ(page("&dir=f&from=" + forth.second).first, "d");
+  const auto back = page("&dir=b&from=" + since);
+  EXPECT_EQ(back.first, "b");
+  EXPECT_EQ(page("&dir=b&from=" + back.second).first, "a");
+}
+
 TEST_F(HomeserverTest, MembershipFollowsTheRules) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

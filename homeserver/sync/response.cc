@@ -4,6 +4,7 @@
 
 #include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
+#include "homeserver/rooms/gaps.h"
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/encryption.h"
@@ -284,8 +285,17 @@ class Builder {
   struct Timeline {
     std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
     bool limited = false;
+    bool begins_after_gap = false;  // before the first event, others are missing here
     std::optional<stores::StateRoot> state_before;  // the room's, at the first event
   };
+
+  // What was missed between two servers is paged: a timeline has no holes. Local messages are built
+  // on what is here.
+  Result<bool> is_after_gap(const RoomReader& reader, const rooms::HeldEvent& held) const {
+    const bool local = held.event->sender().server() == engine_.parts().own_name.view();
+    if (local && !held.event->is("m.room.member")) return false;
+    return rooms::has_gap_before(reader, held);
+  }
 
   Result<Timeline> read_timeline(const RoomReader& reader, const ReaderOf& of,
                                  std::optional<kv::Position> from, kv::Position to) const {
@@ -303,11 +313,16 @@ class Builder {
         POLDER_TRY(const bool visible, reader.visible(of, held));
         timeline.limited = !visible;
         if (timeline.limited) break;
-        if (!filter.timeline.allows(*held.event) || is_ignored(*held.event)) continue;
-        timeline.limited = timeline.events.size() == filter.timeline_limit;
+        const bool shown = filter.timeline.allows(*held.event) && !is_ignored(*held.event);
+        timeline.limited = shown && timeline.events.size() == filter.timeline_limit;
         if (timeline.limited) break;
-        timeline.events.emplace_back(entry.number, std::move(held));
-        first = entry.position;
+        POLDER_TRY(timeline.limited, is_after_gap(reader, held));
+        timeline.begins_after_gap = shown && timeline.limited;
+        if (shown) {
+          timeline.events.emplace_back(entry.number, std::move(held));
+          first = entry.position;
+        }
+        if (timeline.limited) break;
       }
       if (entries.size() < kTimelinePage) break;
       to = entries.back().position - 1;
@@ -315,6 +330,12 @@ class Builder {
     }
     std::ranges::reverse(timeline.events);
     if (timeline.events.empty()) return timeline;
+    if (timeline.begins_after_gap) {
+      // What changed in the gap is known by what holds after it.
+      const stores::EventRecord& record = timeline.events.front().second.record;
+      timeline.state_before = record.room_state.value_or(record.state_after);
+      return timeline;
+    }
     POLDER_TRY(timeline.state_before, state_at(reader, first - 1));
     // The first event that this server knows has the state that it came with.
     if (timeline.state_before->node == 0)
@@ -331,7 +352,10 @@ class Builder {
       POLDER_TRY(const std::string text, client_event(reader, of, number, held));
       writer.raw(text);
     }
-    writer.end_array().member("limited", timeline.limited);
+    // A client may have an older timeline of a room that was entered since; this one does not go on
+    // from there.
+    const bool entered = since_ && !from;
+    writer.end_array().member("limited", timeline.limited || entered);
     const kv::Position before =
         timeline.events.empty() ? to : timeline.events.front().second.record.position - 1;
     writer.member("prev_batch", std::string_view(stream_token(before))).end_object();
@@ -365,8 +389,11 @@ class Builder {
       senders.insert(held.event->sender().str());
     POLDER_TRY(const auto differences, stores::state_diff(reader.view().nodes(), known, target));
     const bool initial = known.node == 0;
+    // After a gap, the state is the one that the first event left.
+    std::optional<stores::EventNumber> told;
+    if (timeline.begins_after_gap && !request_.use_state_after) told = timeline.events[0].first;
     for (const stores::StateDifference& difference : differences) {
-      if (!difference.after) continue;
+      if (!difference.after || difference.after == told) continue;
       POLDER_TRY(const auto held, reader.view().load(*difference.after));
       const bool member = held.event->is("m.room.member");
       if (member) {
