@@ -24,11 +24,6 @@ class Encryption : public HomeserverTest {
     EXPECT_EQ(uploaded.text({"one_time_key_counts", "signed_curve25519"}), "1");
     return device;
   }
-  Answer sync(const std::string& token, const std::string& since = "") {
-    return call("GET",
-                "/_matrix/client/v3/sync" + (since.empty() ? std::string() : "?since=" + since),
-                token);
-  }
   static std::string next(const Answer& answer) { return answer.text({"next_batch"}); }
   // Alice and bob in one room.
   void SetUp() override {

@@ -27,6 +27,14 @@ TEST_F(HomeserverTest, RegistersLogsInAndOut) {
   const Answer second =
       call("POST", "/_matrix/client/v3/login", "", login + R"(pw","device_id":"PHONE"})");
   EXPECT_EQ(second.text({"device_id"}), "PHONE");
+  for (const char* name : {"ALICE", "@Alice:own", "@ALICE:OWN"}) {
+    EXPECT_EQ(call("POST", "/_matrix/client/v3/login", "",
+                   R"({"type":"m.login.password","identifier":{"type":"m.id.user","user":")" +
+                       std::string(name) + R"("},"password":"pw"})")
+                  .text({"user_id"}),
+              "@alice:own")
+        << name;
+  }
   EXPECT_EQ(call("POST", "/_matrix/client/v3/logout", token).status, 200);
   const Answer refused = call("GET", "/_matrix/client/v3/account/whoami", token);
   EXPECT_EQ(refused.status, 401);
@@ -55,6 +63,10 @@ TEST_F(HomeserverTest, BadBodiesGetTheirErrcodes) {
                 .text({"errcode"}),
             "M_INVALID_PARAM");
   EXPECT_EQ(call("GET", "/_matrix/client/v3/nothing", token).text({"errcode"}), "M_UNRECOGNIZED");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/keys/upload", token,
+                 R"({"device_keys":{"user_id":"@alice:own","device_id":"x"}})")
+                .text({"errcode"}),
+            "M_BAD_JSON");
   EXPECT_EQ(say(token, "!no:own", "x", "1").status, 404);
 }
 
@@ -307,6 +319,8 @@ TEST_F(HomeserverTest, AliasesProfilesAndAccountData) {
   EXPECT_EQ(call("PUT", profile + "/displayname", alice, R"({"displayname":"Alice"})").status, 200);
   EXPECT_EQ(call("PUT", profile + "/displayname", bob, R"({"displayname":"x"})").status, 403);
   EXPECT_EQ(call("GET", profile).text({"displayname"}), "Alice");
+  // Anybody may ask, also for users of servers that cannot be reached.
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/profile/@bob:elsewhere").status, 502);
   EXPECT_EQ(call("GET", rooms(room, "/state/m.room.member/@alice:own"), bob).text({"displayname"}),
             "Alice");
   const std::string data = "/_matrix/client/v3/user/@alice:own/account_data/m.direct";
