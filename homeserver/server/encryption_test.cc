@@ -161,6 +161,25 @@ TEST_F(Encryption, ReceiptsReachTheRoomAndPrivateOnesTheirOwner) {
   }
 }
 
+// Receipts of several threads on one event stand side by side.
+TEST_F(Encryption, ReceiptsComeByThread) {
+  const std::string event = say(alice_, room_, "read me", "1").text({"event_id"});
+  const std::string since = next(sync(alice_));
+  for (const std::string body : {R"({})", R"({"thread_id":"main"})", R"({"thread_id":"$root"})"})
+    call("POST", rooms(room_, "/receipt/m.read/" + event), bob_, body);
+  for (const Answer& answer : {sync(alice_, since), sync(alice_)}) {
+    const json::Value* events =
+        json::at(*answer.body.as_object(), {"rooms", "join", room_, "ephemeral", "events"});
+    std::vector<std::string> threads;
+    for (const json::Value& told : *events->as_array()) {
+      const json::Value* thread =
+          json::at(*told.as_object(), {"content", event, "m.read", "@bob:own", "thread_id"});
+      threads.push_back(thread != nullptr ? *thread->as_string() : "");
+    }
+    EXPECT_EQ(threads, (std::vector<std::string>{"", "$root", "main"}));
+  }
+}
+
 TEST_F(Encryption, ReadMarkersSetTheFullyReadEvent) {
   const std::string event = say(alice_, room_, "hello", "1").text({"event_id"});
   const std::string since = next(sync(bob_));
