@@ -112,6 +112,17 @@ Task<Status> RoomEntry::send_locally(Wish wish, UserId target, std::string membe
   co_return Status();
 }
 
+Task<Status> RoomEntry::enter_from_within(Wish wish, std::string membership, json::Object content,
+                                          Attempt attempt) {
+  Wish own = wish;
+  own.content = std::move(content);
+  const Status sent = co_await send_locally(std::move(own), wish.user, std::move(membership));
+  if (sent.ok() || sent.error().code != ErrorCode::kNotFound) co_return sent;
+  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
+  place.followed = false;  // even if readers do not know yet
+  co_return co_await through_some_server(std::move(wish), std::move(place), attempt);
+}
+
 Result<events::EventPtr> RoomEntry::build(const client::MembershipTemplate& place, const Wish& wish,
                                           std::string membership) const {
   client::MembershipEvent event;

@@ -66,6 +66,9 @@ class RoomEntry {
   std::vector<ServerName> servers_for(const Wish& wish, const Place& place) const;
   Task<Status> through_some_server(Wish wish, Place place, Attempt attempt);
   Task<Status> send_locally(Wish wish, UserId target, std::string membership);
+  // In a room that this server is in; if it leaves it meanwhile, through another one after all.
+  Task<Status> enter_from_within(Wish wish, std::string membership, json::Object content,
+                                 Attempt attempt);
   Result<events::EventPtr> build(const client::MembershipTemplate& place, const Wish& wish,
                                  std::string membership) const;
 

@@ -426,6 +426,29 @@ TEST_F(EntryTest, WhoIsInvitedDoesNotKnock) {
   EXPECT_EQ(run(entry_->knock(wish(room))).error().code, ErrorCode::kForbidden);
 }
 
+// The last local member is banned while somebody knocks: then the room is another server's.
+TEST_F(EntryTest, ARoomThatThisServerLeavesMeanwhileIsKnockedOnThroughOthers) {
+  for (int i = 0; i < 40; ++i) {
+    const RoomId room = other_room();
+    ASSERT_TRUE(run(entry_->join(wish(room))).ok());
+    ASSERT_TRUE(bob_sets(room, "m.room.member", alice_.str(), {{"membership", "ban"}}).ok());
+    const RoomReader reader(*other_engine_, *other_engine_->head(room));
+    const auto ban =
+        *reader.state_event(reader.head().record.state, "m.room.member", alice_.view());
+    std::optional<Result<rooms::Received>> received;
+    std::optional<Status> knocked;
+    runtime::spawn(*runtime_, runtime_->shard(0), "ban",
+                   keep(engine_->receive(other_, ban), received));
+    int steps = i;
+    simulation_->run_until([&] { return steps-- == 0; }, Millis(1));
+    runtime::spawn(*runtime_, runtime_->shard(0), "knock",
+                   keep(entry_->knock(wish(room)), knocked));
+    ASSERT_TRUE(simulation_->run_until([&] { return received.has_value() && knocked.has_value(); },
+                                       Millis(60'000)));
+    EXPECT_EQ(knocked->error().code, ErrorCode::kForbidden) << knocked->error().message;
+  }
+}
+
 TEST_F(EntryTest, ARoomThatWasLeftIsEnteredAnew) {
   const RoomId room = other_room("12");
   ASSERT_TRUE(run(entry_->join(wish(room))).ok());
