@@ -66,16 +66,25 @@ Task<Status> RoomEntry::in_line(Wish wish, Change change) {
   co_return co_await (this->*change)(std::move(wish));
 }
 
-// The wish's own servers first, then those that this server knows of; one after another.
-Task<Status> RoomEntry::through_some_server(Wish wish, Place place, Attempt attempt) {
+// "The servers to attempt to join the room through": whoever names some means these, and besides
+// them only the one that invited is asked; from within the room, those that are in it too.
+std::vector<ServerName> RoomEntry::servers_for(const Wish& wish, const Place& place) const {
   std::vector<ServerName> servers;
-  for (const auto* list : {&wish.via, &place.servers}) {
-    for (const ServerName& server : *list) {
-      const bool other =
-          server != rooms_.parts().own_name && std::ranges::find(servers, server) == servers.end();
-      if (other && servers.size() < kServersMax) servers.push_back(server);
-    }
-  }
+  const auto add = [&](const ServerName& server) {
+    const bool other =
+        server != rooms_.parts().own_name && std::ranges::find(servers, server) == servers.end();
+    if (other && servers.size() < kServersMax) servers.push_back(server);
+  };
+  std::ranges::for_each(wish.via, add);
+  const bool named = !servers.empty();
+  if (place.inviter) add(*place.inviter);
+  if (!named || place.followed) std::ranges::for_each(place.servers, add);
+  return servers;
+}
+
+// One after another.
+Task<Status> RoomEntry::through_some_server(Wish wish, Place place, Attempt attempt) {
+  const std::vector<ServerName> servers = servers_for(wish, place);
   const auto deadline = runtime().clock().steady() + kDeadline;
   Error failure = fail(ErrorCode::kNotFound, "no server is known that is in the room");
   bool first = true;
@@ -101,6 +110,17 @@ Task<Status> RoomEntry::send_locally(Wish wish, UserId target, std::string membe
   event.content.set("membership", std::move(membership));
   POLDER_CO_CHECK(co_await rooms_.send(std::move(wish.room), std::move(event)));
   co_return Status();
+}
+
+Task<Status> RoomEntry::enter_from_within(Wish wish, std::string membership, json::Object content,
+                                          Attempt attempt) {
+  Wish own = wish;
+  own.content = std::move(content);
+  const Status sent = co_await send_locally(std::move(own), wish.user, std::move(membership));
+  if (sent.ok() || sent.error().code != ErrorCode::kNotFound) co_return sent;
+  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
+  place.followed = false;  // even if readers do not know yet
+  co_return co_await through_some_server(std::move(wish), std::move(place), attempt);
 }
 
 Result<events::EventPtr> RoomEntry::build(const client::MembershipTemplate& place, const Wish& wish,

@@ -22,7 +22,9 @@ struct Wish {
   UserId user;
   RoomId room;
   json::Object content{};
-  std::vector<ServerName> via{};  // servers that may be in the room; the first ones are asked
+  // Servers that may be in the room, the first ones of which are asked. Without any, those that
+  // this server knows of are.
+  std::vector<ServerName> via{};
 };
 
 // Thread-safe; called on shards. Changes of one room by local users form a line, so that of two who
@@ -61,8 +63,12 @@ class RoomEntry {
   Task<Result<Place>> place_of(UserId user, RoomId room) const;
   Task<Status> on_shard(Wish wish, Change change);
   Task<Status> in_line(Wish wish, Change change);
+  std::vector<ServerName> servers_for(const Wish& wish, const Place& place) const;
   Task<Status> through_some_server(Wish wish, Place place, Attempt attempt);
   Task<Status> send_locally(Wish wish, UserId target, std::string membership);
+  // In a room that this server is in; if it leaves it meanwhile, through another one after all.
+  Task<Status> enter_from_within(Wish wish, std::string membership, json::Object content,
+                                 Attempt attempt);
   Result<events::EventPtr> build(const client::MembershipTemplate& place, const Wish& wish,
                                  std::string membership) const;
 

@@ -125,6 +125,21 @@ TEST_F(EntryTest, ServersAreTriedInTurn) {
       ErrorCode::kUnavailable);
 }
 
+// Who names servers is not taken elsewhere, however much this server knows of the room.
+TEST_F(EntryTest, OfNamedServersOnlyTheInvitersIsAskedBesides) {
+  const std::vector<ServerName> gone = {ServerName::trusted("gone")};
+  const RoomId named = other_room("10");
+  EXPECT_EQ(run(entry_->join({alice_, named, {}, gone})).error().code, ErrorCode::kUnavailable);
+  const RoomId left = other_room();
+  ASSERT_TRUE(run(entry_->join(wish(left))).ok());
+  ASSERT_TRUE(run(entry_->leave({alice_, left})).ok());
+  EXPECT_EQ(run(entry_->join({alice_, left, {}, gone})).error().code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(run(entry_->join({alice_, left, {}, {own_}})).ok());
+  const RoomId invited = other_room("12", "invite");
+  invite_alice(invited);
+  EXPECT_TRUE(run(entry_->join({alice_, invited, {}, gone})).ok());
+}
+
 TEST_F(EntryTest, TheInvitersServerIsAsked) {
   const RoomId room = other_room("12", "invite");
   invite_alice(room);
@@ -409,6 +424,29 @@ TEST_F(EntryTest, WhoIsInvitedDoesNotKnock) {
   const RoomId room = other_room("11", "knock");
   invite_alice(room);
   EXPECT_EQ(run(entry_->knock(wish(room))).error().code, ErrorCode::kForbidden);
+}
+
+// The last local member is banned while somebody knocks: then the room is another server's.
+TEST_F(EntryTest, ARoomThatThisServerLeavesMeanwhileIsKnockedOnThroughOthers) {
+  for (int i = 0; i < 40; ++i) {
+    const RoomId room = other_room();
+    ASSERT_TRUE(run(entry_->join(wish(room))).ok());
+    ASSERT_TRUE(bob_sets(room, "m.room.member", alice_.str(), {{"membership", "ban"}}).ok());
+    const RoomReader reader(*other_engine_, *other_engine_->head(room));
+    const auto ban =
+        *reader.state_event(reader.head().record.state, "m.room.member", alice_.view());
+    std::optional<Result<rooms::Received>> received;
+    std::optional<Status> knocked;
+    runtime::spawn(*runtime_, runtime_->shard(0), "ban",
+                   keep(engine_->receive(other_, ban), received));
+    int steps = i;
+    simulation_->run_until([&] { return steps-- == 0; }, Millis(1));
+    runtime::spawn(*runtime_, runtime_->shard(0), "knock",
+                   keep(entry_->knock(wish(room)), knocked));
+    ASSERT_TRUE(simulation_->run_until([&] { return received.has_value() && knocked.has_value(); },
+                                       Millis(60'000)));
+    EXPECT_EQ(knocked->error().code, ErrorCode::kForbidden) << knocked->error().message;
+  }
 }
 
 TEST_F(EntryTest, ARoomThatWasLeftIsEnteredAnew) {

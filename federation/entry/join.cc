@@ -43,10 +43,11 @@ Task<Status> RoomEntry::join_in_turn(Wish wish) {
   if (place.restricted.join == RestrictedJoin::kNoAuthoriser)
     co_return co_await through_some_server(std::move(wish), std::move(place),
                                            &RoomEntry::join_through);
+  json::Object content = wish.content;
   if (place.restricted.authoriser)
-    wish.content.set("join_authorised_via_users_server", place.restricted.authoriser->str());
-  const UserId user = wish.user;
-  co_return co_await send_locally(std::move(wish), user, "join");
+    content.set("join_authorised_via_users_server", place.restricted.authoriser->str());
+  co_return co_await enter_from_within(std::move(wish), "join", std::move(content),
+                                       &RoomEntry::join_through);
 }
 
 Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) {

@@ -71,8 +71,11 @@ Task<Status> RoomEntry::knock_in_line(Wish wish) {
 
 Task<Status> RoomEntry::knock_in_turn(Wish wish) {
   POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
-  const UserId user = wish.user;
-  if (place.followed) co_return co_await send_locally(std::move(wish), user, "knock");
+  if (place.followed) {
+    json::Object content = wish.content;
+    co_return co_await enter_from_within(std::move(wish), "knock", std::move(content),
+                                         &RoomEntry::knock_through);
+  }
   if (place.membership == Membership::kInvite)
     co_return fail(ErrorCode::kForbidden, "You are invited to the room");
   co_return co_await through_some_server(std::move(wish), std::move(place),

@@ -37,6 +37,12 @@ class Finder {
       place_.servers.push_back(*std::move(server));
   }
 
+  void add_sender_of_membership(const UserId& sender) {
+    add(sender.server());
+    if (place_.membership == stores::Membership::kInvite && !place_.servers.empty())
+      place_.inviter = place_.servers.front();
+  }
+
   Status read_membership(stores::RoomNumber room) {
     POLDER_TRY(const auto user, engine_.parts().names.find(stores::NameKind::kUser, user_.view()));
     if (!user) return {};
@@ -66,7 +72,7 @@ class Finder {
         place_.rules = events::find_room_version(version != nullptr ? *version : "1");
       }
       if (*type == "m.room.member" && *state_key == user_.view()) {
-        add(user->server());
+        add_sender_of_membership(*user);
       } else {
         later_.emplace_back(user->server());
       }
@@ -82,7 +88,7 @@ class Finder {
       POLDER_TRY(place_.restricted, rooms::restricted_join(engine_, reader, user_));
     } else if (event_ != 0) {
       POLDER_TRY(const auto held, reader.view().load(event_));
-      add(held.event->sender().server());
+      add_sender_of_membership(held.event->sender());
     }
     return read_servers(*head);
   }

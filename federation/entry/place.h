@@ -1,6 +1,7 @@
 // What this server knows of a user and a room before it asks others. Synchronous; on the pool.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "homeserver/rooms/engine.h"
@@ -17,6 +18,7 @@ struct Place {
   // That are, or once were, in the room, the most promising first: who invited, the room id's, who
   // the invite's stripped state or the room's own tells of. At most kKnownServersMax; no own name.
   std::vector<ServerName> servers;
+  std::optional<ServerName> inviter;  // of them, if the user is invited
 };
 inline constexpr size_t kKnownServersMax = 6;
 

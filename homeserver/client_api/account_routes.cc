@@ -80,11 +80,8 @@ Result<Response> profile_response(const json::Object& profile, std::string_view 
   return ok_json({{std::string(field), *value}});
 }
 
-// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile: other
-// servers are asked for callers who are known here only.
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile
 Task<Result<Response>> get_remote_profile(const Api& api, Call& call, UserId user) {
-  if (!call.exchange.caller)
-    co_return fail(ErrorCode::kForbidden, "Log in to see profiles of other servers' users");
   POLDER_CO_TRY(const ServerName server, ServerName::parse(user.server()));
   const std::string field(call.path("keyName"));
   auto profile = co_await api.federation.profile(
@@ -174,13 +171,9 @@ void add_account_routes(http::Router& router, const Api& api) {
             add_filter);
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/user/{userId}/filter/{filterId}"},
             get_filter);
-  add_route(
-      router, api,
-      {Method::kGet, "/_matrix/client/v3/profile/{userId}", Authentication::kOptionalAccessToken},
-      get_profile);
-  add_route(router, api,
-            {Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}",
-             Authentication::kOptionalAccessToken},
+  constexpr auto kNone = Authentication::kNone;
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/profile/{userId}", kNone}, get_profile);
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}", kNone},
             get_profile);
   add_route(
       router, api,

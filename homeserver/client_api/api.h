@@ -98,14 +98,16 @@ http::Router::Around authentication(const Api& api);
 // The route groups, one a file.
 void add_server_routes(http::Router& router,
                        const Api& api);  // versions, well-known, capabilities, TURN
-void add_session_routes(http::Router& router, const Api& api);  // login, registration, devices
-void add_account_routes(http::Router& router, const Api& api);  // profile, account data, filters
-void add_room_routes(http::Router& router, const Api& api);  // rooms: create, send, state, aliases
+void add_session_routes(http::Router& router, const Api& api);     // login, registration, devices
+void add_account_routes(http::Router& router, const Api& api);     // profile, account data, filters
+void add_room_routes(http::Router& router, const Api& api);        // rooms: create, send, state
+void add_alias_routes(http::Router& router, const Api& api);       // rooms: aliases
 void add_membership_routes(http::Router& router, const Api& api);  // rooms: join, invite, leave
-void add_history_routes(http::Router& router, const Api& api);  // rooms: messages, context, members
-void add_key_routes(http::Router& router, const Api& api);      // encryption: keys, to-device
-void add_receipt_routes(http::Router& router, const Api& api);  // receipts, read markers, typing
-void add_push_routes(http::Router& router, const Api& api);     // push rules
+void add_history_routes(http::Router& router, const Api& api);     // rooms: messages, relations
+void add_state_routes(http::Router& router, const Api& api);       // rooms: state, members
+void add_key_routes(http::Router& router, const Api& api);         // encryption: keys, to-device
+void add_receipt_routes(http::Router& router, const Api& api);     // receipts, read markers, typing
+void add_push_routes(http::Router& router, const Api& api);        // push rules
 void add_sync_routes(http::Router& router, const Api& api);
 
 inline constexpr size_t kSmallBody = 64 * 1024;

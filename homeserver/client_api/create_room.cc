@@ -7,11 +7,13 @@ namespace {
 
 constexpr size_t kInvitesMax = 100;
 constexpr size_t kInitialStateMax = 100;
+constexpr int64_t kModeratorLevel = 50;
 constexpr int64_t kTombstoneLevel = 150;  // MSC4289: only creators upgrade rooms
 
 struct Preset {
   std::string_view join_rule;
   std::string_view guest_access;
+  int64_t invite = 0;    // the power level that it needs
   bool trusted = false;  // invitees are made the creator's equals
 };
 
@@ -26,8 +28,10 @@ Result<Preset> preset_of(const json::Object& body) {
       visibility != nullptr && *visibility == "public" ? "public_chat" : "private_chat";
   if (named != nullptr) preset = *named;
   if (preset == "private_chat") return Preset{"invite", "can_join"};
-  if (preset == "trusted_private_chat") return Preset{"invite", "can_join", true};
-  if (preset == "public_chat") return Preset{"public", "forbidden"};
+  if (preset == "trusted_private_chat") return Preset{"invite", "can_join", 0, true};
+  // Where anybody may join, an invite adds nothing but unwanted ones; where the join rules are then
+  // made restricted, it would let members pass them by.
+  if (preset == "public_chat") return Preset{"public", "forbidden", kModeratorLevel};
   return bad("Unknown preset");
 }
 
@@ -53,11 +57,12 @@ class Planner {
     POLDER_CHECK(add_power_levels());
     if (plan_.alias) add("m.room.canonical_alias", "", {{"alias", plan_.alias->str()}});
     POLDER_CHECK(read_initial_state());
+    POLDER_TRY(auto named, implied_events());
     add_preset();
     for (rooms::LocalEvent& event : initial_state_)
       plan_.events.push_back(std::move(event));
-    POLDER_CHECK(add_text("name", "m.room.name"));
-    POLDER_CHECK(add_text("topic", "m.room.topic"));
+    for (auto& [type, content] : named)
+      add(type, "", std::move(content));
     if (body_.find_bool("is_direct").value_or(false)) plan_.invite_content.set("is_direct", true);
     for (const UserId& user : invites_) {
       if (user.server() != own_name.view()) {
@@ -144,11 +149,16 @@ class Planner {
                         {"m.room.server_acl", 100},
                         {"m.room.encryption", 100}};
     if (plan_.rules->privileged_creators) events.set("m.room.tombstone", kTombstoneLevel);
-    json::Object content{{"users", users},      {"users_default", 0},
-                         {"events", events},    {"events_default", 0},
-                         {"state_default", 50}, {"ban", 50},
-                         {"kick", 50},          {"redact", 50},
-                         {"invite", 0},         {"notifications", json::object({{"room", 50}})}};
+    json::Object content{{"users", users},
+                         {"users_default", 0},
+                         {"events", events},
+                         {"events_default", 0},
+                         {"state_default", 50},
+                         {"ban", 50},
+                         {"kick", 50},
+                         {"redact", 50},
+                         {"invite", preset_.invite},
+                         {"notifications", json::object({{"room", 50}})}};
     if (const json::Value* override = body_.find("power_level_content_override")) {
       if (override->as_object() == nullptr)
         return bad("power_level_content_override must be an object");
@@ -196,12 +206,26 @@ class Planner {
     return {};
   }
 
-  Status add_text(std::string_view key, std::string type) {
-    const json::Value* text = body_.find(key);
-    if (text == nullptr) return {};
-    if (text->as_string() == nullptr) return bad(std::string(key).append(" must be a string"));
-    add(std::move(type), "", {{std::string(key), *text}});
-    return {};
+  // The events implied by `name` and `topic`, which overwrite those of initial_state.
+  // https://spec.matrix.org/v1.19/client-server-api/#mroomtopic
+  Result<std::vector<std::pair<std::string, json::Object>>> implied_events() {
+    std::vector<std::pair<std::string, json::Object>> implied;
+    for (const std::string key : {"name", "topic"}) {
+      const json::Value* text = body_.find(key);
+      if (text == nullptr) continue;
+      if (text->as_string() == nullptr) return bad(key + " must be a string");
+      json::Object content{{key, *text}};
+      if (key == "topic") {
+        const json::Object plain{{"body", *text}, {"mimetype", "text/plain"}};
+        content.set("m.topic", json::object({{"m.text", json::Array(1, plain)}}));
+      }
+      implied.emplace_back("m.room." + key, std::move(content));
+    }
+    std::erase_if(initial_state_, [&](const rooms::LocalEvent& event) {
+      return event.state_key == "" &&
+             std::ranges::any_of(implied, [&](const auto& one) { return one.first == event.type; });
+    });
+    return implied;
   }
 
   const json::Object& body_;

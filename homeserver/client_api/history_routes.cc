@@ -1,12 +1,12 @@
-// Reading rooms: messages, context, single events, state, members, relations.
+// Reading what was said in rooms: messages, context, single events, relations.
 #include <charconv>
 #include <set>
 
-#include "homeserver/client_api/api.h"
+#include "homeserver/client_api/room_reading.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/gaps.h"
-#include "homeserver/sync/tokens.h"
+#include "homeserver/users/ignored.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::client_api {
@@ -23,33 +23,6 @@ constexpr size_t kBackfillMax = 100;
 constexpr size_t kGapsMax = 20;
 constexpr size_t kScannedMax = 5000;  // events looked at for one page, most of them invisible
 
-// Runs on the pool with a reader of the room that the path names.
-using ReadAction =
-    std::function<Result<Response>(const Api&, const RoomReader&, const ReaderOf&, const Call&)>;
-
-struct OpenedRoom {
-  std::unique_ptr<const RoomReader> reader;
-  ReaderOf of;
-};
-Result<OpenedRoom> open_room(const Api& api, const Call& call) {
-  POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
-  POLDER_TRY(auto head, api.rooms.head(room));
-  if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
-  OpenedRoom opened;
-  opened.reader = std::make_unique<const RoomReader>(api.rooms, std::move(head));
-  POLDER_TRY(opened.of, opened.reader->reader(call.session().user));
-  return opened;
-}
-
-Action reading(ReadAction read) {
-  return [read = std::move(read)](const Api& api, Call& call) -> Task<Result<Response>> {
-    return runtime::on_pool(api.runtime, [&api, &call, &read]() -> Result<Response> {
-      POLDER_TRY(const OpenedRoom opened, open_room(api, call));
-      return read(api, *opened.reader, opened.of, call);
-    });
-  };
-}
-
 Result<size_t> limit_of(const Call& call) {
   const auto text = call.query("limit");
   if (!text) return kLimitDefault;
@@ -60,18 +33,13 @@ Result<size_t> limit_of(const Call& call) {
   return std::min(std::max<size_t>(limit, 1), kLimitMax);
 }
 
-Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
-                                 stores::EventNumber number, const rooms::HeldEvent& held,
-                                 const Call& call) {
-  RoomReader::ClientOptions options;
-  std::optional<std::string> transaction;
-  if (held.event->sender() == call.session().user) {
-    POLDER_TRY(transaction,
-               stores::read_event_transaction(reader.snapshot(), call.session().number,
-                                              call.session().device, held.event->id()));
-    if (transaction) options.transaction_id = *transaction;
-  }
-  return reader.client_event(of, number, held, options);
+Result<users::IgnoredUsers> ignored_by(const RoomReader& reader, const Call& call) {
+  return users::IgnoredUsers::read(reader.snapshot(), call.session().number, call.session().user);
+}
+
+// Of ignored users, only state is shown.
+bool is_hidden(const events::Event& event, const users::IgnoredUsers& ignored) {
+  return !event.is_state() && ignored.contains(event.sender().view());
 }
 
 // A page of the order by depth and position, from a place in one direction.
@@ -89,12 +57,30 @@ struct Page {
   std::vector<EventId> gaps;  // events of the page before which others are missing here
 };
 
+Status note_gap(const RoomReader& reader, const rooms::HeldEvent& held, Page& page) {
+  POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
+  if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
+  return {};
+}
+
+// Events may be missing before the very event at which the last page ended.
+Status find_gap_at(const RoomReader& reader, stores::DepthPlace place, Page& page) {
+  if (place.position == 0 || place.position == kv::kLastPosition) return {};
+  POLDER_TRY(const auto at, stores::read_after(reader.snapshot(), reader.head().number,
+                                               {place.depth, place.position - 1}, 1));
+  if (at.empty() || at[0].place != place) return {};
+  POLDER_TRY(const auto held, reader.view().load(at[0].number));
+  return note_gap(reader, held, page);
+}
+
 Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQuery& query,
                        const Call& call) {
   const size_t limit = query.limit;
+  POLDER_TRY(const auto ignored, ignored_by(reader, call));
   Page page;
   page.end = query.from;
   const auto room = reader.head().number;
+  if (query.backwards) POLDER_CHECK(find_gap_at(reader, query.from.place, page));
   for (size_t scanned = 0; page.events.size() < limit && scanned < kScannedMax;) {
     const size_t want = limit - page.events.size() + 1;
     POLDER_TRY(const auto entries,
@@ -108,13 +94,13 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
       ++scanned;
       page.end.place = entry.place;
       POLDER_TRY(const auto held, reader.view().load(entry.number));
+      POLDER_CHECK(note_gap(reader, held, page));
       const bool told =
           entry.place.position >= query.from.told_from && !held.record.standing.backfilled;
       if (query.backwards && told) continue;
-      POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
-      if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
       POLDER_TRY(const bool visible, reader.visible(of, held));
-      if (!visible || !query.filter.allows(*held.event)) continue;
+      if (!visible || !query.filter.allows(*held.event) || is_hidden(*held.event, ignored))
+        continue;
       POLDER_TRY(std::string event, client_event(reader, of, entry.number, held, call));
       page.events.push_back(std::move(event));
       page.senders.insert(held.event->sender().str());
@@ -149,13 +135,13 @@ Result<sync::EventFilter> filter_of(const Call& call, bool& lazy_members) {
 }
 
 Result<MessagesPage> read_messages(const Api& api, const Call& call) {
-  const auto direction = call.query("dir");
-  if (direction != "b" && direction != "f")
-    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
   POLDER_TRY(const OpenedRoom opened, open_room(api, call));
   const RoomReader& reader = *opened.reader;
   const ReaderOf& of = opened.of;
   POLDER_CHECK(reader.visible_state(of));
+  const auto direction = call.query("dir");
+  if (direction != "b" && direction != "f")
+    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
   MessagesPage result;
   result.head = api.rooms.head(reader.head().number);
   bool lazy_members = false;
@@ -164,7 +150,10 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
   POLDER_TRY(result.query.limit, limit_of(call));
   POLDER_TRY(result.query.filter, filter_of(call, lazy_members));
   if (const auto token = call.query("from")) {
-    POLDER_TRY(result.query.from, sync::history_place(reader, *token));
+    POLDER_TRY(result.query.from,
+               sync::history_place(reader, *token,
+                                   result.query.backwards ? sync::Direction::kBackwards
+                                                          : sync::Direction::kForwards));
   }
   POLDER_TRY(result.page, read_page(reader, of, result.query, call));
   if (!lazy_members) return result;
@@ -184,14 +173,18 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
 Task<Result<Response>> messages(const Api& api, Call& call) {
   const auto read = [&api, &call] { return read_messages(api, call); };
   POLDER_CO_TRY(MessagesPage found, co_await runtime::on_pool(api.runtime, read));
+  size_t filled = 0;
   if (found.query.backwards && !found.page.gaps.empty()) {
-    const size_t filled =
-        co_await rooms::fill_gap(api.rooms, found.head, found.page.gaps, kBackfillMax);
+    filled = co_await rooms::fill_gap(api.rooms, found.head, found.page.gaps, kBackfillMax);
     if (filled > 0) {
       POLDER_CO_TRY(found, co_await runtime::on_pool(api.runtime, read));
     }
   }
   const Page& page = found.page;
+  // Over what is still missing the client comes with the next page, unless nobody has it: then it
+  // would ask for ever.
+  const bool missing = found.query.backwards && !page.gaps.empty();
+  const bool more = page.more || (missing && (filled > 0 || !page.events.empty()));
   std::string text;
   json::Writer writer(text);
   writer.begin_object().member("start", std::string_view(sync::history_token(found.query.from)));
@@ -201,7 +194,7 @@ Task<Result<Response>> messages(const Api& api, Call& call) {
     writer.key("state");
     write_events(writer, found.members);
   }
-  if (page.more) writer.member("end", std::string_view(sync::history_token(page.end)));
+  if (more) writer.member("end", std::string_view(sync::history_token(page.end)));
   writer.end_object();
   co_return Response::json(200, std::move(text));
 }
@@ -226,25 +219,6 @@ Result<Response> event(const Api&, const RoomReader& reader, const ReaderOf& of,
   POLDER_TRY(const auto found, find_visible(reader, of, call));
   POLDER_TRY(std::string text, client_event(reader, of, found.first, found.second, call));
   return Response::json(200, std::move(text));
-}
-
-Status write_state(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
-                   stores::StateRoot root, std::optional<std::string_view> type,
-                   const std::function<bool(const events::Event&)>& wanted) {
-  std::optional<Error> failure;
-  writer.begin_array();
-  POLDER_CHECK(reader.for_each_state(root, type,
-                                     [&](stores::EventNumber number, const rooms::HeldEvent& held) {
-                                       if (!wanted(*held.event) || failure) return;
-                                       const auto text = reader.client_event(of, number, held, {});
-                                       if (text.ok()) {
-                                         writer.raw(*text);
-                                       } else {
-                                         failure = text.error();
-                                       }
-                                     }));
-  writer.end_array();
-  return failure ? Status(*failure) : Status();
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
@@ -280,78 +254,19 @@ Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& o
   return Response::json(200, std::move(text));
 }
 
-Result<Response> all_state(const Api&, const RoomReader& reader, const ReaderOf& of, const Call&) {
-  POLDER_TRY(const auto root, reader.visible_state(of));
-  std::string text;
-  json::Writer writer(text);
-  POLDER_CHECK(write_state(writer, reader, of, root, std::nullopt,
-                           [](const events::Event&) { return true; }));
-  return Response::json(200, std::move(text));
-}
-
-Result<Response> one_state(const Api&, const RoomReader& reader, const ReaderOf& of,
-                           const Call& call) {
-  POLDER_TRY(const auto root, reader.visible_state(of));
-  POLDER_TRY(const auto event,
-             reader.state_event(root, call.path("eventType"), call.path("stateKey")));
-  if (!event) return fail(ErrorCode::kNotFound, "No such state event");
-  if (call.query("format") != "event") return ok_json(event->content());
-  POLDER_TRY(const auto number, reader.view().find(event->id()));
-  POLDER_TRY(const auto held, reader.view().load(*number));
-  POLDER_TRY(std::string text, reader.client_event(of, *number, held, {}));
-  return Response::json(200, std::move(text));
-}
-
-// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
-Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& of,
-                         const Call& call) {
-  POLDER_TRY(auto root, reader.visible_state(of));
-  if (const auto at = call.query("at")) {
-    POLDER_TRY(root, sync::state_at(reader, *at));
-  }
-  const auto only = call.query("membership");
-  const auto without = call.query("not_membership");
-  std::string text;
-  json::Writer writer(text);
-  writer.begin_object().key("chunk");
-  POLDER_CHECK(
-      write_state(writer, reader, of, root, "m.room.member", [&](const events::Event& member) {
-        return (!only || member.membership() == *only) &&
-               (!without || member.membership() != *without);
-      }));
-  writer.end_object();
-  return Response::json(200, std::move(text));
-}
-
-Result<Response> joined_members(const Api&, const RoomReader& reader, const ReaderOf& of,
-                                const Call&) {
-  if (of.membership.membership != stores::Membership::kJoin)
-    return fail(ErrorCode::kForbidden, "You are not a member of this room");
-  json::Object joined;
-  POLDER_CHECK(reader.for_each_state(
-      reader.head().record.state, "m.room.member",
-      [&](stores::EventNumber, const rooms::HeldEvent& held) {
-        if (held.event->membership() != "join") return;
-        json::Object member;
-        if (const json::Value* name = held.event->content().find("displayname"))
-          member.set("display_name", *name);
-        if (const json::Value* avatar = held.event->content().find("avatar_url"))
-          member.set("avatar_url", *avatar);
-        joined.set(*held.event->state_key(), std::move(member));
-      }));
-  return ok_json({{"joined", joined}});
-}
-
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
 Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf& of,
                            const Call& call) {
   POLDER_TRY(const auto parent, find_visible(reader, of, call));
   POLDER_TRY(const size_t limit, limit_of(call));
+  POLDER_TRY(const auto ignored, ignored_by(reader, call));
   const bool forwards = call.query("dir") == "f";
   kv::Position from = forwards ? 0 : ~kv::Position{0};
   if (const auto token = call.query("from")) {
-    POLDER_TRY(const auto start, sync::history_place(reader, *token));
-    from = std::min(start.place.position, start.told_from);
+    POLDER_TRY(const auto start, sync::history_place(reader, *token, sync::Direction::kForwards));
+    // All from told_from on was told: going forwards, that is news.
+    const kv::Position told = forwards ? start.told_from - 1 : start.told_from;
+    from = std::min(start.place.position, told);
   }
   std::vector<std::string> events;
   std::optional<kv::Position> next;
@@ -369,7 +284,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
     POLDER_TRY(const bool visible, reader.visible(of, held));
     POLDER_TRY(const auto redacted,
                stores::read_redaction(reader.snapshot(), {room, relation.child}));
-    if (!visible || redacted) continue;
+    if (!visible || redacted || is_hidden(*held.event, ignored)) continue;
     POLDER_TRY(std::string text, client_event(reader, of, relation.child, held, call));
     events.push_back(std::move(text));
     next = relation.position;
@@ -384,20 +299,6 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   return Response::json(200, std::move(text));
 }
 
-Task<Result<Response>> joined_rooms(const Api& api, Call& call) {
-  const auto user = call.session().number;
-  POLDER_CO_TRY(const auto rooms, co_await runtime::on_pool(api.runtime, [&api, user] {
-                  return stores::read_rooms_of(*api.database.snapshot(), user);
-                }));
-  json::Array joined;
-  for (const auto& [room, row] : rooms) {
-    const auto head = api.rooms.head(room);
-    if (row.membership == stores::Membership::kJoin && head)
-      joined.emplace_back(head->record.id.str());
-  }
-  co_return ok_json({{"joined_rooms", joined}});
-}
-
 }  // namespace
 
 void add_history_routes(http::Router& router, const Api& api) {
@@ -407,17 +308,9 @@ void add_history_routes(http::Router& router, const Api& api) {
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages"}, messages);
   get("/_matrix/client/v3/rooms/{roomId}/event/{eventId}", event);
   get("/_matrix/client/v3/rooms/{roomId}/context/{eventId}", context);
-  get("/_matrix/client/v3/rooms/{roomId}/state", all_state);
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", one_state);
-  // "When an empty string, the trailing slash on this endpoint is optional."
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", one_state);
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", one_state);
-  get("/_matrix/client/v3/rooms/{roomId}/members", members);
-  get("/_matrix/client/v3/rooms/{roomId}/joined_members", joined_members);
   get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}", relations);
   get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", relations);
   get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}", relations);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/joined_rooms"}, joined_rooms);
 }
 
 }  // namespace polder::client_api

@@ -2,6 +2,7 @@
 #include "homeserver/client_api/addresses.h"
 #include "homeserver/client_api/api.h"
 #include "homeserver/client_api/membership.h"
+#include "homeserver/json/write.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::client_api {
@@ -23,17 +24,8 @@ Result<UserId> target_of(const Call& call) {
   return UserId::parse(*user);
 }
 
-Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
-  co_return co_await runtime::on_pool(api.runtime,
-                                      [&api, room, user]() -> Result<stores::Membership> {
-                                        POLDER_TRY(const auto head, api.rooms.head(room));
-                                        if (!head)
-                                          return fail(ErrorCode::kNotFound, "Unknown room");
-                                        const rooms::RoomReader reader(api.rooms, head);
-                                        POLDER_TRY(const auto of, reader.reader(user));
-                                        return of.membership.membership;
-                                      });
-}
+// Members of a membership's content that are the server's to say.
+constexpr std::string_view kAuthoriser = "join_authorised_via_users_server";
 
 // What the caller wants for themselves.
 Task<Result<entry::Wish>> wish_of(const Api& api, const Call& call, RoomAddress address,
@@ -54,6 +46,14 @@ Task<Result<Response>> join(const Api& api, Call& call) {
   POLDER_CO_TRY(auto address, co_await resolve_with_query(api, call, std::string(named)));
   const RoomId room = address.room;
   POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "join"));
+  // What else the client gives goes into the event, as with other servers; a name for this room,
+  // for instance.
+  if (!json::is_canonical(call.body))
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+  for (const auto& [key, value] : call.body) {
+    if (key != "membership" && key != "third_party_signed" && key != kAuthoriser)
+      wish.content.set(key, value);
+  }
   POLDER_CO_CHECK(co_await api.entry.join(std::move(wish)));
   co_return ok_json({{"room_id", room.str()}});
 }
@@ -118,27 +118,67 @@ Action change_of_other(std::string membership, std::optional<stores::Membership>
   };
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
 Task<Result<Response>> forget(const Api& api, Call& call) {
-  POLDER_CO_TRY(const RoomId room, room_of(call));
-  POLDER_CO_TRY(const auto number, api.rooms.find(room));
-  if (!number) co_return fail(ErrorCode::kNotFound, "Unknown room");
-  const auto user = call.session().number;
-  POLDER_CO_TRY(auto row, co_await runtime::on_pool(api.runtime, [&api, user, number] {
-                  return stores::read_membership(*api.database.snapshot(), user, *number);
-                }));
-  if (!row) co_return fail(ErrorCode::kNotFound, "You were never in this room");
-  if (row->membership != stores::Membership::kLeave &&
-      row->membership != stores::Membership::kBan) {
+  POLDER_CO_TRY(RoomId room, room_of(call));
+  const Status forgotten = co_await api.rooms.forget(std::move(room), call.session().user);
+  if (!forgotten.ok() && forgotten.error().code == ErrorCode::kExists)
     co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
-  }
-  row->forgotten = true;
-  kv::Batch batch;
-  stores::put_membership(batch, user, *number, *row, std::nullopt);
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
+  if (!forgotten.ok()) co_return forgotten.error();
   co_return empty_json();
 }
 
+Task<Result<EventId>> current_member_event(const Api& api, RoomId room, UserId user) {
+  co_return co_await runtime::on_pool(api.runtime, [&api, room, user]() -> Result<EventId> {
+    POLDER_TRY(const auto head, api.rooms.head(room));
+    if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
+    const rooms::RoomReader reader(api.rooms, head);
+    POLDER_TRY(const auto event,
+               reader.state_event(head->record.state, "m.room.member", user.view()));
+    if (!event) return fail(ErrorCode::kNotFound, "The user is not in the room");
+    return event->id();
+  });
+}
+
 }  // namespace
+
+Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
+  co_return co_await runtime::on_pool(api.runtime,
+                                      [&api, room, user]() -> Result<stores::Membership> {
+                                        POLDER_TRY(const auto head, api.rooms.head(room));
+                                        if (!head)
+                                          return fail(ErrorCode::kNotFound, "Unknown room");
+                                        const rooms::RoomReader reader(api.rooms, head);
+                                        POLDER_TRY(const auto of, reader.reader(user));
+                                        return of.membership.membership;
+                                      });
+}
+
+// Entering a restricted room needs somebody who authorises it, and inviting a user of another
+// server that server: the same as through the endpoints for it.
+Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, UserId target) {
+  json::Object content = std::move(call.body);
+  content.erase(kAuthoriser);
+  const UserId user = call.session().user;
+  const std::string* named = content.find_string("membership");
+  const std::string membership = named != nullptr ? *named : "";
+  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, target));
+  if (membership == "join" && target == user && now != stores::Membership::kJoin) {
+    POLDER_CO_CHECK(co_await api.entry.join({user, room, std::move(content)}));
+    co_return co_await current_member_event(api, room, target);
+  }
+  if (membership == "invite" && !api.users.is_local(target)) {
+    POLDER_CO_CHECK(co_await api.entry.invite({user, room, std::move(content)}, target));
+    co_return co_await current_member_event(api, room, target);
+  }
+  rooms::LocalEvent event;
+  event.sender = user;
+  event.type = "m.room.member";
+  event.state_key = target.str();
+  event.content = std::move(content);
+  POLDER_CO_TRY(const auto sent, co_await api.rooms.send(room, std::move(event)));
+  co_return sent.id;
+}
 
 Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::string membership,
                                               json::Object body) {

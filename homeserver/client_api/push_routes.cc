@@ -21,7 +21,7 @@ struct Name {
 
 Result<Name> name_of(const Call& call) {
   const auto kind = push_rules::kind_from(call.path("kind"));
-  if (!kind) return fail(ErrorCode::kInvalid, "Unknown kind of push rule");
+  if (!kind) return fail(ErrorCode::kNotFound, "The push rule was not found.");
   return Name{*kind, std::string(call.path("ruleId"))};
 }
 
@@ -71,6 +71,8 @@ Task<Result<Response>> change(const Api& api, Call& call, push::Rules::Change ed
 
 // https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid
 Task<Result<Response>> put_rule(const Api& api, Call& call) {
+  if (!push_rules::kind_from(call.path("kind")))
+    co_return fail(ErrorCode::kInvalid, "Unknown kind of push rule");
   POLDER_CO_TRY(const Name name, name_of(call));
   const std::string before(call.query("before").value_or(""));
   const std::string after(call.query("after").value_or(""));

@@ -1,4 +1,4 @@
-// Changing rooms: creation, events, state, redaction, aliases.
+// Changing rooms: creation, events, state, redaction.
 #include "homeserver/client_api/addresses.h"
 #include "homeserver/client_api/api.h"
 #include "homeserver/client_api/create_room.h"
@@ -20,18 +20,6 @@ constexpr size_t kTransactionIdBytesMax = 255;
 
 Result<RoomId> room_of(const Call& call) {
   return RoomId::parse(call.path("roomId"));
-}
-
-Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
-  co_return co_await runtime::on_pool(api.runtime,
-                                      [&api, room, user]() -> Result<stores::Membership> {
-                                        POLDER_TRY(const auto head, api.rooms.head(room));
-                                        if (!head)
-                                          return fail(ErrorCode::kNotFound, "Unknown room");
-                                        const rooms::RoomReader reader(api.rooms, head);
-                                        POLDER_TRY(const auto of, reader.reader(user));
-                                        return of.membership.membership;
-                                      });
 }
 
 // Sends an event once for a transaction id, which is committed with it: a client that asks again,
@@ -160,6 +148,12 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
   event.content = std::move(call.body);
   POLDER_CO_TRY(const auto same, co_await same_state(api, room, event));
   if (same) co_return ok_json({{"event_id", same->str()}});
+  const auto member = UserId::parse(*event.state_key);
+  if (event.type == "m.room.member" && member.ok()) {
+    call.body = std::move(event.content);
+    POLDER_CO_TRY(const EventId id, co_await send_membership(api, call, room, *member));
+    co_return ok_json({{"event_id", id.str()}});
+  }
   POLDER_CO_TRY(const rooms::SentEvent sent, co_await api.rooms.send(room, std::move(event)));
   co_return ok_json({{"event_id", sent.id.str()}});
 }
@@ -181,7 +175,13 @@ Task<Result<Response>> create(const Api& api, Call& call) {
       stores::put_alias(batch, alias, {event.room_id(), user});
     };
   }
-  POLDER_CO_TRY(const RoomId room, co_await api.rooms.create(*plan.rules, std::move(plan.events)));
+  const auto created = co_await api.rooms.create(*plan.rules, std::move(plan.events));
+  // "The initial state implied by the parameters to the request is invalid."
+  if (!created.ok() && (created.error().code == ErrorCode::kForbidden ||
+                        created.error().code == ErrorCode::kInvalid))
+    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_ROOM_STATE", created.error().message);
+  if (!created.ok()) co_return created.error();
+  const RoomId& room = *created;
   // The room stands, whether or not others' servers can be reached: who is missing is invited anew.
   for (const UserId& user : plan.remote_invites) {
     const Status invited =
@@ -191,49 +191,6 @@ Task<Result<Response>> create(const Api& api, Call& call) {
                              {{"room", room}, {"reason", invited.error().message}});
   }
   co_return ok_json({{"room_id", room.str()}});
-}
-
-Task<Result<Response>> get_alias(const Api& api, Call& call) {
-  POLDER_CO_TRY(const auto found, co_await resolve(api, std::string(call.path("roomAlias"))));
-  json::Array servers;
-  for (const ServerName& server : found.servers)
-    servers.emplace_back(server.str());
-  co_return ok_json({{"room_id", found.room.str()}, {"servers", std::move(servers)}});
-}
-
-Task<Result<Response>> put_alias(const Api& api, Call& call) {
-  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
-  if (alias.server() != api.users.parts().own_name.view())
-    co_return fail(ErrorCode::kInvalid, "The alias is of another server");
-  const std::string* named = call.body.find_string("room_id");
-  if (named == nullptr)
-    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing room_id");
-  POLDER_CO_TRY(const RoomId room, RoomId::parse(*named));
-  POLDER_CO_TRY(const auto membership, co_await current_membership(api, room, call.session().user));
-  if (membership != stores::Membership::kJoin)
-    co_return fail(ErrorCode::kForbidden, "You are not in the room");
-  POLDER_CO_TRY(const auto taken, co_await runtime::on_pool(api.runtime, [&api, alias] {
-                  return stores::read_alias(*api.database.snapshot(), alias);
-                }));
-  if (taken) co_return matrix_error(ErrorCode::kExists, "M_UNKNOWN", "The alias is taken");
-  kv::Batch batch;
-  stores::put_alias(batch, alias, {room, call.session().user});
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
-  co_return empty_json();
-}
-
-Task<Result<Response>> delete_alias(const Api& api, Call& call) {
-  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
-  POLDER_CO_TRY(const auto row, co_await runtime::on_pool(api.runtime, [&api, alias] {
-                  return stores::read_alias(*api.database.snapshot(), alias);
-                }));
-  if (!row) co_return fail(ErrorCode::kNotFound, "Room alias not found");
-  if (row->creator != call.session().user && !call.session().admin)
-    co_return fail(ErrorCode::kForbidden, "The alias is not yours");
-  kv::Batch batch;
-  stores::erase_alias(batch, alias, row->room);
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
-  co_return empty_json();
 }
 
 }  // namespace
@@ -254,12 +211,6 @@ void add_room_routes(http::Router& router, const Api& api) {
   put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", RateClass::kMessage, put_state);
   put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", RateClass::kMessage,
       put_state);
-  add_route(router, api,
-            {Method::kGet, "/_matrix/client/v3/directory/room/{roomAlias}", Authentication::kNone},
-            get_alias);
-  put("/_matrix/client/v3/directory/room/{roomAlias}", RateClass::kCheap, put_alias);
-  add_route(router, api, {Method::kDelete, "/_matrix/client/v3/directory/room/{roomAlias}"},
-            delete_alias);
 }
 
 }  // namespace polder::client_api

@@ -64,11 +64,9 @@ Result<UserId> login_user(const Api& api, const json::Object& body) {
     POLDER_TRY(name, required(body, "user"));
   }
   const ServerName& own = api.users.parts().own_name;
-  // Localparts are lower case; people's keyboards are not.
-  if (!name.starts_with('@')) {
-    for (char& c : name)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  // Localparts are lower case, as are server names; people's keyboards are not.
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   auto user =
       name.starts_with('@') ? UserId::parse(name) : UserId::parse("@" + name + ":" + own.str());
   if (!user.ok() || user->server() != own.view())

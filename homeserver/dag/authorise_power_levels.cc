@@ -41,6 +41,7 @@ class PowerLevelsCheck {
         power_(current.user(event.sender().view())) {}
 
   Status run() const;
+  Status check_format() const;
 
  private:
   Error refuse_levels(int step, std::string_view why) const {
@@ -52,7 +53,6 @@ class PowerLevelsCheck {
   std::optional<int64_t> parse(const json::Value& value) const {
     return parse_power_level(value, rules_);
   }
-  Status check_format() const;
   Status check_map_format(std::string_view name, int step) const;
   Status check_users_format() const;
   Status check_level(std::string_view name) const;
@@ -184,6 +184,10 @@ Status PowerLevelsCheck::check_entry(std::string_view map, std::string_view key,
 }
 
 }  // namespace
+
+Status check_power_levels_form(const Event& event, const Event& create) {
+  return PowerLevelsCheck(event, create, PowerLevels(create, nullptr)).check_format();
+}
 
 Status authorise_power_levels(const Event& event, const Event& create, const PowerLevels& current) {
   return PowerLevelsCheck(event, create, current).run();

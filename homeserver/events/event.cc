@@ -9,7 +9,7 @@
 namespace polder::events {
 namespace {
 
-constexpr size_t kMaxFieldBytes = 255;  // sender, room_id, type, state_key, event_id
+constexpr size_t kMaxIdBytes = 255;                               // sender, room_id, event_id
 constexpr size_t kMaxReceivedBytes = size_t{4} * kMaxEventBytes;  // with `unsigned` and spaces
 
 Error bad(std::string_view key, std::string_view why) {
@@ -19,8 +19,25 @@ Error bad(std::string_view key, std::string_view why) {
 Result<std::string> take_string(const json::Object& object, std::string_view key) {
   const std::string* text = object.find_string(key);
   if (text == nullptr) return bad(key, "is missing or no string");
-  if (text->size() > kMaxFieldBytes) return bad(key, "is longer than 255 bytes");
   return *text;
+}
+
+Result<std::string> take_id(const json::Object& object, std::string_view key) {
+  POLDER_TRY(std::string text, take_string(object, key));
+  if (text.size() > kMaxIdBytes) return bad(key, "is longer than 255 bytes");
+  return text;
+}
+
+// "MUST NOT exceed 255 bytes": servers counted characters when the older versions came to be, and
+// rooms of these have events that count on it.
+Result<std::string> take_key(const json::Object& object, std::string_view key,
+                             const RoomVersionRules& rules) {
+  POLDER_TRY(std::string text, take_string(object, key));
+  const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  const auto size = rules.keys_count_bytes ? static_cast<std::ptrdiff_t>(text.size())
+                                           : std::count_if(text.begin(), text.end(), is_first_byte);
+  if (size > static_cast<std::ptrdiff_t>(kMaxKeyBytes)) return bad(key, "is too long");
+  return text;
 }
 
 Result<int64_t> take_count(const json::Object& object, std::string_view key) {
@@ -60,7 +77,7 @@ Result<RoomId> take_room_id(const json::Object& object, const RoomVersionRules& 
     if (object.contains("room_id")) return bad("room_id", "must not be in a create event");
     return RoomId::trusted("!" + event_id_of(object, rules).str().substr(1));
   }
-  POLDER_TRY(const std::string text, take_string(object, "room_id"));
+  POLDER_TRY(const std::string text, take_id(object, "room_id"));
   POLDER_TRY(RoomId id, RoomId::parse(text));
   if (rules.room_id_is_create_hash == id.server().has_value())
     return bad("room_id", "is not of its room version's form");
@@ -69,7 +86,7 @@ Result<RoomId> take_room_id(const json::Object& object, const RoomVersionRules& 
 
 // Its server has to sign the event, and is asked for its keys: it must be a server name.
 Result<EventId> take_event_id(const json::Object& object) {
-  POLDER_TRY(const std::string text, take_string(object, "event_id"));
+  POLDER_TRY(const std::string text, take_id(object, "event_id"));
   POLDER_TRY(EventId id, EventId::parse(text));
   if (!id.server() || !ServerName::parse(*id.server()).ok())
     return bad("event_id", "has no server name");
@@ -129,11 +146,11 @@ Result<EventPtr> Event::parse(json::Object pdu, const RoomVersionRules& rules) {
   if (nesting_of(event->json_) > kMaxEventDepthOfJson)
     return fail(ErrorCode::kTooLarge, "event: is nested too deeply");
 
-  POLDER_TRY(event->type_, take_string(pdu, "type"));
-  POLDER_TRY(const std::string sender, take_string(pdu, "sender"));
+  POLDER_TRY(event->type_, take_key(pdu, "type", rules));
+  POLDER_TRY(const std::string sender, take_id(pdu, "sender"));
   POLDER_TRY(event->sender_, UserId::parse(sender));
   if (pdu.contains("state_key")) {
-    POLDER_TRY(event->state_key_, take_string(pdu, "state_key"));
+    POLDER_TRY(event->state_key_, take_key(pdu, "state_key", rules));
   }
   const bool is_create = event->is_state("m.room.create", "");
   POLDER_TRY(event->room_id_, take_room_id(pdu, rules, is_create));

@@ -17,6 +17,7 @@
 namespace polder::events {
 
 inline constexpr size_t kMaxEventBytes = 65536;  // of the canonical JSON, signatures included
+inline constexpr size_t kMaxKeyBytes = 255;      // of type and state key
 inline constexpr size_t kMaxPrevEvents = 20;
 inline constexpr size_t kMaxAuthEvents = 10;
 inline constexpr int kMaxEventDepthOfJson = 100;

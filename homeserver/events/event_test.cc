@@ -62,6 +62,26 @@ TEST(EventParse, RefusesWhatBreaksTheFormat) {
   EXPECT_TRUE(Event::parse(pdu_with("depth", json::kMaxCanonicalInt), version("10")).ok());
 }
 
+TEST(EventParse, KeysWereCountedInCharacters) {
+  const auto repeated = [](std::string_view text, size_t count) {
+    std::string all;
+    for (size_t i = 0; i < count; ++i)
+      all += text;
+    return all;
+  };
+  for (const char* key : {"type", "state_key"}) {
+    for (const auto& [text, in_10, in_11] : {std::tuple(repeated("x", 255), true, true),
+                                             {repeated("x", 256), false, false},
+                                             {repeated("💥", 63), true, true},
+                                             {repeated("💥", 64), true, false},
+                                             {repeated("é", 255), true, false},
+                                             {repeated("é", 256), false, false}}) {
+      EXPECT_EQ(Event::parse(pdu_with(key, text), version("10")).ok(), in_10) << text;
+      EXPECT_EQ(Event::parse(pdu_with(key, text), version("11")).ok(), in_11) << text;
+    }
+  }
+}
+
 TEST(EventParse, DropsUnsignedAndKeepsTheRest) {
   json::Object pdu = pdu_with("unsigned", json::object({{"age", 5}}));
   pdu.set("age_ts", 9);

@@ -92,6 +92,7 @@ constexpr Rules kV10 = [] {
 constexpr Rules kV11 = [] {
   Rules rules = kV10;
   rules.id = "11";
+  rules.keys_count_bytes = true;
   rules.creator_is_sender = true;
   rules.redaction_of_version_11 = true;
   return rules;

@@ -26,6 +26,8 @@ struct RoomVersionRules {
   bool enforce_key_validity = true;   // from 5: a signature's key must be valid at origin_server_ts
   bool room_id_is_create_hash = false;  // from 12 (MSC4291); the create event is in no auth_events
   bool integer_power_levels = false;    // from 10: strings are refused
+  bool keys_count_bytes =
+      false;  // from 11: lengths of type and state_key are bytes, not characters
 
   // State resolution
   StateResolution state_resolution = StateResolution::kV2;

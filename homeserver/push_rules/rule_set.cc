@@ -14,22 +14,20 @@ bool has_conditions(Kind kind) {
   return kind == Kind::kOverride || kind == Kind::kUnderride;
 }
 
-// https://spec.matrix.org/v1.19/client-server-api/#historical-actions: dont_notify and coalesce are
-// ignored.
+// https://spec.matrix.org/v1.19/client-server-api/#historical-actions: dont_notify and coalesce do
+// nothing; whoever sets them gets them back.
 Result<json::Array> parse_actions(const json::Array& actions) {
-  json::Array kept;
   for (const json::Value& action : actions) {
     if (const std::string* name = action.as_string()) {
-      if (*name == "dont_notify" || *name == "coalesce") continue;
-      if (*name != "notify") return fail(ErrorCode::kInvalid, "Unknown action");
+      if (*name != "notify" && *name != "dont_notify" && *name != "coalesce")
+        return fail(ErrorCode::kInvalid, "Unknown action");
     } else {
       const json::Object* tweak = action.as_object();
       if (tweak == nullptr || tweak->find_string("set_tweak") == nullptr)
         return fail(ErrorCode::kInvalid, "An action is no string and sets no tweak");
     }
-    kept.push_back(action);
   }
-  return kept;
+  return actions;
 }
 
 Status parse_conditions(const json::Object& body, Rule& rule) {

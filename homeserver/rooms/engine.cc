@@ -245,6 +245,10 @@ Task<Result<Staged>> RoomEngine::change(RoomNumber number, Step step) {
 
 Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
                                              const LocalEvent& event) const {
+  // Old room versions let others' events be longer.
+  const bool too_long = event.type.size() > events::kMaxKeyBytes ||
+                        (event.state_key && event.state_key->size() > events::kMaxKeyBytes);
+  if (too_long) return fail(ErrorCode::kInvalid, "type or state_key is longer than 255 bytes");
   events::EventDraft draft;
   draft.room_id = room.record.id;
   draft.sender = event.sender;

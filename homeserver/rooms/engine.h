@@ -97,7 +97,7 @@ class RoomEngine {
   // --- Changes. Callable on any shard. ---
 
   // Builds, authorises, signs and stores an event on the room's edge. kNotFound if the room is not
-  // here, kForbidden if a rule refuses, kTooLarge, kInvalid.
+  // here, kForbidden if a rule refuses, kTooLarge, kInvalid (also if the rules let nobody send it).
   Task<Result<SentEvent>> send(RoomId room, LocalEvent event);
 
   // A new room of a local user: its create event and what follows, each built on the one before;
@@ -138,6 +138,10 @@ class RoomEngine {
   Task<Result<SentEvent>> store_outside_membership(const events::RoomVersionRules& rules,
                                                    events::EventPtr event,
                                                    json::Array stripped_state);
+
+  // A user who left a room, or was banned, does not want to see it any more, until they enter it
+  // again. kNotFound if they never were in it, kExists if they are in it.
+  Task<Status> forget(RoomId room, UserId user);
 
   // Asks a server for events before the oldest known ones and stores what it gives.
   Task<Result<size_t>> backfill(ServerName server, RoomId room, std::vector<EventId> from,
@@ -204,6 +208,8 @@ class RoomEngine {
 
   Task<Result<SentEvent>> store_outside_on_shard(RoomNumber number, events::EventPtr event,
                                                  std::string stripped_state);
+
+  Task<Status> forget_on_shard(RoomNumber number, UserId user);
 
   // Who is asked for what an event lacks.
   struct Asked {

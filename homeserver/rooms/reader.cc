@@ -1,5 +1,6 @@
 #include "homeserver/rooms/reader.h"
 
+#include "homeserver/dag/power_levels.h"
 #include "homeserver/events/client_format.h"
 #include "homeserver/events/signing.h"
 #include "homeserver/json/write.h"
@@ -67,6 +68,16 @@ Result<Membership> RoomReader::membership_at(stores::StateRoot root, std::string
   return event ? stores::membership_from(event->membership()) : Membership::kNone;
 }
 
+Result<bool> RoomReader::may_send_state(const UserId& user, std::string_view type) const {
+  const stores::StateRoot now = head_->record.state;
+  POLDER_TRY(const Membership membership, membership_at(now, user.view()));
+  POLDER_TRY(const auto create, view_.state_event(now, "m.room.create", ""));
+  POLDER_TRY(const auto levels, view_.state_event(now, "m.room.power_levels", ""));
+  if (membership != Membership::kJoin || !create) return false;
+  const dag::PowerLevels power(*create, levels.get());
+  return power.user(user.view()) >= power.required_for(type, true);
+}
+
 Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const {
   POLDER_TRY(const auto event, view_.state_event(root, "m.room.history_visibility", ""));
   const std::string* setting = event ? event->content().find_string("history_visibility") : nullptr;
@@ -89,6 +100,9 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
     POLDER_TRY(const std::string_view visibility, visibility_at(root));
     // 1. world_readable: allow.
     if (visibility == "world_readable") return true;
+    // Who forgot the room is "no longer able to retrieve history".
+    // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
+    if (reader.membership.forgotten) continue;
     // 2. The user was joined: allow.
     POLDER_TRY(const Membership membership, membership_at(root, reader.user.view()));
     if (membership == Membership::kJoin) return true;
@@ -101,7 +115,8 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
   // 5. Otherwise: deny. Who left sees what was shared while they were a member.
   const bool left = reader.membership.membership == Membership::kLeave ||
                     reader.membership.membership == Membership::kBan;
-  if (!left || reader.membership.event == 0 || event.record.position > reader.membership.position)
+  if (!left || reader.membership.forgotten || reader.membership.event == 0 ||
+      event.record.position > reader.membership.position)
     return false;
   POLDER_TRY(const auto leaving, view_.record(reader.membership.event));
   POLDER_TRY(const Membership before, membership_at(leaving.state_before, reader.user.view()));
@@ -115,7 +130,7 @@ Result<stores::StateRoot> RoomReader::visible_state(const ReaderOf& reader) cons
   if (visibility == "world_readable") return head_->record.state;
   const bool left = reader.membership.membership == Membership::kLeave ||
                     reader.membership.membership == Membership::kBan;
-  if (left && reader.membership.event != 0) {
+  if (left && !reader.membership.forgotten && reader.membership.event != 0) {
     POLDER_TRY(const auto leaving, view_.record(reader.membership.event));
     POLDER_TRY(const Membership before, membership_at(leaving.state_before, reader.user.view()));
     if (before == Membership::kJoin) return leaving.state_after;

@@ -47,6 +47,9 @@ class RoomReader {
   Result<std::vector<events::EventPtr>> stripped_events(stores::StateRoot root) const;
   Result<stores::Membership> membership_at(stores::StateRoot root, std::string_view user) const;
 
+  // Whether the user is joined and has the power to send state of the type now.
+  Result<bool> may_send_state(const UserId& user, std::string_view type) const;
+
   // What m.room.history_visibility says; "shared" if it says nothing that is known.
   Result<std::string_view> visibility_at(stores::StateRoot root) const;
   // https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5 (history visibility)

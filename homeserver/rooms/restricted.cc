@@ -10,8 +10,8 @@ using stores::Membership;
 constexpr size_t kConditionsMax = 100;
 
 // What a condition says of a user; nothing if it cannot be checked here, or is none.
-Result<std::optional<bool>> holds(const RoomEngine& engine, const RoomReader& room,
-                                  const json::Value& condition, const UserId& user) {
+Result<std::optional<bool>> holds(const RoomEngine& engine, const json::Value& condition,
+                                  const UserId& user) {
   const json::Object* allow = condition.as_object();
   const std::string* type = allow != nullptr ? allow->find_string("type") : nullptr;
   const std::string* named = allow != nullptr ? allow->find_string("room_id") : nullptr;
@@ -22,20 +22,20 @@ Result<std::optional<bool>> holds(const RoomEngine& engine, const RoomReader& ro
   if (!id.ok()) return std::optional(false);
   POLDER_TRY(const auto head, engine.head(*id));
   if (!head || !head->record.local_joined) return std::optional<bool>();
-  const RoomContent content(head->number, head->rules);
-  const RoomView view(content, room.snapshot(), room.view().names(), engine.caches());
-  POLDER_TRY(const auto member, view.state_event(head->record.state, "m.room.member", user.view()));
-  return std::optional(member && member->membership() == "join");
+  // A reader of its own: the snapshot of one that is older than this head need not have its state.
+  const RoomReader allowed(engine, head);
+  POLDER_TRY(const auto membership, allowed.membership_at(head->record.state, user.view()));
+  return std::optional(membership == Membership::kJoin);
 }
 
-Result<RestrictedJoin> check_conditions(const RoomEngine& engine, const RoomReader& room,
-                                        const json::Array* conditions, const UserId& user) {
+Result<RestrictedJoin> check_conditions(const RoomEngine& engine, const json::Array* conditions,
+                                        const UserId& user) {
   bool unknown = false;
   size_t checked = 0;
   if (conditions == nullptr) return RestrictedJoin::kRefused;
   for (const json::Value& condition : *conditions) {
     if (++checked > kConditionsMax) break;
-    POLDER_TRY(const auto held, holds(engine, room, condition, user));
+    POLDER_TRY(const auto held, holds(engine, condition, user));
     if (held && *held) return RestrictedJoin::kGranted;
     if (!held) unknown = true;
   }
@@ -74,8 +74,7 @@ Result<RestrictedAnswer> restricted_join(const RoomEngine& engine, const RoomRea
                           (*rule == "knock_restricted" && version.knock_restricted));
   POLDER_TRY(const Membership now, room.membership_at(root, user.view()));
   if (!restricted || now == Membership::kInvite || now == Membership::kJoin) return answer;
-  POLDER_TRY(answer.join,
-             check_conditions(engine, room, rules->content().find_array("allow"), user));
+  POLDER_TRY(answer.join, check_conditions(engine, rules->content().find_array("allow"), user));
   if (answer.join != RestrictedJoin::kGranted) return answer;
   POLDER_TRY(answer.authoriser, find_authoriser(engine, room));
   if (!answer.authoriser) answer.join = RestrictedJoin::kNoAuthoriser;

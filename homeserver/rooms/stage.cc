@@ -5,6 +5,7 @@
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
+#include "homeserver/dag/authorise_power_levels.h"
 #include "homeserver/dag/power_levels.h"
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/relations.h"
@@ -37,8 +38,10 @@ class Staging {
     POLDER_CHECK(find_links());
     POLDER_CHECK(find_state_before());
     POLDER_CHECK(check());
-    if (input_.origin == Origin::kLocal && staged_.verdict != Verdict::kAccepted)
-      return fail(ErrorCode::kForbidden, staged_.refusal);
+    if (input_.origin == Origin::kLocal && staged_.verdict != Verdict::kAccepted) {
+      POLDER_TRY(const bool for_nobody, is_for_nobody());
+      return fail(for_nobody ? ErrorCode::kInvalid : ErrorCode::kForbidden, staged_.refusal);
+    }
     POLDER_CHECK(set_state_after());
     POLDER_CHECK(move_edge());
     POLDER_CHECK(write());
@@ -186,6 +189,15 @@ class Staging {
         [[maybe_unused]] const bool by_current,
         passes(dag::authorise(event(), RoomState(view_, record_.state)), Verdict::kSoftFailed));
     return {};
+  }
+
+  // Whether a refusal is not for want of power: nobody could send the event.
+  Result<bool> is_for_nobody() const {
+    if (event().is_state("m.room.create", "")) return true;
+    if (!event().is_state("m.room.power_levels", "")) return false;
+    POLDER_TRY(const auto create,
+               view_.state_event(record_of_event_.state_before, "m.room.create", ""));
+    return create && !dag::check_power_levels_form(event(), *create).ok();
   }
 
   Result<stores::StateKey> intern_state_key() {
@@ -456,37 +468,6 @@ Status check_by_current_state(const StageContext& context, const Room& room,
                               const kv::Snapshot& snapshot, const events::Event& event) {
   const RoomView view(room, snapshot, context.names, context.caches);
   return dag::authorise(event, RoomState(view, room.record.state));
-}
-
-Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
-                                                         const kv::Snapshot& snapshot,
-                                                         const std::vector<EventId>& state) {
-  const RoomView view(room, snapshot, context.names, context.caches);
-  Staged staged;
-  std::vector<stores::StateEdit> edits;
-  for (const EventId& id : state) {
-    POLDER_TRY(const auto number, view.find(id));
-    if (!number) return fail(ErrorCode::kMissing, "an event of the state is not known");
-    POLDER_TRY(const HeldEvent held, view.load(*number));
-    if (!held.event->is_state() || held.record.standing.rejected) continue;
-    POLDER_TRY(const uint64_t type,
-               context.names.intern(stores::NameKind::kType, held.event->type(), staged.batch,
-                                    staged.names));
-    POLDER_TRY(const uint64_t key,
-               context.names.intern(stores::NameKind::kStateKey, *held.event->state_key(),
-                                    staged.batch, staged.names));
-    edits.push_back({{static_cast<uint32_t>(type), key}, *number});
-  }
-  POLDER_TRY(const auto update,
-             stores::state_apply(view.nodes(), {}, std::move(edits), room.record.last_node));
-  stores::put_state_nodes(staged.batch, room.number, update);
-  for (const auto& [number, node] : update.new_nodes) {
-    room.pending_nodes.emplace(number, node);
-    staged.nodes.push_back(number);
-  }
-  room.record.last_node = update.last_node;
-  stores::put_room(staged.batch, room.number, room.record);
-  return std::pair(update.root, std::move(staged));
 }
 
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,

@@ -52,8 +52,8 @@ struct StageContext {
 // (https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu), steps 4
 // to 6, and the rows that follow from their outcome. The event is new to the room, its format,
 // signatures and hash have been checked, and its prev events (or state_before) and auth events are
-// there. For Origin::kLocal, kForbidden with the rule's refusal. On any error the room is as it
-// was.
+// there. For Origin::kLocal, kForbidden with the rule's refusal, or kInvalid if the rules let
+// nobody send the event, whatever their power. On any error the room is as it was.
 Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                      StageInput input);
 

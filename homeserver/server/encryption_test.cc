@@ -24,11 +24,6 @@ class Encryption : public HomeserverTest {
     EXPECT_EQ(uploaded.text({"one_time_key_counts", "signed_curve25519"}), "1");
     return device;
   }
-  Answer sync(const std::string& token, const std::string& since = "") {
-    return call("GET",
-                "/_matrix/client/v3/sync" + (since.empty() ? std::string() : "?since=" + since),
-                token);
-  }
   static std::string next(const Answer& answer) { return answer.text({"next_batch"}); }
   // Alice and bob in one room.
   void SetUp() override {
@@ -163,6 +158,25 @@ TEST_F(Encryption, ReceiptsReachTheRoomAndPrivateOnesTheirOwner) {
            {alice_, rooms(room_, "/receipt/m.read/" + event), R"({"thread_id":1})", 400},
        }) {
     EXPECT_EQ(call("POST", c.path, c.token, c.body).status, c.status) << c.path << c.body;
+  }
+}
+
+// Receipts of several threads on one event stand side by side.
+TEST_F(Encryption, ReceiptsComeByThread) {
+  const std::string event = say(alice_, room_, "read me", "1").text({"event_id"});
+  const std::string since = next(sync(alice_));
+  for (const std::string body : {R"({})", R"({"thread_id":"main"})", R"({"thread_id":"$root"})"})
+    call("POST", rooms(room_, "/receipt/m.read/" + event), bob_, body);
+  for (const Answer& answer : {sync(alice_, since), sync(alice_)}) {
+    const json::Value* events =
+        json::at(*answer.body.as_object(), {"rooms", "join", room_, "ephemeral", "events"});
+    std::vector<std::string> threads;
+    for (const json::Value& told : *events->as_array()) {
+      const json::Value* thread =
+          json::at(*told.as_object(), {"content", event, "m.read", "@bob:own", "thread_id"});
+      threads.push_back(thread != nullptr ? *thread->as_string() : "");
+    }
+    EXPECT_EQ(threads, (std::vector<std::string>{"", "$root", "main"}));
   }
 }
 

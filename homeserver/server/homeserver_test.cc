@@ -27,6 +27,14 @@ TEST_F(HomeserverTest, RegistersLogsInAndOut) {
   const Answer second =
       call("POST", "/_matrix/client/v3/login", "", login + R"(pw","device_id":"PHONE"})");
   EXPECT_EQ(second.text({"device_id"}), "PHONE");
+  for (const char* name : {"ALICE", "@Alice:own", "@ALICE:OWN"}) {
+    EXPECT_EQ(call("POST", "/_matrix/client/v3/login", "",
+                   R"({"type":"m.login.password","identifier":{"type":"m.id.user","user":")" +
+                       std::string(name) + R"("},"password":"pw"})")
+                  .text({"user_id"}),
+              "@alice:own")
+        << name;
+  }
   EXPECT_EQ(call("POST", "/_matrix/client/v3/logout", token).status, 200);
   const Answer refused = call("GET", "/_matrix/client/v3/account/whoami", token);
   EXPECT_EQ(refused.status, 401);
@@ -55,6 +63,10 @@ TEST_F(HomeserverTest, BadBodiesGetTheirErrcodes) {
                 .text({"errcode"}),
             "M_INVALID_PARAM");
   EXPECT_EQ(call("GET", "/_matrix/client/v3/nothing", token).text({"errcode"}), "M_UNRECOGNIZED");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/keys/upload", token,
+                 R"({"device_keys":{"user_id":"@alice:own","device_id":"x"}})")
+                .text({"errcode"}),
+            "M_BAD_JSON");
   EXPECT_EQ(say(token, "!no:own", "x", "1").status, 404);
 }
 
@@ -242,6 +254,37 @@ TEST_F(HomeserverTest, EditsAndThreadsAreBundledWithTheirEvent) {
   EXPECT_EQ(bundle(bob).text({"unsigned", "m.relations", "m.thread", "count"}), "2");
 }
 
+TEST_F(HomeserverTest, RelationsArePagedFromWhatWasSynced) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice);
+  const std::string root = say(alice, room, "root", "1").text({"event_id"});
+  const auto reply = [&](const std::string& text) {
+    call("PUT", rooms(room, "/send/m.room.message/" + text), alice,
+         R"({"body":")" + text + R"(","m.relates_to":{"rel_type":"m.thread","event_id":")" + root +
+             "\"}}");
+  };
+  reply("a");
+  reply("b");
+  const std::string since = sync(alice).text({"next_batch"});
+  reply("c");
+  reply("d");
+  const auto page = [&](const std::string& query) {
+    const Answer answer =
+        call("GET", "/_matrix/client/v1/rooms/" + room + "/relations/" + root + "?limit=1" + query,
+             alice);
+    std::string text;
+    for (const json::Value& event : *answer.body.as_object()->find_array("chunk"))
+      text += *json::at(*event.as_object(), {"content", "body"})->as_string();
+    return std::pair(text, answer.text({"next_batch"}));
+  };
+  const auto forth = page("&dir=f&from=" + since);
+  EXPECT_EQ(forth.first, "c");
+  EXPECT_EQ(page("&dir=f&from=" + forth.second).first, "d");
+  const auto back = page("&dir=b&from=" + since);
+  EXPECT_EQ(back.first, "b");
+  EXPECT_EQ(page("&dir=b&from=" + back.second).first, "a");
+}
+
 TEST_F(HomeserverTest, MembershipFollowsTheRules) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");
@@ -276,6 +319,8 @@ TEST_F(HomeserverTest, AliasesProfilesAndAccountData) {
   EXPECT_EQ(call("PUT", profile + "/displayname", alice, R"({"displayname":"Alice"})").status, 200);
   EXPECT_EQ(call("PUT", profile + "/displayname", bob, R"({"displayname":"x"})").status, 403);
   EXPECT_EQ(call("GET", profile).text({"displayname"}), "Alice");
+  // Anybody may ask, also for users of servers that cannot be reached.
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/profile/@bob:elsewhere").status, 502);
   EXPECT_EQ(call("GET", rooms(room, "/state/m.room.member/@alice:own"), bob).text({"displayname"}),
             "Alice");
   const std::string data = "/_matrix/client/v3/user/@alice:own/account_data/m.direct";

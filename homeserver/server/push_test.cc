@@ -18,38 +18,41 @@ TEST_F(PushTest, RulesAreChangedAndRefusedAsSpecified) {
     int status;
     std::string answer;  // errcode, or the JSON
   };
-  for (const Case& c : std::vector<Case>{
-           {"GET", all + "global/content/cake", "", 404, "M_NOT_FOUND"},
-           {"GET", all + "global/cakes/cake", "", 400, "M_INVALID_PARAM"},
-           {"GET", all + "device/content/cake", "", 404, "M_UNRECOGNIZED"},
-           {"PUT", cake, "", 400, "M_MISSING_PARAM"},
-           {"PUT", cake, R"({"pattern":"cake","actions":["bake"]})", 400, "M_INVALID_PARAM"},
-           {"PUT", all + "global/content/.cake", body, 400, "M_INVALID_PARAM"},
-           {"PUT", all + "global/content/a%2Fb", body, 400, "M_INVALID_PARAM"},
-           {"PUT", all + "global/content/a%5Cb", body, 400, "M_INVALID_PARAM"},
-           {"PUT", cake + "?before=pie", body, 400, "M_UNKNOWN"},
-           {"PUT", cake + "/enabled", R"({"enabled":false})", 404, "M_NOT_FOUND"},
-           {"PUT", cake + "/actions", R"({"actions":[]})", 404, "M_NOT_FOUND"},
-           {"DELETE", cake, "", 404, "M_NOT_FOUND"},
-           {"PUT", cake, body, 200, "{}"},
-           {"GET", cake, "", 200,
-            R"({"actions":["notify"],"default":false,"enabled":true,"pattern":"cake",)"
-            R"("rule_id":"cake"})"},
-           {"PUT", cake + "/enabled", R"({"enabled":1})", 400, "M_INVALID_PARAM"},
-           {"PUT", cake + "/enabled", R"({"enabled":false})", 200, "{}"},
-           {"GET", cake + "/enabled", "", 200, R"({"enabled":false})"},
-           {"PUT", cake + "/actions", R"({"actions":7})", 400, "M_INVALID_PARAM"},
-           {"PUT", cake + "/actions", R"({"actions":[]})", 200, "{}"},
-           {"GET", cake + "/actions", "", 200, R"({"actions":[]})"},
-           {"DELETE", cake, "", 200, "{}"},
-           {"GET", cake, "", 404, "M_NOT_FOUND"},
-           {"DELETE", master, "", 404, "M_NOT_FOUND"},
-           {"PUT", master + "/enabled", R"({"enabled":true})", 200, "{}"},
-           {"GET", master + "/enabled", "", 200, R"({"enabled":true})"},
-           {"PUT", "/_matrix/client/v3/user/@alice:own/account_data/m.push_rules", "{}", 405,
-            "M_BAD_JSON"},
-           {"GET", all, "", 401, "M_MISSING_TOKEN"},
-       }) {
+  for (
+      const Case& c : std::vector<Case>{
+          {"GET", all + "global/content/cake", "", 404, "M_NOT_FOUND"},
+          {"GET", all + "global/cakes/cake", "", 404, "M_NOT_FOUND"},
+          {"DELETE", all + "global/cakes/cake", "", 404, "M_NOT_FOUND"},
+          {"PUT", all + "global/cakes/cake", body, 400, "M_INVALID_PARAM"},
+          {"GET", all + "device/content/cake", "", 404, "M_UNRECOGNIZED"},
+          {"PUT", cake, "", 400, "M_MISSING_PARAM"},
+          {"PUT", cake, R"({"pattern":"cake","actions":["bake"]})", 400, "M_INVALID_PARAM"},
+          {"PUT", all + "global/content/.cake", body, 400, "M_INVALID_PARAM"},
+          {"PUT", all + "global/content/a%2Fb", body, 400, "M_INVALID_PARAM"},
+          {"PUT", all + "global/content/a%5Cb", body, 400, "M_INVALID_PARAM"},
+          {"PUT", cake + "?before=pie", body, 400, "M_UNKNOWN"},
+          {"PUT", cake + "/enabled", R"({"enabled":false})", 404, "M_NOT_FOUND"},
+          {"PUT", cake + "/actions", R"({"actions":[]})", 404, "M_NOT_FOUND"},
+          {"DELETE", cake, "", 404, "M_NOT_FOUND"},
+          {"PUT", cake, body, 200, "{}"},
+          {"GET", cake, "", 200,
+           R"({"actions":["notify","dont_notify"],"default":false,"enabled":true,"pattern":"cake",)"
+           R"("rule_id":"cake"})"},
+          {"PUT", cake + "/enabled", R"({"enabled":1})", 400, "M_INVALID_PARAM"},
+          {"PUT", cake + "/enabled", R"({"enabled":false})", 200, "{}"},
+          {"GET", cake + "/enabled", "", 200, R"({"enabled":false})"},
+          {"PUT", cake + "/actions", R"({"actions":7})", 400, "M_INVALID_PARAM"},
+          {"PUT", cake + "/actions", R"({"actions":[]})", 200, "{}"},
+          {"GET", cake + "/actions", "", 200, R"({"actions":[]})"},
+          {"DELETE", cake, "", 200, "{}"},
+          {"GET", cake, "", 404, "M_NOT_FOUND"},
+          {"DELETE", master, "", 404, "M_NOT_FOUND"},
+          {"PUT", master + "/enabled", R"({"enabled":true})", 200, "{}"},
+          {"GET", master + "/enabled", "", 200, R"({"enabled":true})"},
+          {"PUT", "/_matrix/client/v3/user/@alice:own/account_data/m.push_rules", "{}", 405,
+           "M_BAD_JSON"},
+          {"GET", all, "", 401, "M_MISSING_TOKEN"},
+      }) {
     const Answer answer =
         call(c.method, c.path, c.answer == "M_MISSING_TOKEN" ? "" : token, c.body);
     EXPECT_EQ(answer.status, c.status) << c.method << c.path;

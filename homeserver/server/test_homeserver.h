@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "homeserver/base/bytes.h"
 #include "homeserver/runtime/simulated.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
@@ -89,6 +90,12 @@ class HomeserverTest : public testing::Test {
              const std::string& txn) {
     return call("PUT", rooms(room, "/send/m.room.message/" + txn), token,
                 R"({"body":")" + text + R"(","msgtype":"m.text"})");
+  }
+  Answer sync(const std::string& token, const std::string& since = "",
+              const std::string& filter = "{}") {
+    std::string target = "/_matrix/client/v3/sync?filter=" + base::percent_encode(filter);
+    if (!since.empty()) target += "&since=" + since;
+    return call("GET", std::move(target), token);
   }
   // The bodies of the messages in a room's timeline of a sync.
   static std::string bodies(const Answer& sync, const std::string& room) {

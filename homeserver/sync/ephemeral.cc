@@ -1,5 +1,7 @@
 #include "homeserver/sync/ephemeral.h"
 
+#include <map>
+
 #include "storage/stores/receipt_rows.h"
 
 namespace polder::sync {
@@ -11,20 +13,21 @@ json::Object& member_object(json::Object& object, std::string_view key) {
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#mreceipt:
-// {event id: {receipt type: {user id: {ts, thread_id}}}}. A user's receipts of several threads on
-// one event cannot stand side by side there; the newest stands.
-Result<json::Object> receipt_content(const rooms::RoomReader& reader, const UserId& user,
-                                     const std::vector<stores::ReceiptRow>& rows) {
-  json::Object content;
+// {event id: {receipt type: {user id: {ts, thread_id}}}}. "Receipts SHOULD be batched into one
+// event per room and thread": those of several threads on one event could not stand side by side.
+Result<std::map<std::string, json::Object>> receipts_by_thread(
+    const rooms::RoomReader& reader, const UserId& user,
+    const std::vector<stores::ReceiptRow>& rows) {
+  std::map<std::string, json::Object> contents;
   for (const stores::ReceiptRow& row : rows) {
     POLDER_TRY(std::string name, reader.view().names().name(stores::NameKind::kUser, row.user));
     if (row.type == "m.read.private" && name != user.view()) continue;
     json::Object receipt{{"ts", row.ts_ms}};
     if (!row.thread.empty()) receipt.set("thread_id", row.thread);
-    json::Object& of_event = member_object(content, row.event.view());
+    json::Object& of_event = member_object(contents[row.thread], row.event.view());
     member_object(of_event, row.type).set(std::move(name), std::move(receipt));
   }
-  return content;
+  return contents;
 }
 
 }  // namespace
@@ -46,8 +49,8 @@ Result<json::Array> ephemeral_events(const Services& services, const rooms::Room
     POLDER_TRY(rows,
                stores::read_receipts_since(reader.snapshot(), room, since->position, to.position));
   }
-  POLDER_TRY(json::Object content, receipt_content(reader, user, rows));
-  if (!content.empty())
+  POLDER_TRY(auto contents, receipts_by_thread(reader, user, rows));
+  for (auto& [thread, content] : contents)
     events.emplace_back(json::Object{{"type", "m.receipt"}, {"content", std::move(content)}});
   const auto typing = services.typing.typing_since(room, since ? since->typing_changes : 0);
   if (typing && (since || !typing->empty())) {

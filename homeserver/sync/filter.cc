@@ -28,6 +28,14 @@ bool is_user(const std::string& name) {
   return UserId::parse(name).ok();
 }
 
+Status check_rooms(const std::optional<std::vector<std::string>>& rooms,
+                   const std::vector<std::string>& not_rooms) {
+  const auto is_room = [](const std::string& name) { return RoomId::parse(name).ok(); };
+  if (std::ranges::all_of(not_rooms, is_room) && (!rooms || std::ranges::all_of(*rooms, is_room)))
+    return {};
+  return fail(ErrorCode::kInvalid, "The filter's rooms must be room ids");
+}
+
 Result<std::vector<std::string>> exclusions_of(const json::Object& filter, std::string_view name) {
   POLDER_TRY(auto list, list_of(filter, name));
   return list ? *std::move(list) : std::vector<std::string>();
@@ -116,6 +124,7 @@ Result<EventFilter> parse_event_filter(const json::Object& filter) {
   POLDER_TRY(parsed.not_types, exclusions_of(filter, "not_types"));
   POLDER_TRY(parsed.not_senders, exclusions_of(filter, "not_senders"));
   POLDER_TRY(parsed.not_rooms, exclusions_of(filter, "not_rooms"));
+  POLDER_CHECK(check_rooms(parsed.rooms, parsed.not_rooms));
   POLDER_TRY(parsed.limit, limit_of(filter));
   for (const auto* users : {&parsed.not_senders, parsed.senders ? &*parsed.senders : nullptr}) {
     if (users != nullptr && !std::ranges::all_of(*users, is_user))
@@ -132,6 +141,8 @@ bool Filter::allows_room(std::string_view room) const {
 Result<Filter> parse_filter(const json::Object& filter) {
   Filter parsed;
   POLDER_CHECK(parse_part(filter, "account_data", parsed.account_data));
+  EventFilter presence;  // of which nothing is told
+  POLDER_CHECK(parse_part(filter, "presence", presence));
   const json::Value* value = filter.find("room");
   if (value == nullptr) return parsed;
   if (value->as_object() == nullptr)
@@ -139,6 +150,7 @@ Result<Filter> parse_filter(const json::Object& filter) {
   const json::Object& room = *value->as_object();
   POLDER_TRY(parsed.rooms, list_of(room, "rooms"));
   POLDER_TRY(parsed.not_rooms, exclusions_of(room, "not_rooms"));
+  POLDER_CHECK(check_rooms(parsed.rooms, parsed.not_rooms));
   POLDER_CHECK(parse_part(room, "timeline", parsed.timeline));
   POLDER_CHECK(parse_part(room, "state", parsed.state));
   POLDER_CHECK(parse_part(room, "ephemeral", parsed.ephemeral));

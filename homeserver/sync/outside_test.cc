@@ -1,7 +1,6 @@
 // Invites and knocks of rooms that this server is not in, as /sync shows them.
-#include "homeserver/json/parse.h"
-#include "homeserver/rooms/test_engine.h"
-#include "homeserver/sync/sync.h"
+#include "homeserver/sync/test_sync.h"
+#include "homeserver/users/account_data.h"
 
 namespace polder::sync {
 namespace {
@@ -9,39 +8,8 @@ namespace {
 const RoomId kFar = RoomId::trusted("!far:other");
 const events::RoomVersionRules& kRules = *events::find_room_version("11");
 
-class OutsideSyncTest : public rooms::RoomsTest {
+class OutsideSyncTest : public SyncTest {
  protected:
-  void SetUp() override {
-    const users::Parts parts{*runtime_, *database_, *committer_, *names_, own_};
-    typing_ = std::make_unique<users::Typing>(runtime_->clock());
-    receipts_ = std::make_unique<users::Receipts>(parts);
-    device_keys_ = std::make_unique<users::DeviceKeys>(parts);
-    push_rules_ = std::make_unique<push::Rules>(parts);
-    counts_ = std::make_unique<push::Counts>(*push_rules_);
-    sync_ = std::make_unique<Sync>(
-        Services{*engine_, *typing_, *receipts_, *device_keys_, *push_rules_, *counts_});
-    kv::Batch batch;
-    stores::NewNames names;
-    number_ = *names_->intern(stores::NameKind::kUser, alice_.view(), batch, names);
-  }
-
-  SyncRequest request(std::string since, Millis timeout = Millis(0)) {
-    SyncRequest request;
-    request.user = alice_;
-    request.number = number_;
-    request.device = DeviceId::trusted("D");
-    request.since = std::move(since);
-    request.timeout = timeout;
-    return request;
-  }
-  json::Object sync(std::string since = "") {
-    const auto text = run(sync_->run(request(std::move(since))));
-    EXPECT_TRUE(text.ok()) << text.error().message;
-    return *json::parse_object(*text);
-  }
-  static std::string next(const json::Object& response) {
-    return *response.find_string("next_batch");
-  }
   // The events that a section tells of the far room; null if it is not there.
   static const json::Array* events_in(const json::Object& response, std::string_view section,
                                       std::string_view list) {
@@ -70,14 +38,7 @@ class OutsideSyncTest : public rooms::RoomsTest {
     ASSERT_TRUE(stored.ok()) << stored.error().message;
   }
 
-  stores::UserNumber number_ = 0;
   int64_t time_ = 0;
-  std::unique_ptr<users::Typing> typing_;
-  std::unique_ptr<users::Receipts> receipts_;
-  std::unique_ptr<users::DeviceKeys> device_keys_;
-  std::unique_ptr<push::Rules> push_rules_;
-  std::unique_ptr<push::Counts> counts_;
-  std::unique_ptr<Sync> sync_;
 };
 
 TEST_F(OutsideSyncTest, AnInviteShowsItsStrippedStateOnce) {
@@ -92,6 +53,19 @@ TEST_F(OutsideSyncTest, AnInviteShowsItsStrippedStateOnce) {
     EXPECT_EQ(*(*shown)[1].as_object()->find_string("state_key"), alice_.str());
     EXPECT_EQ(events_in(sync(next(response)), "invite", "invite_state"), nullptr);
   }
+}
+
+TEST_F(OutsideSyncTest, AnInviteOfAnIgnoredUserIsNotShown) {
+  users::AccountData data({*runtime_, *database_, *committer_, *names_, own_});
+  const auto ignore = [&](json::Object ignored) {
+    return run(
+        data.set(number_, 0, "m.ignored_user_list", {{"ignored_users", std::move(ignored)}}));
+  };
+  ASSERT_TRUE(ignore({{bob_.str(), json::Object()}}).ok());
+  store(bob_, "invite");
+  EXPECT_EQ(events_in(sync(), "invite", "invite_state"), nullptr);
+  ASSERT_TRUE(ignore({}).ok());
+  EXPECT_NE(events_in(sync(), "invite", "invite_state"), nullptr);
 }
 
 TEST_F(OutsideSyncTest, AnInviteThatEndedIsARoomThatWasLeft) {

@@ -4,11 +4,13 @@
 
 #include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
+#include "homeserver/rooms/gaps.h"
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/encryption.h"
 #include "homeserver/sync/ephemeral.h"
 #include "homeserver/sync/stripped.h"
+#include "homeserver/users/ignored.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::sync {
@@ -40,6 +42,7 @@ class Builder {
     if (token_ && token_->typing_changes > answer_.next.typing_changes) token_->typing_changes = 0;
     snapshot_ = engine_.parts().database.snapshot();
     POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot_, request_.number));
+    POLDER_TRY(ignored_, users::IgnoredUsers::read(*snapshot_, request_.number, request_.user));
     POLDER_CHECK(find_data_changes());
     for (const auto& [number, row] : rooms)
       POLDER_CHECK(add_room(number, row));
@@ -131,7 +134,9 @@ class Builder {
   }
 
   Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
-    if (row.forgotten) return {};
+    // Other devices of the user learn that a room was left also if it was forgotten since; nobody
+    // gets to see more of it.
+    if (row.forgotten && !since_) return {};
     if (row.event == 0) return add_outside(number, row);
     const auto head = engine_.head(number);
     if (!head || !request_.filter.allows_room(head->record.id.view())) return {};
@@ -141,7 +146,7 @@ class Builder {
         answer_.joined.push_back(number);
         return add_joined(head, row);
       case Membership::kInvite:
-        return changed_for_user ? add_stripped(head, invite_, "invite_state") : Status();
+        return changed_for_user ? add_invite(head, row) : Status();
       case Membership::kKnock:
         return changed_for_user ? add_stripped(head, knock_, "knock_state") : Status();
       case Membership::kLeave:
@@ -161,14 +166,7 @@ class Builder {
       return {};
     const RoomReader reader(engine_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
-    // A room that was joined since is new, unless the user was in it before and only their profile
-    // changed.
-    std::optional<kv::Position> from = since_;
-    if (since_ && row.position > *since_) {
-      POLDER_TRY(const auto root, state_at(reader, *since_));
-      POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
-      if (before != Membership::kJoin) from = std::nullopt;
-    }
+    POLDER_TRY(const auto from, known_until(reader, row));
     POLDER_TRY(const json::Array ephemeral, ephemeral_of(reader, from.has_value()));
     if (!events && ephemeral.empty() && !changed_data_.contains(head->number)) return {};
     std::string text;
@@ -186,6 +184,16 @@ class Builder {
     return {};
   }
 
+  // Up to where the client knows the room: one that was joined since the token is new to it, unless
+  // the user was in it before and only their profile changed.
+  Result<std::optional<kv::Position>> known_until(const RoomReader& reader,
+                                                  const stores::MembershipRow& row) const {
+    if (!since_ || row.position <= *since_) return since_;
+    POLDER_TRY(const auto root, state_at(reader, *since_));
+    POLDER_TRY(const Membership before, reader.membership_at(root, request_.user.view()));
+    return before == Membership::kJoin ? since_ : std::nullopt;
+  }
+
   Result<json::Array> ephemeral_of(const RoomReader& reader, bool known_room) const {
     POLDER_TRY(json::Array events,
                ephemeral_events(services_, reader, request_.user,
@@ -199,10 +207,22 @@ class Builder {
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
     const RoomReader reader(engine_, head);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
+    POLDER_TRY(const auto leaving, reader.view().load(row.event));
+    POLDER_TRY(const Membership before,
+               reader.membership_at(leaving.record.state_before, request_.user.view()));
+    // Who declined an invite, took back a knock or was banned was not in the room: its state is not
+    // for them.
+    if (row.forgotten || before != Membership::kJoin) {
+      POLDER_TRY(const std::string event, client_event(reader, of, row.event, leaving));
+      leave_.emplace_back(head->record.id,
+                          ended_room("[" + event + "]", stream_token(answer_.next)));
+      return {};
+    }
+    POLDER_TRY(const auto from, known_until(reader, row));
     std::string text;
     json::Writer writer(text);
     writer.begin_object();
-    POLDER_CHECK(write_timeline_and_state(writer, reader, of, since_,
+    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from,
                                           std::min(row.position, answer_.next.position)));
     POLDER_TRY(const auto data, data_of(head->number, false));
     writer.key("account_data");
@@ -210,6 +230,14 @@ class Builder {
     writer.end_object();
     leave_.emplace_back(head->record.id, std::move(text));
     return {};
+  }
+
+  // "Servers must not send room invites from ignored users to clients."
+  Status add_invite(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
+    const RoomReader reader(engine_, head);
+    POLDER_TRY(const auto invite, reader.view().load(row.event));
+    if (ignored_.contains(invite.event->sender().view())) return {};
+    return add_stripped(head, invite_, "invite_state");
   }
 
   Status add_stripped(const rooms::RoomHeadPtr& head, Section& section, std::string_view name) {
@@ -227,11 +255,12 @@ class Builder {
     RoomId id = RoomId::trusted(std::move(name));
     const bool ended = row.membership == Membership::kLeave || row.membership == Membership::kBan;
     if (row.membership == Membership::kInvite) {
+      if (ignored_.contains(outside_sender(row, request_.user))) return {};
       invite_.emplace_back(std::move(id), outside_room(row, "invite_state"));
     } else if (row.membership == Membership::kKnock) {
       knock_.emplace_back(std::move(id), outside_room(row, "knock_state"));
     } else if (ended && (since_ || request_.filter.include_leave)) {
-      leave_.emplace_back(std::move(id), outside_left_room(row, stream_token(answer_.next)));
+      leave_.emplace_back(std::move(id), outside_ended_room(row, stream_token(answer_.next)));
     }
     return {};
   }
@@ -249,11 +278,24 @@ class Builder {
     return reader.client_event(of, number, held, options);
   }
 
+  bool is_ignored(const events::Event& event) const {
+    return !event.is_state() && ignored_.contains(event.sender().view());
+  }
+
   struct Timeline {
     std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
     bool limited = false;
+    bool begins_after_gap = false;  // before the first event, others are missing here
     std::optional<stores::StateRoot> state_before;  // the room's, at the first event
   };
+
+  // What was missed between two servers is paged: a timeline has no holes. Local messages are built
+  // on what is here.
+  Result<bool> is_after_gap(const RoomReader& reader, const rooms::HeldEvent& held) const {
+    const bool local = held.event->sender().server() == engine_.parts().own_name.view();
+    if (local && !held.event->is("m.room.member")) return false;
+    return rooms::has_gap_before(reader, held);
+  }
 
   Result<Timeline> read_timeline(const RoomReader& reader, const ReaderOf& of,
                                  std::optional<kv::Position> from, kv::Position to) const {
@@ -271,11 +313,16 @@ class Builder {
         POLDER_TRY(const bool visible, reader.visible(of, held));
         timeline.limited = !visible;
         if (timeline.limited) break;
-        if (!filter.timeline.allows(*held.event)) continue;
-        timeline.limited = timeline.events.size() == filter.timeline_limit;
+        const bool shown = filter.timeline.allows(*held.event) && !is_ignored(*held.event);
+        timeline.limited = shown && timeline.events.size() == filter.timeline_limit;
         if (timeline.limited) break;
-        timeline.events.emplace_back(entry.number, std::move(held));
-        first = entry.position;
+        POLDER_TRY(timeline.limited, is_after_gap(reader, held));
+        timeline.begins_after_gap = shown && timeline.limited;
+        if (shown) {
+          timeline.events.emplace_back(entry.number, std::move(held));
+          first = entry.position;
+        }
+        if (timeline.limited) break;
       }
       if (entries.size() < kTimelinePage) break;
       to = entries.back().position - 1;
@@ -283,6 +330,12 @@ class Builder {
     }
     std::ranges::reverse(timeline.events);
     if (timeline.events.empty()) return timeline;
+    if (timeline.begins_after_gap) {
+      // What changed in the gap is known by what holds after it.
+      const stores::EventRecord& record = timeline.events.front().second.record;
+      timeline.state_before = record.room_state.value_or(record.state_after);
+      return timeline;
+    }
     POLDER_TRY(timeline.state_before, state_at(reader, first - 1));
     // The first event that this server knows has the state that it came with.
     if (timeline.state_before->node == 0)
@@ -299,7 +352,10 @@ class Builder {
       POLDER_TRY(const std::string text, client_event(reader, of, number, held));
       writer.raw(text);
     }
-    writer.end_array().member("limited", timeline.limited);
+    // A client may have an older timeline of a room that was entered since; this one does not go on
+    // from there.
+    const bool entered = since_ && !from;
+    writer.end_array().member("limited", timeline.limited || entered);
     const kv::Position before =
         timeline.events.empty() ? to : timeline.events.front().second.record.position - 1;
     writer.member("prev_batch", std::string_view(stream_token(before))).end_object();
@@ -333,8 +389,11 @@ class Builder {
       senders.insert(held.event->sender().str());
     POLDER_TRY(const auto differences, stores::state_diff(reader.view().nodes(), known, target));
     const bool initial = known.node == 0;
+    // After a gap, the state is the one that the first event left.
+    std::optional<stores::EventNumber> told;
+    if (timeline.begins_after_gap && !request_.use_state_after) told = timeline.events[0].first;
     for (const stores::StateDifference& difference : differences) {
-      if (!difference.after) continue;
+      if (!difference.after || difference.after == told) continue;
       POLDER_TRY(const auto held, reader.view().load(*difference.after));
       const bool member = held.event->is("m.room.member");
       if (member) {
@@ -419,6 +478,7 @@ class Builder {
   std::optional<StreamToken> token_;
   const std::optional<kv::Position> since_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
+  users::IgnoredUsers ignored_;
   std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
   Section join_, invite_, knock_, leave_;
   Answer answer_;

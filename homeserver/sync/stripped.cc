@@ -1,6 +1,7 @@
 #include "homeserver/sync/stripped.h"
 
 #include "homeserver/events/client_format.h"
+#include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
 
 namespace polder::sync {
@@ -39,15 +40,33 @@ std::string outside_room(const stores::MembershipRow& row, std::string_view name
   return text;
 }
 
-std::string outside_left_room(const stores::MembershipRow& row, std::string_view prev_batch) {
+std::string outside_sender(const stores::MembershipRow& row, const UserId& user) {
+  const auto list = json::parse(list_of(row));
+  if (!list.ok() || list->as_array() == nullptr) return "";
+  for (const json::Value& value : *list->as_array()) {
+    const json::Object* event = value.as_object();
+    const std::string* type = event != nullptr ? event->find_string("type") : nullptr;
+    const std::string* state_key = event != nullptr ? event->find_string("state_key") : nullptr;
+    const std::string* sender = event != nullptr ? event->find_string("sender") : nullptr;
+    if (type == nullptr || state_key == nullptr || sender == nullptr) continue;
+    if (*type == "m.room.member" && *state_key == user.view()) return *sender;
+  }
+  return "";
+}
+
+std::string ended_room(std::string_view events, std::string_view prev_batch) {
   std::string text;
   json::Writer writer(text);
-  writer.begin_object().key("timeline").begin_object().key("events").raw(list_of(row));
+  writer.begin_object().key("timeline").begin_object().key("events").raw(events);
   writer.member("limited", false).member("prev_batch", prev_batch).end_object();
   for (const std::string_view section : {"state", "account_data"})
     writer.key(section).begin_object().key("events").begin_array().end_array().end_object();
   writer.end_object();
   return text;
+}
+
+std::string outside_ended_room(const stores::MembershipRow& row, std::string_view prev_batch) {
+  return ended_room(list_of(row), prev_batch);
 }
 
 }  // namespace polder::sync

@@ -16,7 +16,11 @@ Result<std::string> stripped_room(const rooms::RoomReader& reader, const UserId&
                                   std::string_view name);
 // The same of one that it is not in.
 std::string outside_room(const stores::MembershipRow& row, std::string_view name);
-// A room of which only its end reached the user: that event is its timeline.
-std::string outside_left_room(const stores::MembershipRow& row, std::string_view prev_batch);
+// Who sent the membership in a room that this server is not in; empty if its state does not say.
+std::string outside_sender(const stores::MembershipRow& row, const UserId& user);
+// A room of which the user is told only that they are out of it; the events are a JSON array.
+std::string ended_room(std::string_view events, std::string_view prev_batch);
+// That of one that this server is not in.
+std::string outside_ended_room(const stores::MembershipRow& row, std::string_view prev_batch);
 
 }  // namespace polder::sync

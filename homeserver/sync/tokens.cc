@@ -1,5 +1,6 @@
 #include "homeserver/sync/tokens.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace polder::sync {
@@ -11,6 +12,29 @@ bool take_number(std::string_view& text, T& value) {
   if (error != std::errc()) return false;
   text.remove_prefix(static_cast<size_t>(end - text.data()));
   return true;
+}
+
+Result<HistoryPlace> stream_place(const rooms::RoomReader& reader, kv::Position position,
+                                  Direction direction) {
+  const kv::Snapshot& snapshot = reader.snapshot();
+  const stores::RoomNumber room = reader.head().number;
+  HistoryPlace place;
+  place.told_from = position + 1;
+  POLDER_TRY(const auto last, stores::read_timeline_backwards(snapshot, room, 0, position, 1));
+  if (!last.empty()) {
+    POLDER_TRY(const auto record, reader.view().record(last[0].number));
+    place.place = {record.room_depth, kv::kLastPosition};
+  }
+  if (direction == Direction::kForwards) return place;
+  // What another server sent meanwhile lies deeper than all that was here, up to the event that
+  // came.
+  POLDER_TRY(const auto next,
+             stores::read_timeline_forwards(snapshot, room, position, kv::kLastPosition, 1));
+  if (!next.empty()) {
+    POLDER_TRY(const auto record, reader.view().record(next[0].number));
+    place.place = {std::max(place.place.depth, record.depth), kv::kLastPosition};
+  }
+  return place;
 }
 
 }  // namespace
@@ -50,18 +74,11 @@ HistoryPlace end_of_room() {
   return {{json::kMaxCanonicalInt, kv::kLastPosition}, kv::kLastPosition};
 }
 
-Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token) {
+Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token,
+                                   Direction direction) {
+  if (const auto stream = parse_stream_token(token))
+    return stream_place(reader, stream->position, direction);
   HistoryPlace place;
-  if (const auto stream = parse_stream_token(token)) {
-    POLDER_TRY(const auto last,
-               stores::read_timeline_backwards(reader.snapshot(), reader.head().number, 0,
-                                               stream->position, 1));
-    place.told_from = stream->position + 1;
-    if (last.empty()) return place;
-    POLDER_TRY(const auto record, reader.view().record(last[0].number));
-    place.place = {record.room_depth, kv::kLastPosition};
-    return place;
-  }
   const bool ours = token.starts_with("t1_");
   if (ours) token.remove_prefix(3);
   if (!ours || !take_number(token, place.place.depth) || !token.starts_with('_'))
@@ -83,12 +100,6 @@ Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position
   if (last.empty()) return stores::StateRoot();
   POLDER_TRY(const auto record, reader.view().record(last[0].number));
   return record.room_state.value_or(record.state_after);
-}
-
-Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token) {
-  const auto stream = parse_stream_token(token);
-  if (!stream) return fail(ErrorCode::kInvalid, "Unknown token");
-  return state_at(reader, stream->position);
 }
 
 }  // namespace polder::sync

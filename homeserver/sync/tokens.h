@@ -32,11 +32,13 @@ struct HistoryPlace {
 std::string history_token(const HistoryPlace& place);
 // Beyond every event.
 HistoryPlace end_of_room();
-// The place that a token of either kind means in a room: of a stream token, after everything that
-// it covers. kInvalid for what is no token.
-Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token);
-// The room's state at the place that a stream token means.
-Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, std::string_view token);
+// The place from which a room is paged, by a token of either kind: of a stream token, from after
+// everything that it covers; backwards also from what is missing before the next event. kInvalid
+// for what is no token.
+enum class Direction : uint8_t { kBackwards, kForwards };
+Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token,
+                                   Direction direction);
+// The room's state at a position.
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position);
 
 }  // namespace polder::sync

@@ -80,6 +80,7 @@ Task<Result<std::map<std::string, int64_t>>> DeviceKeys::upload(Session session,
           for (const auto& [algorithm, count] : counts)
             total += static_cast<size_t>(count);
           if (total > kOneTimeKeysMax) return fail(ErrorCode::kTooLarge, "too many one-time keys");
+          std::optional<kv::PositionSlot> slot;
           for (const auto& [id, key] : *keys) {
             const KeyId parsed = KeyId::trusted(id);
             const std::string text = json::write(key);
@@ -87,7 +88,9 @@ Task<Result<std::map<std::string, int64_t>>> DeviceKeys::upload(Session session,
                        stores::read_one_time_key(snapshot, session.number, session.device, parsed));
             if (known && *known != text)
               return bad("one-time key " + id + " exists already and is another");
-            stores::put_one_time_key(batch, session.number, session.device, parsed, text);
+            if (known) continue;
+            if (!slot) slot = batch.reserve_position();
+            stores::put_one_time_key(batch, session.number, session.device, parsed, text, *slot);
           }
         }
         if (const json::Object* keys = shared->find_object("fallback_keys")) {

@@ -184,6 +184,35 @@ TEST_F(DeviceKeysTest, DevicesOfAUserComeWithTheirPlaceInTheSequence) {
   EXPECT_FALSE(told.contains("user_signing_key"));
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
+TEST_F(DeviceKeysTest, OneTimeKeysAreGivenInTheOrderOfTheirUpload) {
+  const Session alice = log_in("alice", "PHONE");
+  const auto give = [&](const char* names) {
+    json::Object keys;
+    for (const char* name = names; *name != 0; ++name)
+      keys.set(std::string("signed_curve25519:") + *name,
+               json::object({{"key", std::string(1, *name)}}));
+    EXPECT_TRUE(upload(alice, {{"one_time_keys", std::move(keys)}}).ok());
+  };
+  const auto claim = [&] {
+    const auto claimed = run(keys_->claim({{alice.user, alice.device, "signed_curve25519"}}));
+    const json::Object* keys = claimed->find_object(alice.user.view());
+    return keys == nullptr ? "" : keys->find_object("PHONE")->begin()->first.substr(18);
+  };
+  give("d");
+  give("b");
+  give("c");
+  // Uploading a key again leaves it where it was.
+  give("dbca");
+  EXPECT_EQ(claim(), "d");
+  halt();
+  boot();
+  EXPECT_EQ(claim(), "b");
+  EXPECT_EQ(claim(), "c");
+  EXPECT_EQ(claim(), "a");
+  EXPECT_EQ(claim(), "");
+}
+
 TEST_F(DeviceKeysTest, KeysEndWithTheirDevice) {
   const Session alice = log_in("alice", "PHONE");
   json::Object body{

@@ -10,6 +10,7 @@ namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
+constexpr uint8_t kOneTimeFormat = 2;
 constexpr uint8_t kDeviceTag = 1;  // tags in column device_keys
 constexpr uint8_t kOneTimeTag = 2;
 constexpr uint8_t kFallbackTag = 3;
@@ -24,8 +25,20 @@ keys::KeyWriter device_prefix(uint8_t tag, UserNumber user, const DeviceId& devi
 std::string device_key(UserNumber user, const DeviceId& device) {
   return keys::KeyWriter(kDeviceTag).u64(user).tail(device.view()).str();
 }
-std::string one_time_key(UserNumber user, const DeviceId& device, const KeyId& key) {
-  return device_prefix(kOneTimeTag, user, device).text(key.algorithm()).tail(key.name()).str();
+keys::KeyWriter one_time_key(UserNumber user, const DeviceId& device, const KeyId& key) {
+  return device_prefix(kOneTimeTag, user, device).text(key.algorithm()).tail(key.name());
+}
+struct OneTimeKey {
+  kv::Position uploaded = 0;
+  std::string json;
+};
+Result<OneTimeKey> decode_one_time_key(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kOneTimeFormat);
+  OneTimeKey key;
+  key.uploaded = reader.fixed64();
+  key.json = reader.tail();
+  POLDER_CHECK(reader.finish("one-time key"));
+  return key;
 }
 std::string text_value(std::string_view text) {
   return keys::ValueWriter(kFormat).tail(text).str();
@@ -95,32 +108,42 @@ Result<std::optional<std::string>> read_device_keys_of(const kv::Snapshot& snaps
 }
 
 void put_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device, const KeyId& key,
-                      std::string_view json) {
-  batch.put(kDeviceKeys, one_time_key(user, device, key), text_value(json));
+                      std::string_view json, kv::PositionSlot slot) {
+  keys::put(batch, kDeviceKeys, one_time_key(user, device, key),
+            keys::ValueWriter(kOneTimeFormat).position(slot).tail(json));
 }
 
 void erase_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device,
                         const KeyId& key) {
-  batch.erase(kDeviceKeys, one_time_key(user, device, key));
+  batch.erase(kDeviceKeys, one_time_key(user, device, key).str());
 }
 
 Result<std::optional<std::string>> read_one_time_key(const kv::Snapshot& snapshot, UserNumber user,
                                                      const DeviceId& device, const KeyId& key) {
-  return read_text(snapshot, one_time_key(user, device, key));
+  POLDER_TRY(const auto value, snapshot.get(kDeviceKeys, one_time_key(user, device, key).str()));
+  if (!value) return std::optional<std::string>();
+  POLDER_TRY(OneTimeKey found, decode_one_time_key(*value));
+  return std::optional(std::move(found.json));
 }
 
+// A device has few.
 Result<std::optional<std::pair<KeyId, std::string>>> first_one_time_key(
     const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device,
     std::string_view algorithm) {
   const std::string prefix = device_prefix(kOneTimeTag, user, device).text(algorithm).str();
   const auto rows = snapshot.iterate(kDeviceKeys, kv::prefix_range(prefix));
-  rows->seek_to_first();
+  std::optional<OneTimeKey> first;
+  std::string name;
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    POLDER_TRY(OneTimeKey key, decode_one_time_key(rows->value()));
+    if (first && first->uploaded <= key.uploaded) continue;
+    first = std::move(key);
+    name = rows->key().substr(prefix.size());
+  }
   POLDER_CHECK(rows->status());
-  if (!rows->valid()) return std::optional<std::pair<KeyId, std::string>>();
-  POLDER_TRY(std::string json, decode_text(rows->value()));
-  std::string id(algorithm);
-  id.append(":").append(rows->key().substr(prefix.size()));
-  return std::optional(std::pair(KeyId::trusted(std::move(id)), std::move(json)));
+  if (!first) return std::optional<std::pair<KeyId, std::string>>();
+  return std::optional(
+      std::pair(KeyId::trusted(std::string(algorithm) + ":" + name), std::move(first->json)));
 }
 
 Result<std::map<std::string, int64_t>> count_one_time_keys(const kv::Snapshot& snapshot,

@@ -21,13 +21,14 @@ Result<std::vector<std::pair<DeviceId, std::string>>> read_device_keys(const kv:
 Result<std::optional<std::string>> read_device_keys_of(const kv::Snapshot& snapshot,
                                                        UserNumber user, const DeviceId& device);
 
+// The slot says when it was uploaded.
 void put_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device, const KeyId& key,
-                      std::string_view json);
+                      std::string_view json, kv::PositionSlot slot);
 void erase_one_time_key(kv::Batch& batch, UserNumber user, const DeviceId& device,
                         const KeyId& key);
 Result<std::optional<std::string>> read_one_time_key(const kv::Snapshot& snapshot, UserNumber user,
                                                      const DeviceId& device, const KeyId& key);
-// Any one of the algorithm.
+// The one of the algorithm that was uploaded first; of those uploaded together, any.
 Result<std::optional<std::pair<KeyId, std::string>>> first_one_time_key(
     const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device,
     std::string_view algorithm);

@@ -1,0 +1,37 @@
+// States that come as a whole, from another server.
+#include "homeserver/rooms/stage.h"
+
+namespace polder::rooms {
+
+Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
+                                                         const kv::Snapshot& snapshot,
+                                                         const std::vector<EventId>& state) {
+  const RoomView view(room, snapshot, context.names, context.cache);
+  Staged staged;
+  std::vector<stores::StateEdit> edits;
+  for (const EventId& id : state) {
+    POLDER_TRY(const auto number, view.find(id));
+    if (!number) return fail(ErrorCode::kMissing, "an event of the state is not known");
+    POLDER_TRY(const HeldEvent held, view.load(*number));
+    if (!held.event->is_state() || held.record.standing.rejected) continue;
+    POLDER_TRY(const uint64_t type,
+               context.names.intern(stores::NameKind::kType, held.event->type(), staged.batch,
+                                    staged.names));
+    POLDER_TRY(const uint64_t key,
+               context.names.intern(stores::NameKind::kStateKey, *held.event->state_key(),
+                                    staged.batch, staged.names));
+    edits.push_back({{static_cast<uint32_t>(type), key}, *number});
+  }
+  POLDER_TRY(const auto update,
+             stores::state_apply(view.nodes(), {}, std::move(edits), room.record.last_node));
+  stores::put_state_nodes(staged.batch, room.number, update);
+  for (const auto& [number, node] : update.new_nodes) {
+    room.pending_nodes.emplace(number, node);
+    staged.nodes.push_back(number);
+  }
+  room.record.last_node = update.last_node;
+  stores::put_room(staged.batch, room.number, room.record);
+  return std::pair(update.root, std::move(staged));
+}
+
+}  // namespace polder::rooms

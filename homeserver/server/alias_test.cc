@@ -1,0 +1,88 @@
+// Aliases of rooms: who sees and removes them.
+#include "homeserver/server/test_homeserver.h"
+
+namespace polder::server {
+namespace {
+
+class AliasTest : public HomeserverTest {
+ protected:
+  static std::string directory(const std::string& alias) {
+    return "/_matrix/client/v3/directory/room/%23" + alias + ":own";
+  }
+  Answer make(const std::string& token, const std::string& room, const std::string& alias) {
+    return call("PUT", directory(alias), token, R"({"room_id":")" + room + "\"}");
+  }
+  std::string listed(const std::string& token, const std::string& room) {
+    const Answer answer = call("GET", rooms(room, "/aliases"), token);
+    return answer.status == 200 ? answer.text({"aliases"}) : answer.text({"errcode"});
+  }
+};
+
+TEST_F(AliasTest, AreListedForMembersOrWhereEverybodyMayRead) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(alice, R"({"preset":"public_chat"})");
+  EXPECT_EQ(listed(alice, room), "[]");
+  EXPECT_EQ(make(alice, room, "one").status, 200);
+  EXPECT_EQ(make(alice, room, "two").status, 200);
+  EXPECT_EQ(listed(alice, room), R"(["#one:own","#two:own"])");
+  EXPECT_EQ(listed(bob, room), "M_FORBIDDEN");
+  EXPECT_EQ(listed(bob, "!none:own"), "M_FORBIDDEN");
+  EXPECT_EQ(listed("", room), "M_MISSING_TOKEN");
+  call("POST", rooms(room, "/join"), bob);
+  EXPECT_EQ(listed(bob, room), R"(["#one:own","#two:own"])");
+  call("POST", rooms(room, "/leave"), bob);
+  EXPECT_EQ(listed(bob, room), "M_FORBIDDEN");
+  call("PUT", rooms(room, "/state/m.room.history_visibility"), alice,
+       R"({"history_visibility":"world_readable"})");
+  EXPECT_EQ(listed(bob, room), R"(["#one:own","#two:own"])");
+}
+
+TEST_F(AliasTest, AreRemovedByTheirMakersAndByWhoeverHasThePower) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string carol = join_token("carol");
+  const std::string room = create_room(
+      alice,
+      R"({"preset":"public_chat","power_level_content_override":{"users":{"@carol:own":50}}})");
+  call("POST", rooms(room, "/join"), bob);
+  make(alice, room, "alices");
+  make(bob, room, "bobs");
+  EXPECT_EQ(call("DELETE", directory("alices"), bob).text({"errcode"}), "M_FORBIDDEN");
+  // Power counts only in the room.
+  EXPECT_EQ(call("DELETE", directory("alices"), carol).status, 403);
+  call("POST", rooms(room, "/join"), carol);
+  EXPECT_EQ(call("DELETE", directory("alices"), carol).status, 200);
+  EXPECT_EQ(call("DELETE", directory("alices"), carol).status, 404);
+  EXPECT_EQ(call("DELETE", directory("bobs"), bob).status, 200);
+  EXPECT_EQ(listed(alice, room), "[]");
+}
+
+TEST_F(AliasTest, ThatAreRemovedAreNotCanonicalAnyMore) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(alice, R"({"preset":"public_chat"})");
+  call("POST", rooms(room, "/join"), bob);
+  for (const char* alias : {"main", "other", "third"})
+    make(alice, room, alias);
+  make(bob, room, "bobs");
+  const std::string state = rooms(room, "/state/m.room.canonical_alias");
+  const auto content = [&] { return json::write(call("GET", state, alice).body); };
+  EXPECT_EQ(call("PUT", state, alice,
+                 R"({"alias":"#main:own","alt_aliases":["#other:own","#third:own","#bobs:own"]})")
+                .status,
+            200);
+  EXPECT_EQ(call("DELETE", directory("other"), alice).status, 200);
+  EXPECT_EQ(content(), R"({"alias":"#main:own","alt_aliases":["#third:own","#bobs:own"]})");
+  // Who may not change the event is rid of the alias all the same.
+  EXPECT_EQ(call("DELETE", directory("bobs"), bob).status, 200);
+  EXPECT_EQ(content(), R"({"alias":"#main:own","alt_aliases":["#third:own","#bobs:own"]})");
+  EXPECT_EQ(call("DELETE", directory("main"), alice).status, 200);
+  EXPECT_EQ(content(), R"({"alt_aliases":["#third:own","#bobs:own"]})");
+  EXPECT_EQ(call("PUT", state, alice, R"({"alias":"#third:own"})").status, 200);
+  EXPECT_EQ(call("DELETE", directory("third"), alice).status, 200);
+  EXPECT_EQ(content(), "{}");
+}
+
+}  // namespace
+}  // namespace polder::server

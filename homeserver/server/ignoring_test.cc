@@ -1,0 +1,75 @@
+// Ignored users: what of theirs is shown.
+#include "homeserver/server/test_homeserver.h"
+
+namespace polder::server {
+namespace {
+
+class IgnoringTest : public HomeserverTest {
+ protected:
+  void ignore(const std::string& token, const std::string& users) {
+    EXPECT_EQ(call("PUT", "/_matrix/client/v3/user/@alice:own/account_data/m.ignored_user_list",
+                   token, R"({"ignored_users":)" + users + "}")
+                  .status,
+              200);
+  }
+  std::string paged(const std::string& token, const std::string& room) {
+    const Answer messages = call("GET", rooms(room, "/messages?dir=f&limit=50"), token);
+    std::string all;
+    for (const json::Value& event : *messages.body.as_object()->find_array("chunk")) {
+      if (const json::Value* body = json::at(*event.as_object(), {"content", "body"}))
+        all += *body->as_string() + ";";
+    }
+    return all;
+  }
+};
+
+TEST_F(IgnoringTest, TheirMessagesAreNotShownTheirStateIs) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(
+      alice, R"({"preset":"public_chat","power_level_content_override":{"state_default":0}})");
+  call("POST", rooms(room, "/join"), bob);
+  const std::string root = say(alice, room, "one", "1").text({"event_id"});
+  say(bob, room, "two", "1");
+  ignore(alice, R"({"@bob:own":{},"@alice:own":{}})");
+  const std::string since = sync(alice).text({"next_batch"});
+  say(bob, room, "three", "2");
+  call("PUT", rooms(room, "/state/m.room.topic"), bob, R"({"topic":"T"})");
+  call("PUT", rooms(room, "/send/m.reaction/3"), bob,
+       R"({"m.relates_to":{"rel_type":"m.annotation","event_id":")" + root + R"(","key":"+"}})");
+  say(alice, room, "four", "2");
+  const Answer incremental = sync(alice, since);
+  EXPECT_EQ(bodies(incremental, room), "four;");
+  EXPECT_NE(incremental.text({"rooms", "join", room, "timeline"}).find("m.room.topic"),
+            std::string::npos);
+  EXPECT_EQ(bodies(sync(alice), room), "one;four;");
+  EXPECT_EQ(paged(alice, room), "one;four;");
+  EXPECT_EQ(paged(bob, room), "one;two;three;four;");
+  const std::string relations = "/_matrix/client/v1/rooms/" + room + "/relations/" + root;
+  EXPECT_EQ(call("GET", relations, alice).text({"chunk"}), "[]");
+  ignore(alice, "{}");
+  EXPECT_EQ(paged(alice, room), "one;two;three;four;");
+  EXPECT_NE(call("GET", relations, alice).text({"chunk"}), "[]");
+  ignore(alice, "[]");
+  EXPECT_EQ(paged(alice, room), "one;two;three;four;");
+}
+
+TEST_F(IgnoringTest, TheirInvitesAreNotShown) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string carol = join_token("carol");
+  ignore(alice, R"({"@bob:own":{}})");
+  const std::string since = sync(alice).text({"next_batch"});
+  const std::string body = R"({"invite":["@alice:own"]})";
+  const std::string bobs = create_room(bob, body);
+  const std::string carols = create_room(carol, body);
+  for (const Answer& answer : {sync(alice, since), sync(alice)}) {
+    EXPECT_EQ(answer.text({"rooms", "invite", bobs}), "");
+    EXPECT_NE(answer.text({"rooms", "invite", carols}), "");
+  }
+  ignore(alice, "{}");
+  EXPECT_NE(sync(alice).text({"rooms", "invite", bobs}), "");
+}
+
+}  // namespace
+}  // namespace polder::server

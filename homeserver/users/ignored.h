@@ -1,0 +1,27 @@
+// Whom a user ignores. https://spec.matrix.org/v1.19/client-server-api/#ignoring-users
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "homeserver/base/ids.h"
+#include "storage/stores/user_rows.h"
+
+namespace polder::users {
+
+// State events of ignored users are shown all the same, their invites and other events are not.
+class IgnoredUsers {
+ public:
+  // By the user's account data; nobody, if that says nothing that can be understood. Nobody ignores
+  // themselves. Synchronous.
+  static Result<IgnoredUsers> read(const kv::Snapshot& snapshot, stores::UserNumber number,
+                                   const UserId& user);
+
+  bool contains(std::string_view user) const { return users_.contains(user); }
+
+ private:
+  std::set<std::string, std::less<>> users_;
+};
+
+}  // namespace polder::users

@@ -1,0 +1,79 @@
+// Paging back through a room whose past is on another server.
+#include <gtest/gtest.h>
+
+#include "tests/simulation/world.h"
+
+namespace polder::simulation {
+namespace {
+
+class PagingTest : public testing::Test {
+ protected:
+  Answer ask(size_t server, std::string method, std::string target, const std::string& token = "",
+             std::string body = "{}") {
+    std::optional<Answer> answer;
+    world_.call(server, {std::move(method), std::move(target), token, std::move(body)},
+                [&](const Answer& given) { answer = given; });
+    EXPECT_TRUE(world_.run_until([&] { return answer.has_value(); }, Millis(120'000)));
+    return *answer;
+  }
+  std::string join_token(size_t server) {
+    return ask(server, "POST", "/_matrix/client/v3/register", "",
+               R"({"username":"user","password":"pw","auth":{"type":"m.login.dummy"}})")
+        .text({"access_token"});
+  }
+  static std::string rooms(const std::string& room, const std::string& rest) {
+    return "/_matrix/client/v3/rooms/" + room + rest;
+  }
+  // A room of the first server's user with so many messages; the second's user is in it.
+  void make_room(int messages) {
+    first_ = join_token(0);
+    second_ = join_token(1);
+    room_ = ask(0, "POST", "/_matrix/client/v3/createRoom", first_, R"({"preset":"public_chat"})")
+                .text({"room_id"});
+    for (int i = 0; i < messages; ++i)
+      ask(0, "PUT", rooms(room_, "/send/m.room.message/" + std::to_string(i)), first_,
+          R"({"body":"b"})");
+    EXPECT_EQ(ask(1, "POST", "/_matrix/client/v3/join/" + room_ + "?server_name=" + world_.name(0),
+                  second_)
+                  .status,
+              200);
+  }
+  // How many messages all pages together have, and how many pages there were.
+  std::pair<int, int> page_back(int limit) {
+    int found = 0, pages = 0;
+    std::string from;
+    do {
+      const Answer page = ask(
+          1, "GET", rooms(room_, "/messages?dir=b&limit=" + std::to_string(limit) + from), second_);
+      EXPECT_EQ(page.status, 200);
+      for (const json::Value& event : *page.body.as_object()->find_array("chunk"))
+        found += *event.as_object()->find_string("type") == "m.room.message" ? 1 : 0;
+      from = page.text({"end"});
+      if (!from.empty()) from.insert(0, "&from=");
+    } while (!from.empty() && ++pages < 100);
+    return {found, pages};
+  }
+
+  World world_{1, 2};
+  std::string first_, second_, room_;
+};
+
+TEST_F(PagingTest, GoesOnUntilTheRoomsBeginning) {
+  make_room(230);
+  // More than another server gives at once.
+  EXPECT_EQ(page_back(500).first, 230);
+}
+
+TEST_F(PagingTest, EndsWhereNobodyHasWhatIsMissing) {
+  make_room(150);
+  world_.network().cut(world_.name(0), world_.name(1));
+  const auto [found, pages] = page_back(20);
+  EXPECT_LT(found, 150);
+  EXPECT_LT(pages, 100);
+  world_.network().mend_all();
+  world_.run_for(Millis(60'000));
+  EXPECT_EQ(page_back(20).first, 150);
+}
+
+}  // namespace
+}  // namespace polder::simulation
