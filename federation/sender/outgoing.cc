@@ -45,6 +45,21 @@ Result<OutgoingPage> OutgoingReader::read(kv::Position from, kv::Position to) {
   return page;
 }
 
+// The server of a user whose invite or knock the event ends: it learns of it, though it may not be
+// in the room. One that has nothing to end is told nothing: it may never have heard of the room.
+Result<std::optional<ServerName>> OutgoingReader::asked_server(
+    const kv::Snapshot& snapshot, stores::RoomNumber room, const events::Event& event,
+    const stores::EventRecord& record) const {
+  const std::optional<ServerName> nobody;
+  if (event.membership() != "leave" && event.membership() != "ban") return nobody;
+  const auto target = UserId::parse(event.state_key().value_or(""));
+  if (!target.ok()) return nobody;
+  POLDER_TRY(const bool asked,
+             servers_.is_asked(snapshot, room, record.state_before, target->view()));
+  if (!asked) return nobody;
+  return std::optional(ServerName::trusted(std::string(target->server())));
+}
+
 Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot& snapshot,
                                                               const stores::StreamEvent& entry) {
   const std::optional<OutgoingEvent> nothing;
@@ -71,11 +86,8 @@ Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot
     out.forwarded = event->id();
   }
   POLDER_TRY(out.destinations, servers_.at(snapshot, entry.place.room, record->state_before));
-  // Who is invited, kicked or banned learns that it is over, though it may not be in the room.
-  if (event->membership() == "leave" || event->membership() == "ban") {
-    const auto target = UserId::parse(event->state_key().value_or(""));
-    if (target.ok()) out.destinations.insert(ServerName::trusted(std::string(target->server())));
-  }
+  POLDER_TRY(const auto asked, asked_server(snapshot, entry.place.room, *event, *record));
+  if (asked) out.destinations.insert(*asked);
   out.destinations.erase(own_name_);
   out.destinations.erase(ServerName::trusted(std::string(event->sender().server())));
   out.position = entry.position;

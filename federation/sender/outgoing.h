@@ -8,6 +8,7 @@
 
 #include "federation/sender/room_servers.h"
 #include "homeserver/base/ids.h"
+#include "homeserver/events/event.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/room_rows.h"
@@ -37,6 +38,10 @@ class OutgoingReader {
   Result<OutgoingPage> read(kv::Position from, kv::Position to);
 
  private:
+  Result<std::optional<ServerName>> asked_server(const kv::Snapshot& snapshot,
+                                                 stores::RoomNumber room,
+                                                 const events::Event& event,
+                                                 const stores::EventRecord& record) const;
   Result<std::optional<OutgoingEvent>> outgoing(const kv::Snapshot& snapshot,
                                                 const stores::StreamEvent& entry);
 

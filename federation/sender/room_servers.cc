@@ -10,15 +10,18 @@ namespace {
 constexpr size_t kRoomsMax = 2000;
 constexpr size_t kMembersAtOnce = 500;
 
+std::string membership_of(const json::Object& event) {
+  const json::Object* content = event.find_object("content");
+  const std::string* membership = content != nullptr ? content->find_string("membership") : nullptr;
+  return membership != nullptr ? *membership : std::string();
+}
+
 // The server of the user who is joined by a membership event; nothing for other memberships.
 std::optional<ServerName> joined_server(std::string_view event_json) {
   const auto event = json::parse_object(event_json);
-  if (!event.ok()) return {};
-  const json::Object* content = event->find_object("content");
-  const std::string* membership = content != nullptr ? content->find_string("membership") : nullptr;
+  if (!event.ok() || membership_of(*event) != "join") return {};
   const std::string* user_id = event->find_string("state_key");
-  if (membership == nullptr || *membership != "join" || user_id == nullptr) return {};
-  const auto user = UserId::parse(*user_id);
+  const auto user = UserId::parse(user_id != nullptr ? *user_id : "");
   if (!user.ok()) return {};
   return ServerName::trusted(std::string(user->server()));
 }
@@ -43,6 +46,23 @@ Result<ServerSet> RoomServers::at(const kv::Snapshot& snapshot, stores::RoomNumb
     if (members > 0) servers.insert(server);
   }
   return servers;
+}
+
+Result<bool> RoomServers::is_asked(const kv::Snapshot& snapshot, stores::RoomNumber room,
+                                   stores::StateRoot root, std::string_view user) const {
+  POLDER_TRY(const auto type, names_.find(stores::NameKind::kType, "m.room.member"));
+  POLDER_TRY(const auto key, names_.find(stores::NameKind::kStateKey, user));
+  if (!type || !key) return false;
+  const stores::StateNodes nodes(room, snapshot, nodes_);
+  POLDER_TRY(const auto number,
+             stores::state_get(nodes, root, {static_cast<uint32_t>(*type), *key}));
+  if (!number) return false;
+  POLDER_TRY(const auto text, stores::read_event_json(snapshot, {room, *number}));
+  if (!text) return fail(ErrorCode::kCorrupt, "a membership event is missing");
+  const auto event = json::parse_object(*text);
+  if (!event.ok()) return fail(ErrorCode::kCorrupt, event.error().message);
+  const std::string membership = membership_of(*event);
+  return membership == "invite" || membership == "knock";
 }
 
 Result<RoomServers::Known> RoomServers::read(const kv::Snapshot& snapshot, stores::RoomNumber room,

@@ -22,6 +22,10 @@ class RoomServers {
  public:
   RoomServers(stores::Names& names, stores::StateNodeCache& nodes) : names_(names), nodes_(nodes) {}
 
+  // Whether the user was invited or knocking.
+  Result<bool> is_asked(const kv::Snapshot& snapshot, stores::RoomNumber room,
+                        stores::StateRoot root, std::string_view user) const;
+
   // Servers with joined members.
   Result<ServerSet> at(const kv::Snapshot& snapshot, stores::RoomNumber room,
                        stores::StateRoot root);

@@ -169,22 +169,49 @@ class SenderTest : public testing::Test {
     const auto event = *events::Event::parse(pdu, *events::find_room_version("10"));
     return {event->id(), event->json()};
   }
-  void store(const Made& event, stores::Standing standing = {}) {
+  void store(const Made& event, stores::Standing standing = {},
+             std::optional<stores::StateRoot> before = {}) {
     kv::Batch batch;
     const auto slot = batch.reserve_position();
     stores::EventRecord record;
     record.standing = standing;
-    record.state_before = {root_, root_};
+    record.state_before = before.value_or(stores::StateRoot{root_, root_});
     const stores::EventPlace place{kRoom, ++events_};
     stores::put_event(batch, place, event.id, event.json, record, slot);
     stores::put_stream_event(batch, slot, place);
     commit(std::move(batch));
     sender_->committed({}, rooms::Verdict::kAccepted, {});
   }
+  // A state on its own, of nothing but members.
+  void set_member(const std::string& user, const std::string& membership) {
+    kv::Batch batch;
+    stores::NewNames written;
+    const auto type = *names_->intern(stores::NameKind::kType, "m.room.member", batch, written);
+    const Made event =
+        make(user, "m.room.member", user,
+             {{"membership", membership}, {"number", static_cast<int64_t>(++events_)}});
+    const stores::EventPlace place{kRoom, events_};
+    stores::EventRecord record;
+    record.standing.outlier = true;
+    stores::put_event(batch, place, event.id, event.json, record, {});
+    const auto key = *names_->intern(stores::NameKind::kStateKey, user, batch, written);
+    const auto snapshot = database_->snapshot();
+    const stores::StateNodes nodes(kRoom, *snapshot, nodes_);
+    const auto update = stores::state_apply(
+        nodes, members_, {{{static_cast<uint32_t>(type), key}, place.number}}, last_node_);
+    ASSERT_TRUE(update.ok()) << update.error().message;
+    stores::put_state_nodes(batch, kRoom, *update);
+    last_node_ = update->last_node;
+    members_ = update->root;
+    commit(std::move(batch));
+    names_->committed(written);
+  }
   void send(const std::string& type) { store(make("@alice:own.example", type)); }
 
   uint64_t boots_ = 0;
   uint64_t root_ = 0;
+  stores::StateRoot members_;
+  uint64_t last_node_ = 0;
   stores::EventNumber events_ = 0;
   kv::MemoryDisk disk_;
   stores::StateNodeCache nodes_{1000};
@@ -256,12 +283,34 @@ TEST_F(SenderTest, APassedOnMembershipSurvivesAPowerCutOnce) {
   EXPECT_TRUE(stores::read_forwards(*database_->snapshot())->empty());
 }
 
-TEST_F(SenderTest, WhoIsRemovedLearnsOfIt) {
+// Also where nobody is in the room; a server that has nothing to lose there is told nothing.
+TEST_F(SenderTest, WhoseInviteOrKnockEndsLearnsOfIt) {
+  struct Case {
+    std::string before;
+    std::string after;
+    bool told;
+  };
   start();
   set_room({kOwn});
-  store(make("@alice:own.example", "m.room.member", "@bob:b.example", {{"membership", "leave"}}));
-  run(1000);
-  EXPECT_EQ(servers_->types[kB], (Types{"m.room.member"}));
+  for (const Case& c : std::vector<Case>{{"invite", "leave", true},
+                                         {"invite", "ban", true},
+                                         {"knock", "leave", true},
+                                         {"knock", "ban", true},
+                                         {"invite", "invite", false},
+                                         {"knock", "invite", false},
+                                         {"ban", "leave", false},
+                                         {"leave", "ban", false},
+                                         {"", "ban", false}}) {
+    servers_->types.clear();
+    members_ = {};
+    if (!c.before.empty()) set_member("@bob:b.example", c.before);
+    const Made end = make("@alice:own.example", "m.room.member", "@bob:b.example",
+                          {{"membership", c.after}, {"was", c.before}});
+    store(end, {}, members_);
+    run(1000);
+    EXPECT_EQ(servers_->types.contains(kB), c.told) << c.before << " " << c.after;
+    EXPECT_FALSE(servers_->types.contains(kC));
+  }
 }
 
 TEST_F(SenderTest, TransactionsAreBoundedAndOneAtATime) {
@@ -384,27 +433,10 @@ TEST_F(SenderTest, ShortLivedDataReplacesOlderAndExpires) {
 
 // The same by every way of reading: the whole state, and its difference from another one.
 TEST_F(SenderTest, ServersAreThoseJoinedAtTheState) {
-  kv::Batch batch;
-  stores::NewNames written;
-  const auto type = *names_->intern(stores::NameKind::kType, "m.room.member", batch, written);
-  uint64_t last_node = 0;
   std::vector<stores::StateRoot> roots = {{}};
   const auto member = [&](const std::string& user, const std::string& membership) {
-    const Made event = make(user, "m.room.member", user, {{"membership", membership}});
-    const stores::EventPlace place{kRoom, ++events_};
-    stores::EventRecord record;
-    record.standing.outlier = true;
-    stores::put_event(batch, place, event.id, event.json, record, {});
-    const auto key = *names_->intern(stores::NameKind::kStateKey, user, batch, written);
-    const auto snapshot = database_->snapshot();
-    const stores::StateNodes nodes(kRoom, *snapshot, nodes_);
-    const auto update = stores::state_apply(
-        nodes, roots.back(), {{{static_cast<uint32_t>(type), key}, place.number}}, last_node);
-    ASSERT_TRUE(update.ok()) << update.error().message;
-    stores::put_state_nodes(batch, kRoom, *update);
-    last_node = update->last_node;
-    roots.push_back(update->root);
-    commit(std::exchange(batch, {}));
+    set_member(user, membership);
+    roots.push_back(members_);
   };
   member("@a:own.example", "join");
   member("@b:b.example", "join");

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "federation/server/acls.h"
+#include "federation/server/requests_at_once.h"
 #include "federation/server/transactions.h"
 #include "federation/server/waiting.h"
 #include "homeserver/json/parse.h"
@@ -91,6 +92,7 @@ Task<http::Response> run(Api& api, http::Exchange& exchange, const Action& actio
 Api::Api(Parts given)
     : parts(std::move(given)),
       acls(std::make_unique<Acls>()),
+      requests_at_once(std::make_unique<RequestsAtOnce>(parts.requests_at_once)),
       transactions(std::make_unique<Transactions>(*this)),
       waiting(std::make_unique<WaitingEvents>(*this)) {}
 
@@ -102,6 +104,7 @@ Status Api::start() {
 
 http::Response to_response(const Error& error) {
   const Wire wire = wire_of(error.code);
+  if (wire.status == 429) return http::limited(http::kSoon, error.message);
   const std::string_view message =
       wire.status == 500 ? std::string_view("Internal server error") : error.message;
   return http::error_response(wire.status, wire.errcode, message);
@@ -148,6 +151,7 @@ void add_route(http::Router& router, Api& api, const RouteSpec& spec, Action act
   route.method = spec.method;
   route.path = spec.path;
   route.authentication = spec.authentication;
+  route.rate = http::RateClass::kFederation;
   route.body_max = spec.body_max;
   route.resource = http::Resource::kFederation;
   route.handler = [&api, action = std::move(action)](http::Exchange& exchange) {

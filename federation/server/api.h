@@ -37,10 +37,13 @@ struct Parts {
   transport::Servers& servers;
   sender::Sender& sender;
   RemoteDeviceLists& device_lists;
-  std::string version;  // of the program
+  http::RateLimits& rate_limits;
+  size_t requests_at_once = 0;  // of one server
+  std::string version;          // of the program
 };
 
 class Acls;
+class RequestsAtOnce;
 class Transactions;
 class WaitingEvents;
 
@@ -55,6 +58,7 @@ struct Api {
 
   Parts parts;
   std::unique_ptr<Acls> acls;
+  std::unique_ptr<RequestsAtOnce> requests_at_once;
   std::unique_ptr<Transactions> transactions;
   std::unique_ptr<WaitingEvents> waiting;
 
@@ -63,8 +67,8 @@ struct Api {
   const ServerName& own_name() const { return parts.rooms.parts().own_name; }
 };
 
-// Verifies who asks, for routes with Authentication::kServer; passes on all others
-// (https://spec.matrix.org/v1.19/server-server-api/#request-authentication).
+// Verifies who asks and counts their requests, for routes with Authentication::kServer; passes on
+// all others (https://spec.matrix.org/v1.19/server-server-api/#request-authentication).
 http::Router::Around authentication(Api& api);
 
 void add_routes(http::Router& router, Api& api);

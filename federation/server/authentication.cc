@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "federation/server/api.h"
+#include "federation/server/requests_at_once.h"
 #include "federation/wire/authorization.h"
 #include "homeserver/json/write.h"
 
@@ -71,9 +72,10 @@ Error key_failure(const Error& error) {
   }
 }
 
-Task<Result<Caller>> check(Api& api, http::Exchange& exchange) {
+// With its body read.
+Task<Result<Caller>> check(Api& api, http::Exchange& exchange,
+                           std::vector<wire::Authorization> headers) {
   runtime::Runtime& runtime = api.runtime();
-  POLDER_CO_TRY(const auto headers, read_headers(api, exchange.request));
   const http::Request* request = &exchange.request;
   // Large bodies take milliseconds to read.
   const bool has_body = exchange.route->body_max > 0;
@@ -104,17 +106,44 @@ Task<Result<Caller>> check(Api& api, http::Exchange& exchange) {
   co_return failure;
 }
 
+http::Response refuse(Api& api, const http::Exchange& exchange, const Error& error) {
+  const std::string& address = exchange.request.remote_address;
+  // Of nobody in particular, until a signature is right. What this one cost has been spent.
+  static_cast<void>(
+      api.parts.rate_limits.take(exchange.route->rate, {http::Principal::Kind::kAddress, address}));
+  api.runtime().log().info(
+      "federation_request_refused",
+      {{"route", exchange.route->path}, {"address", address}, {"reason", error.message}});
+  return to_response(error);
+}
+
+// Before the body is read, a request is held against what its sender claims to be, but not counted:
+// nobody can use up what another server may ask.
+std::optional<Millis> limited_already(Api& api, const http::Exchange& exchange,
+                                      const ServerName& claimed) {
+  http::RateLimits& limits = api.parts.rate_limits;
+  const http::RateClass rate = exchange.route->rate;
+  const auto wait = limits.look(rate, {http::Principal::Kind::kServer, claimed.view()});
+  if (wait) return wait;
+  return limits.look(rate, {http::Principal::Kind::kAddress, exchange.request.remote_address});
+}
+
 Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http::Handler& next) {
   if (exchange.route->authentication != http::Authentication::kServer)
     co_return co_await next(exchange);
-  auto caller = co_await check(api, exchange);
-  if (!caller.ok()) {
-    api.runtime().log().info("federation_request_refused",
-                             {{"route", exchange.route->path},
-                              {"address", exchange.request.remote_address},
-                              {"reason", caller.error().message}});
-    co_return to_response(caller.error());
-  }
+  auto headers = read_headers(api, exchange.request);
+  if (!headers.ok()) co_return refuse(api, exchange, headers.error());
+  const auto already = limited_already(api, exchange, headers->front().origin);
+  if (already) co_return http::limited(*already);
+  auto unreadable = co_await http::read_body(exchange);
+  if (unreadable) co_return *std::move(unreadable);
+  auto caller = co_await check(api, exchange, *std::move(headers));
+  if (!caller.ok()) co_return refuse(api, exchange, caller.error());
+  const auto wait = api.parts.rate_limits.take(
+      exchange.route->rate, {http::Principal::Kind::kServer, caller->origin.view()});
+  if (wait) co_return http::limited(*wait);
+  const auto permit = api.requests_at_once->enter(caller->origin);
+  if (!permit) co_return http::limited(http::kSoon);
   exchange.caller = std::make_shared<Caller>(*std::move(caller));
   co_return co_await next(exchange);
 }

@@ -5,6 +5,11 @@ namespace {
 
 class AuthenticationTest : public ServerTest {
  protected:
+  Task<http::Response> slow() {
+    co_await runtime::sleep_for(runtime_, Millis(1000));
+    co_return ok_json({});
+  }
+
   const std::string target_ = "/_matrix/federation/v1/query/profile?user_id=%40alice%3Aown.example";
 };
 
@@ -116,6 +121,64 @@ TEST_F(AuthenticationTest, UnknownEndpointsAndMethodsAreUnrecognised) {
   const Answer answer = post("/_matrix/federation/v1/version", {});
   EXPECT_EQ(answer.status, 405);
   EXPECT_EQ(answer.errcode(), "M_UNRECOGNIZED");
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
+TEST_F(AuthenticationTest, AServerThatAsksTooOftenIsToldToWait) {
+  size_t asked = 0;
+  while (get(target_).status == 200 && asked < 3000)
+    ++asked;
+  EXPECT_GE(asked, 1000u);
+  EXPECT_LT(asked, 3000u);
+  const Answer limited = get(target_);
+  EXPECT_EQ(limited.status, 429);
+  EXPECT_EQ(limited.errcode(), "M_LIMIT_EXCEEDED");
+  EXPECT_EQ(logged("rate_limited"), 1u);
+  // Not even read: what would be refused for its body is refused for its sender.
+  EXPECT_EQ(
+      raw("PUT", "/_matrix/federation/v1/send/1", "{", {header(other_, "PUT", "/", "")}).status,
+      429);
+  EXPECT_EQ(get(target_, third_).status, 200);
+  simulation_->run_for(Millis(1000));
+  EXPECT_EQ(get(target_).status, 200);
+}
+
+TEST_F(AuthenticationTest, ForgedRequestsAreCountedForTheirAddressAndNotForTheOneTheyName) {
+  const std::string forged = header(other_, "PUT", target_, "");
+  address_ = "198.51.100.1";
+  size_t asked = 0;
+  while (raw("GET", target_, "", {forged}).status == 401 && asked < 3000)
+    ++asked;
+  EXPECT_GE(asked, 1000u);
+  EXPECT_LT(asked, 3000u);
+  EXPECT_EQ(raw("GET", target_, "", {}).status, 401) << "this costs nothing";
+  address_ = "192.0.2.1";
+  EXPECT_EQ(get(target_).status, 200);
+}
+
+TEST_F(AuthenticationTest, AServerHasSoManyRequestsUnderWay) {
+  http::Route route;
+  route.path = "/_matrix/federation/v1/slow";
+  route.authentication = http::Authentication::kServer;
+  route.resource = http::Resource::kFederation;
+  route.handler = [this](http::Exchange&) { return slow(); };
+  const std::string target(route.path);
+  router_.add(std::move(route));
+  std::vector<std::optional<Answer>> answers(kRequestsAtOnce + 5);
+  const std::string signature = header(other_, "GET", target, "");
+  for (auto& answer : answers) {
+    runtime::spawn(runtime_, runtime_.shard(0), "request",
+                   perform("GET", target, "", {signature}, answer));
+  }
+  simulation_->run_for(Millis(100));
+  EXPECT_EQ(get(target_).status, 429);
+  EXPECT_EQ(get(target_, third_).status, 200);
+  EXPECT_TRUE(simulation_->run_until(
+      [&] { return std::ranges::all_of(answers, [](const auto& a) { return a.has_value(); }); },
+      Millis(60'000)));
+  EXPECT_EQ(std::ranges::count_if(answers, [](const auto& a) { return a->status == 200; }), 10);
+  EXPECT_EQ(std::ranges::count_if(answers, [](const auto& a) { return a->status == 429; }), 5);
+  EXPECT_EQ(get(target_).status, 200);
 }
 
 TEST_F(AuthenticationTest, AllButKeysAndVersionNeedASignature) {

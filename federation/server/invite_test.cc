@@ -13,8 +13,8 @@ class InviteTest : public ServerTest {
   };
   events::EventPtr make(const events::RoomVersionRules& rules, events::EventDraft draft,
                         const ServerName& signer) {
-    draft.origin_server_ts = 1;
-    json::Object pdu = events::make_pdu(draft, rules, "opaque" + std::to_string(++made_));
+    draft.origin_server_ts = ++made_;
+    json::Object pdu = events::make_pdu(draft, rules, "opaque" + std::to_string(made_));
     events::hash_and_sign(pdu, rules, signer, key_of(signer));
     const auto event = events::Event::parse(std::move(pdu), rules);
     EXPECT_TRUE(event.ok()) << event.error().message;
@@ -54,12 +54,31 @@ class InviteTest : public ServerTest {
     if (!state.is_null()) body.set("invite_room_state", std::move(state));
     return put(path("/_matrix/federation/v2/invite", {room.id.view(), event.id().view()}), body);
   }
+  // Of what was asked of alice, by a user of any server.
+  events::EventPtr end(const Room& room, const events::Event& asked, const UserId& by,
+                       std::string_view membership = "leave") {
+    events::EventDraft draft;
+    draft.room_id = room.id;
+    draft.sender = by;
+    draft.type = "m.room.member";
+    draft.state_key = alice_.str();
+    draft.content = {{"membership", membership}};
+    draft.depth = 3;
+    draft.prev_events = {room.create->id()};
+    draft.auth_events = {room.create->id(), asked.id()};
+    return make(*room.rules, std::move(draft), ServerName::trusted(std::string(by.server())));
+  }
+  void send_from(const ServerName& origin, const events::Event& event) {
+    send("PUT", "/_matrix/federation/v1/send/t" + std::to_string(++transactions_),
+         {{"pdus", json::Array{event.object()}}}, origin);
+  }
   std::string shown(const RoomId& room) {
     const auto user = *names_->find(stores::NameKind::kUser, alice_.view());
     const auto number = *names_->find(stores::NameKind::kRoom, room.view());
     return (*stores::read_membership(*database_->snapshot(), *user, *number))->stripped_state;
   }
 
+  const UserId bobby_ = UserId::trusted("@bobby:other.example");
   int made_ = 0;
 };
 
@@ -209,28 +228,65 @@ TEST_F(InviteTest, WhatDescribesARoomOfTodayIsVerified) {
   EXPECT_NE(shown(room.id).find("m.room.name"), std::string::npos);
 }
 
-TEST_F(InviteTest, OnlyServersThatTheInviteToldOfEndIt) {
+TEST_F(InviteTest, OnlyWhoInvitedTakesItBack) {
   const Room room = foreign_room("11");
-  ASSERT_EQ(submit(room, *invite(room), json::Array{room.create->object()}).status, 200);
-  const auto send = [&](const events::Event& event, const ServerName& origin) {
-    return this->send("PUT", "/_matrix/federation/v1/send/t" + std::to_string(++transactions_),
-                      {{"pdus", json::Array{event.object()}}}, origin);
+  events::EventDraft named;
+  named.sender = bobby_;
+  named.type = "m.room.name";
+  named.state_key = "";
+  named.content = {{"name", "Far"}};
+  const json::Array state = {room.create->object(), event_of(room, named)->object()};
+  const auto old = invite(room);
+  ASSERT_EQ(submit(room, *old, state).status, 200);
+  ASSERT_EQ(submit(room, *end(room, *old, bob_), state).status, 400) << "no invite";
+  const auto asked = invite(room);
+  ASSERT_EQ(submit(room, *asked, state).status, 200);
+  struct Case {
+    std::string_view what;
+    events::EventPtr event;
+    ServerName origin;
   };
-  events::EventDraft by_carol;
-  by_carol.room_id = room.id;
-  by_carol.sender = carol_;
-  by_carol.type = "m.room.member";
-  by_carol.state_key = alice_.str();
-  by_carol.content = {{"membership", "leave"}};
-  by_carol.prev_events = {room.create->id()};
-  send(*make(*room.rules, by_carol, third_), third_);
-  EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kInvite);
-  const auto leave = invite(room, alice_.view(), "leave");
-  json::Object forged = leave->object();
+  json::Object forged = end(room, *asked, bob_)->object();
   forged.set("origin_server_ts", 99);
-  send(**events::Event::parse(forged, *room.rules), other_);
-  EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kInvite);
-  send(*leave, other_);
+  for (const Case& c : std::vector<Case>{
+           {"a server that has nothing to do with it", end(room, *asked, carol_), third_},
+           {"passed on by another server", end(room, *asked, bob_), third_},
+           {"another user of the server", end(room, *asked, bobby_), other_},
+           {"an end of an older invite", end(room, *old, bob_), other_},
+           {"signed over another content", *events::Event::parse(forged, *room.rules), other_},
+           {"no end", end(room, *asked, bob_, "join"), other_}}) {
+    send_from(c.origin, *c.event);
+    EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kInvite) << c.what;
+  }
+  send_from(other_, *end(room, *asked, bob_));
+  EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kLeave);
+  EXPECT_NE(shown(room.id).find("\"leave\""), std::string::npos);
+  const auto again = invite(room);
+  ASSERT_EQ(submit(room, *again, state).status, 200);
+  send_from(other_, *end(room, *asked, bob_));
+  EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kInvite) << "ended already";
+  send_from(other_, *end(room, *again, bob_, "ban"));
+  EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kBan);
+}
+
+// Who may refuse it is not known here.
+TEST_F(InviteTest, AServerThatTheKnockWasToldOfRefusesIt) {
+  const Room room = foreign_room("11");
+  events::EventDraft draft;
+  draft.sender = alice_;
+  draft.type = "m.room.member";
+  draft.state_key = alice_.str();
+  draft.content = {{"membership", "knock"}};
+  draft.room_id = room.id;
+  draft.prev_events = {room.create->id()};
+  const auto knock = make(*room.rules, draft, own_);
+  ASSERT_TRUE(
+      run(engine_.store_outside_membership(*room.rules, knock, {room.create->object()})).ok());
+  send_from(third_, *end(room, *knock, carol_));
+  EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kKnock);
+  send_from(other_, *end(room, *room.create, bobby_));
+  EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kKnock);
+  send_from(other_, *end(room, *knock, bobby_));
   EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kLeave);
 }
 

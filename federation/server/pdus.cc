@@ -32,20 +32,26 @@ std::string id_of(const json::Object& pdu, const events::RoomVersionRules& rules
   return id != nullptr && EventId::parse(*id).ok() ? *id : std::string();
 }
 
-// What /sync shows of the invite or knock that the event may end, if there is one.
-Result<std::optional<json::Array>> read_outside(Api& api, const RoomId& room,
-                                                std::string_view user) {
-  const std::optional<json::Array> nothing;
+// The invite or knock that an event may end.
+struct Asked {
+  bool invite = false;
+  EventId event;
+  json::Array state;  // what /sync shows of it
+};
+
+Result<std::optional<Asked>> read_asked(Api& api, const RoomId& room, std::string_view user) {
+  const std::optional<Asked> nothing;
   const stores::Names& names = api.rooms().parts().names;
   POLDER_TRY(const auto room_number, api.rooms().find(room));
   POLDER_TRY(const auto user_number, names.find(stores::NameKind::kUser, user));
   if (!room_number || !user_number) return nothing;
   POLDER_TRY(const auto row,
              stores::read_membership(*api.parts.database.snapshot(), *user_number, *room_number));
-  if (!row || row->event != 0 || row->stripped_state.empty()) return nothing;
+  if (!row || row->asked_by.empty()) return nothing;
   POLDER_TRY(const json::Value state, json::parse(row->stripped_state));
   if (state.as_array() == nullptr) return nothing;
-  return std::optional(*state.as_array());
+  return std::optional(
+      Asked{row->membership == stores::Membership::kInvite, row->asked_by, *state.as_array()});
 }
 
 const json::Object* find_stripped(const json::Array& state, std::string_view type,
@@ -72,17 +78,31 @@ bool is_told_of(const json::Array& state, const ServerName& server) {
   });
 }
 
-// A leave or ban that ends an invite into, or a knock upon, a room that this server is not in. The
-// room's rules cannot be asked whether the sender may: it must be of a server that was told of.
+// Whether the event may be taken for an end of what was asked. The room's rules cannot be put to
+// it, as nothing is known of who may kick: so of an invite only who invited may take it back, and
+// of a knock only a server that was told of may say so. That the event builds on the very invite or
+// knock keeps an old end from ending a new one.
+bool may_end(const Asked& asked, const events::Event& event) {
+  if (event.membership() != "leave" && event.membership() != "ban") return false;
+  if (std::ranges::find(event.auth_events(), asked.event) == event.auth_events().end())
+    return false;
+  if (!asked.invite)
+    return is_told_of(asked.state, ServerName::trusted(std::string(event.sender().server())));
+  const json::Object* invite = find_stripped(asked.state, "m.room.member", *event.state_key());
+  const std::string* inviter = invite != nullptr ? invite->find_string("sender") : nullptr;
+  return inviter != nullptr && *inviter == event.sender().view();
+}
+
+// An end of an invite into, or a knock upon, a room that this server is not in.
 Status read_outside_event(Api& api, const ServerName& origin, json::Object pdu,
                           Incoming& incoming) {
   const Error unknown = fail(ErrorCode::kNotFound, "this server is not in the room");
   const std::string* type = pdu.find_string("type");
   const std::string* user = pdu.find_string("state_key");
   if (type == nullptr || *type != "m.room.member" || user == nullptr) return unknown;
-  POLDER_TRY(const auto state, read_outside(api, incoming.room, *user));
-  if (!state || !is_told_of(*state, origin)) return unknown;
-  const json::Object* create = find_stripped(*state, "m.room.create", "");
+  POLDER_TRY(const auto asked, read_asked(api, incoming.room, *user));
+  if (!asked) return unknown;
+  const json::Object* create = find_stripped(asked->state, "m.room.create", "");
   const json::Object* content = create != nullptr ? create->find_object("content") : nullptr;
   const std::string* version = content != nullptr ? content->find_string("room_version") : nullptr;
   const events::RoomVersionRules* rules =
@@ -91,8 +111,7 @@ Status read_outside_event(Api& api, const ServerName& origin, json::Object pdu,
   incoming.id = id_of(pdu, *rules);
   POLDER_TRY(incoming.event, events::Event::parse(std::move(pdu), *rules));
   const events::Event& event = *incoming.event;
-  const bool ends = event.membership() == "leave" || event.membership() == "ban";
-  if (!ends || event.sender().server() != origin.view()) return unknown;
+  if (event.sender().server() != origin.view() || !may_end(*asked, event)) return unknown;
   incoming.outside = true;
   return {};
 }

@@ -189,6 +189,7 @@ class ServerTest : public testing::Test {
     http::Exchange exchange;
     exchange.served.set(static_cast<size_t>(http::Resource::kFederation));
     exchange.request.method = http::method_from(method);
+    exchange.request.remote_address = address_;
     EXPECT_TRUE(http::parse_target(target, exchange.request).ok());
     WholeBody stream(body);
     exchange.request.body_stream = &stream;
@@ -359,8 +360,13 @@ class ServerTest : public testing::Test {
   sync::Sync sync_{{engine_, typing_, receipts_, device_keys_, push_rules_, counts_}};
   sender::Sender sender_{
       {runtime_, *database_, *committer_, *names_, engine_.caches().nodes, servers_, own_}};
+  http::RateLimits rate_limits_{runtime_.clock(), runtime_.random(), runtime_.log(), true,
+                                http::default_rate_rules()};
+  static constexpr size_t kRequestsAtOnce = 10;
+  std::string address_ = "192.0.2.1";  // from which requests come
   Api api_{{runtime_, *database_, *committer_, engine_, users_, device_keys_, receipts_, typing_,
-            sync_, keyring_, servers_, sender_, device_lists_, "1.0"}};
+            sync_, keyring_, servers_, sender_, device_lists_, rate_limits_, kRequestsAtOnce,
+            "1.0"}};
   http::Router router_;
 };
 

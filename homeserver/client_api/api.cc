@@ -39,19 +39,33 @@ std::string_view token_of(const http::Request& request) {
   return request.query_parameter("access_token").value_or(std::string_view());
 }
 
+// Of nobody in particular.
+Task<http::Response> by_address(const Api& api, http::Exchange& exchange,
+                                const http::Handler& next) {
+  const auto wait = api.rate_limits.take(
+      exchange.route->rate, {http::Principal::Kind::kAddress, exchange.request.remote_address});
+  if (wait) co_return http::limited(*wait);
+  co_return co_await next(exchange);
+}
+
 Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
                                   const http::Handler& next) {
   const bool optional =
       exchange.route->authentication == http::Authentication::kOptionalAccessToken;
   if (exchange.route->authentication == http::Authentication::kNone)
-    co_return co_await next(exchange);
+    co_return co_await by_address(api, exchange, next);
   const std::string token(token_of(exchange.request));
-  if (token.empty() && optional) co_return co_await next(exchange);
+  if (token.empty() && optional) co_return co_await by_address(api, exchange, next);
   if (token.empty()) co_return http::error_response(401, "M_MISSING_TOKEN", "Missing access token");
   auto session = co_await api.users.authenticate(token);
   if (!session.ok()) co_return to_response(session.error());
   if (exchange.route->authentication == http::Authentication::kAdmin && !session->admin) {
     co_return http::error_response(403, "M_FORBIDDEN", "You are not a server admin");
+  }
+  if (!session->admin) {
+    const auto wait = api.rate_limits.take(exchange.route->rate,
+                                           {http::Principal::Kind::kUser, session->user.view()});
+    if (wait) co_return http::limited(*wait);
   }
   exchange.caller = std::make_shared<users::Session>(*std::move(session));
   co_return co_await next(exchange);

@@ -52,6 +52,7 @@ struct Api {
   devices::Devices& devices;
   entry::RoomEntry& entry;
   client::FederationClient& federation;
+  http::RateLimits& rate_limits;
   Settings settings;
 };
 
@@ -92,7 +93,9 @@ struct RouteSpec {
 };
 void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Action action);
 
-// Authenticates callers: installed around every handler.
+// Authenticates callers and counts their requests: installed around every handler. Who asks without
+// a token is their address; administrators are not limited, since bots that moderate are, and
+// whoever is may change the limits anyway.
 http::Router::Around authentication(const Api& api);
 
 // The route groups, one a file.

@@ -157,9 +157,10 @@ void add_key_routes(http::Router& router, const Api& api) {
   post("/_matrix/client/v3/keys/device_signing/upload", upload_cross_signing);
   post("/_matrix/client/v3/keys/signatures/upload", upload_signatures);
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/keys/changes"}, changes);
+  // Not among messages: keys for a large room go out in hundreds of these before one message does.
   add_route(router, api,
             {Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
-             Authentication::kAccessToken, RateClass::kMessage, kLargeBody},
+             Authentication::kAccessToken, RateClass::kCheap, kLargeBody},
             send_to_device);
 }
 

@@ -81,8 +81,12 @@ Task<Result<Response>> login(const Api& api, Call& call) {
   POLDER_CO_TRY(const UserId named, login_user(api, call.body));
   POLDER_CO_TRY(const std::string password, required(call.body, "password"));
   POLDER_CO_TRY(auto session, new_session(call.body));
-  POLDER_CO_TRY(const UserId user, co_await api.users.check_password(named, password));
-  co_return co_await logged_in(api, user, std::move(session));
+  POLDER_CO_TRY(auto tried_too_often, co_await check_password(api, named, password));
+  if (tried_too_often) co_return *std::move(tried_too_often);
+  const auto wait = api.rate_limits.take(http::RateClass::kLoginAccount,
+                                         {http::Principal::Kind::kAccount, named.view()});
+  if (wait) co_return http::limited(*wait);
+  co_return co_await logged_in(api, named, std::move(session));
 }
 
 Task<Result<Response>> logout(const Api& api, Call& call) {
@@ -324,13 +328,11 @@ void add_session_routes(http::Router& router, const Api& api) {
       {Method::kGet, "/_matrix/client/v3/register/available", kNone, RateClass::kRegistration},
       register_available);
   const auto secret = std::make_shared<SharedSecretRegistration>();
-  add_route(router, api,
-            {Method::kGet, "/_synapse/admin/v1/register", kNone, RateClass::kRegistration},
+  add_route(router, api, {Method::kGet, "/_synapse/admin/v1/register", kNone, RateClass::kCheap},
             [secret](const Api& a, Call& c) { return secret->nonce(a, c); });
-  add_route(
-      router, api,
-      {Method::kPost, "/_synapse/admin/v1/register", kNone, RateClass::kRegistration, kSmallBody},
-      [secret](const Api& a, Call& c) { return secret->use(a, c); });
+  add_route(router, api,
+            {Method::kPost, "/_synapse/admin/v1/register", kNone, RateClass::kCheap, kSmallBody},
+            [secret](const Api& a, Call& c) { return secret->use(a, c); });
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/devices"}, list_devices);
   add_route(router, api, {Method::kGet, "/_matrix/client/v3/devices/{deviceId}"}, get_device);
   add_route(router, api,

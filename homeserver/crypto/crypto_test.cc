@@ -102,6 +102,17 @@ TEST(Hash, MatchesPublishedVectors) {
             "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
 }
 
+// The last of the test vectors in the paper on SipHash, appendix A.
+TEST(KeyedHash, MatchesThePublishedVector) {
+  HashKey key{};
+  std::string data;
+  for (size_t i = 0; i < key.size(); ++i)
+    key[i] = static_cast<uint8_t>(i);
+  for (char c = 0; c < 15; ++c)
+    data.push_back(c);
+  EXPECT_EQ(keyed_hash(key, data), 0xa129ca6149be45e5u);
+}
+
 TEST(Password, OnlyTheSamePasswordMatches) {
   const auto hash = hash_password("correct horse");
   ASSERT_TRUE(hash.ok());

@@ -57,6 +57,16 @@ Digest sha256(std::string_view data) {
   return digest;
 }
 
+uint64_t keyed_hash(const HashKey& key, std::string_view data) {
+  static_assert(sizeof(HashKey) == crypto_shorthash_KEYBYTES);
+  std::array<uint8_t, crypto_shorthash_BYTES> out{};
+  crypto_shorthash(out.data(), as_bytes(data).data(), data.size(), key.data());
+  uint64_t number = 0;
+  for (size_t i = out.size(); i > 0; --i)
+    number = number << 8 | out[i - 1];
+  return number;
+}
+
 // OpenSSL uses the processor's own instructions, which matters for what is large.
 struct Sha256::State {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(),

@@ -30,6 +30,10 @@ class Sha256 {
 // Only for what the protocol orders by it (state resolution of room version 1).
 std::array<uint8_t, 20> sha1(std::string_view data);
 
+// SipHash-2-4: for tables of names that others choose, who without the key cannot make two collide.
+using HashKey = std::array<uint8_t, 16>;
+uint64_t keyed_hash(const HashKey& key, std::string_view data);
+
 // Lower-case hexadecimal HMAC-SHA1, for registration with a shared secret and TURN credentials.
 std::string hmac_sha1_hex(std::string_view key, std::string_view message);
 std::string hmac_sha1_base64(std::string_view key, std::string_view message);  // padded

@@ -1,9 +1,10 @@
 #include "homeserver/egress/address.h"
 
-#include <arpa/inet.h>
-
+#include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "homeserver/base/ip_address.h"
 
 namespace polder::egress {
 namespace {
@@ -13,11 +14,11 @@ using V6 = std::array<uint8_t, 16>;
 
 struct V4Range {
   V4 base;
-  int bits;
+  size_t bits;
 };
 struct V6Range {
   V6 base;
-  int bits;
+  size_t bits;
 };
 
 // https://www.iana.org/assignments/iana-ipv4-special-registry
@@ -47,20 +48,9 @@ constexpr std::array<V6Range, 3> kSpecialV6 = {{
     {{0x3f, 0xff, 0x00}, 20},        // documentation
 }};
 
-template <size_t N>
-bool begins_with(const std::array<uint8_t, N>& address, const std::array<uint8_t, N>& base,
-                 int bits) {
-  const size_t whole = static_cast<size_t>(bits) / 8;
-  if (std::memcmp(address.data(), base.data(), whole) != 0) return false;
-  const int rest = bits % 8;
-  if (rest == 0) return true;
-  const auto mask = static_cast<uint8_t>(0xFF << (8 - rest));
-  return (address[whole] & mask) == (base[whole] & mask);
-}
-
 bool is_public(const V4& address) {
   for (const V4Range& range : kSpecialV4) {
-    if (begins_with(address, range.base, range.bits)) return false;
+    if (base::same_prefix(address, range.base, range.bits)) return false;
   }
   return true;
 }
@@ -74,14 +64,15 @@ V4 embedded(const V6& address, size_t offset) {
 bool is_public(const V6& address) {
   // NAT64: its well-known prefix is outside the global range, and leads to the IPv4 address inside.
   constexpr V6 kNat64 = {0x00, 0x64, 0xff, 0x9b};
-  if (begins_with(address, kNat64, 96)) return is_public(embedded(address, 12));
+  if (base::same_prefix(address, kNat64, 96)) return is_public(embedded(address, 12));
   constexpr V6 kGlobal = {0x20};
-  if (!begins_with(address, kGlobal, 3)) return false;  // mapped, compatible, ULA, link-local, ...
+  if (!base::same_prefix(address, kGlobal, 3))
+    return false;  // mapped, compatible, ULA, link-local, ...
   for (const V6Range& range : kSpecialV6) {
-    if (begins_with(address, range.base, range.bits)) return false;
+    if (base::same_prefix(address, range.base, range.bits)) return false;
   }
   constexpr V6 k6to4 = {0x20, 0x02};
-  if (begins_with(address, k6to4, 16)) return is_public(embedded(address, 2));
+  if (base::same_prefix(address, k6to4, 16)) return is_public(embedded(address, 2));
   // ISATAP: the interface id is 0:5efe or 200:5efe and an IPv4 address.
   const bool isatap =
       (address[8] & 0xFD) == 0 && address[9] == 0 && address[10] == 0x5e && address[11] == 0xfe;
@@ -91,19 +82,17 @@ bool is_public(const V6& address) {
 }  // namespace
 
 bool is_address(std::string_view text) {
-  const std::string copy(text);
-  V6 bytes{};
-  return inet_pton(AF_INET, copy.c_str(), bytes.data()) == 1 ||
-         inet_pton(AF_INET6, copy.c_str(), bytes.data()) == 1;
+  return base::IpAddress::parse(text).has_value();
 }
 
 bool is_public_address(std::string_view text) {
-  const std::string copy(text);
-  if (copy.size() != std::strlen(copy.c_str())) return false;
+  const auto address = base::IpAddress::parse(text);
+  if (!address) return false;
+  const auto bytes = address->bytes();
   V4 v4{};
-  if (inet_pton(AF_INET, copy.c_str(), v4.data()) == 1) return is_public(v4);
   V6 v6{};
-  return inet_pton(AF_INET6, copy.c_str(), v6.data()) == 1 && is_public(v6);
+  std::ranges::copy(bytes, address->is_v4() ? v4.begin() : v6.begin());
+  return address->is_v4() ? is_public(v4) : is_public(v6);
 }
 
 }  // namespace polder::egress

@@ -1,5 +1,6 @@
 #include "homeserver/http/connection.h"
 
+#include <algorithm>
 #include <atomic>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -7,6 +8,7 @@
 #include <boost/beast/http/status.hpp>
 #include <charconv>
 
+#include "homeserver/http/client_address.h"
 #include "homeserver/http/limits.h"
 
 namespace polder::http {
@@ -22,7 +24,7 @@ class Input {
 
   // Reads more; false at the end of the connection.
   Task<Result<bool>> fill(Millis timeout) {
-    deadline_.set(timeout);
+    deadline_.set(std::min(timeout, patience_));
     const auto space = buffer_.prepare(kReadBytes);
     auto size = co_await stream_.read_some({static_cast<char*>(space.data()), space.size()});
     deadline_.stop();
@@ -31,8 +33,11 @@ class Input {
     co_return *size > 0;
   }
   beast::flat_buffer& buffer() { return buffer_; }
+  // From now on no wait is longer.
+  void lose_patience() { patience_ = kLingerTimeout; }
 
  private:
+  Millis patience_ = Millis::max();
   Stream& stream_;
   Deadline& deadline_;
   beast::flat_buffer buffer_;
@@ -43,6 +48,19 @@ class RequestBody final : public BodySource {
  public:
   RequestBody(Parser& parser, Input& input, Stream& stream, bool expects_continue)
       : parser_(parser), input_(input), stream_(stream), expects_continue_(expects_continue) {}
+
+  // Whether the client waits to be asked for it.
+  bool awaits_consent() const { return expects_continue_; }
+
+  // Takes what nobody read off the connection, up to a size.
+  Task<void> skip(size_t max) {
+    expects_continue_ = false;
+    for (size_t skipped = 0; skipped < max;) {
+      const auto piece = co_await next();
+      if (!piece.ok() || !*piece) co_return;
+      skipped += (*piece)->size();
+    }
+  }
 
   Task<Result<std::optional<std::string>>> next() override {
     if (std::exchange(expects_continue_, false)) {
@@ -224,17 +242,25 @@ Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy) {
     Exchange exchange;
     exchange.request = *std::move(request);
     exchange.served = context.resources;
-    exchange.request.remote_address = context.remote_address;
+    exchange.request.remote_address =
+        client_address(context.peer, exchange.request.headers, context.trusted_proxies);
     RequestBody body(parser, input, stream,
                      exchange.request.headers.find("Expect") == "100-continue");
     exchange.request.body_stream = &body;
     Response response = co_await context.router.handle(exchange);
+    // What nobody read of a small body must not cost the client its connection.
+    if (!body.awaits_consent()) co_await body.skip(kSkippedBytesMax);
     const bool body_read = parser.is_done();
     const bool stay = keep_alive && body_read && !response.close;
     const Status written =
         co_await write_response(stream, deadline, std::move(response), is_head, stay, http11);
     deadline.stop();
     busy = false;
+    if (written.ok() && !body_read) {
+      // To close while bytes are unread would reset the connection, and the answer might be lost.
+      input.lose_patience();
+      co_await body.skip(kLingerBytesMax);
+    }
     if (!written.ok() || !stay) co_return;
   }
 }

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "homeserver/base/ip_address.h"
 #include "homeserver/http/router.h"
 #include "homeserver/http/stream.h"
 
@@ -13,7 +16,8 @@ struct ConnectionContext {
   runtime::Runtime& runtime;
   const Router& router;
   Resources resources;
-  std::string remote_address;
+  std::string peer;  // its address
+  const std::vector<IpRange>& trusted_proxies;
   const std::atomic<bool>& draining;
 };
 

@@ -72,6 +72,7 @@ Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view me
 
 Response to_response(const Error& error) {
   const WireError wire = on_the_wire(error);
+  if (wire.status == 429) return limited(kSoon, wire.message);
   return error_response(wire.status, wire.errcode, wire.message);
 }
 

@@ -46,13 +46,26 @@ Task<Response> unchanged(Exchange&) {
   co_return response;
 }
 
+Task<Response> from(Exchange& exchange) {
+  co_return Response::json(200, exchange.request.remote_address);
+}
+
+// Refuses some without a look at the body.
+Task<Response> around(Exchange& exchange, const Handler& next) {
+  if (exchange.request.path.starts_with("/refused")) co_return limited(Millis(1));
+  co_return co_await next(exchange);
+}
+
 // A server on loopback and raw connections to it.
 class HttpTest : public testing::Test {
  protected:
   HttpTest() {
     router_.add(
         {.method = Method::kPost, .path = "/echo/{word}", .body_max = 1000, .handler = echo});
+    router_.add(
+        {.method = Method::kPost, .path = "/refused/{word}", .body_max = 1000, .handler = echo});
     router_.add({.method = Method::kGet, .path = "/echo/{word}", .handler = echo});
+    router_.add({.method = Method::kGet, .path = "/from", .handler = from});
     router_.add({.method = Method::kGet, .path = "/echo/literal", .handler = echo});
     router_.add({.method = Method::kGet, .path = "/a/{x}/c", .handler = echo});
     router_.add({.method = Method::kGet, .path = "/a/b/d", .handler = echo});
@@ -62,6 +75,7 @@ class HttpTest : public testing::Test {
                  .path = "/federation",
                  .resource = Resource::kFederation,
                  .handler = echo});
+    router_.set_around(around);
     runtime_ = runtime::Threads::create({.shards = 2, .pool_threads = 1}, clock_, random_, log_);
     server_ = std::make_unique<Server>(*runtime_, router_);
     Resources resources;
@@ -145,6 +159,39 @@ TEST_F(HttpTest, AnAnswerWithoutBodySaysNoLength) {
   const size_t end = answer.find("\r\n\r\n");
   EXPECT_EQ(answer.substr(0, end).find("Content-Length"), std::string::npos) << answer;
   EXPECT_EQ(answer.substr(end + 4, 8), "HTTP/1.1") << answer;
+}
+
+TEST_F(HttpTest, AnAnswerBeforeTheBodyIsReadKeepsTheConnection) {
+  const std::string refused = "HTTP/1.1 429 ";
+  const auto post = [](size_t size, const std::string& more) {
+    return "POST /refused/x HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(size) +
+           "\r\n" + more + "\r\n";
+  };
+  const std::string after = "GET /echo/z HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  const std::string small = raw(post(1000, "") + std::string(1000, 'x') + after);
+  EXPECT_TRUE(small.starts_with(refused)) << small;
+  EXPECT_NE(small.find("|word=z"), std::string::npos) << small;
+  // What is large is not taken: the answer arrives, and the connection ends.
+  const std::string large = raw(post(1'000'000, "") + std::string(1'000'000, 'x') + after);
+  EXPECT_TRUE(large.starts_with(refused)) << large;
+  EXPECT_NE(large.find("Connection: close"), std::string::npos) << large;
+  EXPECT_EQ(large.find("|word=z"), std::string::npos) << large;
+  // Who asks whether to send it is not asked for it.
+  const std::string asking = raw(post(1000, "Expect: 100-continue\r\n"));
+  EXPECT_TRUE(asking.starts_with(refused)) << asking;
+}
+
+TEST_F(HttpTest, OnlyATrustedProxyTellsOfOthers) {
+  const std::string asking =
+      "GET /from HTTP/1.1\r\nHost: h\r\nx-forwarded-for: 192.0.2.1\r\nConnection: "
+      "close\r\n\r\n";
+  EXPECT_NE(raw(asking).find("\r\n\r\n127.0.0.1"), std::string::npos);
+  ListenerOptions proxied;
+  proxied.bind = "127.0.0.1";
+  proxied.resources.set(static_cast<size_t>(Resource::kClient));
+  proxied.trusted_proxies.push_back(*IpRange::parse("127.0.0.0/8"));
+  port_ = *server_->listen(proxied);
+  EXPECT_NE(raw(asking).find("\r\n\r\n192.0.2.1"), std::string::npos);
 }
 
 TEST(Errors, HaveTheErrcodeOfTheirKindUnlessOneIsNamed) {

@@ -57,9 +57,9 @@ struct Request {
   std::vector<std::pair<std::string_view, std::string>>
       path_parameters;  // decoded; set by the router
 
-  // Read by the router before the handler runs, unless its route streams.
+  // Read before the handler runs, unless its route streams.
   std::string body;
-  BodySource* body_stream = nullptr;  // lives as long as the request
+  BodySource* body_stream = nullptr;  // lives as long as the request; nullptr once it was read
 
   std::optional<std::string_view> query_parameter(std::string_view name) const;  // the first
   std::vector<std::string> query_parameters(std::string_view name) const;

@@ -50,10 +50,13 @@ bool for_browsers(const Exchange& exchange) {
 
 }  // namespace
 
-Response error_response(int status, std::string_view errcode, std::string_view error) {
+Response error_response(int status, std::string_view errcode, std::string_view error,
+                        std::optional<Millis> retry_after) {
   std::string text;
   json::Writer writer(text);
-  writer.begin_object().member("errcode", errcode).member("error", error).end_object();
+  writer.begin_object().member("errcode", errcode).member("error", error);
+  if (retry_after) writer.member("retry_after_ms", retry_after->count());
+  writer.end_object();
   return Response::json(status, std::move(text));
 }
 
@@ -127,7 +130,30 @@ Status bind_parameters(const Route& route, Request& request) {
   return {};
 }
 
+Task<Response> read_and_handle(Exchange& exchange) {
+  auto refused = co_await read_body(exchange);
+  if (refused) co_return *std::move(refused);
+  co_return co_await exchange.route->handler(exchange);
+}
+
 }  // namespace
+
+Task<std::optional<Response>> read_body(Exchange& exchange) {
+  const Route& route = *exchange.route;
+  Request& request = exchange.request;
+  if (route.body_max == 0 || route.streams || request.body_stream == nullptr)
+    co_return std::nullopt;
+  auto body = co_await read_all(*std::exchange(request.body_stream, nullptr), route.body_max);
+  if (body.ok()) {
+    request.body = *std::move(body);
+    co_return std::nullopt;
+  }
+  const bool large = body.error().code == ErrorCode::kTooLarge;
+  Response response = large ? error_response(413, "M_TOO_LARGE", "The request body is too large")
+                            : error_response(400, "M_UNKNOWN", body.error().message);
+  response.close = true;  // the rest of the body is not read
+  co_return response;
+}
 
 void Router::add_alias(std::string prefix, std::string stands_for) {
   aliases_.emplace_back(std::move(prefix), std::move(stands_for));
@@ -161,20 +187,9 @@ Task<Response> Router::run(Exchange& exchange) const {
   if (const Status bound = bind_parameters(route, request); !bound.ok()) {
     co_return error_response(400, "M_INVALID_PARAM", bound.error().message);
   }
-  if (route.body_max > 0 && !route.streams && request.body_stream != nullptr) {
-    auto body = co_await read_all(*request.body_stream, route.body_max);
-    if (!body.ok()) {
-      const bool large = body.error().code == ErrorCode::kTooLarge;
-      Response response = large
-                              ? error_response(413, "M_TOO_LARGE", "The request body is too large")
-                              : error_response(400, "M_UNKNOWN", body.error().message);
-      response.close = true;  // the rest of the body is not read
-      co_return response;
-    }
-    request.body = *std::move(body);
-  }
-  if (around_) co_return co_await around_(exchange, route.handler);
-  co_return co_await route.handler(exchange);
+  const Handler handle_whole = read_and_handle;
+  if (around_) co_return co_await around_(exchange, handle_whole);
+  co_return co_await handle_whole(exchange);
 }
 
 Task<Response> Router::handle(Exchange& exchange) const {

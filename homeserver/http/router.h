@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "homeserver/http/message.h"
+#include "homeserver/http/rate_limits.h"
 
 namespace polder::http {
 
@@ -19,8 +20,6 @@ using Resources = std::bitset<6>;
 
 // Who may ask. The router only carries it; the hook that the upper layer installs enforces it.
 enum class Authentication : uint8_t { kNone, kAccessToken, kOptionalAccessToken, kAdmin, kServer };
-
-enum class RateClass : uint8_t { kNone, kCheap, kLogin, kRegistration, kMessage, kJoin, kMedia };
 
 // Lives until its response has been sent.
 struct Exchange {
@@ -55,12 +54,12 @@ class Router {
   void add_alias(std::string prefix, std::string stands_for);
   std::vector<const Route*> routes() const;
 
-  // Runs around every handler: authentication, rate limits, metrics, logs. It calls next, or
-  // answers itself.
+  // Runs around every handler, before the body is read: authentication, rate limits, metrics, logs.
+  // It calls next, which reads the body unless that was done, or answers itself.
   using Around = std::function<Task<Response>(Exchange&, const Handler& next)>;
   void set_around(Around around) { around_ = std::move(around); }
 
-  // Finds the route, reads the body, runs the hook and the handler, adds CORS. Never throws for
+  // Finds the route, runs the hook and the handler, adds CORS. Never throws for
   // what the request holds.
   Task<Response> handle(Exchange& exchange) const;
 
@@ -75,7 +74,12 @@ class Router {
   Around around_;
 };
 
-// {"errcode": ..., "error": ...}
-Response error_response(int status, std::string_view errcode, std::string_view error);
+// Reads the body of a request that was routed, unless its route streams. Nothing, or the refusal of
+// a body that is too large or broken.
+Task<std::optional<Response>> read_body(Exchange& exchange);
+
+// {"errcode": ..., "error": ...}, and how long to wait if that is known.
+Response error_response(int status, std::string_view errcode, std::string_view error,
+                        std::optional<Millis> retry_after = std::nullopt);
 
 }  // namespace polder::http

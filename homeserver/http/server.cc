@@ -19,6 +19,7 @@ constexpr Millis kAcceptPause{100};  // after a failure such as too many open fi
 
 struct Listener {
   Resources resources;
+  std::vector<IpRange> trusted_proxies;
   TlsContext tls;
 };
 
@@ -84,8 +85,9 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     }
     auto& list = shards[shard].connections;
     const auto place = list.insert(list.end(), connection);
-    const ConnectionContext context{runtime, router, listener->resources, std::move(address),
-                                    draining};
+    const ConnectionContext context{
+        runtime, router, listener->resources, std::move(address), listener->trusted_proxies,
+        draining};
     co_await serve(*connection->stream, context, connection->busy);
     list.erase(place);
     co_await connection->stream->shutdown();
@@ -113,6 +115,7 @@ Server::~Server() = default;
 Result<uint16_t> Server::listen(const ListenerOptions& options) {
   auto listener = std::make_shared<Listener>();
   listener->resources = options.resources;
+  listener->trusted_proxies = options.trusted_proxies;
   if (!options.tls_certificate.empty()) {
     POLDER_TRY(listener->tls, server_context(options.tls_certificate, options.tls_key));
   }

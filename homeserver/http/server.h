@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "homeserver/base/ip_address.h"
 #include "homeserver/http/router.h"
 #include "homeserver/runtime/runtime.h"
 
@@ -17,6 +18,7 @@ struct ListenerOptions {
   Resources resources;
   std::string tls_certificate = {};  // PEM files; empty: no TLS
   std::string tls_key = {};
+  std::vector<IpRange> trusted_proxies = {};  // whose X-Forwarded-For is believed
 };
 
 class Server {

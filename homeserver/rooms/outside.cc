@@ -67,6 +67,7 @@ Result<Staged> stage_outside(const StageContext& context, const Room& room,
   stores::MembershipRow row;
   row.membership = stores::membership_from(event->membership());
   row.stripped_state = std::move(stripped_state);
+  if (is_open(row.membership)) row.asked_by = event->id();
   Staged staged;
   POLDER_TRY(const uint64_t user, context.names.intern(stores::NameKind::kUser, *event->state_key(),
                                                        staged.batch, staged.names));
@@ -76,7 +77,7 @@ Result<Staged> stage_outside(const StageContext& context, const Room& room,
   POLDER_TRY(const auto known, stores::read_membership(snapshot, user, room.number));
   staged.outside = OutsideMembership{room.number, UserId::trusted(*event->state_key()), event};
   if (known && known->event == 0 && known->membership == row.membership &&
-      known->stripped_state == row.stripped_state) {
+      known->stripped_state == row.stripped_state && known->asked_by == row.asked_by) {
     staged.outside->position = known->position;
     return staged;
   }

@@ -89,6 +89,7 @@ TEST_F(OutsideTest, AnInviteIsKeptWithoutARoom) {
   ASSERT_TRUE(kept);
   EXPECT_EQ(kept->membership, stores::Membership::kInvite);
   EXPECT_EQ(kept->event, 0u);
+  EXPECT_EQ(kept->asked_by, invite->id());
   EXPECT_EQ(kept->position, stored->position);
   EXPECT_EQ(kept->stripped_state,
             R"([{"content":{"name":"Far"},"sender":"@bob:other","state_key":"",)"

@@ -93,8 +93,15 @@ Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const
 Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
   // A visibility or membership event counts with what holds before and with what holds after it.
   std::vector<stores::StateRoot> roots = {event.record.state_after};
-  const bool changes_rule = event.event->is_state("m.room.history_visibility", "") ||
-                            event.event->is_state("m.room.member", reader.user.view());
+  const bool own = event.event->is_state("m.room.member", reader.user.view());
+  const bool changes_rule = event.event->is_state("m.room.history_visibility", "") || own;
+  // Not among the specification's rules: who is invited or knocking learns that it is over. Else
+  // /sync would name the room among those that were left and show nothing of it.
+  if (own && (event.event->membership() == "leave" || event.event->membership() == "ban")) {
+    POLDER_TRY(const Membership before,
+               membership_at(event.record.state_before, reader.user.view()));
+    if (before == Membership::kInvite || before == Membership::kKnock) return true;
+  }
   if (changes_rule) roots.push_back(event.record.state_before);
   for (const stores::StateRoot root : roots) {
     POLDER_TRY(const std::string_view visibility, visibility_at(root));

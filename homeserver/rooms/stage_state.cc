@@ -6,7 +6,7 @@ namespace polder::rooms {
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,
                                                          const std::vector<EventId>& state) {
-  const RoomView view(room, snapshot, context.names, context.cache);
+  const RoomView view(room, snapshot, context.names, context.caches);
   Staged staged;
   std::vector<stores::StateEdit> edits;
   for (const EventId& id : state) {

@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 #include <set>
 
@@ -50,6 +51,8 @@ std::optional<ConfigValue> convert(const toml::node& node, const ConfigValue& li
     if (const auto value = node.value_exact<bool>()) return ConfigValue(*value);
   } else if (std::holds_alternative<int64_t>(like)) {
     if (const auto value = node.value_exact<int64_t>()) return ConfigValue(*value);
+  } else if (std::holds_alternative<double>(like)) {
+    if (node.is_number()) return ConfigValue(*node.value<double>());
   } else if (std::holds_alternative<std::string>(like)) {
     if (const auto value = node.value_exact<std::string>()) return ConfigValue(*value);
   } else if (const toml::array* array = node.as_array()) {
@@ -60,9 +63,9 @@ std::optional<ConfigValue> convert(const toml::node& node, const ConfigValue& li
 }
 
 std::string_view type_name(const ConfigValue& value) {
-  constexpr std::array<std::string_view, 5> kNames = {"true or false", "a whole number", "a string",
-                                                      "a list of strings",
-                                                      "a list of whole numbers"};
+  constexpr std::array<std::string_view, 6> kNames = {
+      "true or false",     "a whole number",          "a string",
+      "a list of strings", "a list of whole numbers", "a number"};
   return kNames[value.index()];
 }
 
@@ -72,11 +75,8 @@ class ConfigReader {
     for (const auto& [key, node] : file) {
       if (key.str() == "listeners") {
         read_listeners(node);
-      } else if (const toml::table* section = node.as_table()) {
-        for (const auto& [name, value] : *section)
-          read_key(std::string(key.str()).append(".").append(name.str()), value);
       } else {
-        read_key(std::string(key.str()), node);
+        read_keys(std::string(key.str()), node);
       }
     }
     for (const ConfigKey& key : config_keys()) {
@@ -105,6 +105,13 @@ class ConfigReader {
     if (const Status set = key.set(target, *value); !set.ok()) {
       fault(node, std::string(name).append(": ").append(set.error().message));
     }
+  }
+
+  void read_keys(const std::string& path, const toml::node& node) {
+    const toml::table* section = node.as_table();
+    if (section == nullptr) return read_key(path, node);
+    for (const auto& [name, value] : *section)
+      read_keys(std::string(path).append(".").append(name.str()), value);
   }
 
   void read_key(const std::string& path, const toml::node& node) {
@@ -170,6 +177,10 @@ void write_value(const ConfigValue& value, std::string& out) {
   };
   if (const bool* flag = std::get_if<bool>(&value)) out += *flag ? "true" : "false";
   if (const int64_t* number = std::get_if<int64_t>(&value)) out += std::to_string(*number);
+  if (const double* number = std::get_if<double>(&value)) {
+    char digits[32];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, *number).ptr);
+  }
   if (const std::string* text = std::get_if<std::string>(&value)) out += quoted(*text);
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) list(*texts, quoted);
   if (const auto* numbers = std::get_if<std::vector<int64_t>>(&value)) {
@@ -202,7 +213,7 @@ std::string config_example() {
   };
   bool listeners_written = false;
   for (const ConfigKey& key : config_keys()) {
-    const size_t dot = key.path.find('.');
+    const size_t dot = key.path.rfind('.');
     const std::string_view name =
         dot == std::string_view::npos ? key.path : key.path.substr(dot + 1);
     const std::string_view in =

@@ -11,6 +11,8 @@
 
 #include "homeserver/base/environment.h"
 #include "homeserver/base/ids.h"
+#include "homeserver/base/ip_address.h"
+#include "homeserver/http/rate_limits.h"
 
 namespace polder::server {
 
@@ -23,6 +25,7 @@ struct ListenerConfig {
                                      Resource::kAdmin, Resource::kHealth};
   std::string tls_certificate;  // paths of PEM files; both or neither
   std::string tls_key;
+  std::vector<IpRange> trusted_proxies;  // whose X-Forwarded-For is believed
 };
 
 struct Config {
@@ -63,6 +66,8 @@ struct Config {
   } appservices;
   struct Limits {
     bool rate_limits = true;
+    http::RateRules rates = http::default_rate_rules();
+    int64_t servers_at_once = 100;  // requests of one server under way
   } limits;
   struct Network {
     bool deny_private_addresses = true;

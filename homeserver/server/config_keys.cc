@@ -82,13 +82,68 @@ Status set_port(ListenerConfig& listener, const ConfigValue& value) {
   return {};
 }
 
+Status set_trusted_proxies(ListenerConfig& listener, const ConfigValue& value) {
+  listener.trusted_proxies.clear();
+  for (const std::string& text : std::get<std::vector<std::string>>(value)) {
+    POLDER_TRY(IpRange range, IpRange::parse(text));
+    listener.trusted_proxies.push_back(std::move(range));
+  }
+  return {};
+}
+
 using Strings = std::vector<std::string>;
 using Numbers = std::vector<int64_t>;
 
-}  // namespace
+// The two keys of a class of requests, and what the class is.
+struct RateKeys {
+  http::RateClass rate;
+  std::string_view per_second;
+  std::string_view burst;
+  std::string_view documentation;
+};
+constexpr std::array<RateKeys, 9> kRateKeys = {{
+    {http::RateClass::kCheap, "limits.cheap.per_second", "limits.cheap.burst",
+     "Requests of a user that none of the following is about; without a token, of an address."},
+    {http::RateClass::kMessage, "limits.message.per_second", "limits.message.burst",
+     "Events that a user sends: messages, state, redactions, invitations, kicks, bans."},
+    {http::RateClass::kJoin, "limits.join.per_second", "limits.join.burst",
+     "Rooms that a user creates, joins or knocks on."},
+    {http::RateClass::kMedia, "limits.media.per_second", "limits.media.burst",
+     "Up- and downloads of a user; without a token, of an address."},
+    {http::RateClass::kLogin, "limits.login.per_second", "limits.login.burst",
+     "Attempts of an address to log in, and of a user to change the password or to deactivate."},
+    {http::RateClass::kLoginAccount, "limits.login_account.per_second",
+     "limits.login_account.burst", "Log-ins of a user, from wherever."},
+    {http::RateClass::kLoginFailed, "limits.login_failed.per_second", "limits.login_failed.burst",
+     "Wrong passwords for a user, from wherever."},
+    {http::RateClass::kRegistration, "limits.registration.per_second", "limits.registration.burst",
+     "Attempts of an address to register; asking whether a name is free counts."},
+    {http::RateClass::kFederation, "limits.federation.per_second", "limits.federation.burst",
+     "Requests of another server; of an address those with a wrong signature or none."},
+}};
 
-std::span<const ConfigKey> config_keys() {
-  static const std::vector<ConfigKey> keys = {
+constexpr double kPerSecondMin = 0.001;
+constexpr double kPerSecondMax = 1e6;
+constexpr int64_t kBurstMax = 1'000'000;
+
+void add_rate_keys(std::vector<ConfigKey>& keys, const RateKeys& names) {
+  const auto index = static_cast<size_t>(names.rate);
+  const http::RateRule rule = http::default_rate_rules()[index];
+  keys.push_back({names.per_second, names.documentation, rule.per_second, false, true,
+                  [index](Config& config, const ConfigValue& value) -> Status {
+                    const double given = std::get<double>(value);
+                    if (!(given >= kPerSecondMin && given <= kPerSecondMax))
+                      return wrong("must be from 0.001 to 1000000");
+                    config.limits.rates[index].per_second = given;
+                    return {};
+                  }});
+  keys.push_back(
+      {names.burst, "How many of them may come at once after a pause.", rule.burst, false, true,
+       number([index](Config& c) -> auto& { return c.limits.rates[index].burst; }, 1, kBurstMax)});
+}
+
+std::vector<ConfigKey> make_config_keys() {
+  std::vector<ConfigKey> keys = {
       {"server_name", "The name in user ids and towards other servers. It can never change.",
        std::string("example.org"), true, true, set_server_name},
       {"data_dir", "The directory that holds everything: database, media, signing key.",
@@ -137,8 +192,8 @@ std::span<const ConfigKey> config_keys() {
       {"appservices.directory", "Every *.yaml in it is the registration of an application service.",
        std::string(), false, true,
        text([](Config& c) -> auto& { return c.appservices.directory; })},
-      {"limits.rate_limits", "Whether clients that ask too often are told to wait.", true, false,
-       false, flag([](Config& c) -> auto& { return c.limits.rate_limits; })},
+      {"limits.rate_limits", "Whether who asks too often is told to wait.", true, false, true,
+       flag([](Config& c) -> auto& { return c.limits.rate_limits; })},
       {"network.deny_private_addresses",
        "Refuses outbound requests to private, loopback and link-local addresses.", true, false,
        false, flag([](Config& c) -> auto& { return c.network.deny_private_addresses; })},
@@ -164,6 +219,22 @@ std::span<const ConfigKey> config_keys() {
       {"experimental.msc", "Matrix spec changes that are off by default, by number.", Numbers{},
        false, false, store<Numbers, Config>([](Config& c) -> auto& { return c.experimental.msc; })},
   };
+  std::vector<ConfigKey> rates;
+  for (const RateKeys& names : kRateKeys)
+    add_rate_keys(rates, names);
+  rates.push_back(
+      {"limits.federation.at_once", "How many requests of another server may be under way.",
+       int64_t{100}, false, true,
+       number([](Config& c) -> auto& { return c.limits.servers_at_once; }, 1, 100'000)});
+  const auto limits = std::ranges::find(keys, "limits.rate_limits", &ConfigKey::path);
+  keys.insert(std::next(limits), rates.begin(), rates.end());
+  return keys;
+}
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() {
+  static const std::vector<ConfigKey> keys = make_config_keys();
   return keys;
 }
 
@@ -182,6 +253,10 @@ std::span<const ListenerKey> listener_keys() {
       {"tls_key", "PEM file with the certificate's key.", std::string("/etc/polder/tls.key"), false,
        false,
        store<std::string, ListenerConfig>([](ListenerConfig& l) -> auto& { return l.tls_key; })},
+      {"trusted_proxies",
+       "Addresses and ranges such as 10.0.0.0/8 of reverse proxies. Only what they append to "
+       "X-Forwarded-For tells who a client is; everybody else's is ignored.",
+       Strings{}, false, true, set_trusted_proxies},
   };
   return keys;
 }

@@ -13,8 +13,8 @@
 namespace polder::server {
 
 // What a key's value may be.
-using ConfigValue =
-    std::variant<bool, int64_t, std::string, std::vector<std::string>, std::vector<int64_t>>;
+using ConfigValue = std::variant<bool, int64_t, std::string, std::vector<std::string>,
+                                 std::vector<int64_t>, double>;
 
 struct ConfigKey {
   std::string_view path;  // "registration.enabled"

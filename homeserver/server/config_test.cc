@@ -64,6 +64,32 @@ msc = [2836, 3391]
   EXPECT_FALSE(config->has_msc(1));
 }
 
+TEST(Config, AClassOfRequestsHasItsOwnLimits) {
+  const auto config = parse_config(std::string(kSmallest) + R"(
+trusted_proxies = ["10.0.0.0/8", "::1"]
+[limits.message]
+per_second = 2.5
+[limits.login_failed]
+per_second = 1
+burst = 7
+[limits.federation]
+at_once = 3
+)");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  const auto rule = [&](http::RateClass rate) {
+    return config->limits.rates[static_cast<size_t>(rate)];
+  };
+  EXPECT_EQ(rule(http::RateClass::kMessage).per_second, 2.5);
+  EXPECT_EQ(rule(http::RateClass::kMessage).burst, 100);
+  EXPECT_EQ(rule(http::RateClass::kLoginFailed).per_second, 1);
+  EXPECT_EQ(rule(http::RateClass::kLoginFailed).burst, 7);
+  EXPECT_EQ(rule(http::RateClass::kCheap).burst, 500);
+  EXPECT_EQ(config->limits.servers_at_once, 3);
+  ASSERT_EQ(config->listeners.front().trusted_proxies.size(), 2u);
+  EXPECT_TRUE(
+      config->listeners.front().trusted_proxies.front().contains(*IpAddress::parse("10.1.2.3")));
+}
+
 TEST(Config, NamesTheNearestKeyForAnUnknownOne) {
   const std::string small(kSmallest);
   EXPECT_EQ(refusal(small + "[registration]\nenable = true\n"),
@@ -92,6 +118,17 @@ TEST(Config, RefusesWhatCannotWork) {
   EXPECT_NE(refusal(small + "[federation]\nretry_max_ms = 0\n").find("must be from 1"),
             std::string::npos);
   EXPECT_NE(refusal("server_name = \n").find("line 1"), std::string::npos);
+  EXPECT_NE(refusal(small + "trusted_proxies = [\"proxy\"]\n").find("\"proxy\" is neither"),
+            std::string::npos);
+  for (const char* rate : {"0", "-1.5", "nan", "inf", "0.0001"}) {
+    EXPECT_NE(refusal(small + "[limits.login]\nper_second = " + rate + "\n").find("must be from"),
+              std::string::npos)
+        << rate;
+  }
+  EXPECT_NE(refusal(small + "[limits.login]\nper_second = \"1\"\n").find("must be a number"),
+            std::string::npos);
+  EXPECT_NE(refusal(small + "[limits.logn]\nburst = 1\n").find("did you mean limits.login.burst?"),
+            std::string::npos);
   EXPECT_NE(refusal(small + "[experimental]\nmsc = [\"x\"]\n").find("a list of whole numbers"),
             std::string::npos);
 }

@@ -37,7 +37,11 @@ http::Router::Around authentication_of_both(http::Router::Around client,
 }  // namespace
 
 Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
-    : config_(std::move(config)), outside_(outside), signing_key_(std::move(key)) {}
+    : config_(std::move(config)),
+      outside_(outside),
+      signing_key_(std::move(key)),
+      rate_limits_(outside.runtime.clock(), outside.runtime.random(), outside.runtime.log(),
+                   config_.limits.rate_limits, config_.limits.rates) {}
 
 Homeserver::~Homeserver() = default;
 
@@ -119,7 +123,8 @@ void Homeserver::open_federation() {
   remote_lists_ = std::make_unique<TrackedDeviceLists>(*devices_);
   federation_api_ = std::make_unique<federation_server::Api>(federation_server::Parts{
       outside_.runtime, outside_.database, *committer_, *engine_, *users_, *device_keys_,
-      *receipts_, *typing_, *sync_, *keyring_, *servers_, *sender_, *remote_lists_, kVersion});
+      *receipts_, *typing_, *sync_, *keyring_, *servers_, *sender_, *remote_lists_, rate_limits_,
+      static_cast<size_t>(config_.limits.servers_at_once), kVersion});
 }
 
 void Homeserver::open_media() {
@@ -155,7 +160,7 @@ void Homeserver::add_routes() {
   api_ = std::make_unique<client_api::Api>(
       client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
                       *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_,
-                      *devices_, *entry_, *federation_client_, client_settings()});
+                      *devices_, *entry_, *federation_client_, rate_limits_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);

@@ -15,6 +15,7 @@
 #include "homeserver/client_api/api.h"
 #include "homeserver/crypto/keys.h"
 #include "homeserver/egress/egress.h"
+#include "homeserver/http/rate_limits.h"
 #include "homeserver/http/router.h"
 #include "homeserver/http/server.h"
 #include "homeserver/push/counts.h"
@@ -74,6 +75,7 @@ class Homeserver {
   const Config config_;
   const Outside outside_;
   const crypto::SigningKey signing_key_;
+  http::RateLimits rate_limits_;
   std::unique_ptr<kv::Committer> committer_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<egress::Egress> egress_;

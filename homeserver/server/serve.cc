@@ -27,6 +27,7 @@ http::ListenerOptions listener_options(const ListenerConfig& config) {
     options.resources.set(static_cast<size_t>(resource));
   options.tls_certificate = config.tls_certificate;
   options.tls_key = config.tls_key;
+  options.trusted_proxies = config.trusted_proxies;
   return options;
 }
 

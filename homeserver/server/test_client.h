@@ -16,10 +16,12 @@ struct ClientCall {
   std::string target;
   std::string token = {};
   std::string body = {};
+  std::string address = {};  // of the client
 };
 
 struct Answer {
-  int status = 0;  // 0: none, because the server ended first
+  int status = 0;                // 0: none, because the server ended first
+  std::string retry_after = {};  // the header
   json::Value body;
 
   // What stands at the path: a string as it is, anything else as JSON; empty if nothing is there.
@@ -56,10 +58,12 @@ inline Task<Answer> ask(const http::Router& router, ClientCall call) {
     co_return answer;
   }
   exchange.request.body = std::move(call.body);
+  exchange.request.remote_address = std::move(call.address);
   if (!call.token.empty()) exchange.request.headers.add("Authorization", "Bearer " + call.token);
   http::Response response = co_await router.handle(exchange);
   const std::string text = co_await body_of(response);
   answer.status = response.status;
+  answer.retry_after = response.headers.find("Retry-After");
   if (!text.empty()) answer.body = *json::parse(text, {.max_bytes = 64 << 20});
   co_return answer;
 }

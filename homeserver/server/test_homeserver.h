@@ -34,6 +34,7 @@ class HomeserverTest : public testing::Test {
     config.data_dir = directory_;
     config.registration.enabled = true;
     config.registration.shared_secret = "secret";
+    config.limits.rate_limits = rate_limits_;
     homeserver_ = std::move(
         *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
   }
@@ -60,7 +61,8 @@ class HomeserverTest : public testing::Test {
   }
   Task<void> perform(std::string method, std::string target, std::string token, std::string body,
                      std::shared_ptr<std::optional<Answer>> result) {
-    ClientCall call{std::move(method), std::move(target), std::move(token), std::move(body)};
+    ClientCall call{std::move(method), std::move(target), std::move(token), std::move(body),
+                    address_};
     *result = co_await ask(homeserver_->router(), std::move(call));
   }
   Answer call(std::string method, std::string target, std::string token = "",
@@ -112,6 +114,8 @@ class HomeserverTest : public testing::Test {
 
   std::string directory_;
   uint64_t starts_ = 0;
+  bool rate_limits_ = false;           // from the next start
+  std::string address_ = "192.0.2.1";  // from which the client asks
   std::unique_ptr<files::FileSystem> files_ = files::real_files();
   OfflineTransport transport_;
   OfflineResolver resolver_;

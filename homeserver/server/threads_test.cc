@@ -33,6 +33,7 @@ class ThreadsTest : public testing::Test {
     config.server_name = ServerName::trusted("own");
     config.data_dir = directory_;
     config.registration.enabled = true;
+    config.limits.rate_limits = false;
     homeserver_ = std::move(
         *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
     EXPECT_TRUE(homeserver_->start().ok());

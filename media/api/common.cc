@@ -24,7 +24,8 @@ Task<http::Response> run(const Api& api, http::Exchange& exchange, Action action
 }  // namespace
 
 void add_route(http::Router& router, const Api& api, http::Route route, Action action) {
-  route.rate = http::RateClass::kMedia;
+  const bool by_server = route.authentication == http::Authentication::kServer;
+  route.rate = by_server ? http::RateClass::kFederation : http::RateClass::kMedia;
   route.handler = [&api, action](http::Exchange& exchange) { return run(api, exchange, action); };
   router.add(std::move(route));
 }

@@ -55,6 +55,7 @@ Result<MembershipRow> decode_membership(std::string_view bytes) {
   row.position = reader.fixed64();
   row.forgotten = reader.boolean();
   row.stripped_state = reader.text();
+  row.asked_by = EventId::trusted(std::string(reader.text()));
   POLDER_CHECK(reader.finish("membership"));
   if (membership >= kMembershipNames.size()) return fail(ErrorCode::kCorrupt, "unknown membership");
   row.membership = static_cast<Membership>(membership);
@@ -151,7 +152,7 @@ void put_membership(kv::Batch& batch, UserNumber user, RoomNumber room, const Me
   keys::ValueWriter value(kFormat);
   value.varint(static_cast<uint64_t>(row.membership)).varint(row.event);
   slot ? value.position(*slot) : value.fixed64(row.position);
-  value.boolean(row.forgotten).text(row.stripped_state);
+  value.boolean(row.forgotten).text(row.stripped_state).text(row.asked_by.view());
   batch.put(kMemberships, membership_key(user, room), {}, value, value.patches());
 }
 

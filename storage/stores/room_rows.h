@@ -54,6 +54,7 @@ struct MembershipRow {
   // A JSON array, if outside: of an invite or knock its stripped state, of a leave or ban that
   // event as clients get it. Empty for one that ended because this server entered the room.
   std::string stripped_state;
+  EventId asked_by = {};  // if outside, the invite or knock; empty once that has ended
 };
 
 void put_membership(kv::Batch& batch, UserNumber user, RoomNumber room, const MembershipRow& row,
