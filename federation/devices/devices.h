@@ -7,15 +7,18 @@
 #include "federation/devices/outgoing_messages.h"
 #include "federation/devices/parts.h"
 #include "federation/devices/remote_devices.h"
+#include "federation/devices/room_entries.h"
 
 namespace polder::devices {
 
 // Made before the sender starts; outlives all tasks.
 class Devices {
  public:
-  explicit Devices(const Parts& parts)
-      : outgoing(parts),
+  explicit Devices(const Parts& given)
+      : parts(given),
+        outgoing(parts),
         updates(parts),
+        entries(parts, updates),
         remote(parts),
         encryption(parts, outgoing, remote),
         ephemeral(parts) {
@@ -30,8 +33,10 @@ class Devices {
     return updates.start();
   }
 
+  const Parts parts;
   OutgoingMessages outgoing;
   ListUpdates updates;
+  RoomEntries entries;  // contributes to rooms, and observes them
   RemoteDevices remote;
   Encryption encryption;
   Ephemeral ephemeral;

@@ -61,8 +61,8 @@ Result<DeviceUpdate> read_device_update(const json::Object& content) {
   POLDER_TRY(update.prev_ids, read_prev_ids(content));
   update.name = name_or_none(content.find_string("device_display_name"));
   const json::Value* keys = content.find("keys");
-  if (content.find_bool("deleted").value_or(false) || keys == nullptr || keys->is_null())
-    return update;
+  update.deleted = content.find_bool("deleted").value_or(false);
+  if (update.deleted || keys == nullptr || keys->is_null()) return update;
   if (keys->as_object() == nullptr) return bad("keys are no object");
   POLDER_CHECK(users::check_device_keys(update.user, update.device, *keys->as_object()));
   update.keys = *keys->as_object();

@@ -23,6 +23,7 @@ struct DeviceUpdate {
   int64_t stream_id = 0;
   std::vector<int64_t> prev_ids;
   std::optional<json::Object> keys;  // none: the device has none, or is gone
+  bool deleted = false;
   std::string name;
 };
 Result<DeviceUpdate> read_device_update(const json::Object& content);

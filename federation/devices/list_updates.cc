@@ -4,11 +4,13 @@
 
 #include "federation/devices/sharing.h"
 #include "storage/stores/remote_device_rows.h"
+#include "storage/stores/user_rows.h"
 
 namespace polder::devices {
 namespace {
 
-constexpr size_t kPage = 1000;         // changes that are read at once
+constexpr size_t kPage = 1000;  // changes that are read at once
+constexpr size_t kEntriesMax = 100'000;
 constexpr Millis kAfterFailure{1000};  // of the disk
 
 // The last change of every user's devices, and of every user's cross-signing keys.
@@ -29,6 +31,7 @@ Status ListUpdates::start() {
   const auto snapshot = parts_.database.snapshot();
   POLDER_TRY(handed_out_, stores::read_lists_handed_out(*snapshot));
   POLDER_TRY(backlogs_, stores::read_list_backlogs(*snapshot));
+  POLDER_TRY(entries_, stores::read_room_entries(*snapshot, 0, handed_out_, kEntriesMax));
   runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "device list updates", pump());
   return {};
 }
@@ -64,7 +67,7 @@ Task<Status> ListUpdates::hand_out() {
   const kv::Position to = parts_.committer.visible();
   while (handed_out_ < to) {
     auto read = [this, from = handed_out_, to] { return read_destinations(from, to); };
-    POLDER_CO_TRY(const HandedOut page, co_await runtime::on_pool(parts_.runtime, std::move(read)));
+    POLDER_CO_TRY(HandedOut page, co_await runtime::on_pool(parts_.runtime, std::move(read)));
     std::vector<ServerName> waiting;
     for (const auto& [server, first] : page.first) {
       backlogs_.try_emplace(server, first - 1);
@@ -72,27 +75,51 @@ Task<Status> ListUpdates::hand_out() {
       waiting.push_back(server);
     }
     handed_out_ = page.read_to;
-    persist();
+    entries_.insert(entries_.end(), page.entries.begin(), page.entries.end());
+    persist(page.settled);
     if (!waiting.empty()) parts_.sender.wake(std::move(waiting));
   }
   co_return Status();
 }
 
+// Both kinds up to the same position.
+Result<ListUpdates::Log> ListUpdates::read_log(const kv::Snapshot& snapshot, kv::Position from,
+                                               kv::Position to) {
+  Log log;
+  log.read_to = to;
+  POLDER_TRY(log.entries, stores::read_room_entries(snapshot, from, log.read_to, kPage));
+  if (log.entries.size() >= kPage) log.read_to = log.entries.back().position;
+  POLDER_TRY(log.changes, stores::read_device_list_log(snapshot, from, log.read_to, kPage));
+  if (log.changes.size() == kPage) log.read_to = log.changes.back().position;
+  std::erase_if(log.entries, [&](const auto& entry) { return entry.position > log.read_to; });
+  return log;
+}
+
 Result<ListUpdates::HandedOut> ListUpdates::read_destinations(kv::Position from,
                                                               kv::Position to) const {
   const auto snapshot = parts_.database.snapshot();
-  POLDER_TRY(const auto log, stores::read_device_list_log(*snapshot, from, to, kPage));
+  POLDER_TRY(const Log log, read_log(*snapshot, from, to));
   HandedOut page;
-  page.read_to = log.size() == kPage ? log.back().position : to;
+  page.read_to = log.read_to;
+  const auto tell = [&](std::set<ServerName> servers, kv::Position position) {
+    servers.erase(parts_.own_name);
+    for (const ServerName& server : servers) {
+      const auto known = page.first.try_emplace(server, position).first;
+      known->second = std::min(known->second, position);
+    }
+    return !servers.empty();
+  };
   std::set<stores::UserNumber> seen;
-  for (const stores::DeviceListChange& change : log) {
+  for (const stores::DeviceListChange& change : log.changes) {
     if (!seen.insert(change.user).second) continue;
     POLDER_TRY(const auto user, local_user(change.user));
     if (!user) continue;
     POLDER_TRY(auto servers, servers_of(*snapshot, parts_.names, change.user));
-    servers.erase(parts_.own_name);
-    for (const ServerName& server : servers)
-      page.first.try_emplace(server, change.position);
+    tell(std::move(servers), change.position);
+  }
+  for (const stores::RoomEntry& entry : log.entries) {
+    POLDER_TRY(auto servers, servers_met(*snapshot, parts_.names, entry));
+    (tell(std::move(servers), entry.position) ? page.entries : page.settled).push_back(entry);
   }
   return page;
 }
@@ -105,13 +132,12 @@ Result<std::optional<UserId>> ListUpdates::local_user(stores::UserNumber number)
 }
 
 Result<std::vector<stores::DeviceListChange>> ListUpdates::changes_for(
-    const kv::Snapshot& snapshot, const ServerName& destination,
-    const std::vector<stores::DeviceListChange>& log) const {
+    const kv::Snapshot& snapshot, const ServerName& destination, const Log& log) const {
   std::vector<stores::DeviceListChange> changes;
   POLDER_TRY(const auto server, parts_.names.find(stores::NameKind::kServer, destination.view()));
   if (!server) return changes;
   std::map<stores::UserNumber, bool> told;  // whether the server is to be told of the user
-  for (const stores::DeviceListChange& change : log) {
+  for (const stores::DeviceListChange& change : log.changes) {
     if (!told.contains(change.user)) {
       POLDER_TRY(const auto user, local_user(change.user));
       POLDER_TRY(const bool shared, shares_room_with(snapshot, change.user, *server));
@@ -119,7 +145,21 @@ Result<std::vector<stores::DeviceListChange>> ListUpdates::changes_for(
     }
     if (told[change.user]) changes.push_back(change);
   }
+  POLDER_CHECK(add_entries(snapshot, *server, log, changes));
+  std::ranges::sort(changes, {}, &stores::DeviceListChange::position);
   return changes;
+}
+
+Status ListUpdates::add_entries(const kv::Snapshot& snapshot, stores::ServerNumber server,
+                                const Log& log,
+                                std::vector<stores::DeviceListChange>& changes) const {
+  for (const stores::RoomEntry& entry : log.entries) {
+    POLDER_TRY(const bool met, met_by_entering(snapshot, entry, server));
+    if (!met) continue;
+    POLDER_TRY(const auto devices, stores::read_devices(snapshot, entry.user));
+    if (!devices.empty()) changes.push_back({entry.position, entry.user, devices.front().first});
+  }
+  return {};
 }
 
 Result<ListUpdates::Page> ListUpdates::read_page(const ServerName& destination, kv::Position from,
@@ -127,12 +167,16 @@ Result<ListUpdates::Page> ListUpdates::read_page(const ServerName& destination, 
   const auto snapshot = parts_.database.snapshot();
   Page page;
   for (page.told = from; page.told < to && page.edus.empty();) {
-    POLDER_TRY(const auto log, stores::read_device_list_log(*snapshot, page.told, to, kPage));
+    POLDER_TRY(const Log log, read_log(*snapshot, page.told, to));
     POLDER_TRY(auto changes, changes_for(*snapshot, destination, log));
     if (changes.size() > kChangesToldMax) changes = only_last(std::move(changes));
-    page.told = log.size() == kPage ? log.back().position : to;
+    page.told = log.read_to;
     if (changes.size() > limit) {
-      changes.resize(limit);
+      // Users who entered by one event have one position.
+      size_t cut = limit;
+      while (cut > 1 && changes[cut].position == changes[cut - 1].position)
+        --cut;
+      changes.resize(cut);
       page.told = changes.back().position;
     }
     for (const stores::DeviceListChange& change : changes) {
@@ -188,9 +232,16 @@ void ListUpdates::told(const ServerName& destination, kv::Position position) {
   persist();
 }
 
-void ListUpdates::persist() {
+void ListUpdates::persist(const std::vector<stores::RoomEntry>& settled) {
   kv::Batch batch;
   stores::put_lists_handed_out(batch, handed_out_);
+  for (const stores::RoomEntry& entry : settled)
+    stores::erase_room_entry(batch, entry);
+  // Whoever is behind reads them again.
+  if (backlogs_.empty()) {
+    for (const stores::RoomEntry& entry : std::exchange(entries_, {}))
+      stores::erase_room_entry(batch, entry);
+  }
   for (const ServerName& server : std::exchange(dirty_, {})) {
     const auto waiting = backlogs_.find(server);
     if (waiting == backlogs_.end()) {

@@ -6,6 +6,10 @@
 // the position of the one before. A server that has not got that one (it shared no room then, or
 // was not told because there was too much to tell) asks for the whole list.
 //
+// Servers that a user meets by entering a room are told once, of one device, with the position of
+// the event for stream_id: as the change before is none that they know, they ask for the list. It
+// is no part of the sequence, so servers that know the user miss nothing.
+//
 // What survives a crash: up to where the log was handed out, and for each server that was not told
 // of everything, up to where it was. Both are written lazily and in one batch, so that after a
 // crash changes are at worst told again.
@@ -40,8 +44,16 @@ class ListUpdates final : public sender::EduSource {
   Task<std::vector<ServerName>> waiting() override;
 
  private:
+  // What there is to tell between two positions.
+  struct Log {
+    std::vector<stores::DeviceListChange> changes;
+    std::vector<stores::RoomEntry> entries;
+    kv::Position read_to = 0;
+  };
   struct HandedOut {
-    std::map<ServerName, kv::Position> first;  // change for each server
+    std::map<ServerName, kv::Position> first;  // that each server is to be told of
+    std::vector<stores::RoomEntry> entries;    // that some server is to be told of
+    std::vector<stores::RoomEntry> settled;    // and those that none is
     kv::Position read_to = 0;
   };
   struct Page {
@@ -52,22 +64,26 @@ class ListUpdates final : public sender::EduSource {
   Task<void> notify();
   Task<void> pump();
   Task<Status> hand_out();
+  static Result<Log> read_log(const kv::Snapshot& snapshot, kv::Position from, kv::Position to);
   Result<HandedOut> read_destinations(kv::Position from, kv::Position to) const;
   Result<Page> read_page(const ServerName& destination, kv::Position from, kv::Position to,
                          size_t limit) const;
-  Result<std::vector<stores::DeviceListChange>> changes_for(
-      const kv::Snapshot& snapshot, const ServerName& destination,
-      const std::vector<stores::DeviceListChange>& log) const;
+  Result<std::vector<stores::DeviceListChange>> changes_for(const kv::Snapshot& snapshot,
+                                                            const ServerName& destination,
+                                                            const Log& log) const;
+  Status add_entries(const kv::Snapshot& snapshot, stores::ServerNumber server, const Log& log,
+                     std::vector<stores::DeviceListChange>& changes) const;
   Result<std::optional<UserId>> local_user(stores::UserNumber number) const;
   Result<wire::Edu> edu_of(const kv::Snapshot& snapshot,
                            const stores::DeviceListChange& change) const;
   void told(const ServerName& destination, kv::Position position);
-  void persist();
+  void persist(const std::vector<stores::RoomEntry>& settled = {});
 
   const Parts parts_;
   kv::Position handed_out_ = 0;
   std::map<ServerName, kv::Position> backlogs_;  // up to where each that waits was told
   std::set<ServerName> dirty_;                   // whose row is to be written
+  std::vector<stores::RoomEntry> entries_;       // handed out: gone once nobody waits
   bool again_ = true;
   std::atomic<bool> notified_ = false;
   runtime::Signal wake_;

@@ -48,6 +48,97 @@ class ListUpdatesTest : public WorldTest {
 
 using Told = std::vector<std::string>;
 
+// "That user joins a room which contains servers which are not already receiving updates for that
+// user's device list."
+class EnteringTest : public ListUpdatesTest {
+ protected:
+  void enter(stores::RoomNumber room, const UserId& user) {
+    const auto user_number = number(user);
+    const auto server = intern(stores::NameKind::kServer, user.server());
+    commit([&](kv::Batch& batch) {
+      stores::MembershipRow row;
+      row.membership = stores::Membership::kJoin;
+      const auto slot = batch.reserve_position();
+      stores::put_membership(batch, user_number, room, row, slot);
+      stores::put_server_count(batch, room, server, 1);
+      stores::put_room_entry(batch, slot, user_number, room);
+    });
+    devices_->updates.changed();
+  }
+  std::vector<stores::RoomEntry> entries() {
+    return *stores::read_room_entries(*database_->snapshot(), 0, committer_->visible(), 100);
+  }
+};
+
+TEST_F(EnteringTest, ServersThatKnowNothingOfTheUserAreToldOnce) {
+  start();
+  upload(kAlice, "one");
+  run(1000);
+  join(3, kBob);
+  join(3, kCarol);
+  enter(3, kAlice);
+  const auto entered = std::to_string(entries().at(0).position);
+  const std::string last = std::to_string(positions().at(0));
+  run(3000);
+  EXPECT_EQ(told(kB), (Told{update("PHONE", 0, {})})) << "it was told before";
+  EXPECT_EQ(told(kC), (Told{"PHONE " + entered + "<-" + last}));
+  EXPECT_EQ(*edus(kC)[0].content.find_object("keys"), keys_of(kAlice, "PHONE", "one"));
+  join(4, kCarol);
+  enter(4, kAlice);
+  run(3000);
+  EXPECT_EQ(told(kC).size(), 1u);
+  upload(kAlice, "two");
+  run(1000);
+  EXPECT_EQ(told(kB).back(), update("PHONE", 1, 0)) << "for it, nothing is missing";
+  EXPECT_EQ(told(kC).back(), update("PHONE", 1, 0));
+  EXPECT_TRUE(entries().empty());
+}
+
+TEST_F(EnteringTest, ADeviceWithoutKeysIsToldToo) {
+  start();
+  join(3, kCarol);
+  enter(3, kAlice);
+  const auto entered = std::to_string(entries().at(0).position);
+  run(3000);
+  EXPECT_EQ(told(kC), (Told{"PHONE " + entered + "<-"}));
+  EXPECT_FALSE(edus(kC)[0].content.contains("keys"));
+}
+
+TEST_F(EnteringTest, WhoIsUnreachableIsToldLater) {
+  start();
+  servers_->down = {kC};
+  join(3, kCarol);
+  join(4, kBob);
+  enter(3, kAlice);
+  enter(4, kAlice);
+  run(3000);
+  lose_power();
+  servers_->down = {kC};
+  start();
+  run(3000);
+  EXPECT_EQ(entries().size(), 1u) << "nobody waits for the other";
+  lose_power();
+  start();
+  run(10'000);
+  EXPECT_EQ(told(kC).size(), 1u);
+  EXPECT_TRUE(told(kB).empty());
+  upload(kAlice, "one");
+  run(3000);
+  EXPECT_TRUE(entries().empty());
+}
+
+TEST_F(EnteringTest, WhoeverHasLeftMeanwhileIsNotToldOf) {
+  start();
+  servers_->down = {kC};
+  join(3, kCarol);
+  enter(3, kAlice);
+  run(1000);
+  leave(3, kAlice);
+  servers_->down.clear();
+  run(20'000);
+  EXPECT_TRUE(told(kC).empty());
+}
+
 TEST_F(ListUpdatesTest, ChangesAreOneSequenceForTheServersThatShareARoom) {
   start();
   upload(kAlice, "one");

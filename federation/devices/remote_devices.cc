@@ -21,6 +21,17 @@ bool continues(const stores::RemoteDeviceList& list, const DeviceUpdate& update)
   return std::ranges::all_of(update.prev_ids, [&](int64_t prev) { return prev <= list.stream_id; });
 }
 
+// True if the devices are the same as before.
+Result<bool> continue_list(stores::RemoteDeviceList& row, const DeviceUpdate& update) {
+  POLDER_TRY(KnownList list, KnownList::from_json(row.json));
+  list.apply(update);
+  row.stream_id = update.stream_id;
+  POLDER_TRY(std::string json, list.to_json());
+  const bool same = json == row.json;
+  row.json = std::move(json);
+  return same;
+}
+
 }  // namespace
 
 struct RemoteDevices::Resync {
@@ -63,13 +74,17 @@ Result<RemoteDevices::Applied> RemoteDevices::apply_device(const kv::Snapshot& s
   applied.user = place->number;
   // It came before what is known.
   if (place->list && update.stream_id <= place->list->stream_id) return applied;
+  // A device that never had keys is nothing to those who encrypt: of a user who entered a room, the
+  // join has told them already.
+  if (!place->list && !update.keys && !update.deleted) return applied;
   applied.outcome = Outcome::kTold;
   if (place->list && continues(*place->list, update)) {
-    POLDER_TRY(KnownList list, KnownList::from_json(place->list->json));
-    list.apply(update);
-    place->list->stream_id = update.stream_id;
-    POLDER_TRY(place->list->json, list.to_json());
+    POLDER_TRY(const bool same, continue_list(*place->list, update));
     stores::put_remote_device_list(applied.batch, place->number, *place->list);
+    if (same) {
+      applied.outcome = Outcome::kIgnored;
+      return applied;
+    }
   } else if (place->list) {
     applied.outcome = Outcome::kGap;
     applied.witness = place->list->witness;

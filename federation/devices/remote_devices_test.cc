@@ -109,6 +109,25 @@ TEST_F(RemoteDevicesTest, UpdatesAreAppliedInTheirSequence) {
   EXPECT_TRUE(servers_->calls.empty());
 }
 
+// As they come when a user enters a room: clients are told of who enters anyway.
+TEST_F(RemoteDevicesTest, UpdatesThatChangeNothingDisturbNobody) {
+  start();
+  json::Object keyless = update(3, {}, "A", "a");
+  keyless.erase("keys");
+  receive(keyless);
+  EXPECT_TRUE(told_.empty()) << "no device to encrypt for";
+  set_devices(5, {{"A", "a"}});
+  follow();
+  const kv::Position before = committer_->visible();
+  receive(update(7, {5}, "A", "a"));
+  EXPECT_TRUE(told_.empty());
+  EXPECT_FALSE(changed_for_clients(before));
+  receive(update(9, {7}, "A", "a2"));
+  EXPECT_EQ(told_, std::vector{number(kBob)}) << "and it counted as one of the sequence";
+  EXPECT_EQ(query(), "A=a2");
+  EXPECT_TRUE(servers_->calls.empty());
+}
+
 TEST_F(RemoteDevicesTest, AGapMakesTheListBeAskedForOnce) {
   const std::vector<std::vector<int64_t>> gaps = {{7}, {5, 7}, {}};
   for (const std::vector<int64_t>& prev : gaps) {

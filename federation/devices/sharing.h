@@ -7,6 +7,7 @@
 
 #include "homeserver/base/ids.h"
 #include "storage/kv/kv.h"
+#include "storage/stores/key_rows.h"
 #include "storage/stores/names.h"
 #include "storage/stores/remote_device_rows.h"
 
@@ -15,6 +16,12 @@ namespace polder::devices {
 // Whether a server has members in one of the user's rooms.
 Result<bool> shares_room_with(const kv::Snapshot& snapshot, stores::UserNumber user,
                               stores::ServerNumber server);
+// Whether it does since the user entered this one, and did in none before.
+Result<bool> met_by_entering(const kv::Snapshot& snapshot, const stores::RoomEntry& entry,
+                             stores::ServerNumber server);
+// All servers that the user met so.
+Result<std::set<ServerName>> servers_met(const kv::Snapshot& snapshot, const stores::Names& names,
+                                         const stores::RoomEntry& entry);
 // All servers with members in the user's rooms.
 Result<std::set<ServerName>> servers_of(const kv::Snapshot& snapshot, const stores::Names& names,
                                         stores::UserNumber user);

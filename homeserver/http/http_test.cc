@@ -84,8 +84,13 @@ class HttpTest : public testing::Test {
     thread_ = std::thread([this] { runtime_->run(); });
   }
   ~HttpTest() override {
+    if (runtime_) end();
+  }
+  void end() {
     runtime_->stop();
     thread_.join();
+    server_.reset();
+    runtime_.reset();
   }
 
   // Sends bytes, and returns all that comes until the server closes.
@@ -313,6 +318,21 @@ TEST_F(HttpTest, TheClientLimitsWhatItTakes) {
   request.port = 1;
   const auto refused = run<Result<ClientResponse>>([&] { return (*transport)->send(request); });
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+}
+
+// Each connection belongs to one shard, and dies with it.
+TEST_F(HttpTest, AnEndWithOpenConnectionsIsClean) {
+  boost::asio::io_context context;
+  std::vector<boost::asio::ip::tcp::socket> sockets;
+  for (size_t i = 0; i < 16; ++i) {
+    sockets.emplace_back(context).connect({boost::asio::ip::make_address("127.0.0.1"), port_});
+    const std::string request = "GET /echo/x HTTP/1.1\r\nHost: h\r\n\r\n";
+    boost::asio::write(sockets.back(), boost::asio::buffer(request));
+    char first = 0;
+    boost::asio::read(sockets.back(), boost::asio::buffer(&first, 1));
+  }
+  EXPECT_EQ(server_->connections(), sockets.size());
+  end();
 }
 
 TEST_F(HttpTest, DrainingEndsIdleConnections) {

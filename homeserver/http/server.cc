@@ -33,10 +33,11 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     std::unique_ptr<Stream> stream;
     bool busy = false;
   };
-  // Touched only on its shard.
+  // Touched only on its shard. Owned by the tasks, which die with their shard's context: whoever
+  // owned them here would keep sockets of a context that is gone.
   struct Shard {
-    std::list<std::shared_ptr<tcp::acceptor>> acceptors;
-    std::list<std::shared_ptr<Connection>> connections;
+    std::list<std::weak_ptr<tcp::acceptor>> acceptors;
+    std::list<std::weak_ptr<Connection>> connections;
   };
 
   runtime::Runtime& runtime;
@@ -98,10 +99,12 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     for (size_t i = 0; i < shards.size(); ++i) {
       asio::post(runtime.shard(i), [self = shared_from_this(), i, busy_too] {
         boost::system::error_code ignored;
-        for (const auto& acceptor : self->shards[i].acceptors)
-          acceptor->close(ignored);
-        for (const auto& connection : self->shards[i].connections) {
-          if (busy_too || !connection->busy) connection->stream->close();
+        for (const auto& weak : self->shards[i].acceptors) {
+          if (const auto acceptor = weak.lock()) acceptor->close(ignored);
+        }
+        for (const auto& weak : self->shards[i].connections) {
+          const auto connection = weak.lock();
+          if (connection && (busy_too || !connection->busy)) connection->stream->close();
         }
       });
     }

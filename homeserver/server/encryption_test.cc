@@ -60,6 +60,38 @@ TEST_F(Encryption, DeviceListsTellOfChangesToWhoSharesARoom) {
   EXPECT_EQ(left.text({"device_lists", "changed"}), "");
 }
 
+// "When they start sharing a room again, Bob has an out-of-date list of Alice's devices. [...]
+// Bob's homeserver will add Alice's user ID to the changed property."
+TEST_F(Encryption, WhoWasAwayBetweenTwoSyncsHasToBeLookedUp) {
+  const auto leave = [&](const std::string& who) {
+    EXPECT_EQ(call("POST", rooms(room_, "/leave"), who).status, 200);
+  };
+  const auto join = [&](const std::string& who) {
+    EXPECT_EQ(call("POST", rooms(room_, "/join"), who).status, 200);
+  };
+  const auto rename = [&](const std::string& who, const std::string& name) {
+    EXPECT_EQ(
+        call("PUT", rooms(room_, "/state/m.room.member/" + who), who == "@bob:own" ? bob_ : alice_,
+             R"({"membership":"join","displayname":")" + name + "\"}")
+            .status,
+        200);
+  };
+  const std::string since = next(sync(bob_));
+  rename("@alice:own", "A");
+  rename("@alice:own", "B");
+  rename("@bob:own", "B");
+  EXPECT_EQ(sync(bob_, since).text({"device_lists"}), "") << "a name is no device";
+  leave(alice_);
+  upload_device_keys("alice", alice_);
+  join(alice_);
+  rename("@alice:own", "C");
+  EXPECT_EQ(sync(bob_, since).text({"device_lists", "changed"}), R"(["@alice:own"])");
+  const std::string here = next(sync(bob_));
+  leave(bob_);
+  join(bob_);
+  EXPECT_EQ(sync(bob_, here).text({"device_lists", "changed"}), R"(["@alice:own","@bob:own"])");
+}
+
 TEST_F(Encryption, AOneTimeKeyIsGivenOnceThenTheFallback) {
   const std::string device = upload_device_keys("alice", alice_);
   const std::string wanted =

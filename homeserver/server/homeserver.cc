@@ -113,6 +113,8 @@ Status Homeserver::open() {
       devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,
                      *sender_, *federation_client_, *device_keys_,
                      [this](stores::UserNumber user) { sync_->wake_all_of(user); }});
+  engine_->add_contributor(devices_->entries);
+  engine_->add_observer(devices_->entries);
   open_federation();
   open_media();
   return {};

@@ -13,6 +13,8 @@ using rooms::RoomReader;
 using stores::Membership;
 using stores::UserNumber;
 
+constexpr size_t kProfileChangesMax = 100;  // of a member between two syncs; beyond, it is changed
+
 class Changes {
  public:
   Changes(const rooms::RoomEngine& engine, const std::shared_ptr<const kv::Snapshot>& snapshot,
@@ -52,13 +54,15 @@ class Changes {
     const RoomReader reader(engine_, head);
     POLDER_TRY(const auto name, reader.view().names().name(stores::NameKind::kUser, user_));
     POLDER_TRY(stores::StateRoot before, state_at(reader, from_));
-    POLDER_TRY(const Membership was, reader.membership_at(before, name));
     POLDER_TRY(stores::StateRoot after, state_at(reader, to_));
-    if (was != Membership::kJoin) before = {};
+    const stores::Names& all_names = reader.view().names();
+    POLDER_TRY(const auto type, all_names.find(stores::NameKind::kType, "m.room.member"));
+    POLDER_TRY(const auto own, all_names.find(stores::NameKind::kStateKey, name));
+    if (!type || !own) return {};
+    POLDER_TRY(const bool came,
+               came_after(reader, {static_cast<uint32_t>(*type), *own}, before, after));
+    if (came) before = {};
     if (!now) after = {};
-    POLDER_TRY(const auto type,
-               reader.view().names().find(stores::NameKind::kType, "m.room.member"));
-    if (!type) return {};
     POLDER_TRY(const auto differences, stores::state_diff(reader.view().nodes(), before, after));
     for (const stores::StateDifference& difference : differences) {
       if (difference.key.type == *type) POLDER_CHECK(compare_member(reader, difference));
@@ -66,9 +70,26 @@ class Changes {
     return {};
   }
 
+  // Whether the user was not in the room at the first state, or not all the time since.
+  static Result<bool> came_after(const RoomReader& reader, stores::StateKey own,
+                                 stores::StateRoot before, stores::StateRoot after) {
+    POLDER_TRY(const auto first, stores::state_get(reader.view().nodes(), before, own));
+    POLDER_TRY(const bool was, is_join(reader, first));
+    if (!was) return true;
+    POLDER_TRY(const auto last, stores::state_get(reader.view().nodes(), after, own));
+    POLDER_TRY(const bool is, is_join(reader, last));
+    if (!is) return false;
+    return was_away(reader, own, *first, *last);
+  }
+
   Status compare_member(const RoomReader& reader, const stores::StateDifference& difference) {
-    POLDER_TRY(const bool before, is_join(reader, difference.before));
+    POLDER_TRY(bool before, is_join(reader, difference.before));
     POLDER_TRY(const bool after, is_join(reader, difference.after));
+    if (before && after) {
+      POLDER_TRY(const bool away,
+                 was_away(reader, difference.key, *difference.before, *difference.after));
+      before = !away;
+    }
     if (before == after) return {};
     POLDER_TRY(const auto member,
                reader.view().load(after ? *difference.after : *difference.before));
@@ -84,6 +105,21 @@ class Changes {
     if (!shared) left_.insert(*number);
     if (shared && after) changed_.insert(*number);
     return {};
+  }
+
+  // Whether a member of two states, by these events, was none in between: then changes of their
+  // devices may have been told to nobody here. Else all between are changes of their profile.
+  static Result<bool> was_away(const RoomReader& reader, stores::StateKey key,
+                               stores::EventNumber first, stores::EventNumber last) {
+    for (size_t i = 0; i < kProfileChangesMax && last != first; ++i) {
+      POLDER_TRY(const auto held, reader.view().load(last));
+      POLDER_TRY(const auto earlier,
+                 stores::state_get(reader.view().nodes(), held.record.state_before, key));
+      POLDER_TRY(const bool joined, is_join(reader, earlier));
+      if (!joined) return true;
+      last = *earlier;
+    }
+    return last != first;
   }
 
   static Result<bool> is_join(const RoomReader& reader,

@@ -17,7 +17,8 @@ constexpr uint8_t kFallbackTag = 3;
 constexpr uint8_t kCrossTag = 4;
 constexpr uint8_t kOtherTag = 5;
 constexpr uint8_t kChangesTag = 7;
-constexpr uint8_t kDeviceListStream = 3;  // tag in column streams
+constexpr uint8_t kDeviceListStream = 3;  // tags in column streams
+constexpr uint8_t kRoomEntryStream = 5;
 
 keys::KeyWriter device_prefix(uint8_t tag, UserNumber user, const DeviceId& device) {
   return keys::KeyWriter(tag).u64(user).text(device.view());
@@ -70,6 +71,9 @@ std::string other_key(UserNumber signer, const UserId& other) {
 }
 std::string change_key(kv::Position position) {
   return keys::KeyWriter(kDeviceListStream).u64(position).str();
+}
+keys::KeyWriter entry_key(kv::Position position) {
+  return keys::KeyWriter(kRoomEntryStream).u64(position);
 }
 kv::Range changes_of(UserNumber user) {
   return kv::prefix_range(keys::KeyWriter(kChangesTag).u64(user).str());
@@ -278,6 +282,36 @@ Result<kv::Position> last_device_change(const kv::Snapshot& snapshot, UserNumber
   }
   POLDER_CHECK(rows->status());
   return kv::Position{0};
+}
+
+void put_room_entry(kv::Batch& batch, kv::PositionSlot slot, UserNumber user, RoomNumber room) {
+  keys::put(batch, kStreams, keys::KeyWriter(kRoomEntryStream).position(slot).u64(user),
+            keys::ValueWriter(kFormat).varint(room));
+}
+
+void erase_room_entry(kv::Batch& batch, const RoomEntry& entry) {
+  batch.erase(kStreams, entry_key(entry.position).u64(entry.user).str());
+}
+
+Result<std::vector<RoomEntry>> read_room_entries(const kv::Snapshot& snapshot, kv::Position from,
+                                                 kv::Position to, size_t limit) {
+  std::vector<RoomEntry> entries;
+  const auto rows =
+      snapshot.iterate(kStreams, {entry_key(from + 1).str(), entry_key(to + 1).str()});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    RoomEntry entry;
+    entry.position = key.u64();
+    entry.user = key.u64();
+    if (entries.size() >= limit && entry.position != entries.back().position) break;
+    keys::ValueReader reader(rows->value(), kFormat);
+    entry.room = reader.varint();
+    POLDER_CHECK(reader.finish("room entry"));
+    entries.push_back(entry);
+  }
+  POLDER_CHECK(rows->status());
+  return entries;
 }
 
 void put_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::PositionSlot slot,

@@ -79,6 +79,18 @@ Result<std::vector<UserNumber>> read_device_list_changes(const kv::Snapshot& sna
 Result<kv::Position> last_device_change(const kv::Snapshot& snapshot, UserNumber user,
                                         kv::Position before);
 
+// A local user entered a room, in which there may be servers that know nothing of their devices.
+struct RoomEntry {
+  kv::Position position = 0;  // of the event
+  UserNumber user = 0;
+  RoomNumber room = 0;
+};
+void put_room_entry(kv::Batch& batch, kv::PositionSlot slot, UserNumber user, RoomNumber room);
+void erase_room_entry(kv::Batch& batch, const RoomEntry& entry);
+// With from < position <= to, oldest first; those of one position together, even beyond the limit.
+Result<std::vector<RoomEntry>> read_room_entries(const kv::Snapshot& snapshot, kv::Position from,
+                                                 kv::Position to, size_t limit);
+
 // Messages to devices, each {"content":...,"sender":...,"type":...}.
 void put_to_device(kv::Batch& batch, UserNumber user, const DeviceId& device, kv::PositionSlot slot,
                    std::string_view json);
