@@ -37,9 +37,8 @@ Result<users::IgnoredUsers> ignored_by(const RoomReader& reader, const Call& cal
   return users::IgnoredUsers::read(reader.snapshot(), call.session().number, call.session().user);
 }
 
-// Of ignored users, only state is shown.
 bool is_hidden(const events::Event& event, const users::IgnoredUsers& ignored) {
-  return !event.is_state() && ignored.contains(event.sender().view());
+  return ignored.hides(event.sender().view(), event.is_state());
 }
 
 // A page of the order by depth and position, from a place in one direction.

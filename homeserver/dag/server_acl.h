@@ -23,12 +23,8 @@ class ServerAcl {
 
  private:
   bool allow_ip_literals_ = true;
-  std::vector<std::string> allow_;  // lower case, as are the next; runs of * are one
+  std::vector<std::string> allow_;  // globs
   std::vector<std::string> deny_;
 };
-
-// `*` matches zero or more characters, `?` exactly one
-// (https://spec.matrix.org/v1.19/appendices/#glob-style-matching); here, characters are bytes.
-bool glob_matches(std::string_view glob, std::string_view text);
 
 }  // namespace polder::dag

@@ -6,6 +6,10 @@
 namespace polder::push_rules {
 namespace {
 
+// Of display names, in which '*' and '?' mean themselves.
+constexpr base::GlobSyntax kPlainText{
+    .star = false, .question_mark = false, .size_max = kPatternMax};
+
 const json::Value* find_property(const json::Object& event, const std::vector<std::string>& path) {
   const json::Object* object = &event;
   const json::Value* value = nullptr;
@@ -49,7 +53,7 @@ const std::optional<std::u32string>& Evaluation::body() {
   if (!std::exchange(body_read_, true)) {
     const json::Value* value = json::at(occasion_.event, {"content", "body"});
     const std::string* text = value == nullptr ? nullptr : value->as_string();
-    if (text != nullptr) body_ = fold(*text);
+    if (text != nullptr) body_ = base::fold_case(*text);
   }
   return body_;
 }
@@ -67,7 +71,7 @@ Result<Condition> Condition::parse(const json::Object& object) {
   const std::string* pattern = object.find_string("pattern");
   if (pattern != nullptr) {
     condition.pattern_ = *pattern;
-    POLDER_TRY(condition.glob_, Glob::parse(*pattern));
+    POLDER_TRY(condition.glob_, base::Glob::parse(*pattern, kGlobs));
   }
   condition.parse_known(*kind);
   return condition;
@@ -132,11 +136,11 @@ bool Condition::matches_text(Evaluation& evaluation) const {
     const auto& body = evaluation.body();
     return body && glob_->matches_words(*body);
   }
-  if (key_ == "room_id") return glob_->matches(fold(evaluation.occasion().room_id));
+  if (key_ == "room_id") return glob_->matches(base::fold_case(evaluation.occasion().room_id));
   const json::Value* value = find_property(evaluation.occasion().event, path_);
   const std::string* text = value == nullptr ? nullptr : value->as_string();
   if (text == nullptr) return false;
-  if (!of_user_) return glob_->matches(fold(*text));
+  if (!of_user_) return glob_->matches(base::fold_case(*text));
   evaluation.personal = true;
   return *text == evaluation.person().user;
 }
@@ -176,7 +180,7 @@ bool Condition::holds(Evaluation& evaluation) const {
       if (!body) return false;
       evaluation.personal = true;
       if (evaluation.person().display_name.empty()) return false;
-      const auto name = Glob::of_text(evaluation.person().display_name);
+      const auto name = base::Glob::parse(evaluation.person().display_name, kPlainText);
       return name.ok() && name->matches_words(*body);
     }
     case Kind::kMemberCount:
@@ -196,7 +200,7 @@ json::Value Condition::to_json(std::string_view user) const {
 
 bool Condition::possible_in(std::string_view room_id) const {
   if (kind_ == Kind::kUnknown) return false;
-  return kind_ != Kind::kMatch || key_ != "room_id" || glob_->matches(fold(room_id));
+  return kind_ != Kind::kMatch || key_ != "room_id" || glob_->matches(base::fold_case(room_id));
 }
 
 }  // namespace polder::push_rules

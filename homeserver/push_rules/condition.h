@@ -8,10 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "homeserver/base/glob.h"
 #include "homeserver/json/value.h"
-#include "homeserver/push_rules/glob.h"
 
 namespace polder::push_rules {
+
+inline constexpr size_t kPatternMax = 255;  // characters, runs of '*' counted once
+inline constexpr base::GlobSyntax kGlobs{.size_max = kPatternMax};
 
 // An event, and what the rules ask of its room. Borrows all of it.
 struct Occasion {
@@ -87,7 +90,7 @@ class Condition {
   Kind kind_ = Kind::kUnknown;
   std::string key_;
   std::vector<std::string> path_;
-  std::optional<Glob> glob_;
+  std::optional<base::Glob> glob_;
   std::string pattern_;
   json::Value value_;
   bool of_user_ = false;   // the pattern or value is the user's own id

@@ -56,7 +56,7 @@ Result<Rule> parse_rule(Kind kind, std::string_view id, const json::Object& body
     const std::string* pattern = body.find_string("pattern");
     if (pattern == nullptr) return fail(ErrorCode::kMissing, "Missing pattern");
     rule.pattern = *pattern;
-    POLDER_TRY(rule.glob, Glob::parse(*pattern));
+    POLDER_TRY(rule.glob, base::Glob::parse(*pattern, kGlobs));
   }
   return rule;
 }

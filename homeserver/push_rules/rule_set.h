@@ -46,7 +46,7 @@ struct Rule {
   json::Array actions;
   std::vector<Condition> conditions;  // of override and underride rules
   std::string pattern;                // of content rules
-  std::optional<Glob> glob;
+  std::optional<base::Glob> glob;
 };
 
 // A value type: copies are deep. Reading from several threads at once is safe.

@@ -7,6 +7,9 @@ namespace {
 
 constexpr int64_t kLimitMax = 1000;
 constexpr size_t kEntriesMax = 1000;  // of one list
+// "A '*' can be used as a wildcard to match any sequence of characters."
+constexpr base::GlobSyntax kTypes{
+    .question_mark = false, .folds_case = false, .size_max = 2 * events::kMaxKeyBytes + 1};
 
 Result<std::optional<std::vector<std::string>>> list_of(const json::Object& filter,
                                                         std::string_view name) {
@@ -58,29 +61,17 @@ bool included(const std::optional<std::vector<std::string>>& list, std::string_v
   return !list || contains(*list, name);
 }
 
-// Linear in time: only the last star is ever gone back to.
-bool matches(std::string_view pattern, std::string_view text) {
-  size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
+std::vector<base::Glob> globs_of(const std::vector<std::string>& patterns) {
+  std::vector<base::Glob> globs;
+  for (const std::string& pattern : patterns) {
+    auto glob = base::Glob::parse(pattern, kTypes);
+    if (glob.ok()) globs.push_back(*std::move(glob));  // else no type is as long
   }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+  return globs;
 }
 
-bool any_matches(const std::vector<std::string>& patterns, std::string_view text) {
-  return std::ranges::any_of(patterns,
-                             [&](const std::string& pattern) { return matches(pattern, text); });
+bool any_matches(const std::vector<base::Glob>& globs, std::u32string_view type) {
+  return std::ranges::any_of(globs, [&](const base::Glob& glob) { return glob.matches(type); });
 }
 
 Status parse_part(const json::Object& filter, std::string_view name, EventFilter& part) {
@@ -100,7 +91,9 @@ bool flag(const json::Object& filter, std::string_view part, std::string_view na
 }  // namespace
 
 bool EventFilter::allows_type(std::string_view type) const {
-  return (!types || any_matches(*types, type)) && !any_matches(not_types, type);
+  if (!types && not_types.empty()) return true;
+  const std::u32string text = base::characters(type);
+  return (!types || any_matches(*types, text)) && !any_matches(not_types, text);
 }
 
 bool EventFilter::allows_sender(std::string_view sender) const {
@@ -118,10 +111,12 @@ bool EventFilter::allows(const events::Event& event) const {
 
 Result<EventFilter> parse_event_filter(const json::Object& filter) {
   EventFilter parsed;
-  POLDER_TRY(parsed.types, list_of(filter, "types"));
+  POLDER_TRY(const auto types, list_of(filter, "types"));
+  if (types) parsed.types = globs_of(*types);
   POLDER_TRY(parsed.senders, list_of(filter, "senders"));
   POLDER_TRY(parsed.rooms, list_of(filter, "rooms"));
-  POLDER_TRY(parsed.not_types, exclusions_of(filter, "not_types"));
+  POLDER_TRY(const auto not_types, exclusions_of(filter, "not_types"));
+  parsed.not_types = globs_of(not_types);
   POLDER_TRY(parsed.not_senders, exclusions_of(filter, "not_senders"));
   POLDER_TRY(parsed.not_rooms, exclusions_of(filter, "not_rooms"));
   POLDER_CHECK(check_rooms(parsed.rooms, parsed.not_rooms));

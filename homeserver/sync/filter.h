@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "homeserver/base/glob.h"
 #include "homeserver/events/event.h"
 #include "homeserver/json/value.h"
 
@@ -15,8 +16,10 @@ namespace polder::sync {
 // EventFilter and RoomEventFilter. A list that is absent allows everything; what is excluded is
 // excluded even if it is also included.
 struct EventFilter {
-  std::optional<std::vector<std::string>> types, senders, rooms;
-  std::vector<std::string> not_types, not_senders, not_rooms;
+  std::optional<std::vector<base::Glob>> types;
+  std::vector<base::Glob> not_types;
+  std::optional<std::vector<std::string>> senders, rooms;
+  std::vector<std::string> not_senders, not_rooms;
   std::optional<bool> contains_url;
   std::optional<size_t> limit;
 

@@ -279,7 +279,7 @@ class Builder {
   }
 
   bool is_ignored(const events::Event& event) const {
-    return !event.is_state() && ignored_.contains(event.sender().view());
+    return ignored_.hides(event.sender().view(), event.is_state());
   }
 
   struct Timeline {

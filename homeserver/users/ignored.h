@@ -19,6 +19,8 @@ class IgnoredUsers {
                                    const UserId& user);
 
   bool contains(std::string_view user) const { return users_.contains(user); }
+  // Whether an event that is no invite is left out.
+  bool hides(std::string_view sender, bool is_state) const { return !is_state && contains(sender); }
 
  private:
   std::set<std::string, std::less<>> users_;

@@ -33,11 +33,11 @@ bool matches_plainly(std::u32string_view pattern, std::u32string_view text) {
 }
 
 void check_glob(std::string_view pattern, std::string_view text) {
-  const auto glob = Glob::parse(pattern);
+  const auto glob = base::Glob::parse(pattern, kGlobs);
   if (!glob.ok()) return;
-  const std::u32string folded = fold(text);
+  const std::u32string folded = base::fold_case(text);
   const bool all = glob->matches(folded);
-  if (folded.size() <= kTextMax) require(all == matches_plainly(fold(pattern), folded));
+  if (folded.size() <= kTextMax) require(all == matches_plainly(base::fold_case(pattern), folded));
   // The whole text starts and ends at boundaries.
   if (all) require(glob->matches_words(folded));
 }

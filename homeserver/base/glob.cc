@@ -1,8 +1,8 @@
-#include "homeserver/push_rules/glob.h"
+#include "homeserver/base/glob.h"
 
 #include <algorithm>
 
-namespace polder::push_rules {
+namespace polder::base {
 namespace {
 
 constexpr char32_t kReplacement = 0xfffd;
@@ -63,119 +63,113 @@ bool is_boundary(std::u32string_view text, size_t at) {
   return at == 0 || at == text.size() || !is_word(text[at - 1]) || !is_word(text[at]);
 }
 
-template <class Bits>
-void set(Bits& bits, size_t i) {
+void set(uint64_t* bits, size_t i) {
   bits[i / 64] |= uint64_t{1} << (i % 64);
-}
-
-template <class Bits>
-Bits shifted(const Bits& bits) {
-  Bits out{};
-  for (size_t i = 0; i < bits.size(); ++i)
-    out[i] = (bits[i] << 1u) | (i > 0 ? bits[i - 1] >> 63u : 0);
-  return out;
 }
 
 }  // namespace
 
-std::u32string fold(std::string_view text) {
-  std::u32string folded;
-  folded.reserve(text.size());
+std::u32string characters(std::string_view text) {
+  std::u32string all;
+  all.reserve(text.size());
   while (!text.empty())
-    folded.push_back(lower(take_character(text)));
+    all.push_back(take_character(text));
+  return all;
+}
+
+std::u32string fold_case(std::string_view text) {
+  std::u32string folded = characters(text);
+  std::ranges::transform(folded, folded.begin(), lower);
   return folded;
 }
 
-Result<Glob> Glob::parse(std::string_view pattern) {
-  return build(pattern, true);
-}
-Result<Glob> Glob::of_text(std::string_view text) {
-  return build(text, false);
-}
-
-Result<Glob> Glob::build(std::string_view pattern, bool wildcards) {
+Result<Glob> Glob::parse(std::string_view pattern, const GlobSyntax& syntax) {
   Glob glob;
-  for (const char32_t c : fold(pattern)) {
-    const bool star = wildcards && c == '*';
+  for (const char32_t c : syntax.folds_case ? fold_case(pattern) : characters(pattern)) {
     // "**" is "*".
-    if (star && !glob.text_.empty() && glob.text_.back() == '*') continue;
-    if (glob.text_.size() == kPatternMax)
+    if (syntax.star && c == '*' && glob.text_.ends_with(U'*')) continue;
+    if (glob.text_.size() == syntax.size_max)
       return fail(ErrorCode::kTooLarge, "the pattern is too long");
-    const size_t at = glob.text_.size();
     glob.text_.push_back(c);
-    if (star || (wildcards && c == '?')) {
-      set(star ? glob.stars_ : glob.any_, at);
+  }
+  glob.words_ = glob.text_.size() / 64 + 1;
+  glob.stars_.resize(glob.words_);
+  glob.any_.resize(glob.words_);
+  glob.alphabet_ = glob.text_;
+  std::ranges::sort(glob.alphabet_);
+  const auto repeated = std::ranges::unique(glob.alphabet_);
+  glob.alphabet_.erase(repeated.begin(), repeated.end());
+  glob.places_.resize(glob.alphabet_.size() * glob.words_);
+  for (size_t at = 0; at < glob.text_.size(); ++at) {
+    const char32_t c = glob.text_[at];
+    const bool star = syntax.star && c == '*';
+    if (star || (syntax.question_mark && c == '?')) {
+      set(star ? glob.stars_.data() : glob.any_.data(), at);
       glob.literal_ = false;
-      continue;
-    }
-    const auto place =
-        std::ranges::lower_bound(glob.chars_, c, {}, &std::pair<char32_t, Bits>::first);
-    if (place != glob.chars_.end() && place->first == c) {
-      set(place->second, at);
     } else {
-      Bits bits{};
-      set(bits, at);
-      glob.chars_.insert(place, {c, bits});
+      const auto place = std::ranges::lower_bound(glob.alphabet_, c) - glob.alphabet_.begin();
+      set(glob.places_.data() + static_cast<size_t>(place) * glob.words_, at);
     }
   }
-  glob.size_ = glob.text_.size();
   return glob;
+}
+
+const uint64_t* Glob::places_of(char32_t c) const {
+  const auto place = std::ranges::lower_bound(alphabet_, c);
+  if (place == alphabet_.end() || *place != c) return nullptr;
+  return places_.data() + static_cast<size_t>(place - alphabet_.begin()) * words_;
 }
 
 // A state is the set of all numbers of elements that the text so far can have matched; all of them
 // move at once.
-Glob::Bits Glob::step(const Bits& state, char32_t c) const {
-  Bits moving = any_;
-  const auto place = std::ranges::lower_bound(chars_, c, {}, &std::pair<char32_t, Bits>::first);
-  if (place != chars_.end() && place->first == c) {
-    for (size_t i = 0; i < kWords; ++i)
-      moving[i] |= place->second[i];
+void Glob::step(Bits& state, char32_t c) const {
+  const uint64_t* places = places_of(c);
+  uint64_t carried = 0;  // out of the word before
+  for (size_t i = 0; i < words_; ++i) {
+    const uint64_t moving = state[i] & (any_[i] | (places != nullptr ? places[i] : 0));
+    state[i] = (moving << 1u) | carried | (state[i] & stars_[i]);
+    carried = moving >> 63u;
   }
-  for (size_t i = 0; i < kWords; ++i)
-    moving[i] &= state[i];
-  Bits next = shifted(moving);
-  for (size_t i = 0; i < kWords; ++i)
-    next[i] |= state[i] & stars_[i];
-  skip_stars(next);
-  return next;
+  skip_stars(state);
 }
 
 // A star matches nothing, too. No two stars are neighbours, so one step is enough.
 void Glob::skip_stars(Bits& state) const {
-  Bits at_star{};
-  for (size_t i = 0; i < kWords; ++i)
-    at_star[i] = state[i] & stars_[i];
-  const Bits beyond = shifted(at_star);
-  for (size_t i = 0; i < kWords; ++i)
-    state[i] |= beyond[i];
+  uint64_t carried = 0;
+  for (size_t i = 0; i < words_; ++i) {
+    const uint64_t at_star = state[i] & stars_[i];
+    state[i] |= (at_star << 1u) | carried;
+    carried = at_star >> 63u;
+  }
 }
 
 bool Glob::accepts(const Bits& state) const {
-  return (state[size_ / 64] >> (size_ % 64) & 1u) == 1;
+  return (state[text_.size() / 64] >> (text_.size() % 64) & 1u) == 1;
 }
 
-bool Glob::matches(std::u32string_view folded) const {
-  if (literal_) return folded == text_;
-  Bits state{1};
+bool Glob::matches(std::u32string_view text) const {
+  if (literal_) return text == text_;
+  Bits state(words_);
+  state[0] = 1;
   skip_stars(state);
-  for (const char32_t c : folded) {
-    state = step(state, c);
+  for (const char32_t c : text) {
+    step(state, c);
     if (std::ranges::all_of(state, [](uint64_t word) { return word == 0; })) return false;
   }
   return accepts(state);
 }
 
-bool Glob::matches_words(std::u32string_view folded) const {
-  Bits state{};
+bool Glob::matches_words(std::u32string_view text) const {
+  Bits state(words_);
   for (size_t at = 0;; ++at) {
-    if (is_boundary(folded, at)) {
+    if (is_boundary(text, at)) {
       state[0] |= 1u;
       skip_stars(state);
       if (accepts(state)) return true;
     }
-    if (at == folded.size()) return false;
-    state = step(state, folded[at]);
+    if (at == text.size()) return false;
+    step(state, text[at]);
   }
 }
 
-}  // namespace polder::push_rules
+}  // namespace polder::base
