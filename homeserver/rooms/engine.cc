@@ -314,30 +314,4 @@ Task<Result<SentEvent>> RoomEngine::send(RoomId room, LocalEvent event) {
   co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
 }
 
-Task<Result<json::Object>> RoomEngine::template_on_shard(RoomNumber number, LocalEvent event) {
-  Room& room = room_at(shard_of(number), number);
-  const auto turn = co_await room.queue.turn();
-  POLDER_CO_CHECK(co_await begin_turn(room));
-  if (!room.exists || !room.record.local_joined)
-    co_return fail(ErrorCode::kNotFound, "no such room here");
-  RoomEngine* self = this;
-  Room* target = &room;
-  auto shared = std::make_shared<const LocalEvent>(std::move(event));
-  co_return co_await runtime::on_pool(
-      parts_.runtime, [self, target, shared]() -> Result<json::Object> {
-        const auto snapshot = self->parts_.database.snapshot();
-        RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
-        POLDER_TRY(const auto built, self->draft(*target, view, *shared));
-        return events::make_pdu(built, *target->rules, self->parts_.runtime.random().letters(18));
-      });
-}
-
-Task<Result<json::Object>> RoomEngine::make_template(RoomId room, LocalEvent event) {
-  POLDER_CO_TRY(const RoomNumber number, co_await number_of(std::move(room)));
-  auto make = [this, number, event = std::move(event)]() mutable {
-    return template_on_shard(number, std::move(event));
-  };
-  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
-}
-
 }  // namespace polder::rooms

@@ -196,8 +196,14 @@ class RoomEngine {
   Result<Staged> build_and_stage(Room& room, const kv::Snapshot& snapshot,
                                  const LocalEvent& event) const;
   Task<Result<SentEvent>> send_on_shard(RoomNumber number, LocalEvent event);
-  Task<Result<events::EventPtr>> prepare_on_shard(RoomNumber number, LocalEvent event);
-  Task<Result<json::Object>> template_on_shard(RoomNumber number, LocalEvent event);
+  // What to make of an event that was built on the room's edge, in the room's turn; on the pool.
+  template <class T>
+  using Finish =
+      std::function<Result<T>(const Room&, const kv::Snapshot&, const events::EventDraft&)>;
+  template <class T>
+  Task<Result<T>> draft_in_room(RoomId room, LocalEvent event, Finish<T> finish);
+  template <class T>
+  Task<Result<T>> draft_on_shard(RoomNumber number, LocalEvent event, Finish<T> finish);
   Result<RoomNumber> new_room_number(const RoomId& id);
   Task<Result<RoomId>> create_on_shard(RoomNumber number, RoomId id,
                                        const events::RoomVersionRules& rules,

@@ -1,10 +1,12 @@
-// Local events that another server signs before they are stored.
+// Local events that are built on the room's edge and not stored yet: another server signs them
+// before, or is to send them.
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
 
 namespace polder::rooms {
 
-Task<Result<events::EventPtr>> RoomEngine::prepare_on_shard(RoomNumber number, LocalEvent event) {
+template <class T>
+Task<Result<T>> RoomEngine::draft_on_shard(RoomNumber number, LocalEvent event, Finish<T> finish) {
   Room& room = room_at(shard_of(number), number);
   const auto turn = co_await room.queue.turn();
   POLDER_CO_CHECK(co_await begin_turn(room));
@@ -14,22 +16,40 @@ Task<Result<events::EventPtr>> RoomEngine::prepare_on_shard(RoomNumber number, L
   Room* target = &room;
   auto shared = std::make_shared<const LocalEvent>(std::move(event));
   co_return co_await runtime::on_pool(
-      parts_.runtime, [self, target, shared]() -> Result<events::EventPtr> {
+      parts_.runtime, [self, target, shared, finish = std::move(finish)]() -> Result<T> {
         const auto snapshot = self->parts_.database.snapshot();
         RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
-        POLDER_TRY(const auto built, self->draft(*target, view, *shared));
-        POLDER_TRY(auto prepared, self->sign(built, *target->rules));
-        POLDER_CHECK(check_by_current_state(self->context_, *target, *snapshot, *prepared));
-        return prepared;
+        POLDER_TRY(auto built, self->draft(*target, view, *shared));
+        return finish(*target, *snapshot, built);
       });
 }
 
-Task<Result<events::EventPtr>> RoomEngine::prepare(RoomId room, LocalEvent event) {
+template <class T>
+Task<Result<T>> RoomEngine::draft_in_room(RoomId room, LocalEvent event, Finish<T> finish) {
   POLDER_CO_TRY(const RoomNumber number, co_await number_of(std::move(room)));
-  auto make = [this, number, event = std::move(event)]() mutable {
-    return prepare_on_shard(number, std::move(event));
+  auto make = [this, number, event = std::move(event), finish = std::move(finish)]() mutable {
+    return draft_on_shard<T>(number, std::move(event), std::move(finish));
   };
   co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
+}
+
+Task<Result<json::Object>> RoomEngine::make_template(RoomId room, LocalEvent event) {
+  Finish<json::Object> finish = [this](const Room& target, const kv::Snapshot&,
+                                       const events::EventDraft& built) -> Result<json::Object> {
+    return events::make_pdu(built, *target.rules, parts_.runtime.random().letters(18));
+  };
+  co_return co_await draft_in_room(std::move(room), std::move(event), std::move(finish));
+}
+
+Task<Result<events::EventPtr>> RoomEngine::prepare(RoomId room, LocalEvent event) {
+  Finish<events::EventPtr> finish =
+      [this](const Room& target, const kv::Snapshot& snapshot,
+             const events::EventDraft& built) -> Result<events::EventPtr> {
+    POLDER_TRY(auto prepared, sign(built, *target.rules));
+    POLDER_CHECK(check_by_current_state(context_, target, snapshot, *prepared));
+    return prepared;
+  };
+  co_return co_await draft_in_room(std::move(room), std::move(event), std::move(finish));
 }
 
 Task<Result<SentEvent>> RoomEngine::store_prepared(events::EventPtr event) {
