@@ -6,6 +6,7 @@
 #include "federation/server/open_room.h"
 #include "federation/server/parallel.h"
 #include "federation/server/waiting.h"
+#include "homeserver/events/client_format.h"
 #include "homeserver/events/signing.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
@@ -54,19 +55,6 @@ Result<std::optional<Asked>> read_asked(Api& api, const RoomId& room, std::strin
       Asked{row->membership == stores::Membership::kInvite, row->asked_by, *state.as_array()});
 }
 
-const json::Object* find_stripped(const json::Array& state, std::string_view type,
-                                  std::string_view key) {
-  for (const json::Value& entry : state) {
-    const json::Object* event = entry.as_object();
-    if (event == nullptr) continue;
-    const std::string* its_type = event->find_string("type");
-    const std::string* its_key = event->find_string("state_key");
-    if (its_type != nullptr && *its_type == type && its_key != nullptr && *its_key == key)
-      return event;
-  }
-  return nullptr;
-}
-
 // Whether the server is one of those that the invite or knock told of: the inviter's, or that of
 // someone whose event describes the room.
 bool is_told_of(const json::Array& state, const ServerName& server) {
@@ -88,7 +76,8 @@ bool may_end(const Asked& asked, const events::Event& event) {
     return false;
   if (!asked.invite)
     return is_told_of(asked.state, ServerName::trusted(std::string(event.sender().server())));
-  const json::Object* invite = find_stripped(asked.state, "m.room.member", *event.state_key());
+  const json::Object* invite =
+      events::find_stripped(asked.state, "m.room.member", *event.state_key());
   const std::string* inviter = invite != nullptr ? invite->find_string("sender") : nullptr;
   return inviter != nullptr && *inviter == event.sender().view();
 }
@@ -102,7 +91,7 @@ Status read_outside_event(Api& api, const ServerName& origin, json::Object pdu,
   if (type == nullptr || *type != "m.room.member" || user == nullptr) return unknown;
   POLDER_TRY(const auto asked, read_asked(api, incoming.room, *user));
   if (!asked) return unknown;
-  const json::Object* create = find_stripped(asked->state, "m.room.create", "");
+  const json::Object* create = events::find_stripped(asked->state, "m.room.create", "");
   const json::Object* content = create != nullptr ? create->find_object("content") : nullptr;
   const std::string* version = content != nullptr ? content->find_string("room_version") : nullptr;
   const events::RoomVersionRules* rules =

@@ -41,4 +41,17 @@ json::Object stripped_state(const Event& event) {
           {"type", event.type()}};
 }
 
+const json::Object* find_stripped(const json::Array& list, std::string_view type,
+                                  std::string_view state_key) {
+  for (const json::Value& entry : list) {
+    const json::Object* event = entry.as_object();
+    if (event == nullptr) continue;
+    const std::string* its_type = event->find_string("type");
+    const std::string* its_key = event->find_string("state_key");
+    if (its_type != nullptr && *its_type == type && its_key != nullptr && *its_key == state_key)
+      return event;
+  }
+  return nullptr;
+}
+
 }  // namespace polder::events

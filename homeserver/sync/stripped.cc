@@ -43,15 +43,10 @@ std::string outside_room(const stores::MembershipRow& row, std::string_view name
 std::string outside_sender(const stores::MembershipRow& row, const UserId& user) {
   const auto list = json::parse(list_of(row));
   if (!list.ok() || list->as_array() == nullptr) return "";
-  for (const json::Value& value : *list->as_array()) {
-    const json::Object* event = value.as_object();
-    const std::string* type = event != nullptr ? event->find_string("type") : nullptr;
-    const std::string* state_key = event != nullptr ? event->find_string("state_key") : nullptr;
-    const std::string* sender = event != nullptr ? event->find_string("sender") : nullptr;
-    if (type == nullptr || state_key == nullptr || sender == nullptr) continue;
-    if (*type == "m.room.member" && *state_key == user.view()) return *sender;
-  }
-  return "";
+  const json::Object* member =
+      events::find_stripped(*list->as_array(), "m.room.member", user.view());
+  const std::string* sender = member != nullptr ? member->find_string("sender") : nullptr;
+  return sender != nullptr ? *sender : "";
 }
 
 std::string ended_room(std::string_view events, std::string_view prev_batch) {
