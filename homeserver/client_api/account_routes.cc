@@ -17,7 +17,7 @@ Status require_self(const Call& call) {
 
 Result<stores::RoomNumber> room_number(const Api& api, const Call& call) {
   if (call.path("roomId").empty()) return stores::RoomNumber{0};
-  POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  POLDER_TRY(const RoomId room, room_of(call));
   POLDER_TRY(const auto number, api.rooms.find(room));
   if (!number) return fail(ErrorCode::kNotFound, "Unknown room");
   return *number;

@@ -73,6 +73,11 @@ struct Call {
 };
 using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
 
+// The room that the path's {roomId} names; kInvalid if it is no room id.
+inline Result<RoomId> room_of(const Call& call) {
+  return RoomId::parse(call.path("roomId"));
+}
+
 using http::error_json;
 using http::matrix_error;
 using http::to_response;

@@ -13,10 +13,6 @@ using http::Method;
 using http::RateClass;
 using http::Response;
 
-Result<RoomId> room_of(const Call& call) {
-  return RoomId::parse(call.path("roomId"));
-}
-
 Result<UserId> target_of(const Call& call) {
   const std::string* user = call.body.find_string("user_id");
   if (user == nullptr)

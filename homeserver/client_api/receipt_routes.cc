@@ -16,7 +16,7 @@ constexpr int64_t kTypingMaxMs = 60'000;
 
 // The room, if the caller is in it.
 Task<Result<rooms::RoomHeadPtr>> joined_room(const Api& api, const Call& call) {
-  POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  POLDER_CO_TRY(const RoomId room, room_of(call));
   const UserId user = call.session().user;
   co_return co_await runtime::on_pool(
       api.runtime, [&api, room, user]() -> Result<rooms::RoomHeadPtr> {

@@ -10,7 +10,7 @@ using rooms::ReaderOf;
 using rooms::RoomReader;
 
 Result<OpenedRoom> open_room(const Api& api, const Call& call) {
-  POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  POLDER_TRY(const RoomId room, room_of(call));
   POLDER_TRY(auto head, api.rooms.head(room));
   if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
   OpenedRoom opened;

@@ -18,10 +18,6 @@ using http::Response;
 constexpr size_t kAliasesMax = 100;  // of one canonical alias event
 constexpr size_t kTransactionIdBytesMax = 255;
 
-Result<RoomId> room_of(const Call& call) {
-  return RoomId::parse(call.path("roomId"));
-}
-
 // Sends an event once for a transaction id, which is committed with it: a client that asks again,
 // also after a crash, gets the same event.
 Task<Result<Response>> send_once(const Api& api, Call& call, RoomId room, rooms::LocalEvent event,
