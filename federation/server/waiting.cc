@@ -77,6 +77,12 @@ void WaitingEvents::add(stores::WaitingEvent waiting) {
   runtime::spawn(api_.runtime(), api_.runtime().shard(0), "waiting events", try_room(id));
 }
 
+void WaitingEvents::remove(Room& room, const stores::WaitingEvent& waiting) {
+  std::erase_if(room.events, [&](const auto& other) { return is_same(other, waiting); });
+  --count_;
+  if (--by_origin_[waiting.origin] == 0) by_origin_.erase(waiting.origin);
+}
+
 Task<void> WaitingEvents::try_room(RoomId id) {
   Room& room = rooms_[id];
   for (Millis pause = kFirstPause; !room.events.empty(); pause = std::min(pause * 2, kPauseMax)) {
@@ -84,9 +90,7 @@ Task<void> WaitingEvents::try_room(RoomId id) {
     const auto events = room.events;  // more may come meanwhile
     for (const stores::WaitingEvent& waiting : events) {
       if (!co_await try_event(waiting)) continue;
-      std::erase_if(room.events, [&](const auto& other) { return is_same(other, waiting); });
-      --count_;
-      if (--by_origin_[waiting.origin] == 0) by_origin_.erase(waiting.origin);
+      remove(room, waiting);
       pause = kFirstPause;
     }
   }

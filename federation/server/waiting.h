@@ -32,6 +32,7 @@ class WaitingEvents {
   Task<Status> keep_here(stores::WaitingEvent waiting, std::string pdu);
   size_t of_origin(const ServerName& origin) const;
   void add(stores::WaitingEvent waiting);
+  void remove(Room& room, const stores::WaitingEvent& waiting);
   Task<void> try_room(RoomId id);
   // Whether it needs to wait no more.
   Task<bool> try_event(stores::WaitingEvent waiting);

@@ -90,8 +90,7 @@ Task<Result<http::ClientResponse>> NetworkServers::call(ServerName server, Call 
     co_return fail(ErrorCode::kUnavailable, server.str() + " failed lately and is left in peace");
   auto response = co_await send(server, std::move(call));
   if (!response.ok()) {
-    const ErrorCode code = response.error().code;
-    if (code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout) failed(server);
+    if (is_temporary(response.error())) failed(server);
     co_return response;
   }
   if (response->status >= 200 && response->status < 300) {

@@ -85,8 +85,8 @@ Status set_port(ListenerConfig& listener, const ConfigValue& value) {
 Status set_trusted_proxies(ListenerConfig& listener, const ConfigValue& value) {
   listener.trusted_proxies.clear();
   for (const std::string& text : std::get<std::vector<std::string>>(value)) {
-    POLDER_TRY(IpRange range, IpRange::parse(text));
-    listener.trusted_proxies.push_back(std::move(range));
+    POLDER_TRY(const IpRange range, IpRange::parse(text));
+    listener.trusted_proxies.push_back(range);
   }
   return {};
 }
