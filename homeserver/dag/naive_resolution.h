@@ -18,7 +18,7 @@ namespace polder::dag {
 class NaiveResolution {
  public:
   explicit NaiveResolution(const TestRoom& room)
-      : room_(room), v2_1_(room.rules().state_resolution == events::StateResolution::kV2_1) {}
+      : room_(room), v2_1_(room.rules().state_resolution == events::StateResolution::kV2Point1) {}
 
   StateMap resolve(std::span<const StateMap> states) {
     split(states);

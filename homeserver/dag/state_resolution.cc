@@ -61,7 +61,7 @@ class ReplayState final : public AuthState {
 class ResolutionV2 {
  public:
   ResolutionV2(const RoomVersionRules& rules, const UnconflictedState& unconflicted, Source& source)
-      : is_v2_1_(rules.state_resolution == StateResolution::kV2_1),
+      : is_v2_1_(rules.state_resolution == StateResolution::kV2Point1),
         unconflicted_(unconflicted),
         cache_(source),
         resolved_(cache_, is_v2_1_ ? nullptr : &unconflicted) {}

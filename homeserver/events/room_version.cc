@@ -103,7 +103,7 @@ constexpr Rules kV12 = [] {
   rules.id = "12";
   rules.room_id_is_create_hash = true;
   rules.privileged_creators = true;
-  rules.state_resolution = StateResolution::kV2_1;
+  rules.state_resolution = StateResolution::kV2Point1;
   return rules;
 }();
 

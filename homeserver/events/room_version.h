@@ -14,7 +14,7 @@ enum class EventIdFormat : uint8_t {
   kUrlSafeHash,    // the same in URL-safe base64 (from version 4)
 };
 
-enum class StateResolution : uint8_t { kV1, kV2, kV2_1 };
+enum class StateResolution : uint8_t { kV1, kV2, kV2Point1 };
 
 struct RoomVersionRules {
   std::string_view id;

@@ -57,6 +57,11 @@ Task<Response> around(Exchange& exchange, const Handler& next) {
 }
 
 // A server on loopback and raw connections to it.
+Task<bool> drained(Server& server) {
+  co_await server.drain(Millis(2000));
+  co_return true;
+}
+
 class HttpTest : public testing::Test {
  protected:
   HttpTest() {
@@ -339,10 +344,7 @@ TEST_F(HttpTest, DrainingEndsIdleConnections) {
   boost::asio::io_context context;
   boost::asio::ip::tcp::socket socket(context);
   socket.connect({boost::asio::ip::make_address("127.0.0.1"), port_});
-  run<bool>([&]() -> Task<bool> {
-    co_await server_->drain(Millis(2000));
-    co_return true;
-  });
+  run<bool>([this] { return drained(*server_); });
   EXPECT_EQ(server_->connections(), 0u);
 }
 

@@ -171,7 +171,8 @@ Task<Status> RoomEngine::fetch_auth_events(Asked asked, events::EventPtr event, 
       if (ids.size() > kAuthEventsFetchMax)
         co_return fail(ErrorCode::kTooLarge, "too many auth events are missing");
       POLDER_CO_TRY(std::string pdu, co_await parts_.remote.event(asked.server, id));
-      std::vector<std::string> one(1, std::move(pdu));
+      std::vector<std::string> one;
+      one.push_back(std::move(pdu));
       const auto verified = co_await verify_all(std::move(one), event->rules(), event->room_id());
       if (verified.undecided && asked.uncheckable == Uncheckable::kWait)
         co_return *verified.undecided;

@@ -44,7 +44,7 @@ void wake(const Executor& home, const std::weak_ptr<Parked>& weak) {
 }  // namespace internal
 
 void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<void> task) {
-  boost::asio::co_spawn(std::move(executor), std::move(task),
+  boost::asio::co_spawn(executor, std::move(task),
                         [&runtime, name = std::string(name)](std::exception_ptr bug) {
                           if (!bug) return;
                           try {

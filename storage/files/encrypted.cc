@@ -165,7 +165,7 @@ class EncryptedWritable final : public WritableFile {
 class EncryptedReadable final : public ReadableFile {
  public:
   EncryptedReadable(std::unique_ptr<ReadableFile> file, std::optional<Stream> stream)
-      : file_(std::move(file)), stream_(std::move(stream)) {}
+      : file_(std::move(file)), stream_(stream) {}
   Result<size_t> read_into(uint64_t offset, std::span<char> out) const override {
     if (!stream_) return size_t{0};
     POLDER_TRY(const size_t filled, file_->read_into(offset + kPrefixBytes, out));
@@ -226,7 +226,7 @@ class EncryptedFiles final : public FileSystem {
     POLDER_TRY(auto file, under_.open_for_read(path));
     POLDER_TRY(auto stream, stream_of(cipher_, path, *file));
     return std::unique_ptr<ReadableFile>(
-        std::make_unique<EncryptedReadable>(std::move(file), std::move(stream)));
+        std::make_unique<EncryptedReadable>(std::move(file), stream));
   }
   Result<std::unique_ptr<RandomFile>> open_random(const std::string& path) override {
     POLDER_TRY(auto stream, find_stream(path));
