@@ -1,6 +1,7 @@
 #include "homeserver/push/counts.h"
 
 #include "homeserver/rooms/reach.h"
+#include "homeserver/users/ignored.h"
 #include "storage/stores/push_rows.h"
 #include "storage/stores/receipt_rows.h"
 
@@ -71,7 +72,10 @@ class Counts::Reading {
   Result<Unread> run() {
     POLDER_TRY(const RulesOf rules, counts_.rules_.read(reader_.snapshot(), of_.number));
     POLDER_TRY(read_everywhere_, mark({}));
-    if (rules.number == 0 || rules.rules->acts_as_default(reader_.head().record.id.view())) {
+    POLDER_TRY(ignored_, users::IgnoredUsers::read(reader_.snapshot(), of_.number, of_.user));
+    POLDER_TRY(const bool counted_otherwise, ignores_somebody_here());
+    if (!counted_otherwise &&
+        (rules.number == 0 || rules.rules->acts_as_default(reader_.head().record.id.view()))) {
       POLDER_CHECK(count_by_default());
     } else {
       POLDER_CHECK(count_by(rules));
@@ -81,6 +85,16 @@ class Counts::Reading {
   }
 
  private:
+  // Whether somebody whom the user ignores is or was a member.
+  Result<bool> ignores_somebody_here() const {
+    for (const std::string& user : ignored_.names()) {
+      POLDER_TRY(const auto member,
+                 reader_.state_event(reader_.head().record.state, "m.room.member", user));
+      if (member) return true;
+    }
+    return false;
+  }
+
   // Up to where the user has read in a thread; empty: in all of them. "If the user has both m.read
   // and m.read.private set in the room then the receipt which is more recent/ahead must be used."
   Result<kv::Position> mark(const std::string& thread) const {
@@ -148,6 +162,7 @@ class Counts::Reading {
         counts_.remember(key, of_.number, *known);
       }
       if (!known->notify || known->sender == of_.user.view()) continue;
+      if (ignored_.hides(known->sender, known->state)) continue;
       POLDER_CHECK(add({entry.position, known->thread}, true, known->highlight));
     }
     return {};
@@ -174,6 +189,7 @@ class Counts::Reading {
     known.highlight = outcome.notify && outcome.highlight;
     known.personal = outcome.personal;
     known.sender = held.event->sender().str();
+    known.state = held.event->state_key().has_value();
     POLDER_TRY(known.thread, rooms::thread_of(*held.event, reader_.view()));
     return std::optional(std::move(known));
   }
@@ -193,6 +209,7 @@ class Counts::Reading {
   const stores::RoomNumber room_;
   const kv::Position up_to_;
   kv::Position read_everywhere_ = 0;
+  users::IgnoredUsers ignored_;
   std::unordered_map<std::string, kv::Position> marks_;
   Unread unread_;
 };

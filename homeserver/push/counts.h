@@ -2,8 +2,8 @@
 // (https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications).
 //
 // By default rules the count is a difference of two numbers that are on disk, and a few rows. Only
-// for rules that say otherwise in this room are events read; what comes out is remembered for all
-// users with equal rules.
+// for rules that say otherwise in this room, and for who ignores one of its members, are events
+// read; what comes out is remembered for all users with equal rules.
 #pragma once
 
 #include <map>
@@ -50,6 +50,7 @@ class Counts {
     bool notify = false;
     bool highlight = false;
     bool personal = false;  // each user's own
+    bool state = false;     // it has a state key
     std::string sender;
     std::string thread;
   };

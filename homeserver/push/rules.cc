@@ -20,7 +20,7 @@ Result<push_rules::RuleSet> parse_changes(std::string_view text) {
 Rules::Rules(users::Parts parts)
     : parts_(std::move(parts)),
       defaults_(std::make_shared<const push_rules::RuleSet>()),
-      queues_(parts_.runtime.shard_count()) {}
+      queues_(parts_.runtime) {}
 
 Result<RulesOf> Rules::read(const kv::Snapshot& snapshot, stores::UserNumber user) const {
   POLDER_TRY(const auto changes, stores::read_push_rules(snapshot, user));
@@ -54,15 +54,11 @@ Task<Result<RulesOf>> Rules::get(stores::UserNumber user) const {
 }
 
 Task<Status> Rules::change(stores::UserNumber user, Change change) {
-  const size_t shard = user % parts_.runtime.shard_count();
-  auto make = [this, user, change = std::move(change)] { return change_on_shard(user, change); };
-  co_return co_await runtime::on_shard(parts_.runtime, shard, std::move(make));
+  auto make = [this, user, change = std::move(change)] { return change_in_turn(user, change); };
+  co_return co_await queues_.in_turn(user, std::move(make));
 }
 
-Task<Status> Rules::change_on_shard(stores::UserNumber user, Change change) {
-  auto& queue = queues_[parts_.runtime.current_shard()][user];
-  if (!queue) queue = std::make_unique<runtime::SerialQueue>(parts_.runtime);
-  const auto turn = co_await queue->turn();
+Task<Status> Rules::change_in_turn(stores::UserNumber user, Change change) {
   POLDER_CO_TRY(const RulesOf before, co_await get(user));
   push_rules::RuleSet rules = *before.rules;
   POLDER_CO_CHECK(change(rules));

@@ -42,13 +42,11 @@ class Rules {
   Task<Status> change(stores::UserNumber user, Change change);
 
  private:
-  Task<Status> change_on_shard(stores::UserNumber user, Change change);
+  Task<Status> change_in_turn(stores::UserNumber user, Change change);
 
   const users::Parts parts_;
   const std::shared_ptr<const push_rules::RuleSet> defaults_;
-  // The queues of users who are changing theirs; each map is touched only on its shard.
-  std::vector<std::unordered_map<stores::UserNumber, std::unique_ptr<runtime::SerialQueue>>>
-      queues_;
+  runtime::KeyedQueues queues_;  // by user
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, RulesOf> parsed_;  // by what is on disk; under mutex_
   mutable uint64_t last_number_ = 0;                         // under mutex_

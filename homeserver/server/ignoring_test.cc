@@ -54,6 +54,30 @@ TEST_F(IgnoringTest, TheirMessagesAreNotShownTheirStateIs) {
   EXPECT_EQ(paged(alice, room), "one;two;three;four;");
 }
 
+TEST_F(IgnoringTest, TheirMessagesAreNotCounted) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string carol = join_token("carol");
+  const std::string room = create_room(alice, R"({"preset":"public_chat"})");
+  for (const std::string& token : {bob, carol})
+    call("POST", rooms(room, "/join"), token);
+  say(alice, room, "one", "1");
+  const auto unread = [&] {
+    return sync(alice).text({"rooms", "join", room, "unread_notifications"});
+  };
+  say(bob, room, "two for alice", "1");
+  say(carol, room, "three", "1");
+  call("PUT", rooms(room, "/send/m.room.message/2"), bob,
+       R"({"body":"four","msgtype":"m.text","m.mentions":{"user_ids":["@alice:own"]}})");
+  EXPECT_EQ(unread(), R"({"highlight_count":1,"notification_count":3})");
+  ignore(alice, R"({"@bob:own":{}})");
+  EXPECT_EQ(unread(), R"({"highlight_count":0,"notification_count":1})");
+  call("POST", rooms(room, "/leave"), bob);
+  EXPECT_EQ(unread(), R"({"highlight_count":0,"notification_count":1})");
+  ignore(alice, "{}");
+  EXPECT_EQ(unread(), R"({"highlight_count":1,"notification_count":3})");
+}
+
 TEST_F(IgnoringTest, TheirInvitesAreNotShown) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

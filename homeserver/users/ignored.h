@@ -18,6 +18,7 @@ class IgnoredUsers {
   static Result<IgnoredUsers> read(const kv::Snapshot& snapshot, stores::UserNumber number,
                                    const UserId& user);
 
+  const std::set<std::string, std::less<>>& names() const { return users_; }
   bool contains(std::string_view user) const { return users_.contains(user); }
   // Whether an event that is no invite is left out.
   bool hides(std::string_view sender, bool is_state) const { return !is_state && contains(sender); }
