@@ -23,6 +23,20 @@ Task<Result<Response>> get_alias(const Api& api, Call& call) {
   co_return ok_json({{"room_id", found.room.str()}, {"servers", std::move(servers)}});
 }
 
+Task<Result<std::optional<stores::AliasRow>>> find_alias(const Api& api, RoomAlias alias) {
+  return runtime::on_pool(
+      api.runtime, [&api, alias] { return stores::read_alias(*api.database.snapshot(), alias); });
+}
+
+Task<Result<Response>> put_in_turn(const Api& api, RoomAlias alias, stores::AliasRow row) {
+  POLDER_CO_TRY(const auto taken, co_await find_alias(api, alias));
+  if (taken) co_return matrix_error(ErrorCode::kExists, "M_UNKNOWN", "The alias is taken");
+  kv::Batch batch;
+  stores::put_alias(batch, alias, row);
+  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
+  co_return empty_json();
+}
+
 Task<Result<Response>> put_alias(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
   if (alias.server() != api.users.parts().own_name.view())
@@ -34,20 +48,15 @@ Task<Result<Response>> put_alias(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto membership, co_await current_membership(api, room, call.session().user));
   if (membership != stores::Membership::kJoin)
     co_return fail(ErrorCode::kForbidden, "You are not in the room");
-  POLDER_CO_TRY(const auto taken, co_await runtime::on_pool(api.runtime, [&api, alias] {
-                  return stores::read_alias(*api.database.snapshot(), alias);
-                }));
-  if (taken) co_return matrix_error(ErrorCode::kExists, "M_UNKNOWN", "The alias is taken");
-  kv::Batch batch;
-  stores::put_alias(batch, alias, {room, call.session().user});
-  POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
-  co_return empty_json();
+  auto put = [&api, alias, row = stores::AliasRow{room, call.session().user}] {
+    return put_in_turn(api, alias, row);
+  };
+  co_return co_await api.alias_turns.in_turn(std::hash<RoomAlias>()(alias), std::move(put));
 }
 
 // Whoever made the alias may remove it, as may who administers the server and who could take it
 // from the room's canonical aliases.
-Task<Result<bool>> may_delete(const Api& api, const Call& call, stores::AliasRow row) {
-  const users::Session session = call.session();
+Task<Result<bool>> may_delete(const Api& api, users::Session session, stores::AliasRow row) {
   if (row.creator == session.user || session.admin) co_return true;
   co_return co_await runtime::on_pool(api.runtime, [&api, session, row]() -> Result<bool> {
     POLDER_TRY(const auto head, api.rooms.head(row.room));
@@ -100,18 +109,26 @@ Task<Status> update_canonical_alias(const Api& api, UserId user, RoomId room, Ro
   co_return Status();
 }
 
-Task<Result<Response>> delete_alias(const Api& api, Call& call) {
-  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
-  POLDER_CO_TRY(const auto row, co_await runtime::on_pool(api.runtime, [&api, alias] {
-                  return stores::read_alias(*api.database.snapshot(), alias);
-                }));
+// The room that it was an alias of.
+Task<Result<RoomId>> delete_in_turn(const Api& api, users::Session session, RoomAlias alias) {
+  POLDER_CO_TRY(const auto row, co_await find_alias(api, alias));
   if (!row) co_return fail(ErrorCode::kNotFound, "Room alias not found");
-  POLDER_CO_TRY(const bool allowed, co_await may_delete(api, call, *row));
+  POLDER_CO_TRY(const bool allowed, co_await may_delete(api, session, *row));
   if (!allowed) co_return fail(ErrorCode::kForbidden, "The alias is not yours");
   kv::Batch batch;
   stores::erase_alias(batch, alias, row->room);
   POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));
-  POLDER_CO_CHECK(co_await update_canonical_alias(api, call.session().user, row->room, alias));
+  co_return row->room;
+}
+
+Task<Result<Response>> delete_alias(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
+  auto erase = [&api, session = call.session(), alias] {
+    return delete_in_turn(api, session, alias);
+  };
+  POLDER_CO_TRY(const RoomId room,
+                co_await api.alias_turns.in_turn(std::hash<RoomAlias>()(alias), std::move(erase)));
+  POLDER_CO_CHECK(co_await update_canonical_alias(api, call.session().user, room, alias));
   co_return empty_json();
 }
 

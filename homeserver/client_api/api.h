@@ -15,6 +15,7 @@
 #include "homeserver/json/value.h"
 #include "homeserver/push/rules.h"
 #include "homeserver/rooms/engine.h"
+#include "homeserver/runtime/sync.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/sync/tokens.h"
 #include "homeserver/users/account_data.h"
@@ -53,6 +54,7 @@ struct Api {
   entry::RoomEntry& entry;
   client::FederationClient& federation;
   http::RateLimits& rate_limits;
+  runtime::KeyedQueues& alias_turns;  // of who takes or deletes an alias, by its hash
   Settings settings;
 };
 

@@ -154,21 +154,16 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
   co_return ok_json({{"event_id", sent.id.str()}});
 }
 
-Task<Result<Response>> create(const Api& api, Call& call) {
-  auto profile = co_await membership_content(api, call.session().user, "join", {});
-  if (!profile.ok()) co_return profile.error();
-  POLDER_CO_TRY(RoomPlan plan,
-                plan_room(call.body, call.session().user, *std::move(profile),
-                          api.users.parts().own_name, api.settings.default_room_version));
+Task<Result<Response>> create_planned(const Api& api, UserId creator, RoomPlan plan) {
   if (plan.alias) {
     const auto taken = co_await runtime::on_pool(api.runtime, [&api, alias = *plan.alias] {
       return stores::read_alias(*api.database.snapshot(), alias);
     });
     if (!taken.ok()) co_return taken.error();
     if (*taken) co_return matrix_error(ErrorCode::kInvalid, "M_ROOM_IN_USE", "The alias is taken");
-    plan.events.back().with = [alias = *plan.alias, user = call.session().user](
-                                  kv::Batch& batch, const events::Event& event) {
-      stores::put_alias(batch, alias, {event.room_id(), user});
+    plan.events.back().with = [alias = *plan.alias, creator](kv::Batch& batch,
+                                                             const events::Event& event) {
+      stores::put_alias(batch, alias, {event.room_id(), creator});
     };
   }
   const auto created = co_await api.rooms.create(*plan.rules, std::move(plan.events));
@@ -180,13 +175,27 @@ Task<Result<Response>> create(const Api& api, Call& call) {
   const RoomId& room = *created;
   // The room stands, whether or not others' servers can be reached: who is missing is invited anew.
   for (const UserId& user : plan.remote_invites) {
-    const Status invited =
-        co_await api.entry.invite({call.session().user, room, plan.invite_content}, user);
+    const Status invited = co_await api.entry.invite({creator, room, plan.invite_content}, user);
     if (!invited.ok())
       api.runtime.log().info("invite_failed",
                              {{"room", room}, {"reason", invited.error().message}});
   }
   co_return ok_json({{"room_id", room.str()}});
+}
+
+Task<Result<Response>> create(const Api& api, Call& call) {
+  const UserId creator = call.session().user;
+  auto profile = co_await membership_content(api, creator, "join", {});
+  if (!profile.ok()) co_return profile.error();
+  POLDER_CO_TRY(RoomPlan plan,
+                plan_room(call.body, creator, *std::move(profile), api.users.parts().own_name,
+                          api.settings.default_room_version));
+  if (!plan.alias) co_return co_await create_planned(api, creator, std::move(plan));
+  const uint64_t turn = std::hash<RoomAlias>()(*plan.alias);
+  auto make = [&api, creator, plan = std::move(plan)] {
+    return create_planned(api, creator, plan);
+  };
+  co_return co_await api.alias_turns.in_turn(turn, std::move(make));
 }
 
 }  // namespace

@@ -123,6 +123,43 @@ TEST(SerialQueue, GivesTurnsInOrderOfArrivalOneAtATime) {
   EXPECT_TRUE(queue.idle());
 }
 
+Task<Status> noted(Runtime& runtime, int number, std::vector<int>& order) {
+  order.push_back(number);
+  co_await sleep_for(runtime, Millis(10));
+  order.push_back(number);
+  co_return Status();
+}
+
+Task<void> in_turn_of(Runtime& runtime, KeyedQueues& queues, int number, std::vector<int>& order) {
+  auto make = [&runtime, number, &order] { return noted(runtime, number, order); };
+  EXPECT_TRUE((co_await queues.in_turn(static_cast<uint64_t>(number / 10), make)).ok());
+}
+
+TEST(KeyedQueues, OneKeyAfterTheOtherDifferentKeysAtOnce) {
+  const auto simulation = Simulation::create(1);
+  const auto runtime = simulation->add_runtime("a");
+  KeyedQueues queues(*runtime);
+  std::vector<int> order;
+  for (const int number : {10, 11, 20})
+    spawn(*runtime, runtime->shard(0), "turn", in_turn_of(*runtime, queues, number, order));
+  simulation->run_for(Millis(1000));
+  ASSERT_EQ(order.size(), 6u);
+  const auto place = [&](int number) { return std::ranges::find(order, number) - order.begin(); };
+  EXPECT_LT(place(20), 2);
+  EXPECT_EQ(std::count(order.begin(), order.begin() + place(11), 10), 2);
+}
+
+TEST_F(ThreadsTest, KeyedQueuesAreDroppedWhenNobodyHasATurn) {
+  run([](Runtime& runtime) -> Task<void> {
+    KeyedQueues queues(runtime);
+    std::vector<int> order;
+    co_await in_turn_of(runtime, queues, 10, order);
+    co_await in_turn_of(runtime, queues, 10, order);
+    EXPECT_EQ(order.size(), 4u);
+    EXPECT_EQ(queues.size(), 0u);
+  });
+}
+
 Task<void> chatter(Runtime& runtime, int steps) {
   for (int i = 0; i < steps; ++i) {
     co_await sleep_for(runtime, Millis(static_cast<int64_t>(runtime.random().below(3))));

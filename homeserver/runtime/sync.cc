@@ -81,6 +81,10 @@ void SerialQueue::release() {
   }
 }
 
+size_t KeyedQueues::size() const {
+  return queues_[runtime_.current_shard()].size();
+}
+
 TaskGroup::~TaskGroup() = default;
 
 namespace {

@@ -5,6 +5,9 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
 
 #include "homeserver/runtime/runtime.h"
 
@@ -62,6 +65,45 @@ class SerialQueue {
   bool busy_ = false;
   size_t waiting_ = 0;
 };
+
+// What is done for one key (a user, an alias) is done one after the other, on the shard of the key;
+// different keys do not wait for each other. A queue lives while somebody has its turn or waits for
+// it. Thread-safe.
+class KeyedQueues {
+ public:
+  explicit KeyedQueues(Runtime& runtime) : runtime_(runtime), queues_(runtime.shard_count()) {}
+
+  // What make's task gives, run in the turn of the key.
+  template <class F>
+  auto in_turn(uint64_t key, F make) -> std::invoke_result_t<F>;
+  size_t size() const;  // of this shard
+
+ private:
+  template <class F>
+  auto in_turn_here(uint64_t key, F make) -> std::invoke_result_t<F>;
+
+  Runtime& runtime_;
+  std::vector<std::unordered_map<uint64_t, SerialQueue>> queues_;  // by shard, touched only there
+};
+
+template <class F>
+auto KeyedQueues::in_turn_here(uint64_t key, F make) -> std::invoke_result_t<F> {
+  auto& queues = queues_[runtime_.current_shard()];
+  SerialQueue& queue = queues.try_emplace(key, runtime_).first->second;
+  std::optional<typename std::invoke_result_t<F>::value_type> result;
+  {
+    const auto turn = co_await queue.turn();
+    result.emplace(co_await make());
+  }
+  if (queue.idle()) queues.erase(key);
+  co_return *std::move(result);
+}
+
+template <class F>
+auto KeyedQueues::in_turn(uint64_t key, F make) -> std::invoke_result_t<F> {
+  auto here = [this, key, make = std::move(make)] { return in_turn_here(key, make); };
+  return on_shard(runtime_, key % runtime_.shard_count(), std::move(here));
+}
 
 // Counts the tasks that it started, so that an owner can wait for all of them before it dies.
 class TaskGroup {

@@ -38,6 +38,28 @@ TEST_F(AliasTest, AreListedForMembersOrWhereEverybodyMayRead) {
   EXPECT_EQ(listed(bob, room), R"(["#one:own","#two:own"])");
 }
 
+TEST_F(AliasTest, GoToOneOfThoseWhoTakeThemAtOnce) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string first = create_room(alice);
+  const std::string second = create_room(bob);
+  std::vector<std::shared_ptr<std::optional<Answer>>> answers = {
+      begin("PUT", directory("one"), alice, R"({"room_id":")" + first + "\"}"),
+      begin("PUT", directory("one"), bob, R"({"room_id":")" + second + "\"}"),
+      begin("POST", "/_matrix/client/v3/createRoom", bob, R"({"room_alias_name":"one"})")};
+  EXPECT_TRUE(simulation_->run_until(
+      [&] {
+        return std::ranges::all_of(answers, [](const auto& one) { return one->has_value(); });
+      },
+      Millis(120'000)));
+  EXPECT_EQ(std::ranges::count_if(answers, [](const auto& one) { return (*one)->status == 200; }),
+            1);
+  EXPECT_EQ(
+      std::ranges::count_if(
+          answers, [](const auto& one) { return (*one)->text({"errcode"}) == "M_ROOM_IN_USE"; }),
+      (*answers[2])->status == 200 ? 0 : 1);
+}
+
 TEST_F(AliasTest, AreRemovedByTheirMakersAndByWhoeverHasThePower) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

@@ -41,7 +41,8 @@ Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
       outside_(outside),
       signing_key_(std::move(key)),
       rate_limits_(outside.runtime.clock(), outside.runtime.random(), outside.runtime.log(),
-                   config_.limits.rate_limits, config_.limits.rates) {}
+                   config_.limits.rate_limits, config_.limits.rates),
+      alias_turns_(outside.runtime) {}
 
 Homeserver::~Homeserver() = default;
 
@@ -159,10 +160,10 @@ client_api::Settings Homeserver::client_settings() const {
 }
 
 void Homeserver::add_routes() {
-  api_ = std::make_unique<client_api::Api>(
-      client_api::Api{outside_.runtime, outside_.database, *committer_, *engine_, *users_,
-                      *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_,
-                      *devices_, *entry_, *federation_client_, rate_limits_, client_settings()});
+  api_ = std::make_unique<client_api::Api>(client_api::Api{
+      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
+      *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_, *entry_,
+      *federation_client_, rate_limits_, alias_turns_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);

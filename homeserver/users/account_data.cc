@@ -42,6 +42,12 @@ Task<Result<std::string>> AccountData::add_filter(stores::UserNumber user, json:
   const std::string text = json::write(filter);
   if (text.size() > kAccountDataBytesMax)
     co_return fail(ErrorCode::kTooLarge, "the filter is too large");
+  auto add = [this, user, text] { return add_filter_in_turn(user, text); };
+  co_return co_await queues_.in_turn(user, std::move(add));
+}
+
+Task<Result<std::string>> AccountData::add_filter_in_turn(stores::UserNumber user,
+                                                          std::string text) {
   AccountData* self = this;
   POLDER_CO_TRY(const uint64_t last, co_await runtime::on_pool(parts_.runtime, [self, user] {
                   return stores::last_filter(*self->parts_.database.snapshot(), user);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "homeserver/json/value.h"
+#include "homeserver/runtime/sync.h"
 #include "homeserver/users/users.h"
 
 namespace polder::users {
@@ -12,7 +13,7 @@ inline constexpr size_t kAccountDataBytesMax = 65536;
 // Thread-safe. Every change is on disk when it returns.
 class AccountData {
  public:
-  explicit AccountData(Parts parts) : parts_(std::move(parts)) {}
+  explicit AccountData(Parts parts) : parts_(std::move(parts)), queues_(parts_.runtime) {}
 
   // Room 0 is global. kTooLarge, kInvalid for types that are too long.
   Task<Result<kv::Position>> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
@@ -24,7 +25,10 @@ class AccountData {
   Task<Result<std::string>> filter(stores::UserNumber user, std::string id);  // JSON; kNotFound
 
  private:
+  Task<Result<std::string>> add_filter_in_turn(stores::UserNumber user, std::string text);
+
   Parts parts_;
+  runtime::KeyedQueues queues_;  // of who adds filters, by user
 };
 
 }  // namespace polder::users

@@ -26,10 +26,7 @@ bool same_but_signatures(json::Object a, json::Object b) {
 
 }  // namespace
 
-Task<Status> DeviceKeys::change_on_shard(stores::UserNumber user, Change change) {
-  auto& queue = queues_[parts_.runtime.current_shard()][user];
-  if (!queue) queue = std::make_unique<runtime::SerialQueue>(parts_.runtime);
-  const auto turn = co_await queue->turn();
+Task<Status> DeviceKeys::change_in_turn(Change change) {
   DeviceKeys* self = this;
   auto batch = co_await runtime::on_pool(parts_.runtime, [self, change]() -> Result<kv::Batch> {
     kv::Batch made;
@@ -42,9 +39,8 @@ Task<Status> DeviceKeys::change_on_shard(stores::UserNumber user, Change change)
 }
 
 Task<Status> DeviceKeys::change(stores::UserNumber user, Change change) {
-  auto make = [this, user, change = std::move(change)] { return change_on_shard(user, change); };
-  co_return co_await runtime::on_shard(parts_.runtime, user % parts_.runtime.shard_count(),
-                                       std::move(make));
+  auto make = [this, change = std::move(change)] { return change_in_turn(change); };
+  co_return co_await queues_.in_turn(user, std::move(make));
 }
 
 Task<Result<std::map<std::string, int64_t>>> DeviceKeys::upload(Session session,

@@ -30,7 +30,7 @@ struct ToDevice {
 class DeviceKeys {
  public:
   explicit DeviceKeys(Parts parts, DeviceKeysOptions options = {})
-      : parts_(std::move(parts)), options_(options), queues_(parts_.runtime.shard_count()) {}
+      : parts_(std::move(parts)), options_(options), queues_(parts_.runtime) {}
 
   // keys/upload: {device_keys, one_time_keys, fallback_keys}. Malformed keys are refused whole, and
   // so are keys that say they are of another user or device, and one-time keys whose id is taken by
@@ -75,7 +75,7 @@ class DeviceKeys {
   using Change = std::function<Status(const kv::Snapshot&, kv::Batch&)>;
   // Reads and writes in the user's turn.
   Task<Status> change(stores::UserNumber user, Change change);
-  Task<Status> change_on_shard(stores::UserNumber user, Change change);
+  Task<Status> change_in_turn(Change change);
 
   Result<std::vector<stores::UserNumber>> add_messages(const kv::Snapshot& snapshot,
                                                        const UserId& sender,
@@ -85,8 +85,7 @@ class DeviceKeys {
 
   Parts parts_;
   const DeviceKeysOptions options_;
-  std::vector<std::unordered_map<stores::UserNumber, std::unique_ptr<runtime::SerialQueue>>>
-      queues_;  // by shard
+  runtime::KeyedQueues queues_;  // by user
 };
 
 }  // namespace polder::users

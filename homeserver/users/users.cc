@@ -28,18 +28,11 @@ Error wrong_login() {
 
 }  // namespace
 
-runtime::SerialQueue& Users::queue(stores::UserNumber user) {
-  auto& queue = queues_[parts_.runtime.current_shard()][user];
-  if (!queue) queue = std::make_unique<runtime::SerialQueue>(parts_.runtime);
-  return *queue;
-}
-
 Result<std::optional<stores::UserNumber>> Users::number_of(const UserId& user) const {
   return parts_.names.find(stores::NameKind::kUser, user.view());
 }
 
-Task<Status> Users::change_on_shard(stores::UserNumber number, Change change) {
-  const auto turn = co_await queue(number).turn();
+Task<Status> Users::change_in_turn(stores::UserNumber number, Change change) {
   Users* self = this;
   auto batch =
       co_await runtime::on_pool(parts_.runtime, [self, number, change]() -> Result<kv::Batch> {
@@ -61,11 +54,10 @@ Task<Status> Users::change(UserId user, Change change) {
                   return self->number_of(user);
                 }));
   if (!number) co_return fail(ErrorCode::kNotFound, "no such user");
-  const size_t shard = *number % parts_.runtime.shard_count();
   auto make = [this, number, change = std::move(change)] {
-    return change_on_shard(*number, change);
+    return change_in_turn(*number, change);
   };
-  co_return co_await runtime::on_shard(parts_.runtime, shard, std::move(make));
+  co_return co_await queues_.in_turn(*number, std::move(make));
 }
 
 Task<Status> Users::check_available(std::string localpart) {
@@ -75,12 +67,11 @@ Task<Status> Users::check_available(std::string localpart) {
   co_return account.error().code == ErrorCode::kNotFound ? Status() : Status(account.error());
 }
 
-Task<Status> Users::register_on_shard(UserId user, stores::AccountRow row) {
+Task<Status> Users::register_in_turn(UserId user, stores::AccountRow row) {
   kv::Batch batch;
   stores::NewNames names;
   POLDER_CO_TRY(const uint64_t number,
                 parts_.names.intern(stores::NameKind::kUser, user.view(), batch, names));
-  const auto turn = co_await queue(number).turn();
   Users* self = this;
   POLDER_CO_TRY(const auto taken,
                 co_await runtime::on_pool(parts_.runtime, [self, number = number] {
@@ -109,10 +100,9 @@ Task<Result<UserId>> Users::register_user(NewAccount account) {
                     return crypto::hash_password(password);
                   }));
   }
-  // One shard for all registrations of a name: two at once cannot both succeed.
-  const size_t shard = std::hash<UserId>()(user) % parts_.runtime.shard_count();
-  auto make = [this, user, row = std::move(row)] { return register_on_shard(user, row); };
-  POLDER_CO_CHECK(co_await runtime::on_shard(parts_.runtime, shard, std::move(make)));
+  // One registration of a name after the other: two at once cannot both succeed.
+  auto make = [this, user, row = std::move(row)] { return register_in_turn(user, row); };
+  POLDER_CO_CHECK(co_await queues_.in_turn(std::hash<UserId>()(user), std::move(make)));
   co_return user;
 }
 

@@ -58,7 +58,7 @@ inline constexpr size_t kDisplayNameBytesMax = 1000;
 // kNotFound, kForbidden, kUnauthenticated, and those of the disk.
 class Users {
  public:
-  explicit Users(Parts parts) : parts_(std::move(parts)), queues_(parts_.runtime.shard_count()) {}
+  explicit Users(Parts parts) : parts_(std::move(parts)), queues_(parts_.runtime) {}
 
   Task<Result<UserId>> register_user(NewAccount account);
   // Whether a new user may have the name: kInvalid, kExists.
@@ -91,14 +91,12 @@ class Users {
   Result<std::optional<stores::UserNumber>> number_of(const UserId& user) const;
   // Changes an account in its turn; the row is written back.
   Task<Status> change(UserId user, Change change);
-  Task<Status> change_on_shard(stores::UserNumber number, Change change);
-  Task<Status> register_on_shard(UserId user, stores::AccountRow row);
+  Task<Status> change_in_turn(stores::UserNumber number, Change change);
+  Task<Status> register_in_turn(UserId user, stores::AccountRow row);
   void forget_sessions(stores::UserNumber user);
-  runtime::SerialQueue& queue(stores::UserNumber user);
 
   Parts parts_;
-  std::vector<std::unordered_map<stores::UserNumber, std::unique_ptr<runtime::SerialQueue>>>
-      queues_;  // by shard
+  runtime::KeyedQueues queues_;  // by user; of who registers, by a hash of the name
   std::mutex cache_mutex_;
   std::unordered_map<std::string, Session> cache_;  // by token digest; under cache_mutex_
 };

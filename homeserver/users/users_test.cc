@@ -153,6 +153,22 @@ TEST_F(UsersTest, AccountDataHasPositionsAndChanges) {
             ErrorCode::kTooLarge);
 }
 
+TEST_F(UsersTest, FiltersAddedAtOnceGetIdsOfTheirOwn) {
+  const auto number = **names_->find(stores::NameKind::kUser, add("alice").view());
+  std::vector<std::string> ids(2);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    runtime::spawn(*runtime_, runtime_->shard(0), "filter",
+                   [](AccountData& data, stores::UserNumber user, std::string name,
+                      std::string& id) -> Task<void> {
+                     id = *co_await data.add_filter(user, {{"name", name}});
+                   }(*data_, number, std::to_string(i), ids[i]));
+  }
+  EXPECT_TRUE(
+      simulation_->run_until([&] { return !ids[0].empty() && !ids[1].empty(); }, Millis(60'000)));
+  EXPECT_EQ(*run(data_->filter(number, ids[0])), R"({"name":"0"})");
+  EXPECT_EQ(*run(data_->filter(number, ids[1])), R"({"name":"1"})");
+}
+
 TEST_F(UsersTest, TheSameFilterIsKeptOnce) {
   const auto number = **names_->find(stores::NameKind::kUser, add("alice").view());
   const auto first = run(data_->add_filter(number, *json::parse_object(R"({"room":{}})")));
