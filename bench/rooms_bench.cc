@@ -130,6 +130,7 @@ void add_benchmarks(const bench::Options& options) {
   once(benchmark::RegisterBenchmark("rooms/disk/messages", disk, size_t{10}, many));
   once(benchmark::RegisterBenchmark("rooms/disk/joins", disk, many, size_t{0}));
   once(benchmark::RegisterBenchmark("rooms/disk/both", disk, many / 10, many));
+  once(benchmark::RegisterBenchmark("rooms/disk/large", disk, many * 5 / 2, many * 15 / 2));
 }
 
 }  // namespace polder::rooms

@@ -115,14 +115,9 @@ class Staging {
     return adopt(update);
   }
 
-  // Makes new nodes part of the room: visible through the overlay, and in the batch.
   StateRoot adopt(const stores::StateUpdate& update) {
     record_.last_node = update.last_node;
-    stores::put_state_nodes(staged_.batch, room_.number, update);
-    for (const auto& [number, node] : update.new_nodes) {
-      room_.pending_nodes.emplace(number, node);
-      staged_.nodes.push_back(number);
-    }
+    stage_nodes(room_, update, staged_);
     return update.root;
   }
 

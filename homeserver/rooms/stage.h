@@ -71,6 +71,9 @@ Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& con
                                                          const kv::Snapshot& snapshot,
                                                          const std::vector<EventId>& state);
 
+// Makes an update's new nodes part of the room: in the batch, and visible through the overlay.
+void stage_nodes(Room& room, const stores::StateUpdate& update, Staged& staged);
+
 // Stores a membership in a room that this server is not in (RoomEngine::store_outside_membership).
 Result<Staged> stage_outside(const StageContext& context, const Room& room,
                              const kv::Snapshot& snapshot, events::EventPtr event,

@@ -3,6 +3,14 @@
 
 namespace polder::rooms {
 
+void stage_nodes(Room& room, const stores::StateUpdate& update, Staged& staged) {
+  stores::put_state_nodes(staged.batch, room.number, update);
+  for (const stores::WrittenNode& written : update.new_nodes) {
+    room.pending_nodes.emplace(written.number, written.node);
+    staged.nodes.push_back(written.number);
+  }
+}
+
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,
                                                          const std::vector<EventId>& state) {
@@ -24,12 +32,8 @@ Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& con
   }
   POLDER_TRY(const auto update,
              stores::state_apply(view.nodes(), {}, std::move(edits), room.record.last_node));
-  stores::put_state_nodes(staged.batch, room.number, update);
-  for (const auto& [number, node] : update.new_nodes) {
-    room.pending_nodes.emplace(number, node);
-    staged.nodes.push_back(number);
-  }
   room.record.last_node = update.last_node;
+  stage_nodes(room, update, staged);
   stores::put_room(staged.batch, room.number, room.record);
   return std::pair(update.root, std::move(staged));
 }

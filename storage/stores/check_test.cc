@@ -138,7 +138,8 @@ class WholeDatabase {
     const auto snapshot = database_->snapshot();
     const StateNodes nodes(room, *snapshot, cache_, &overlay_);
     const StateUpdate update = *state_apply(nodes, state_, {{at, number}}, room_record.last_node);
-    overlay_.insert(update.new_nodes.begin(), update.new_nodes.end());
+    for (const WrittenNode& written : update.new_nodes)
+      overlay_.emplace(written.number, written.node);
     room_record.last_node = update.last_node;
     put_state_nodes(batch, room, update);
     state_ = update.root;
@@ -272,10 +273,11 @@ TEST(Check, EveryKindOfDamageIsNamed) {
        with_record(3, [](EventRecord& r) { r.state_before.hash ^= 1; })},
       {"a state names an event that is not there",
        [](WholeDatabase& whole, kv::Batch& batch) {
-         const auto raw = whole.snapshot()->get(kStateNodes, KeyWriter().u64(whole.room).u64(1));
-         StateNode node = *StateNode::decode(**raw);
+         const auto snapshot = whole.snapshot();
+         StateNodeCache cache(10);
+         StateNode node = **StateNodes(whole.room, *snapshot, cache).load(kNodesPerRow);
          node.items.front().value = 9;
-         batch.put(kStateNodes, KeyWriter().u64(whole.room).u64(1), node.encode());
+         put_state_row(batch, whole.room, 1, {written_node(kNodesPerRow, node, 0, nullptr)});
        }},
       {"a state names an event under a key that is not the event's",
        [](WholeDatabase& whole, kv::Batch& batch) {

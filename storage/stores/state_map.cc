@@ -3,41 +3,28 @@
 #include <algorithm>
 #include <map>
 
-#include "storage/keys/key.h"
-#include "storage/keys/value.h"
-#include "storage/stores/columns.h"
-
 namespace polder::stores {
 namespace {
 
-constexpr uint8_t kNodeFormat = 1;
 constexpr int kBitsPerLevel = 3;  // a node has eight items on average
-constexpr uint8_t kMaxLevel = 63 / kBitsPerLevel;
-constexpr size_t kMaxItems = 1 << 16;  // far beyond what chance gives; damage is noticed
 
 using Item = StateNode::Item;
 
-uint64_t mix(uint64_t x) {
-  x ^= x >> 32;
-  x *= 0xD6E8FEB86659FD93u;
-  x ^= x >> 32;
-  x *= 0xD6E8FEB86659FD93u;
-  return x ^ (x >> 32);
-}
-
-uint64_t combine(uint64_t hash, uint64_t word) {
-  return mix(hash * 0x9E3779B97F4A7C15u + word);
+uint64_t key_hash(StateKey key) {
+  const auto mix = [](uint64_t x) {
+    x ^= x >> 32;
+    x *= 0xD6E8FEB86659FD93u;
+    x ^= x >> 32;
+    x *= 0xD6E8FEB86659FD93u;
+    return x ^ (x >> 32);
+  };
+  return mix(mix(key.type) ^ key.key);
 }
 
 // Whether a node of this level ends after this key.
 bool ends_node(StateKey key, uint8_t level) {
-  const uint64_t hash = mix(mix(key.type) ^ key.key);
   const int bits = kBitsPerLevel * (level + 1);
-  return (hash & ((uint64_t{1} << bits) - 1)) == 0;
-}
-
-std::string node_key(RoomNumber room, uint64_t node) {
-  return keys::KeyWriter().u64(room).u64(node).str();
+  return (key_hash(key) & ((uint64_t{1} << bits) - 1)) == 0;
 }
 
 // The first item whose last key is not before the key: where the key is, or would be.
@@ -47,74 +34,10 @@ std::vector<Item>::const_iterator find_item(const StateNode& node, StateKey key)
 
 }  // namespace
 
-uint64_t StateNode::content_hash() const {
-  uint64_t hash = level + 1u;
-  for (const Item& item : items) {
-    hash = combine(hash, item.last.type);
-    hash = combine(hash, item.last.key);
-    hash = combine(hash, level == 0 ? item.value : item.hash);
-  }
-  return hash == 0 ? 1 : hash;
-}
-
-std::string StateNode::encode() const {
-  keys::ValueWriter value(kNodeFormat);
-  value.varint(level).varint(items.size());
-  StateKey last;
-  for (const Item& item : items) {
-    const bool same_type = item.last.type == last.type;
-    value.varint(item.last.type - last.type)
-        .varint(same_type ? item.last.key - last.key : item.last.key)
-        .varint(item.value);
-    if (level > 0) value.fixed64(item.hash);
-    last = item.last;
-  }
-  return value.str();
-}
-
-Result<StateNode> StateNode::decode(std::string_view bytes) {
-  keys::ValueReader reader(bytes, kNodeFormat);
-  StateNode node;
-  const uint64_t level = reader.varint();
-  const uint64_t count = reader.varint();
-  if (level > kMaxLevel || count == 0 || count > kMaxItems)
-    return fail(ErrorCode::kCorrupt, "damaged record: state node");
-  node.level = static_cast<uint8_t>(level);
-  node.items.resize(count);
-  StateKey last;
-  for (Item& item : node.items) {
-    const uint64_t type_step = reader.varint();
-    const uint64_t key = reader.varint();
-    item.last = {static_cast<uint32_t>(last.type + type_step),
-                 type_step == 0 ? last.key + key : key};
-    item.value = reader.varint();
-    if (level > 0) item.hash = reader.fixed64();
-    if (!reader.ok() || (&item != node.items.data() && item.last <= last)) {
-      return fail(ErrorCode::kCorrupt, "damaged record: state node");
-    }
-    last = item.last;
-  }
-  POLDER_CHECK(reader.finish("state node"));
-  return node;
-}
-
-Result<StateNodePtr> StateNodes::load(uint64_t node) const {
-  if (overlay_ != nullptr) {
-    if (const auto found = overlay_->find(node); found != overlay_->end()) return found->second;
-  }
-  if (StateNodePtr found = cache_.find(room_, node)) return found;
-  POLDER_TRY(const auto bytes, snapshot_.get(kStateNodes, node_key(room_, node)));
-  if (!bytes) return fail(ErrorCode::kCorrupt, "a state node is missing");
-  POLDER_TRY(StateNode decoded, StateNode::decode(*bytes));
-  auto content = std::make_shared<const StateNode>(std::move(decoded));
-  cache_.insert(room_, node, content);
-  return StateNodePtr(content);
-}
-
 Result<std::optional<EventNumber>> state_get(const StateNodes& nodes, StateRoot root,
                                              StateKey key) {
   uint64_t number = root.node;
-  int level_above = kMaxLevel + 1;
+  int level_above = kNodeLevelMax + 1;
   while (number != 0) {
     POLDER_TRY(const StateNodePtr node, nodes.load(number));
     if (node->level >= level_above) return fail(ErrorCode::kCorrupt, "state nodes do not descend");
@@ -134,7 +57,7 @@ class Cursor {
  public:
   Cursor(const StateNodes& nodes, StateRoot root) : nodes_(nodes), root_(root) {}
 
-  Status start() { return root_.node == 0 ? Status() : push(root_.node, kMaxLevel + 1); }
+  Status start() { return root_.node == 0 ? Status() : push(root_.node, kNodeLevelMax + 1); }
   bool at_end() const { return path_.empty(); }
   bool at_leaf() const { return path_.back().node->level == 0; }
   uint8_t level() const { return path_.back().node->level; }
@@ -246,9 +169,10 @@ using Edits = std::map<StateKey, std::optional<Item>>;
 // were replaced by which is the edits of the level above.
 class Rebuild {
  public:
-  Rebuild(const StateNodes& nodes, uint64_t last_node) : nodes_(nodes) {
-    update_.last_node = last_node;
-  }
+  Rebuild(const StateNodes& nodes, uint64_t last_node)
+      : nodes_(nodes),
+        last_node_(last_node),
+        number_((last_node / kNodesPerRow + 1) * kNodesPerRow) {}
 
   Result<StateUpdate> run(StateRoot root, Edits edits) {
     std::vector<Item> top;  // the items of the level above the root
@@ -263,7 +187,7 @@ class Rebuild {
     }
     top = merge(top, edits);
     while (top.size() > 1 || (level == 0 && !top.empty())) {
-      top = close_nodes(top, level);
+      top = close_nodes(top, level, {});
       ++level;
     }
     if (top.empty()) return finish({});
@@ -289,22 +213,28 @@ class Rebuild {
     return out;
   }
 
+  // A node that others replace: they may be written as edits of it.
+  struct Base {
+    uint64_t number = 0;
+    StateNodePtr node;
+  };
+
   // Cuts items into nodes; gives the items that name them.
-  std::vector<Item> close_nodes(const std::vector<Item>& items, uint8_t level) {
+  std::vector<Item> close_nodes(const std::vector<Item>& items, uint8_t level, const Base& base) {
     std::vector<Item> parents;
-    StateNode node{level, {}};
+    StateNode node{level, 0, {}};
     for (size_t i = 0; i < items.size(); ++i) {
       node.items.push_back(items[i]);
       if (i + 1 < items.size() && !ends_node(items[i].last, level)) continue;
-      parents.push_back(add(std::exchange(node, StateNode{level, {}})));
+      parents.push_back(add(std::exchange(node, StateNode{level, 0, {}}), base));
     }
     return parents;
   }
 
-  Item add(StateNode node) {
-    const Item parent{node.items.back().last, ++update_.last_node, node.content_hash()};
-    auto content = std::make_shared<const StateNode>(std::move(node));
-    made_.emplace(parent.value, content);
+  Item add(StateNode node, const Base& base) {
+    const Item parent{node.items.back().last, number_++, node.content_hash()};
+    made_.emplace(parent.value,
+                  written_node(parent.value, std::move(node), base.number, base.node));
     return parent;
   }
 
@@ -331,9 +261,11 @@ class Rebuild {
       POLDER_TRY(auto name, locate(root, level, edit->first));
       std::vector<Item> items;
       std::vector<Item> replaced;
+      Base base;  // the first of them
       // Takes in this node, and those to its right as long as the last one no longer ends itself.
       for (;;) {
         POLDER_TRY(const StateNodePtr node, nodes_.load(name->value));
+        if (replaced.empty()) base = {name->value, node};
         replaced.push_back(*name);
         const StateKey last = node->items.back().last;
         POLDER_TRY(const auto next, next_node(root, level, last));
@@ -346,7 +278,7 @@ class Rebuild {
           break;
         name = next;
       }
-      record(replaced, close_nodes(items, level), above);
+      record(replaced, close_nodes(items, level, base), above);
     }
     return above;
   }
@@ -378,7 +310,7 @@ class Rebuild {
   Result<StateRoot> collapse(StateRoot root) const {
     for (;;) {
       const auto made = made_.find(root.node);
-      StateNodePtr node = made != made_.end() ? made->second : nullptr;
+      StateNodePtr node = made != made_.end() ? made->second.node : nullptr;
       if (!node) {
         POLDER_TRY(node, nodes_.load(root.node));
       }
@@ -389,25 +321,28 @@ class Rebuild {
 
   // Keeps of the nodes made only those that the root reaches.
   StateUpdate finish(StateRoot root) {
-    update_.root = root;
+    StateUpdate update;
+    update.root = root;
     std::vector<uint64_t> todo = {root.node};
     while (!todo.empty()) {
       const auto made = made_.extract(todo.back());
       todo.pop_back();
       if (made.empty()) continue;
-      if (made.mapped()->level > 0) {
-        for (const Item& item : made.mapped()->items)
+      if (made.mapped().node->level > 0) {
+        for (const Item& item : made.mapped().node->items)
           todo.push_back(item.value);
       }
-      update_.new_nodes.emplace_back(made.key(), made.mapped());
+      update.new_nodes.push_back(std::move(made.mapped()));
     }
-    std::ranges::sort(update_.new_nodes, {}, &std::pair<uint64_t, StateNodePtr>::first);
-    return std::move(update_);
+    std::ranges::sort(update.new_nodes, {}, &WrittenNode::number);
+    update.last_node = update.new_nodes.empty() ? last_node_ : update.new_nodes.back().number;
+    return update;
   }
 
   const StateNodes& nodes_;
-  std::map<uint64_t, StateNodePtr> made_;
-  StateUpdate update_;
+  const uint64_t last_node_;
+  uint64_t number_;  // of the next node
+  std::map<uint64_t, WrittenNode> made_;
 };
 
 }  // namespace
@@ -422,8 +357,14 @@ Result<StateUpdate> state_apply(const StateNodes& nodes, StateRoot root,
 }
 
 void put_state_nodes(kv::Batch& batch, RoomNumber room, const StateUpdate& update) {
-  for (const auto& [number, node] : update.new_nodes)
-    batch.put(kStateNodes, node_key(room, number), node->encode());
+  const auto row_of = [](const WrittenNode& node) { return node.number / kNodesPerRow; };
+  for (auto node = update.new_nodes.begin(); node != update.new_nodes.end();) {
+    const uint64_t row = row_of(*node);
+    const auto end = std::find_if(node, update.new_nodes.end(),
+                                  [&](const WrittenNode& other) { return row_of(other) != row; });
+    put_state_row(batch, room, row, {node, end});
+    node = end;
+  }
 }
 
 }  // namespace polder::stores

@@ -3,22 +3,26 @@
 #include <map>
 #include <random>
 
+#include "storage/keys/key.h"
 #include "storage/stores/columns.h"
 
 namespace polder::stores {
 namespace {
 
-// A snapshot that holds no nodes: everything is in the overlay.
-class NoSnapshot final : public kv::Snapshot {
+// A snapshot of rows of state nodes.
+class Rows final : public kv::Snapshot {
  public:
-  Result<std::optional<std::string>> get(kv::ColumnId, std::string_view) const override {
-    return std::optional<std::string>();
+  Result<std::optional<std::string>> get(kv::ColumnId, std::string_view key) const override {
+    const auto found = rows.find(std::string(key));
+    return found == rows.end() ? std::nullopt : std::optional(found->second);
   }
   Result<std::vector<std::optional<std::string>>> multi_get(
       kv::ColumnId, std::span<const std::string> keys) const override {
     return std::vector<std::optional<std::string>>(keys.size());
   }
   std::unique_ptr<kv::Iterator> iterate(kv::ColumnId, kv::Range) const override { return nullptr; }
+
+  std::map<std::string, std::string> rows;
 };
 
 using Model = std::map<StateKey, EventNumber>;
@@ -30,17 +34,29 @@ class Maps {
     const auto update = state_apply(nodes(), root, edits, last_node_);
     EXPECT_TRUE(update.ok());
     last_node_ = update->last_node;
-    for (const auto& [number, node] : update->new_nodes) {
-      overlay_.emplace(number, node);
-      bytes_ += node->encode().size();
+    kv::Batch batch;
+    put_state_nodes(batch, 1, *update);
+    for (const kv::Batch::Op& op : batch.ops()) {
+      const std::string_view value = batch.value(op);
+      EXPECT_TRUE(rows_.rows.emplace(batch.key(op), value).second) << "a row is written once";
+      bytes_ += batch.key(op).size() + value.size();
+    }
+    for (const WrittenNode& written : update->new_nodes) {
       // What is written reads back.
-      const auto back = StateNode::decode(node->encode());
+      const auto back = nodes().load(written.number);
       EXPECT_TRUE(back.ok());
-      EXPECT_EQ(back->content_hash(), node->content_hash());
+      if (!back.ok()) continue;
+      EXPECT_EQ((*back)->items, written.node->items);
+      EXPECT_EQ((*back)->steps, written.node->steps);
+      most_steps_ = std::max(most_steps_, (*back)->steps);
     }
     return update->root;
   }
-  StateNodes nodes() { return {1, snapshot_, cache_, &overlay_}; }
+  // Every second time with nothing in the cache.
+  StateNodes nodes() {
+    if (++asked_ % 2 == 0) cache_ = std::make_unique<StateNodeCache>(1000);
+    return {1, rows_, *cache_};
+  }
   Model read(StateRoot root) {
     Model model;
     EXPECT_TRUE(state_for_each(nodes(), root, std::nullopt, [&](const StateEntry& entry) {
@@ -50,11 +66,14 @@ class Maps {
     return model;
   }
   size_t bytes() const { return bytes_; }
+  size_t rows() const { return rows_.rows.size(); }
+  uint8_t most_steps() const { return most_steps_; }
 
  private:
-  NoSnapshot snapshot_;
-  StateNodeCache cache_{1000};
-  StateNodes::Overlay overlay_;
+  Rows rows_;
+  std::unique_ptr<StateNodeCache> cache_ = std::make_unique<StateNodeCache>(1000);
+  size_t asked_ = 0;
+  uint8_t most_steps_ = 0;
   uint64_t last_node_ = 0;
   size_t bytes_ = 0;
 };
@@ -194,23 +213,84 @@ TEST(StateMap, AJoinIntoALargeRoomWritesLittle) {
   for (uint64_t key = 0; key < kMembers; ++key)
     most.push_back({{1, key}, key + 1});
   root = maps.apply(root, most);
-  const size_t before = maps.bytes();
+  const size_t bytes = maps.bytes();
+  const size_t rows = maps.rows();
   for (uint64_t key = kMembers; key < kMembers + 500; ++key)
     root = maps.apply(root, {{{1, key}, key + 1}});
-  EXPECT_LT((maps.bytes() - before) / 500, 700u);
+  EXPECT_LT((maps.bytes() - bytes) / 500, 250u);
+  EXPECT_EQ(maps.rows() - rows, 500u);
+  EXPECT_EQ(maps.most_steps(), kNodeStepsMax);
+}
+
+// A row with two nodes, the second as edits of the node 16 of the row before.
+struct TwoRows {
+  TwoRows() {
+    const StateNode first{0,
+                          0,
+                          {{{1, 5}, 7, 0},
+                           {{1, 6}, 8, 0},
+                           {{2, 0}, 9, 0},
+                           {{2, 2}, 9, 0},
+                           {{2, 3}, 9, 0},
+                           {{2, 4}, 9, 0}}};
+    const WrittenNode whole = written_node(16, first, 0, nullptr);
+    StateNode second = first;
+    second.items[1].value = 10;
+    second.items.erase(second.items.begin() + 2);
+    leaf = written_node(32, second, 16, whole.node);
+    const StateNode above{1, 0, {{{1, 6}, 16, 99}, {{2, 4}, 32, 100}}};
+    rows.rows[key(1)] = encode_state_row(1, {whole});
+    rows.rows[key(2)] = encode_state_row(2, {leaf, written_node(33, above, 0, nullptr)});
+  }
+  static std::string key(uint64_t row) { return keys::KeyWriter().u64(1).u64(row).str(); }
+  Result<StateNodePtr> load(uint64_t node) const {
+    StateNodeCache cache(10);
+    return StateNodes(1, rows, cache).load(node);
+  }
+
+  Rows rows;
+  WrittenNode leaf;
+};
+
+TEST(StateNode, IsWrittenAsEditsOfAnOlderOne) {
+  TwoRows two;
+  EXPECT_EQ(two.leaf.base, 16u);
+  EXPECT_EQ(two.leaf.edits.size(), 2u);
+  ASSERT_TRUE(two.load(32).ok());
+  EXPECT_EQ((*two.load(32))->items, two.leaf.node->items);
+  EXPECT_EQ((*two.load(32))->steps, 1);
+  EXPECT_EQ((*two.load(33))->items[1].value, 32u);
 }
 
 TEST(StateNode, DamageIsNoticed) {
-  const StateNode node{1, {{{1, 5}, 7, 99}, {{2, 0}, 8, 100}}};
-  const std::string bytes = node.encode();
+  const TwoRows two;
+  const auto damaged = [&](uint64_t row, const std::string& bytes, uint64_t node) {
+    TwoRows other;
+    other.rows.rows[TwoRows::key(row)] = bytes;
+    const auto loaded = other.load(node);
+    return !loaded.ok() && loaded.error().code == ErrorCode::kCorrupt;
+  };
+  const std::string bytes = two.rows.rows.at(TwoRows::key(2));
   for (size_t size = 0; size < bytes.size(); ++size)
-    EXPECT_FALSE(StateNode::decode(bytes.substr(0, size)).ok()) << size;
-  EXPECT_FALSE(StateNode::decode(bytes + "x").ok());
-  const StateNode unordered{0, {{{2, 5}, 7, 0}, {{2, 5}, 8, 0}}};
-  EXPECT_FALSE(StateNode::decode(unordered.encode()).ok());
-  NoSnapshot snapshot;
+    EXPECT_TRUE(damaged(2, bytes.substr(0, size), 33)) << size;
+  EXPECT_TRUE(damaged(2, bytes + "x", 34));
+  EXPECT_TRUE(damaged(1, "", 32)) << "the base is gone";
+  const auto whole = [](uint64_t number, StateNode node) {
+    return written_node(number, std::move(node), 0, nullptr);
+  };
+  const auto row = [&](uint64_t number, StateNode node) {
+    return encode_state_row(number / kNodesPerRow, {whole(number, std::move(node))});
+  };
+  EXPECT_TRUE(damaged(1, row(16, {0, 0, {{{2, 5}, 7, 0}, {{2, 5}, 8, 0}}}), 16)) << "order";
+  EXPECT_TRUE(damaged(1, row(16, {0, 0, {{{2, 5}, 0, 0}}}), 16)) << "no event";
+  EXPECT_TRUE(damaged(1, row(16, {0, 0, {}}), 16)) << "empty";
+  EXPECT_TRUE(damaged(1, row(16, {1, 0, {{{2, 5}, 16, 1}}}), 16)) << "its own child";
+  EXPECT_TRUE(damaged(1, row(16, {22, 0, {{{2, 5}, 1, 1}}}), 16)) << "too high";
+  EXPECT_TRUE(damaged(1, row(16, {1, 0, {{{2, 4}, 3, 1}}}), 32)) << "a base of another level";
+  EXPECT_TRUE(damaged(1, row(17, {0, 0, {{{2, 4}, 3, 0}}}), 32)) << "no such node in the row";
+  const Rows nothing;
   StateNodeCache cache(10);
-  EXPECT_EQ(state_get(StateNodes(1, snapshot, cache), {5, 5}, {1, 1}).error().code,
+  EXPECT_EQ(state_get(StateNodes(1, nothing, cache), {5, 5}, {1, 1}).error().code,
             ErrorCode::kCorrupt);
 }
 
