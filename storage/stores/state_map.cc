@@ -10,21 +10,10 @@ constexpr int kBitsPerLevel = 3;  // a node has eight items on average
 
 using Item = StateNode::Item;
 
-uint64_t key_hash(StateKey key) {
-  const auto mix = [](uint64_t x) {
-    x ^= x >> 32;
-    x *= 0xD6E8FEB86659FD93u;
-    x ^= x >> 32;
-    x *= 0xD6E8FEB86659FD93u;
-    return x ^ (x >> 32);
-  };
-  return mix(mix(key.type) ^ key.key);
-}
-
 // Whether a node of this level ends after this key.
 bool ends_node(StateKey key, uint8_t level) {
   const int bits = kBitsPerLevel * (level + 1);
-  return (key_hash(key) & ((uint64_t{1} << bits) - 1)) == 0;
+  return (mixed(mixed(key.type) ^ key.key) & ((uint64_t{1} << bits) - 1)) == 0;
 }
 
 // The first item whose last key is not before the key: where the key is, or would be.

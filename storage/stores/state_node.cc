@@ -19,16 +19,8 @@ Error damaged() {
   return fail(ErrorCode::kCorrupt, "damaged record: state node");
 }
 
-uint64_t mix(uint64_t x) {
-  x ^= x >> 32;
-  x *= 0xD6E8FEB86659FD93u;
-  x ^= x >> 32;
-  x *= 0xD6E8FEB86659FD93u;
-  return x ^ (x >> 32);
-}
-
 uint64_t combine(uint64_t hash, uint64_t word) {
-  return mix(hash * 0x9E3779B97F4A7C15u + word);
+  return mixed(hash * 0x9E3779B97F4A7C15u + word);
 }
 
 std::string row_key(RoomNumber room, uint64_t row) {
@@ -123,6 +115,14 @@ Result<std::string_view> find_node(std::string_view row, uint64_t node) {
 }
 
 }  // namespace
+
+uint64_t mixed(uint64_t word) {
+  word ^= word >> 32;
+  word *= 0xD6E8FEB86659FD93u;
+  word ^= word >> 32;
+  word *= 0xD6E8FEB86659FD93u;
+  return word ^ (word >> 32);
+}
 
 uint64_t StateNode::content_hash() const {
   uint64_t hash = level + 1u;

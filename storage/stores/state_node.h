@@ -27,6 +27,9 @@ struct StateKey {
   friend auto operator<=>(const StateKey&, const StateKey&) = default;
 };
 
+// The hash function of state maps: what is on disk depends on it.
+uint64_t mixed(uint64_t word);
+
 struct StateNode {
   struct Item {
     StateKey last;       // leaf: the key itself; above: the last key below
