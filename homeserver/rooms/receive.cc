@@ -74,9 +74,17 @@ Result<std::set<EventId>> named_by_known(RoomView& view, const std::vector<Event
   return named;
 }
 
+Result<bool> has_its_place(const RoomView& view, const EventId& id) {
+  POLDER_TRY(const auto number, view.find(id));
+  if (!number) return false;
+  POLDER_TRY(const auto record, view.record(*number));
+  return !record.standing.outlier;
+}
+
 // Takes out what known events build on, directly or through others of the list: history from before
 // this server entered the room. It is stored when somebody pages back to it (backfill); at the
-// room's edge it would be news.
+// room's edge it would be news. Known events may be in the list, too: those from an earlier stay
+// are not reached from the edge.
 Result<std::vector<events::EventPtr>> without_history(RoomView& view,
                                                       const std::vector<EventNumber>& edge,
                                                       std::vector<events::EventPtr> events) {
@@ -85,7 +93,8 @@ Result<std::vector<events::EventPtr>> without_history(RoomView& view,
   POLDER_TRY(auto named, named_by_known(view, edge, events.front()->depth()));
   std::vector<events::EventPtr> news;
   for (const events::EventPtr& event : std::views::reverse(events)) {
-    if (named.contains(event->id())) {
+    POLDER_TRY(const bool known, has_its_place(view, event->id()));
+    if (known || named.contains(event->id())) {
       named.insert(event->prev_events().begin(), event->prev_events().end());
     } else {
       news.push_back(event);
