@@ -71,9 +71,7 @@ class FederationClient final : public rooms::RemoteServers {
                                                 EventId event) override;
   Task<Result<rooms::RemoteState>> state(ServerName server, RoomId room, EventId event) override;
   Task<Result<std::vector<std::string>>> missing_events(ServerName server, RoomId room,
-                                                        std::vector<EventId> earliest,
-                                                        std::vector<EventId> latest,
-                                                        size_t limit) override;
+                                                        rooms::MissingEvents wanted) override;
   Task<Result<std::vector<std::string>>> backfill(ServerName server, RoomId room,
                                                   std::vector<EventId> from, size_t limit) override;
   Task<Result<EventAtTime>> event_at_time(ServerName server, RoomId room, int64_t time_ms,

@@ -92,18 +92,18 @@ Task<Result<rooms::RemoteState>> FederationClient::state(ServerName server, Room
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
 Task<Result<std::vector<std::string>>> FederationClient::missing_events(
-    ServerName server, RoomId room, std::vector<EventId> earliest, std::vector<EventId> latest,
-    size_t limit) {
+    ServerName server, RoomId room, rooms::MissingEvents wanted) {
   transport::Call call;
   call.method = http::Method::kPost;
   call.path = transport::path_of("/_matrix/federation/v1/get_missing_events", {room.view()});
-  call.body = json::write(json::Object{{"earliest_events", texts(earliest)},
-                                       {"latest_events", texts(latest)},
-                                       {"limit", static_cast<int64_t>(limit)}});
+  call.body = json::write(json::Object{{"earliest_events", texts(wanted.earliest)},
+                                       {"latest_events", texts(wanted.latest)},
+                                       {"min_depth", wanted.min_depth},
+                                       {"limit", static_cast<int64_t>(wanted.limit)}});
   POLDER_CO_TRY(const auto response, co_await servers_.call(std::move(server), std::move(call)));
   POLDER_CO_TRY(const auto answer, wire::cut_object(response.body, kMembersMax));
   POLDER_CO_TRY(auto pdus, take_pdus(answer, "events", kPageMax));
-  if (pdus.size() > limit) pdus.resize(limit);
+  if (pdus.size() > wanted.limit) pdus.resize(wanted.limit);
   co_return pdus;
 }
 

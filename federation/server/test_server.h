@@ -86,8 +86,8 @@ class TestRemote final : public rooms::RemoteServers {
     co_return none();
   }
   Task<Result<rooms::RemoteState>> state(ServerName, RoomId, EventId) override { co_return none(); }
-  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId, std::vector<EventId>,
-                                                        std::vector<EventId>, size_t) override {
+  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId,
+                                                        rooms::MissingEvents) override {
     co_return none();
   }
   Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,

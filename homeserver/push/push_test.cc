@@ -30,8 +30,8 @@ class NoServers final : public rooms::RemoteServers {
   Task<Result<rooms::RemoteState>> state(ServerName, RoomId, EventId) override {
     co_return nobody();
   }
-  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId, std::vector<EventId>,
-                                                        std::vector<EventId>, size_t) override {
+  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId,
+                                                        rooms::MissingEvents) override {
     co_return nobody();
   }
   Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,

@@ -31,10 +31,12 @@ class EnteringTest : public RoomsTest {
                              std::move(content)};
     draft.prev_events = std::move(prev_events);
     draft.depth = depth;
+    const std::string* membership = draft.content.find_string("membership");
+    const bool by_join_rules = membership != nullptr && *membership != "ban";
     for (const events::EventPtr& event : history_) {
       const bool needed = (event->is("m.room.create") && !rules_->room_id_is_create_hash) ||
                           event->is("m.room.power_levels") ||
-                          (event->is("m.room.join_rules") && draft.type == "m.room.member") ||
+                          (event->is("m.room.join_rules") && by_join_rules) ||
                           (event->is("m.room.member") && *event->state_key() == sender.view());
       if (needed) draft.auth_events.push_back(event->id());
     }
@@ -106,6 +108,66 @@ TEST_F(EnteringTest, HistoryIsNotTakenForNews) {
     EXPECT_EQ(timeline_size(room_), timeline + 2) << "the two messages";
     EXPECT_EQ(edge(), 1u);
     EXPECT_TRUE(say(room_, alice_, "hello").ok());
+  }
+  expect_consistent();
+}
+
+TEST_F(EnteringTest, WhatIsOlderThanAllThatIsHereIsNotAskedFor) {
+  make_room("12");
+  const auto join = join_of_alice();
+  ASSERT_TRUE(enter(history_, join).ok());
+  // From another branch, that this server was never told of.
+  const auto aside =
+      build(bob_, "m.room.message", std::nullopt, {{"body", "1"}}, {history_[2]->id()}, 4);
+  const auto next =
+      build(bob_, "m.room.message", std::nullopt, {{"body", "2"}}, {join->id(), aside->id()}, 6);
+  RemoteStateIds before;
+  for (const events::EventPtr& event : history_)
+    before.state.push_back(event->id());
+  before.state.push_back(join->id());
+  remote_.states[next->id()] = before;
+  // The other server tells more than it was asked.
+  remote_.missing = {history_[3]->json(), aside->json()};
+  const size_t timeline = timeline_size(room_);
+  const auto received = run(engine_->receive(other_, next));
+  ASSERT_TRUE(received.ok()) << received.error().message;
+  EXPECT_EQ(received->verdict, Verdict::kAccepted) << received->refusal;
+  EXPECT_EQ(remote_.asked_missing.back().min_depth, join->depth());
+  EXPECT_EQ(remote_.asked_missing.back().earliest, std::vector<EventId>(1, join->id()));
+  EXPECT_EQ(timeline_size(room_), timeline + 1);
+  EXPECT_EQ(edge(), 1u);
+  expect_consistent();
+}
+
+// Step 6 after a gap: the join of the sender came by another branch. So may a lie.
+TEST_F(EnteringTest, WhatAnEventKnowsAfterAGapIsWeighedAgainstTheCurrentState) {
+  for (const bool banned : {false, true}) {
+    make_room(banned ? "11" : "12");
+    const UserId dave = UserId::trusted("@dave:other");
+    const auto join = join_of_alice();
+    ASSERT_TRUE(enter(history_, join).ok());
+    EventId edge = join->id();
+    if (banned) {
+      const auto ban = build(bob_, "m.room.member", dave.str(), {{"membership", "ban"}}, {edge}, 6);
+      ASSERT_EQ(run(engine_->receive(other_, ban))->verdict, Verdict::kAccepted);
+      edge = ban->id();
+    }
+    const auto missed = build(dave, "m.room.member", dave.str(), {{"membership", "join"}},
+                              {history_.back()->id()}, 4);
+    RemoteStateIds before;
+    for (const events::EventPtr& event : history_)
+      before.state.push_back(event->id());
+    before.state.push_back(missed->id());
+    history_.push_back(missed);
+    const auto next =
+        build(dave, "m.room.message", std::nullopt, {{"body", "x"}}, {edge, missed->id()}, 7);
+    remote_.missing.clear();
+    remote_.events[missed->id()] = missed->json();
+    remote_.states[next->id()] = before;
+    const auto received = run(engine_->receive(other_, next));
+    ASSERT_TRUE(received.ok()) << received.error().message;
+    EXPECT_EQ(received->verdict, banned ? Verdict::kSoftFailed : Verdict::kAccepted)
+        << received->refusal;
   }
   expect_consistent();
 }

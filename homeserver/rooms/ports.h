@@ -40,6 +40,14 @@ struct RemoteStateIds {
   std::vector<EventId> auth_chain;
 };
 
+// The events between some that are here and some that are not.
+struct MissingEvents {
+  std::vector<EventId> earliest;
+  std::vector<EventId> latest;
+  int64_t min_depth = 0;
+  size_t limit = 0;
+};
+
 // What other servers can be asked for. Answers are hostile: bounded by the implementation, but
 // neither verified nor checked; the engine does that. Thread-safe.
 class RemoteServers {
@@ -49,9 +57,7 @@ class RemoteServers {
   virtual Task<Result<RemoteStateIds>> state_ids(ServerName server, RoomId room, EventId event) = 0;
   virtual Task<Result<RemoteState>> state(ServerName server, RoomId room, EventId event) = 0;
   virtual Task<Result<std::vector<std::string>>> missing_events(ServerName server, RoomId room,
-                                                                std::vector<EventId> earliest,
-                                                                std::vector<EventId> latest,
-                                                                size_t limit) = 0;
+                                                                MissingEvents wanted) = 0;
   virtual Task<Result<std::vector<std::string>>> backfill(ServerName server, RoomId room,
                                                           std::vector<EventId> from,
                                                           size_t limit) = 0;

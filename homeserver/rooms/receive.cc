@@ -74,6 +74,26 @@ Result<std::set<EventId>> named_by_known(RoomView& view, const std::vector<Event
   return named;
 }
 
+// What to ask for: what lies between the room's edge and the event, but nothing from before the
+// oldest event here. Where this server entered the room not long ago, a walk back from the event
+// leads past the entry, into history.
+Result<MissingEvents> missing_between(const kv::Snapshot& snapshot, const RoomHead& head,
+                                      const EventId& event) {
+  MissingEvents range;
+  POLDER_TRY(const auto jsons,
+             stores::read_event_jsons(snapshot, head.number, head.record.extremities));
+  for (const auto& json : jsons) {
+    if (!json) return fail(ErrorCode::kCorrupt, "a forward extremity is not there");
+    POLDER_TRY(const auto parsed, events::Event::parse(*json, *head.rules));
+    range.earliest.push_back(parsed->id());
+  }
+  range.latest.push_back(event);
+  POLDER_TRY(const auto oldest, stores::read_after(snapshot, head.number, {}, 1));
+  if (!oldest.empty()) range.min_depth = oldest.front().place.depth;
+  range.limit = kMissingEventsMax;
+  return range;
+}
+
 Result<bool> has_its_place(const RoomView& view, const EventId& id) {
   POLDER_TRY(const auto number, view.find(id));
   if (!number) return false;
@@ -201,26 +221,20 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
   const RoomHeadPtr known = heads_.find(number);
   if (!known) co_return Status();
   RoomEngine* self = this;
-  auto edge =
-      co_await runtime::on_pool(parts_.runtime, [self, known]() -> Result<std::vector<EventId>> {
+  const EventId wanted = event->id();
+  auto range =
+      co_await runtime::on_pool(parts_.runtime, [self, known, wanted]() -> Result<MissingEvents> {
         const auto snapshot = self->parts_.database.snapshot();
-        POLDER_TRY(const auto jsons,
-                   stores::read_event_jsons(*snapshot, known->number, known->record.extremities));
-        std::vector<EventId> ids;
-        for (const auto& json : jsons) {
-          if (!json) return fail(ErrorCode::kCorrupt, "a forward extremity is not there");
-          POLDER_TRY(const auto parsed, events::Event::parse(*json, *known->rules));
-          ids.push_back(parsed->id());
-        }
-        return ids;
+        return missing_between(*snapshot, *known, wanted);
       });
-  if (!edge.ok()) co_return std::move(edge).error();
-  std::vector<EventId> latest(1, event->id());
-  auto pdus = co_await parts_.remote.missing_events(
-      asked.server, event->room_id(), *std::move(edge), std::move(latest), kMissingEventsMax);
+  if (!range.ok()) co_return std::move(range).error();
+  const int64_t min_depth = range->min_depth;
+  auto pdus =
+      co_await parts_.remote.missing_events(asked.server, event->room_id(), *std::move(range));
   if (!pdus.ok()) co_return Status();  // the state is asked for instead
   auto events = co_await verify_all(*std::move(pdus), event->rules(), event->room_id());
   const auto verified = std::make_shared<std::vector<events::EventPtr>>(std::move(events.good));
+  std::erase_if(*verified, [&](const auto& one) { return one->depth() < min_depth; });
   POLDER_CO_TRY(const auto news, co_await runtime::on_pool(parts_.runtime, [self, known, verified] {
                   const auto snapshot = self->parts_.database.snapshot();
                   const RoomContent content(known->number, known->rules);

@@ -180,9 +180,14 @@ class Staging {
     // What the room was before this server left it is not current.
     const bool first = record_.extremities.empty() || input_.replaces_edge;
     if (first || record_.state.hash == record_of_event_.state_before.hash) return {};
-    POLDER_TRY(
-        [[maybe_unused]] const bool by_current,
-        passes(dag::authorise(event(), RoomState(view_, record_.state)), Verdict::kSoftFailed));
+    StateRoot current = record_.state;
+    // After a gap the event may know what this server missed, a join of its sender above all. What
+    // it knows is weighed against the current state, not put in its place: gaps are easily made.
+    if (input_.state_before) {
+      POLDER_TRY(current, resolved({record_.state, record_of_event_.state_before}));
+    }
+    POLDER_TRY([[maybe_unused]] const bool by_current,
+               passes(dag::authorise(event(), RoomState(view_, current)), Verdict::kSoftFailed));
     return {};
   }
 

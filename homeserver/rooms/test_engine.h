@@ -58,8 +58,10 @@ class TestRemote final : public RemoteServers {
   Task<Result<RemoteState>> state(ServerName, RoomId, EventId) override {
     co_return fail(ErrorCode::kNotFound, "no state");
   }
-  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId, std::vector<EventId>,
-                                                        std::vector<EventId>, size_t) override {
+  std::vector<MissingEvents> asked_missing;
+  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId,
+                                                        MissingEvents wanted) override {
+    asked_missing.push_back(std::move(wanted));
     co_return missing;
   }
   Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,
