@@ -12,7 +12,7 @@ import unittest
 from homeserver import Client, Homeserver
 
 BINARY = sys.argv.pop(1)
-ROUNDS = 10
+ROUNDS = 20
 SENDERS = 6
 SEED = random.SystemRandom().randrange(1 << 32)
 
