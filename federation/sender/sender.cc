@@ -351,11 +351,11 @@ Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
     to->pdus_max = 1;  // so that what it refuses does not hold up the rest
     co_return;
   }
-  // Where the transport does not back off by itself, as the server does answer.
+  // From a server that does not answer the transport keeps away by itself.
+  if (parts_.servers.back_off(to->name) > Millis(0)) co_return;
   to->refusals = std::min(to->refusals + 1, 20);
   const Millis wait = std::min(kRefusedFirst * (1 << (to->refusals - 1)), kRefusedLongest);
-  if (parts_.servers.back_off(to->name) == Millis(0))
-    to->not_before = parts_.runtime.clock().steady() + wait;
+  to->not_before = parts_.runtime.clock().steady() + wait;
 }
 
 Task<void> Sender::finished(DestinationPtr to, Transaction transaction) {

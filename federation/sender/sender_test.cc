@@ -396,6 +396,24 @@ TEST_F(SenderTest, AServerThatForbidsIsNotAskedAllTheTime) {
   EXPECT_EQ(servers_->types[kB], (Types{"one"}));
 }
 
+// It cannot have the sender's key yet, say. An outage before that is no reason to wait for an hour.
+TEST_F(SenderTest, AServerThatForbidsAfterAnOutageIsAskedAgainSoon) {
+  start();
+  set_room({kOwn, kB});
+  servers_->failing[kB] = ErrorCode::kUnavailable;
+  send("one");
+  for (int i = 0; i < 12; ++i) {
+    run(1000);
+    sender_->heard_from(kB);
+  }
+  servers_->failing[kB] = ErrorCode::kForbidden;
+  sender_->heard_from(kB);
+  run(1000);
+  servers_->failing.clear();
+  run(20'000);
+  EXPECT_EQ(servers_->types[kB], (Types{"one"}));
+}
+
 TEST_F(SenderTest, SourcesAreEmptiedInOrderAlsoDuringABacklog) {
   source_.pending[kB] = Types(150, "m.direct_to_device");
   start();
