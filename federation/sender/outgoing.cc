@@ -63,13 +63,14 @@ Result<std::optional<ServerName>> OutgoingReader::asked_server(
 Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot& snapshot,
                                                               const stores::StreamEvent& entry) {
   const std::optional<OutgoingEvent> nothing;
-  OutgoingEvent out;
   POLDER_TRY(const auto record, stores::read_event_record(snapshot, entry.place));
   if (!record || !is_sent(record->standing)) return nothing;
-  POLDER_TRY(out.destinations, servers_.at(snapshot, entry.place.room, record->state_before));
-  out.destinations.erase(own_name_);
   // Most events are no state, and most rooms have no other server: those need not be read.
-  if (out.destinations.empty() && record->state_after == record->state_before) return nothing;
+  if (record->state_after == record->state_before) {
+    POLDER_TRY(const bool alone,
+               servers_.is_only(snapshot, entry.place.room, record->state_before, own_name_));
+    if (alone) return nothing;
+  }
   POLDER_TRY(auto json, stores::read_event_json(snapshot, entry.place));
   POLDER_TRY(const auto room, stores::read_room(snapshot, entry.place.room));
   // A room that was purged meanwhile leaves entries without rows.
@@ -79,6 +80,7 @@ Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot
   const auto parsed = events::Event::parse(*json, *rules);
   if (!parsed.ok()) return fail(ErrorCode::kCorrupt, parsed.error().message);
   const events::EventPtr& event = *parsed;
+  OutgoingEvent out;
   const bool local = event->sender().server() == own_name_.view();
   if (local) {
     POLDER_TRY(const bool elsewhere,
@@ -90,8 +92,10 @@ Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot
     if (!forward) return nothing;
     out.forwarded = event->id();
   }
+  POLDER_TRY(out.destinations, servers_.at(snapshot, entry.place.room, record->state_before));
   POLDER_TRY(const auto asked, asked_server(snapshot, entry.place.room, *event, *record));
-  if (asked && *asked != own_name_) out.destinations.insert(*asked);
+  if (asked) out.destinations.insert(*asked);
+  out.destinations.erase(own_name_);
   out.destinations.erase(ServerName::trusted(std::string(event->sender().server())));
   out.position = entry.position;
   out.pdu = std::make_shared<const std::string>(*std::move(json));

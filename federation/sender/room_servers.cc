@@ -48,6 +48,18 @@ Result<ServerSet> RoomServers::at(const kv::Snapshot& snapshot, stores::RoomNumb
   return servers;
 }
 
+Result<bool> RoomServers::is_only(const kv::Snapshot& snapshot, stores::RoomNumber room,
+                                  stores::StateRoot root, const ServerName& server) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = rooms_.find(room);
+    if (known != rooms_.end() && known->second.root == root)
+      return known->second.joined.size() == 1 && known->second.joined.contains(server);
+  }
+  POLDER_TRY(const ServerSet servers, at(snapshot, room, root));
+  return servers.size() == 1 && servers.contains(server);
+}
+
 Result<bool> RoomServers::is_asked(const kv::Snapshot& snapshot, stores::RoomNumber room,
                                    stores::StateRoot root, std::string_view user) const {
   POLDER_TRY(const auto type, names_.find(stores::NameKind::kType, "m.room.member"));

@@ -26,6 +26,10 @@ class RoomServers {
   Result<bool> is_asked(const kv::Snapshot& snapshot, stores::RoomNumber room,
                         stores::StateRoot root, std::string_view user) const;
 
+  // Whether the server is the only one with joined members.
+  Result<bool> is_only(const kv::Snapshot& snapshot, stores::RoomNumber room,
+                       stores::StateRoot root, const ServerName& server);
+
   // Servers with joined members.
   Result<ServerSet> at(const kv::Snapshot& snapshot, stores::RoomNumber room,
                        stores::StateRoot root);
