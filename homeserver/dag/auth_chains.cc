@@ -1,192 +1,329 @@
-// The walks over auth chains that a Source without an index makes.
-#include <algorithm>
-#include <memory>
-#include <unordered_map>
+#include "homeserver/dag/auth_chains.h"
 
-#include "homeserver/dag/source.h"
+#include <algorithm>
+#include <limits>
 
 namespace polder::dag {
 namespace {
 
-Error too_many_events() {
-  return fail(ErrorCode::kTooLarge, "the auth chains of this room are too long to walk");
-}
-
-// Walks auth chains from the newest event down and marks each event with the state sets whose chain
-// it is in. Since auth events have smaller numbers, an event's marks are complete when its turn
-// comes, and once only events remain that are in all chains, so is everything below them.
-class DifferenceWalk {
+// Watermarks of the chains that some events reach. A slot stands for a chain that was met.
+class Reach {
  public:
-  DifferenceWalk(size_t sets, Source& source)
-      : sets_(sets), words_((sets + 63) / 64), source_(source) {}
+  struct Slot {
+    EventNumber chain = 0;
+    EventNumber mark = 0;  // in this pass: the newest event that is reached
+    uint32_t pass = 0;
+  };
 
-  Status add_conflicted(const StateSets& sets);
-  Status add_unconflicted(const UnconflictedState& state);
-  Result<std::vector<EventNumber>> run();
+  explicit Reach(ChainIndex& index) : index_(index) {}
+
+  // Begins anew, with the chains met so far. What is older than the floor is left out.
+  void begin(EventNumber floor) {
+    ++pass_;
+    floor_ = floor;
+    touched_.clear();
+  }
+
+  Status add_auth_events_of(EventNumber number) {
+    POLDER_TRY(const ChainPlace place, read(number));
+    if (place.before != 0) raise(place.chain, place.before);
+    for (const ChainLink& link : place.links) {
+      POLDER_CHECK(check_older(link.event, number));
+      raise(link.chain, link.event);
+    }
+    return {};
+  }
+
+  Status add(EventNumber number) {
+    POLDER_TRY(const ChainPlace place, read(number));
+    raise(place.chain, number);
+    return {};
+  }
+
+  // Lowers nothing: the newest event of the heap has no successor that is still to be met, so its
+  // chain's watermark is final. `visit` sees each link that was followed.
+  template <class Visit>
+  Status run(Visit visit) {
+    while (!heap_.empty()) {
+      const auto [mark, slot] = heap_.front();
+      std::pop_heap(heap_.begin(), heap_.end());
+      heap_.pop_back();
+      if (slots_[slot].mark == mark) POLDER_CHECK(follow_links(slot, visit));
+    }
+    return {};
+  }
+
+  // Appends the events of the chain up to its watermark that are newer than `after`.
+  Status events_after(uint32_t slot, EventNumber after, EventNumber upto,
+                      std::vector<EventNumber>& out) {
+    for (EventNumber number = upto; number > after;) {
+      out.push_back(number);
+      POLDER_TRY(const ChainPlace place, read(number));
+      POLDER_CHECK(check_older(place.before, number));
+      if (place.chain != slots_[slot].chain) return corrupt();
+      number = place.before;
+    }
+    return {};
+  }
+
+  // What this pass reached.
+  std::span<const uint32_t> touched() const { return touched_; }
+  const Slot& slot(uint32_t slot) const { return slots_[slot]; }
+  size_t size() const { return slots_.size(); }
+  bool is_reached(uint32_t slot) const { return slots_[slot].pass == pass_; }
+  uint32_t slot_of(EventNumber chain);
 
  private:
-  using Mask = std::vector<uint64_t>;
+  static Error corrupt() { return fail(ErrorCode::kCorrupt, "the auth chains are damaged"); }
+  // An index that leads in a circle is damaged; every step goes to an older event.
+  static Status check_older(EventNumber number, EventNumber than) {
+    if (number >= than) return corrupt();
+    return {};
+  }
 
-  bool is_full(size_t slot) const;
-  Mask full_mask() const;
-  Status mark_auth_events(EventNumber number, const Mask& mask);
-  Status mark(EventNumber number, const Mask& mask);
+  Result<ChainPlace> read(EventNumber number) {
+    if (++steps_ > kMaxChainSteps)
+      return fail(ErrorCode::kTooLarge, "the auth chains of this room take too long to compare");
+    return index_.chain_place(number);
+  }
 
-  size_t sets_;
-  size_t words_;
-  Source& source_;
-  std::vector<EventNumber> frontier_;  // heap, largest first
-  std::vector<EventNumber> shared_;    // heap of unconflicted events: their chains are in every set
-  std::unordered_map<EventNumber, size_t> slots_;
-  std::vector<uint64_t> masks_;  // words_ for each slot
-  size_t partial_ = 0;           // how many of the frontier are not in all chains
-  std::vector<EventNumber> scratch_;
+  void raise(EventNumber chain, EventNumber number) {
+    if (number < floor_) return;
+    const uint32_t index = slot_of(chain);
+    Slot& slot = slots_[index];
+    if (slot.pass != pass_) {
+      slot.pass = pass_;
+      touched_.push_back(index);
+    } else if (slot.mark >= number) {
+      return;
+    }
+    slot.mark = number;
+    heap_.emplace_back(number, index);
+    std::push_heap(heap_.begin(), heap_.end());
+  }
+
+  template <class Visit>
+  Status follow_links(uint32_t slot, Visit& visit) {
+    for (EventNumber number = slots_[slot].mark; number != 0 && number >= floor_;) {
+      POLDER_TRY(const ChainPlace place, read(number));
+      for (const ChainLink& link : place.links) {
+        POLDER_CHECK(check_older(link.event, number));
+        raise(link.chain, link.event);
+        visit(slot, number, link);
+      }
+      POLDER_CHECK(check_older(place.linked, number));
+      number = place.linked;
+    }
+    return {};
+  }
+
+  void grow();
+
+  ChainIndex& index_;
+  EventNumber floor_ = 0;
+  uint32_t pass_ = 0;
+  size_t steps_ = 0;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> table_;  // open addressing over slots_: slot + 1, or 0
+  std::vector<std::pair<EventNumber, uint32_t>> heap_;
+  std::vector<uint32_t> touched_;
 };
 
-DifferenceWalk::Mask DifferenceWalk::full_mask() const {
-  Mask mask(words_, ~uint64_t{0});
-  if (sets_ % 64 != 0) mask.back() = (uint64_t{1} << (sets_ % 64)) - 1;
-  return mask;
+size_t hash_of(EventNumber chain) {
+  return static_cast<size_t>(chain * 0x9E3779B97F4A7C15u >> 20);
 }
 
-bool DifferenceWalk::is_full(size_t slot) const {
-  size_t count = 0;
-  for (size_t i = 0; i < words_; ++i)
-    count += static_cast<size_t>(__builtin_popcountll(masks_[slot * words_ + i]));
-  return count == sets_;
-}
-
-Status DifferenceWalk::mark(EventNumber number, const Mask& mask) {
-  auto [position, added] = slots_.try_emplace(number, slots_.size());
-  size_t slot = position->second;
-  bool was_full = !added && is_full(slot);
-  if (added) {
-    if (slots_.size() > kMaxWalkedEvents) return too_many_events();
-    masks_.resize(masks_.size() + words_);
-    frontier_.push_back(number);
-    std::push_heap(frontier_.begin(), frontier_.end());
-    ++partial_;
+void Reach::grow() {
+  table_.assign(std::max<size_t>(64, table_.size() * 2), 0);
+  for (uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    size_t at = hash_of(slots_[slot].chain) & (table_.size() - 1);
+    while (table_[at] != 0)
+      at = (at + 1) & (table_.size() - 1);
+    table_[at] = slot + 1;
   }
-  for (size_t i = 0; i < words_; ++i)
-    masks_[slot * words_ + i] |= mask[i];
-  if (!was_full && is_full(slot)) --partial_;
+}
+
+uint32_t Reach::slot_of(EventNumber chain) {
+  if ((slots_.size() + 1) * 2 > table_.size()) grow();
+  size_t at = hash_of(chain) & (table_.size() - 1);
+  for (; table_[at] != 0; at = (at + 1) & (table_.size() - 1)) {
+    if (slots_[table_[at] - 1].chain == chain) return table_[at] - 1;
+  }
+  slots_.push_back({chain, 0, 0});
+  table_[at] = static_cast<uint32_t>(slots_.size());
+  return static_cast<uint32_t>(slots_.size() - 1);
+}
+
+// How far the state sets reach on a chain.
+struct Span {
+  size_t sets = 0;  // that reach it at all
+  EventNumber least = std::numeric_limits<EventNumber>::max();
+  EventNumber most = 0;
+};
+
+// The part of a chain that some state sets have and others lack.
+struct Differing {
+  uint32_t slot;
+  EventNumber after;
+  EventNumber upto;
+};
+
+std::vector<Differing> differing_parts(const Reach& reach, std::span<const Span> spans,
+                                       size_t sets) {
+  std::vector<Differing> parts;
+  for (uint32_t slot = 0; slot < spans.size(); ++slot) {
+    const Span& span = spans[slot];
+    const EventNumber after = span.sets < sets ? reach.slot(slot).chain - 1 : span.least;
+    if (after < span.most) parts.push_back({slot, after, span.most});
+  }
+  return parts;
+}
+
+// What the unconflicted events reach is in every state's chain. Only those newer than the oldest
+// differing event can reach any.
+Status take_out_unconflicted(const UnconflictedState& state, Reach& reach,
+                             std::vector<Differing>& parts) {
+  EventNumber oldest = std::numeric_limits<EventNumber>::max();
+  for (const Differing& part : parts)
+    oldest = std::min(oldest, part.after + 1);
+  reach.begin(oldest);
+  Status status;
+  POLDER_CHECK(state.each([&](EventNumber number) {
+    if (number > oldest && status.ok()) status = reach.add_auth_events_of(number);
+  }));
+  POLDER_CHECK(status);
+  POLDER_CHECK(reach.run([](uint32_t, EventNumber, const ChainLink&) {}));
+  for (Differing& part : parts) {
+    if (reach.is_reached(part.slot)) part.after = std::max(part.after, reach.slot(part.slot).mark);
+  }
   return {};
-}
-
-Status DifferenceWalk::mark_auth_events(EventNumber number, const Mask& mask) {
-  scratch_.clear();
-  POLDER_CHECK(source_.auth_events(number, scratch_));
-  for (EventNumber auth : scratch_) {
-    if (auth >= number) return fail(ErrorCode::kCorrupt, "an auth event is newer than its event");
-    POLDER_CHECK(mark(auth, mask));
-  }
-  return {};
-}
-
-Status DifferenceWalk::add_conflicted(const StateSets& sets) {
-  std::vector<std::pair<EventNumber, size_t>> roots;
-  for (size_t set = 0; set < sets.conflicted.size(); ++set) {
-    for (EventNumber number : sets.conflicted[set])
-      roots.emplace_back(number, set);
-  }
-  std::sort(roots.begin(), roots.end());
-  for (size_t i = 0; i < roots.size();) {
-    EventNumber number = roots[i].first;
-    Mask mask(words_);
-    for (; i < roots.size() && roots[i].first == number; ++i)
-      mask[roots[i].second / 64] |= uint64_t{1} << (roots[i].second % 64);
-    POLDER_CHECK(mark_auth_events(number, mask));
-  }
-  return {};
-}
-
-Status DifferenceWalk::add_unconflicted(const UnconflictedState& state) {
-  if (partial_ == 0) return {};
-  POLDER_CHECK(state.each([this](EventNumber number) { shared_.push_back(number); }));
-  std::make_heap(shared_.begin(), shared_.end());
-  return {};
-}
-
-Result<std::vector<EventNumber>> DifferenceWalk::run() {
-  const Mask full = full_mask();
-  std::vector<EventNumber> difference;
-  while (partial_ > 0) {
-    EventNumber next = frontier_.front();
-    if (!shared_.empty() && shared_.front() > next) {
-      EventNumber root = shared_.front();
-      std::pop_heap(shared_.begin(), shared_.end());
-      shared_.pop_back();
-      POLDER_CHECK(mark_auth_events(root, full));
-      continue;
-    }
-    std::pop_heap(frontier_.begin(), frontier_.end());
-    frontier_.pop_back();
-    size_t slot = slots_.at(next);
-    if (!is_full(slot)) {
-      difference.push_back(next);
-      --partial_;
-    }
-    auto first = masks_.begin() + static_cast<std::ptrdiff_t>(slot * words_);
-    POLDER_CHECK(mark_auth_events(next, Mask(first, first + static_cast<std::ptrdiff_t>(words_))));
-  }
-  std::reverse(difference.begin(), difference.end());
-  return difference;
 }
 
 }  // namespace
 
-// An event is in the full auth chain of a state if it is in the chain of one of the state's events.
-// Those of unconflicted events are in every state's chain, so each of them is marked as such.
-Result<std::vector<EventNumber>> Source::auth_difference(const StateSets& sets) {
-  if (sets.conflicted.size() < 2) return std::vector<EventNumber>{};
-  DifferenceWalk walk(sets.conflicted.size(), *this);
-  POLDER_CHECK(walk.add_conflicted(sets));
-  POLDER_CHECK(walk.add_unconflicted(sets.unconflicted));
-  return walk.run();
+Result<std::vector<EventNumber>> auth_difference(const StateSets& sets, ChainIndex& index) {
+  Reach reach(index);
+  std::vector<Span> spans;
+  for (const std::vector<EventNumber>& conflicted : sets.conflicted) {
+    reach.begin(0);
+    for (const EventNumber number : conflicted)
+      POLDER_CHECK(reach.add_auth_events_of(number));
+    POLDER_CHECK(reach.run([](uint32_t, EventNumber, const ChainLink&) {}));
+    spans.resize(reach.size());
+    for (const uint32_t slot : reach.touched()) {
+      Span& span = spans[slot];
+      ++span.sets;
+      span.least = std::min(span.least, reach.slot(slot).mark);
+      span.most = std::max(span.most, reach.slot(slot).mark);
+    }
+  }
+  std::vector<Differing> parts = differing_parts(reach, spans, sets.conflicted.size());
+  std::vector<EventNumber> difference;
+  if (parts.empty()) return difference;
+  POLDER_CHECK(take_out_unconflicted(sets.unconflicted, reach, parts));
+  for (const Differing& part : parts)
+    POLDER_CHECK(reach.events_after(part.slot, part.after, part.upto, difference));
+  std::sort(difference.begin(), difference.end());
+  return difference;
 }
 
-// What lies between conflicted events is reachable from one of them and reaches one. Events older
-// than all conflicted ones reach none and are not visited. Ascending order decides what an event
-// reaches after its auth events, without recursion.
-Result<std::vector<EventNumber>> Source::conflicted_subgraph(
-    std::span<const EventNumber> conflicted) {
-  if (conflicted.empty()) return std::vector<EventNumber>{};
-  const EventNumber oldest = *std::min_element(conflicted.begin(), conflicted.end());
-  struct Visit {
-    std::vector<EventNumber> auth_events;
-    bool reaches = false;  // a conflicted event
-  };
-  std::unordered_map<EventNumber, Visit> visits;
-  std::vector<EventNumber> waiting;
-  for (EventNumber number : conflicted) {
-    if (visits.try_emplace(number, Visit{{}, true}).second) waiting.push_back(number);
-  }
-  std::vector<EventNumber> order;
-  while (!waiting.empty()) {
-    EventNumber number = waiting.back();
-    waiting.pop_back();
-    order.push_back(number);
-    if (order.size() > kMaxWalkedEvents) return too_many_events();
-    std::vector<EventNumber> auth_events;
-    POLDER_CHECK(this->auth_events(number, auth_events));
-    std::erase_if(auth_events, [oldest](EventNumber auth) { return auth < oldest; });
-    for (EventNumber auth : auth_events) {
-      if (auth >= number) return fail(ErrorCode::kCorrupt, "an auth event is newer than its event");
-      if (visits.try_emplace(auth).second) waiting.push_back(auth);
-    }
-    visits.at(number).auth_events = std::move(auth_events);
-  }
-
-  std::sort(order.begin(), order.end());
+// From the conflicted events down, the watermarks of what they reach; from them up, against the
+// links that were followed, the oldest event of each chain that reaches one of them. Between the
+// two lies the chain's part of the subgraph. Events older than all conflicted ones reach none.
+Result<std::vector<EventNumber>> conflicted_subgraph(std::span<const EventNumber> conflicted,
+                                                     ChainIndex& index) {
   std::vector<EventNumber> subgraph;
-  for (EventNumber number : order) {
-    Visit& visit = visits.at(number);
-    visit.reaches =
-        visit.reaches || std::any_of(visit.auth_events.begin(), visit.auth_events.end(),
-                                     [&](EventNumber auth) { return visits.at(auth).reaches; });
-    if (visit.reaches) subgraph.push_back(number);
+  if (conflicted.empty()) return subgraph;
+  struct Edge {
+    uint32_t to;
+    EventNumber target;
+    uint32_t from;
+    EventNumber origin;
+  };
+  std::vector<Edge> edges;
+  Reach reach(index);
+  const EventNumber oldest = *std::min_element(conflicted.begin(), conflicted.end());
+  reach.begin(oldest);
+  for (const EventNumber number : conflicted)
+    POLDER_CHECK(reach.add(number));
+  POLDER_CHECK(reach.run([&](uint32_t from, EventNumber origin, const ChainLink& link) {
+    if (link.event >= oldest)
+      edges.push_back({reach.slot_of(link.chain), link.event, from, origin});
+  }));
+  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.to < b.to; });
+
+  std::vector<EventNumber> least(reach.size(), 0);
+  std::vector<std::pair<EventNumber, uint32_t>> waiting;  // heap, the oldest first
+  for (const EventNumber number : conflicted) {
+    POLDER_TRY(const ChainPlace place, index.chain_place(number));
+    waiting.emplace_back(number, reach.slot_of(place.chain));
   }
+  std::make_heap(waiting.begin(), waiting.end(), std::greater<>());
+  while (!waiting.empty()) {
+    const auto [number, slot] = waiting.front();
+    std::pop_heap(waiting.begin(), waiting.end(), std::greater<>());
+    waiting.pop_back();
+    if (least[slot] != 0) continue;
+    least[slot] = number;
+    POLDER_CHECK(reach.events_after(slot, number - 1, reach.slot(slot).mark, subgraph));
+    auto edge = std::lower_bound(edges.begin(), edges.end(), slot,
+                                 [](const Edge& one, uint32_t to) { return one.to < to; });
+    for (; edge != edges.end() && edge->to == slot; ++edge) {
+      if (edge->target < number || least[edge->from] != 0) continue;
+      waiting.emplace_back(edge->origin, edge->from);
+      std::push_heap(waiting.begin(), waiting.end(), std::greater<>());
+    }
+  }
+  std::sort(subgraph.begin(), subgraph.end());
   return subgraph;
+}
+
+namespace {
+
+// Whether the events of a chain up to this one have a link that implies the event.
+Result<bool> chain_implies(EventNumber number, const ChainLink& link, ChainIndex& index) {
+  for (size_t steps = 0; number != 0 && steps < kMaxImplyingSteps; ++steps) {
+    POLDER_TRY(const ChainPlace place, index.chain_place(number));
+    for (const ChainLink& known : place.links) {
+      if (known.chain == link.chain && known.event >= link.event) return true;
+    }
+    number = place.linked;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<NewChainPlace> choose_chain_place(EventNumber number, EventNumber before,
+                                         std::span<const EventNumber> auth_events,
+                                         ChainIndex& index) {
+  NewChainPlace chosen{number, before, 0, {}};
+  if (before != 0) {
+    POLDER_TRY(const ChainPlace place, index.chain_place(before));
+    chosen.chain = place.chain;
+    chosen.linked = place.links.empty() ? place.linked : before;
+  }
+  std::vector<std::pair<ChainLink, ChainPlace>> others;
+  for (const EventNumber auth : auth_events) {
+    POLDER_TRY(const ChainPlace place, index.chain_place(auth));
+    if (place.chain != chosen.chain || auth > before)
+      others.push_back({{place.chain, auth}, place});
+  }
+  for (const auto& [link, place] : others) {
+    const bool by_another = std::any_of(others.begin(), others.end(), [&link](const auto& other) {
+      if (other.first.chain == link.chain) return other.first.event > link.event;
+      return std::any_of(other.second.links.begin(), other.second.links.end(),
+                         [&link](const ChainLink& known) {
+                           return known.chain == link.chain && known.event >= link.event;
+                         });
+    });
+    if (by_another ||
+        std::find(chosen.links.begin(), chosen.links.end(), link) != chosen.links.end())
+      continue;
+    POLDER_TRY(const bool by_chain, chain_implies(before, link, index));
+    if (!by_chain) chosen.links.push_back(link);
+  }
+  return chosen;
 }
 
 }  // namespace polder::dag

@@ -149,6 +149,11 @@ class Renumbered final : public Source {
       });
       to_[*ready] = next;
       from_[next++] = *ready;
+      std::vector<EventNumber> auth_events;
+      for (EventNumber auth : room_.auth_of(*ready))
+        auth_events.push_back(to_[auth]);
+      const events::Event& event = *room_.get(*ready);
+      chains_.add(to_[*ready], {event.type(), *event.state_key()}, auth_events);
       left.erase(ready);
     }
   }
@@ -170,6 +175,9 @@ class Renumbered final : public Source {
     return {};
   }
   Result<bool> is_rejected(EventNumber number) override { return room_.rejected(from_.at(number)); }
+  Result<ChainPlace> chain_place(EventNumber number) override {
+    return chains_.chain_place(number);
+  }
 
  private:
   static StateMap mapped(StateMap state, const std::vector<EventNumber>& numbers) {
@@ -181,6 +189,7 @@ class Renumbered final : public Source {
   TestRoom& room_;
   std::vector<EventNumber> to_;
   std::vector<EventNumber> from_;
+  MemoryChains chains_;
 };
 
 class RandomRooms : public testing::TestWithParam<const char*> {};

@@ -18,9 +18,6 @@ namespace polder::dag {
 // numbers an event only after the events that authorise it.
 using EventNumber = uint64_t;
 
-// How many events one walk over auth chains may visit before it gives up with kTooLarge.
-inline constexpr size_t kMaxWalkedEvents = size_t{1} << 22;
-
 // What of an event is addressed by state, with its own memory.
 struct StateKey {
   std::string type;
@@ -47,22 +44,37 @@ class UnconflictedState {
   virtual ~UnconflictedState() = default;
   // Nothing for keys that no state set has, and for conflicted ones.
   virtual Result<std::optional<EventNumber>> find(events::StateKeyView key) const = 0;
-  // Every event, in any order. Only Source::auth_difference() asks, and not when it is overridden.
+  // Every event, in any order.
   virtual Status each(const std::function<void(EventNumber)>& visit) const = 0;
 };
 
-// State sets as the auth difference sees them.
-struct StateSets {
-  std::vector<std::vector<EventNumber>> conflicted;  // of each set, its events of conflicted keys
-  const UnconflictedState& unconflicted;             // borrowed for the call
+// An event of a chain of the auth DAG (auth_chains.h).
+struct ChainLink {
+  EventNumber chain = 0;
+  EventNumber event = 0;
+  friend bool operator==(const ChainLink&, const ChainLink&) = default;
+};
+
+// Where a state event stands in the index over auth chains. A chain is named by its first event.
+struct ChainPlace {
+  EventNumber chain = 0;
+  EventNumber before = 0;            // the event before it on the chain; 0 for the first
+  EventNumber linked = 0;            // the nearest one before it that has links; 0 if none has
+  std::span<const ChainLink> links;  // what it reaches besides, directly
+};
+
+// The index, one event at a time.
+class ChainIndex {
+ public:
+  virtual ~ChainIndex() = default;
+  // The place of a state event; it lives as long as the index does. kNotFound if there is none.
+  virtual Result<ChainPlace> chain_place(EventNumber number) = 0;
 };
 
 // The events of one room. Synchronous; may read the disk, so a resolution runs where that is
 // allowed. One thread at a time. Every error ends the run and is handed to its caller.
-class Source {
+class Source : public ChainIndex {
  public:
-  virtual ~Source() = default;
-
   virtual Result<events::EventPtr> event(EventNumber number) = 0;  // kNotFound if there is none
   virtual Result<std::optional<EventNumber>> number_of(const EventId& id) = 0;
   // Appends the numbers of the event's auth events. An event all of whose auth events are not known
@@ -70,17 +82,6 @@ class Source {
   virtual Status auth_events(EventNumber number, std::vector<EventNumber>& out) = 0;
   // True if the event was rejected by the checks on receipt of a PDU; soft failure does not count.
   virtual Result<bool> is_rejected(EventNumber number) = 0;
-
-  // The events that are in the full auth chain of some of the state sets but not of all
-  // (https://spec.matrix.org/v1.19/rooms/v2/#definitions, "auth difference"); ascending. An index
-  // over auth chains may override it; this one walks from the newest event down and stops where
-  // all chains have joined.
-  virtual Result<std::vector<EventNumber>> auth_difference(const StateSets& sets);
-
-  // The events on paths along auth events between any two of the given ones, ends included
-  // (https://spec.matrix.org/v1.19/rooms/v12/#definitions, "conflicted state subgraph"); ascending.
-  virtual Result<std::vector<EventNumber>> conflicted_subgraph(
-      std::span<const EventNumber> conflicted);
 };
 
 }  // namespace polder::dag

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "homeserver/dag/auth_chains.h"
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/event_cache.h"
 #include "homeserver/dag/ordering.h"
@@ -94,9 +95,9 @@ Result<Numbers> ResolutionV2::full_conflicted_set(std::span<const ConflictedKey>
     }
   }
   sort_unique(full_set);
-  POLDER_TRY(Numbers difference, cache_.source().auth_difference(sets));
+  POLDER_TRY(Numbers difference, auth_difference(sets, cache_.source()));
   if (is_v2_1_) {
-    POLDER_TRY(Numbers subgraph, cache_.source().conflicted_subgraph(full_set));
+    POLDER_TRY(Numbers subgraph, conflicted_subgraph(full_set, cache_.source()));
     full_set.insert(full_set.end(), subgraph.begin(), subgraph.end());
   }
   full_set.insert(full_set.end(), difference.begin(), difference.end());

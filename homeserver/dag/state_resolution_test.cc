@@ -214,6 +214,7 @@ TEST(StateResolution, AsksNothingWithoutConflicts) {
     Result<std::optional<EventNumber>> number_of(const EventId&) override { return failed(); }
     Status auth_events(EventNumber, std::vector<EventNumber>&) override { return failed(); }
     Result<bool> is_rejected(EventNumber) override { return failed(); }
+    Result<ChainPlace> chain_place(EventNumber) override { return failed(); }
     static Error failed() { return fail(ErrorCode::kIo, "disk"); }
   };
   Nothing source;
@@ -243,6 +244,9 @@ TEST(StateResolution, RefusesAuthEventsThatAreNotOlder) {
       return {};
     }
     Result<bool> is_rejected(EventNumber) override { return false; }
+    Result<ChainPlace> chain_place(EventNumber number) override {
+      return room_.chain_place(number);
+    }
 
    private:
     TestRoom& room_;

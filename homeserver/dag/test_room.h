@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "homeserver/dag/auth_events.h"
+#include "homeserver/dag/memory_chains.h"
 #include "homeserver/dag/source.h"
 #include "homeserver/dag/state_resolution.h"
 #include "homeserver/events/event.h"
@@ -75,6 +76,7 @@ class TestRoom final : public Source {
     for (const std::string& one : what.auth)
       auth.push_back(number(one));
     events_.push_back(*made);
+    chains_.add(events_.size(), {what.type, what.state_key.value_or("")}, auth);
     auth_events_.push_back(std::move(auth));
     names_.push_back(name);
     by_name_[name] = events_.size();
@@ -144,6 +146,10 @@ class TestRoom final : public Source {
     return {};
   }
   Result<bool> is_rejected(EventNumber number) override { return rejected(number); }
+  Result<ChainPlace> chain_place(EventNumber number) override {
+    return chains_.chain_place(number);
+  }
+  const MemoryChains& chains() const { return chains_; }
 
  private:
   std::unique_ptr<events::RoomVersionRules> rules_;  // where the events can refer to it
@@ -154,6 +160,7 @@ class TestRoom final : public Source {
   std::map<std::string, EventNumber> by_name_;
   std::map<EventId, EventNumber> by_id_;
   std::set<EventNumber> rejected_;
+  MemoryChains chains_;
 };
 
 }  // namespace polder::dag

@@ -10,7 +10,8 @@ namespace polder::rooms {
 namespace {
 
 constexpr size_t kCachedNodes = 200'000;
-constexpr size_t kCachedEvents = 8192;  // some 3 KiB each
+constexpr size_t kCachedEvents = 8192;      // some 3 KiB each
+constexpr size_t kCachedChainPages = 4096;  // at most some 20 KiB each
 
 // The room as staged; its positions follow with the commit.
 std::shared_ptr<RoomHead> head_of(Room& room) {
@@ -30,8 +31,8 @@ std::shared_ptr<RoomHead> head_of(Room& room) {
 
 RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
-      caches_{stores::StateNodeCache(kCachedNodes),
-              stores::RoomCache<events::Event>(kCachedEvents)},
+      caches_{stores::StateNodeCache(kCachedNodes), stores::RoomCache<events::Event>(kCachedEvents),
+              ChainCache(kCachedChainPages)},
       context_{parts_.names, caches_, parts_.own_name, contributors_, default_push_rules_} {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
@@ -110,14 +111,21 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
   if (room.failed) {
     room.pending.clear();
     room.pending_ids.clear();
+    room.pending_chain_ends.clear();
     room.pending_nodes.clear();
     room.settled.clear();
     room.record = {};
     room.exists = room.loaded = room.failed = false;
   }
   for (const Room::Settled& settled : std::exchange(room.settled, {})) {
-    if (auto pending = room.pending.extract(settled.event))
+    if (auto pending = room.pending.extract(settled.event)) {
+      if (const auto& place = pending.mapped().place) {
+        const auto end = room.pending_chain_ends.find(place->chain);
+        if (end != room.pending_chain_ends.end() && end->second == settled.event)
+          room.pending_chain_ends.erase(end);
+      }
       caches_.events.insert(room.number, settled.event, std::move(pending.mapped().event));
+    }
     room.pending_ids.erase(settled.id);
     for (const uint64_t node : settled.nodes) {
       if (auto pending = room.pending_nodes.extract(node))

@@ -9,6 +9,7 @@
 
 #include "homeserver/dag/source.h"
 #include "homeserver/events/event.h"
+#include "homeserver/rooms/chain_view.h"
 #include "homeserver/rooms/ports.h"
 #include "homeserver/runtime/sync.h"
 #include "storage/stores/names.h"
@@ -24,6 +25,8 @@ using stores::RoomNumber;
 struct HeldEvent {
   events::EventPtr event;
   stores::EventRecord record;
+  // Of a state event that is staged: in the index over auth chains.
+  std::optional<dag::NewChainPlace> place = {};
 };
 
 // What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
@@ -31,6 +34,7 @@ struct HeldEvent {
 struct Caches {
   stores::StateNodeCache nodes;
   stores::RoomCache<events::Event> events;
+  ChainCache chains;
 };
 
 // What of a room is read through a RoomView: readers have one with nothing pending.
@@ -43,6 +47,7 @@ struct RoomContent {
   // Staged, not yet durable. Erased after the commit.
   std::unordered_map<EventNumber, HeldEvent> pending;
   std::unordered_map<EventId, EventNumber> pending_ids;
+  std::unordered_map<EventNumber, EventNumber> pending_chain_ends;  // by chain
   stores::StateNodes::Overlay pending_nodes;
 };
 
@@ -82,7 +87,8 @@ class RoomView final : public dag::Source {
         snapshot_(snapshot),
         names_(names),
         caches_(caches),
-        nodes_(room.number, snapshot, caches.nodes, &room.pending_nodes) {}
+        nodes_(room.number, snapshot, caches.nodes, &room.pending_nodes),
+        chains_(room, snapshot, caches.chains) {}
 
   // Nothing if the event is not of this room or not here.
   Result<std::optional<EventNumber>> find(const EventId& id) const;
@@ -106,6 +112,11 @@ class RoomView final : public dag::Source {
   Result<std::optional<dag::EventNumber>> number_of(const EventId& id) override { return find(id); }
   Status auth_events(dag::EventNumber number, std::vector<dag::EventNumber>& out) override;
   Result<bool> is_rejected(dag::EventNumber number) override;
+  Result<dag::ChainPlace> chain_place(dag::EventNumber number) override {
+    return chains_.chain_place(number);
+  }
+  // The place of a new state event in the index over auth chains.
+  Result<dag::NewChainPlace> choose_place(EventNumber number, const HeldEvent& held);
 
  private:
   Result<events::EventPtr> load_event(EventNumber number) const;
@@ -115,6 +126,7 @@ class RoomView final : public dag::Source {
   const stores::Names& names_;
   Caches& caches_;
   stores::StateNodes nodes_;
+  ChainView chains_;
   mutable std::unordered_map<EventNumber, HeldEvent> loaded_;
 };
 

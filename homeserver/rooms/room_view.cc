@@ -1,5 +1,7 @@
 #include "homeserver/rooms/room.h"
 
+#include <algorithm>
+
 namespace polder::rooms {
 
 Result<std::optional<EventNumber>> RoomView::find(const EventId& id) const {
@@ -79,6 +81,24 @@ Status RoomView::auth_events(dag::EventNumber number, std::vector<dag::EventNumb
 Result<bool> RoomView::is_rejected(dag::EventNumber number) {
   POLDER_TRY(const auto found, record(number));
   return found.standing.rejected;
+}
+
+// Rejected events begin chains of their own, so that they break no other. What is no state, only a
+// rejected event names among its auth events.
+Result<dag::NewChainPlace> RoomView::choose_place(EventNumber number, const HeldEvent& held) {
+  std::vector<EventNumber> auth_events;
+  EventNumber before = 0;
+  for (const EventNumber auth : held.record.auth_events) {
+    POLDER_TRY(const HeldEvent found, load(auth));
+    if (!found.event->is_state()) continue;
+    auth_events.push_back(auth);
+    if (held.record.standing.rejected ||
+        !found.event->is_state(held.event->type(), *held.event->state_key()))
+      continue;
+    POLDER_TRY(const bool is_end, chains_.is_end(auth));
+    if (is_end) before = std::max(before, auth);
+  }
+  return dag::choose_chain_place(number, before, auth_events, chains_);
 }
 
 }  // namespace polder::rooms

@@ -43,6 +43,7 @@ class Staging {
       return fail(for_nobody ? ErrorCode::kInvalid : ErrorCode::kForbidden, staged_.refusal);
     }
     POLDER_CHECK(set_state_after());
+    POLDER_CHECK(find_place());
     POLDER_CHECK(move_edge());
     POLDER_CHECK(write());
     finish();
@@ -56,6 +57,7 @@ class Staging {
     record_of_event_.depth = event().depth();
     staged_.stored.place = {room_.number, ++record_.last_event};
     if (event().is_state()) POLDER_CHECK(intern_state_key());
+    POLDER_CHECK(find_place());
     POLDER_CHECK(write_rows(std::nullopt));
     finish();
     return std::move(staged_);
@@ -225,12 +227,26 @@ class Staging {
     return {};
   }
 
+  // In the index over auth chains; an outlier that found its place in history has one already.
+  Status find_place() {
+    if (!event().is_state()) return {};
+    const EventNumber number = staged_.stored.place.number;
+    if (number <= room_.record.last_event) {
+      POLDER_TRY(const dag::ChainPlace known, view_.chain_place(number));
+      place_ = {known.chain, known.before, known.linked, {known.links.begin(), known.links.end()}};
+      return {};
+    }
+    POLDER_TRY(place_, view_.choose_place(number, {input_.event, record_of_event_}));
+    put_chain_place(staged_.batch, staged_.stored.place, *place_);
+    return {};
+  }
+
   // The event becomes a forward extremity in place of its prev events, and the current state
   // follows.
   Status move_edge() {
     // The event must be readable from here on: the new state may name it.
     room_.pending.insert_or_assign(staged_.stored.place.number,
-                                   HeldEvent{input_.event, record_of_event_});
+                                   HeldEvent{input_.event, record_of_event_, place_});
     if (staged_.verdict != Verdict::kAccepted || input_.origin == Origin::kBackfill) return {};
     if (input_.replaces_edge) record_.extremities.clear();
     std::erase_if(record_.extremities, [&](EventNumber number) {
@@ -421,7 +437,9 @@ class Staging {
 
   void finish() {
     const EventNumber number = staged_.stored.place.number;
-    room_.pending.insert_or_assign(number, HeldEvent{input_.event, record_of_event_});
+    room_.pending.insert_or_assign(number, HeldEvent{input_.event, record_of_event_, place_});
+    if (place_ && number > room_.record.last_event && place_->before != 0)
+      room_.pending_chain_ends[place_->chain] = number;
     room_.pending_ids.insert_or_assign(event().id(), number);
     for (const auto& [server, total] : servers_) {
       if (total == 0) {
@@ -452,6 +470,7 @@ class Staging {
   StageInput input_;
   stores::RoomRecord record_;
   stores::EventRecord record_of_event_;
+  std::optional<dag::NewChainPlace> place_;                     // of a state event
   std::unordered_map<stores::ServerNumber, uint64_t> servers_;  // changed counts
   Staged staged_;
   bool done_ = false;

@@ -33,7 +33,8 @@ using EventReader =
 // - ids: interned names and numbers are one-to-one; every event has a record and content, its id
 //   leads to it and to nothing else;
 // - edges: links and forward extremities name events that are there; no extremity has a successor;
-//   relations and redactions join events that are there;
+//   relations and redactions join events that are there; the index over auth chains has every state
+//   event once, and reaches what the events' records name, no more and no less;
 // - state: every map that a record names can be read, node by node, with the hash that is named,
 //   and its events are there; the current state is the one after the only extremity; memberships
 //   and counts of members are those of the current state, or are outside rooms not followed;

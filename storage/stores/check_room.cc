@@ -1,6 +1,7 @@
 #include "storage/stores/check_room.h"
 
 #include "storage/keys/key.h"
+#include "storage/stores/check_chains.h"
 #include "storage/stores/columns.h"
 #include "storage/stores/relation_rows.h"
 #include "storage/stores/state_map.h"
@@ -24,6 +25,7 @@ class RoomChecker {
     POLDER_CHECK(read_events());
     check_ids();
     check_links();
+    POLDER_CHECK(check_chains(context_, room_, events_));
     check_extremities();
     POLDER_CHECK(check_timeline());
     POLDER_CHECK(check_depths());
@@ -35,11 +37,6 @@ class RoomChecker {
   }
 
  private:
-  struct Known {
-    EventRecord record;
-    std::optional<EventFacts> facts;  // with a reader
-  };
-
   void fault(std::string_view what) const {
     context_.fault(std::string(what) + " in room " + std::to_string(room_));
   }
@@ -60,7 +57,7 @@ class RoomChecker {
         fault(record.error().message);
         continue;
       }
-      Known known{**std::move(record), std::nullopt};
+      KnownEvent known{**std::move(record), std::nullopt};
       POLDER_TRY(const auto json, read_event_json(context_.snapshot, {room_, number}));
       if (!json) fault("an event has a record and no content");
       if (json && context_.reader) POLDER_CHECK(read_facts(number, *json, known));
@@ -69,7 +66,7 @@ class RoomChecker {
     return rows->status();
   }
 
-  Status read_facts(EventNumber number, const std::string& json, Known& known) {
+  Status read_facts(EventNumber number, const std::string& json, KnownEvent& known) {
     auto facts = context_.reader(record_.version, json);
     if (!facts.ok()) {
       fault("an event cannot be read: " + facts.error().message);
@@ -296,7 +293,7 @@ class RoomChecker {
   const RoomMentions& mentions_;
   StateNodeCache cache_{kCachedNodes};
   StateNodes nodes_;
-  std::map<EventNumber, Known> events_;
+  std::map<EventNumber, KnownEvent> events_;
   std::unordered_map<uint64_t, uint64_t> hashes_;  // of the nodes that were looked at
   std::map<std::pair<NameKind, std::string>, uint64_t> numbers_;
 };

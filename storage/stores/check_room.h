@@ -30,6 +30,11 @@ struct CheckContext {
   }
 };
 
+struct KnownEvent {
+  EventRecord record;
+  std::optional<EventFacts> facts;  // with a reader
+};
+
 Status check_room(const CheckContext& context, RoomNumber room, const RoomRecord& record,
                   const RoomMentions& mentions);
 

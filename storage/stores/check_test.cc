@@ -4,6 +4,7 @@
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/kv/memory.h"
+#include "storage/stores/chain_rows.h"
 #include "storage/stores/columns.h"
 #include "storage/stores/directory_rows.h"
 #include "storage/stores/federation_rows.h"
@@ -53,7 +54,9 @@ class WholeDatabase {
     const ServerNumber server = intern(NameKind::kServer, "own", batch);
     room = intern(NameKind::kRoom, "!room:own", batch);
     add_state(batch, 1, "m.room.create", "", "");
+    put_chain_row(batch, {room, 1}, {1, 0, 0, {}});
     add_state(batch, 2, "m.room.member", "@alice:own", "join");
+    put_chain_row(batch, {room, 2}, {2, 0, 0, {{1, 1}}});
     MembershipRow member;
     member.membership = Membership::kJoin;
     member.event = 2;
@@ -188,6 +191,11 @@ TEST(Check, EveryKindOfDamageIsNamed) {
       RoomRecord record = whole.room_record;
       change(record);
       put_room(batch, whole.room, record);
+    };
+  };
+  const auto with_chain = [](EventNumber number, ChainRow row) {
+    return [number, row = std::move(row)](WholeDatabase& whole, kv::Batch& batch) {
+      put_chain_row(batch, {whole.room, number}, row);
     };
   };
   const std::string number_one = ValueWriter(1).varint(1).str();
@@ -326,6 +334,26 @@ TEST(Check, EveryKindOfDamageIsNamed) {
        [](WholeDatabase& whole, kv::Batch& batch) { put_server_count(batch, whole.room, 1, 2); }},
       {"the current state has other members than are counted",
        with_room([](RoomRecord& r) { r.joined = 2; })},
+      {"damaged record: chain row",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         batch.put(kRelations, KeyWriter(4).u64(whole.room).u64(2), "\x01");
+       }},
+      {"damaged record: chain row", with_chain(2, {2, 0, 0, {{2, 2}}})},
+      {"the index over auth chains has not just the state events",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         batch.erase(kRelations, KeyWriter(4).u64(whole.room).u64(2));
+       }},
+      {"the index over auth chains has not just the state events",
+       with_chain(3, {3, 0, 0, {{1, 1}}})},
+      {"the index over auth chains has an unknown event", with_chain(9, {9, 0, 0, {}})},
+      {"a chain of the auth events does not go on as it should", with_chain(2, {1, 1, 0, {}})},
+      {"a chain of the auth events does not go on as it should", with_chain(2, {1, 0, 0, {{1, 1}}})},
+      {"a chain of the auth events ends elsewhere",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         batch.put(kRelations, KeyWriter(5).u64(whole.room).u64(1), ValueWriter(1).varint(2));
+       }},
+      {"a link of the auth chains leads astray", with_record(2, [](EventRecord& r) { r.auth_events = {}; })},
+      {"an auth event is not reached by the index over auth chains", with_chain(2, {2, 0, 0, {}})},
       {"a relation leads to no event",
        [](WholeDatabase& whole, kv::Batch& batch) {
          put_relation(batch, whole.room, EventId::trusted("$3"), relation_of(9),
