@@ -10,6 +10,7 @@
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/schema.h"
+#include "storage/backup/backup.h"
 #include "storage/kv/memory.h"
 #include "storage/kv/rocks.h"
 #include "storage/stores/columns.h"
@@ -52,6 +53,7 @@ Result<Opened> open_database(const Config& config, files::FileSystem& files, Log
   Opened opened;
   POLDER_CHECK(files.create_directories(config.data_dir + "/database"));
   POLDER_TRY(opened.lock, files.lock(config.data_dir + "/lock"));
+  POLDER_CHECK(backup::check_restored(files, config.data_dir));
   kv::RocksOptions options{.files = files, .log = log, .directory = config.data_dir + "/database"};
   options.cache_bytes = static_cast<size_t>(config.storage.cache_mb) << 20;
   options.log_keep_bytes = static_cast<uint64_t>(config.storage.log_mb) << 20;
