@@ -125,16 +125,15 @@ TEST_F(BackupTest, PositionsOfWhatWasLostAreNotGivenAgain) {
 TEST_F(BackupTest, UnderLoadItHoldsWhatWasAcknowledgedBefore) {
   const auto database = open();
   std::atomic<uint64_t> acknowledged = 0;
-  std::atomic<bool> stop = false;
-  std::thread writer([&] {
-    for (uint64_t i = 0; !stop; ++i) {
+  const std::jthread writer([&](const std::stop_token& stop) {
+    for (uint64_t i = 0; !stop.stop_requested(); ++i) {
       ASSERT_TRUE(put(*database, i).ok());
       acknowledged = i + 1;
-      if (i % 500 == 0) ASSERT_TRUE(database->flush().ok());
-      if (i % 5000 == 0) ASSERT_TRUE(database->compact().ok());
+      if (i % 100 == 0) ASSERT_TRUE(database->flush().ok());
+      if (i % 1000 == 0) ASSERT_TRUE(database->compact().ok());
     }
   });
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < 20; ++round) {
     const uint64_t before = acknowledged;
     const auto made = back_up();
     ASSERT_TRUE(made.ok()) << made.error().message;
@@ -143,8 +142,6 @@ TEST_F(BackupTest, UnderLoadItHoldsWhatWasAcknowledgedBefore) {
     ASSERT_TRUE(restored.ok()) << restored.error().message;
     EXPECT_GE(rows(*open(target)), before);
   }
-  stop = true;
-  writer.join();
 }
 
 TEST_F(BackupTest, OnlyWhatIsNewIsCopied) {
@@ -208,7 +205,8 @@ TEST_F(BackupTest, ADamagedTableIsNotBackedUp) {
     ASSERT_TRUE(database->flush().ok());
   }
   std::string table;
-  for (const auto& entry : *files().list("/data/database")) {
+  const auto entries = files().list("/data/database");
+  for (const auto& entry : *entries) {
     if (entry.name.ends_with(".sst")) table = "/data/database/" + entry.name;
   }
   const std::string good = *files().read_all(table, 1 << 20);

@@ -68,9 +68,12 @@ Result<PinnedDatabase> pin_once(files::FileSystem& files, const std::string& dat
     POLDER_CHECK(pin_file(files, database, folder, name, pinned));
   for (const std::string& name : listed.tables)
     POLDER_CHECK(pin_file(files, database, folder, name, pinned));
-  POLDER_CHECK(files.link(database + "/" + before.name, folder + "/" + before.name));
+  POLDER_TRY(const auto manifest, files.open_for_read(database + "/" + before.name));
+  POLDER_TRY(const std::string list, manifest->read(0, before.size));
   POLDER_TRY(const Manifest after, find_manifest(files, database));
   if (before != after) return fail(ErrorCode::kUnavailable, "the database's files changed");
+  // No link: who opened the folder would read of tables that came later.
+  POLDER_CHECK(files.write_atomically(folder + "/" + before.name, list));
   pinned.files.push_back({before.name, before.size, false});
   POLDER_CHECK(files.write_atomically(folder + "/CURRENT", before.name + "\n"));
   pinned.files.push_back({"CURRENT", before.name.size() + 1, false});

@@ -21,10 +21,11 @@ struct PinnedDatabase {
   std::vector<PinnedFile> files;
 };
 
-// Puts hard links to the database's files into a folder, which is emptied before. Together, up to
-// their sizes, they are the database as a crash at some moment during the call would have left it:
-// everything that was acknowledged before the call is in it. Nobody has to stop, or to help. Fails
-// with kNotFound where no database is, kUnavailable if its files never stood still.
+// Puts hard links to the database's tables and logs into a folder, which is emptied before, and
+// copies of what says which they are. Together, up to their sizes, they are the database as a crash
+// at some moment during the call would have left it: everything that was acknowledged before the
+// call is in it. Nobody has to stop, or to help. Fails with kNotFound where no database is,
+// kUnavailable if its files never stood still.
 Result<PinnedDatabase> pin_rocks(files::FileSystem& files, const std::string& database,
                                  const std::string& folder);
 
