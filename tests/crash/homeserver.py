@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -35,6 +36,7 @@ class Homeserver:
         self.directory = pathlib.Path(directory)
         self.config = self.directory / "polder.toml"
         self.config.write_text(CONFIG.format(directory=directory, name=name))
+        self.prefix = ()  # a command that runs each of its commands
         self.process = None
         self.port = None
 
@@ -42,7 +44,7 @@ class Homeserver:
         """Returns once it is ready; `wrapper` is a command that runs it, such as strace."""
         self.port = None
         self.process = subprocess.Popen(
-            [*wrapper, self.binary, "serve", "--config", str(self.config)],
+            [*self.prefix, *wrapper, self.binary, "serve", "--config", str(self.config)],
             stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         self.lines = []
@@ -65,6 +67,15 @@ class Homeserver:
         self.process.kill()
         self.wait()
 
+    def end_children(self, number):
+        """Ends the server, not the command that runs it."""
+        pid = self.process.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if len(children) != 1:
+            raise RuntimeError(f"the wrapper runs {children}")
+        os.kill(int(children[0]), number)
+        self.wait()
+
     def kill_if_running(self):
         if self.process is not None and self.process.poll() is None:
             self.kill()
@@ -79,7 +90,7 @@ class Homeserver:
         return self.run_plain(*arguments, "--config", str(self.config))
 
     def run_plain(self, *arguments):
-        done = subprocess.run([self.binary, *arguments], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*self.prefix, self.binary, *arguments], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
 
