@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "homeserver/server/backups.h"
 #include "homeserver/server/config.h"
 #include "homeserver/server/serve.h"
 #include "storage/files/files.h"
@@ -11,10 +12,19 @@ namespace polder::server {
 namespace {
 
 constexpr uint64_t kConfigBytesMax = 1 << 20;
+constexpr size_t kBackupsKept = 7;
+constexpr int kBackupsKeptMax = 10'000;
 
-Result<Config> read_config(const std::string& path) {
-  POLDER_TRY(const std::string text, files::real_files()->read_all(path, kConfigBytesMax));
-  return parse_config(text);
+struct ReadConfig {
+  std::string text;
+  Config config;
+};
+
+Result<ReadConfig> read_config(const std::string& path) {
+  ReadConfig read;
+  POLDER_TRY(read.text, files::real_files()->read_all(path, kConfigBytesMax));
+  POLDER_TRY(read.config, parse_config(read.text));
+  return read;
 }
 
 // The first line of standard input: a password never stands on a command line, which others can
@@ -25,13 +35,17 @@ std::string read_password() {
   return line;
 }
 
-int with_config(const std::string& path, const std::function<int(const Config&)>& run) {
-  const auto config = read_config(path);
-  if (!config.ok()) {
-    std::fprintf(stderr, "polder: %s:\n%s\n", path.c_str(), config.error().message.c_str());
+int with_text(const std::string& path, const std::function<int(const ReadConfig&)>& run) {
+  const auto read = read_config(path);
+  if (!read.ok()) {
+    std::fprintf(stderr, "polder: %s:\n%s\n", path.c_str(), read.error().message.c_str());
     return 2;
   }
-  return run(*config);
+  return run(*read);
+}
+
+int with_config(const std::string& path, const std::function<int(const Config&)>& run) {
+  return with_text(path, [&](const ReadConfig& read) { return run(read.config); });
 }
 
 int run(int argc, char** argv) {
@@ -47,6 +61,21 @@ int run(int argc, char** argv) {
   CLI::App* checking = app.add_subcommand(
       "check", "Check the consistency of the database, which no server may have open");
   takes_config(checking);
+  CLI::App* backing_up =
+      app.add_subcommand("backup", "Copy everything to another directory, while the server runs");
+  takes_config(backing_up);
+  std::string backup_dir;
+  size_t backups_kept = kBackupsKept;
+  backing_up->add_option("--to", backup_dir, "the directory of the backups")->required();
+  backing_up->add_option("--keep", backups_kept, "how many backups stay there, with this one")
+      ->check(CLI::Range(1, kBackupsKeptMax))
+      ->capture_default_str();
+  CLI::App* restoring = app.add_subcommand("restore", "Put a backup into an empty data directory");
+  RestoreArguments restored;
+  restoring->add_option("--from", restored.from, "the directory of the backups")->required();
+  restoring->add_option("--to", restored.to,
+                        "the data directory; left out: only read the backup, and verify it");
+  restoring->add_option("--number", restored.number, "which backup; left out: the newest");
   CLI::App* user =
       app.add_subcommand("user", "Users, while the server is not running")->require_subcommand(1);
   UserArguments arguments;
@@ -75,6 +104,12 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (*serving) return with_config(path, serve);
   if (*checking) return with_config(path, check_database);
+  if (*backing_up) {
+    return with_text(path, [&](const ReadConfig& read) {
+      return back_up(read.config, read.text, backup_dir, backups_kept);
+    });
+  }
+  if (*restoring) return restore(restored);
   if (*user) {
     if (!*deactivate) arguments.password = read_password();
     const UserCommand command = *create     ? UserCommand::kCreate

@@ -1,5 +1,6 @@
 #include "homeserver/server/serve.h"
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <thread>
@@ -9,7 +10,9 @@
 #include "homeserver/server/consistency.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
+#include "homeserver/server/recovery.h"
 #include "homeserver/server/schema.h"
+#include "storage/backup/backup.h"
 #include "storage/kv/memory.h"
 #include "storage/kv/rocks.h"
 #include "storage/stores/columns.h"
@@ -36,13 +39,6 @@ int failed(const std::string& what, const Error& error) {
   return 1;
 }
 
-Task<void> drain_and_stop(http::Server& server, kv::Committer& committer,
-                          runtime::Threads& threads) {
-  co_await server.drain(kDrainTime);
-  co_await runtime::on_pool(threads, [&committer] { committer.stop(); });
-  threads.stop();
-}
-
 struct Opened {
   std::unique_ptr<files::FileLock> lock;
   std::unique_ptr<kv::Database> database;
@@ -52,6 +48,7 @@ Result<Opened> open_database(const Config& config, files::FileSystem& files, Log
   Opened opened;
   POLDER_CHECK(files.create_directories(config.data_dir + "/database"));
   POLDER_TRY(opened.lock, files.lock(config.data_dir + "/lock"));
+  POLDER_CHECK(backup::check_restored(files, config.data_dir));
   kv::RocksOptions options{.files = files, .log = log, .directory = config.data_dir + "/database"};
   options.cache_bytes = static_cast<size_t>(config.storage.cache_mb) << 20;
   options.log_keep_bytes = static_cast<uint64_t>(config.storage.log_mb) << 20;
@@ -76,57 +73,140 @@ struct Network {
   std::unique_ptr<egress::Resolver> resolver;  // remembers
 };
 
-}  // namespace
+enum class Ended : uint8_t {
+  kBySignal,
+  kByRepair,  // of a disk that had failed: to begin anew
+};
 
-int serve(const Config& config) {
-  // Every thread inherits this mask; one of them waits for the signals.
+// What of a run its end has to do with. Used on shard 0, once the threads run.
+struct Running {
+  runtime::Threads& threads;
+  files::FileSystem& files;
+  kv::Database& database;
+  kv::Committer& committer;
+  http::Server& server;
+  std::optional<Ended> ended = {};
+};
+
+Task<void> end(Running& running, Ended how) {
+  if (running.ended) co_return;
+  running.ended = how;
+  co_await running.server.drain(kDrainTime);
+  co_await runtime::on_pool(running.threads, [&running] { running.committer.stop(); });
+  running.threads.stop();
+}
+
+Task<void> end_after_repair(Running& running, std::string data_dir) {
+  co_await wait_for_repair(running.threads, running.files, running.database, std::move(data_dir));
+  running.threads.log().info("restarting", {{"reason", "the disk works again"}});
+  co_await end(running, Ended::kByRepair);
+}
+
+// The signals that end the program; one that wakes the thread that waits for them.
+constexpr int kWake = SIGUSR1;
+
+sigset_t ending_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  for (const int signal : {SIGTERM, SIGINT, kWake})
+    sigaddset(&signals, signal);
+  return signals;
+}
 
+Error because(const std::string& what, const Error& error) {
+  return fail(error.code, what + ": " + error.message);
+}
+
+Status listen(const Config& config, http::Server& server, Log& log) {
+  for (const ListenerConfig& listener : config.listeners) {
+    const auto port = server.listen(listener_options(listener));
+    if (!port.ok()) return because("cannot listen", port.error());
+    log.info("listening", {{"address", listener.bind}, {"port", *port}});
+  }
+  return {};
+}
+
+void tell_of(int signal, Running& running) {
+  running.threads.log().info("stopping", {{"signal", signal}});
+  runtime::spawn(running.threads, running.threads.shard(0), "stop", end(running, Ended::kBySignal));
+}
+
+// Runs until something ends it.
+Ended run_threads(Running& running, const Config& config) {
+  std::atomic<bool> over = false;
+  std::thread waiting([&running, &over] {
+    const sigset_t signals = ending_signals();
+    for (int signal = kWake; signal == kWake;) {
+      sigwait(&signals, &signal);
+      if (over) return;
+      if (signal != kWake) tell_of(signal, running);
+    }
+  });
+  runtime::spawn(running.threads, running.threads.shard(0), "repair",
+                 end_after_repair(running, config.data_dir));
+  running.threads.log().info("ready", {{"server_name", config.server_name}});
+  running.threads.run();
+  over = true;
+  pthread_kill(waiting.native_handle(), kWake);
+  waiting.join();
+  return *running.ended;
+}
+
+Result<Ended> run(const Config& config, files::FileSystem& files, Log& log) {
   const base::SystemClock clock;
   base::SystemRandom random;
-  const auto log = base::make_system_log(config.log_level);
-  const auto files = files::real_files();
-  auto opened = open_database(config, *files, *log);
-  if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
-
+  auto opened = open_database(config, files, log);
+  if (!opened.ok()) return because("cannot open " + config.data_dir, opened.error());
   runtime::ThreadOptions options;
   options.shards = config.runtime.shards > 0 ? static_cast<size_t>(config.runtime.shards)
                                              : std::max(1u, std::thread::hardware_concurrency());
   options.pool_threads = static_cast<size_t>(config.runtime.pool_threads);
-  const auto threads = runtime::Threads::create(options, clock, random, *log);
+  const auto threads = runtime::Threads::create(options, clock, random, log);
   auto network = Network::open(config, *threads);
-  if (!network.ok()) return failed("cannot use the network", network.error());
+  if (!network.ok()) return because("cannot use the network", network.error());
   auto homeserver = Homeserver::create(
-      config, {*threads, *files, *opened->database, *network->transport, *network->resolver});
-  if (!homeserver.ok()) return failed("cannot start", homeserver.error());
+      config, {*threads, files, *opened->database, *network->transport, *network->resolver});
+  if (!homeserver.ok()) return because("cannot start", homeserver.error());
   const Status started = (*homeserver)->start();
-  if (!started.ok()) return failed("cannot start", started.error());
-
+  if (!started.ok()) return because("cannot start", started.error());
   http::Server server(*threads, (*homeserver)->router());
-  for (const ListenerConfig& listener : config.listeners) {
-    const auto port = server.listen(listener_options(listener));
-    if (!port.ok()) return failed("cannot listen", port.error());
-    log->info("listening", {{"address", listener.bind}, {"port", *port}});
-  }
-  std::thread waiting([&] {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    log->info("stopping", {{"signal", signal}});
-    runtime::spawn(*threads, threads->shard(0), "stop",
-                   drain_and_stop(server, (*homeserver)->committer(), *threads));
-  });
-  log->info("ready", {{"server_name", config.server_name}});
-  threads->run();
-  waiting.join();
+  POLDER_CHECK(listen(config, server, log));
+  Running running{*threads, files, *opened->database, (*homeserver)->committer(), server};
+  const Ended ended = run_threads(running, config);
   network->system_resolver->stop();
   homeserver->reset();
   const Status closed = opened->database->close();
-  if (!closed.ok()) return failed("closing the database", closed.error());
+  if (!closed.ok() && ended == Ended::kBySignal)
+    return because("closing the database", closed.error());
+  return ended;
+}
+
+// Whether to try again what the disk refused, after a pause; not if a signal comes first.
+bool try_again(const Error& error, Log& log) {
+  if (error.code != ErrorCode::kIo && error.code != ErrorCode::kReadOnly) return false;
+  log.error("cannot_restart", {{"reason", error.message}});
+  const sigset_t signals = ending_signals();
+  const timespec pause{kDiskPause.count() / 1000, 0};
+  return sigtimedwait(&signals, nullptr, &pause) < 0;
+}
+
+}  // namespace
+
+int serve(const Config& config) {
+  // Every thread inherits this mask; one of them waits for the signals.
+  const sigset_t signals = ending_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // beyond a limit of size, a write fails like on a full disk
+  const auto log = base::make_system_log(config.log_level);
+  const auto files = files::real_files();
+  for (bool restarting = false;; restarting = true) {
+    const auto ended = run(config, *files, *log);
+    if (ended.ok() && *ended == Ended::kBySignal) break;
+    if (ended.ok() || (restarting && try_again(ended.error(), *log))) continue;
+    std::fprintf(stderr, "polder: %s\n", ended.error().message.c_str());
+    return 1;
+  }
   log->info("stopped");
   return 0;
 }

@@ -26,7 +26,8 @@ class CommitterImpl final : public Committer {
     {
       const std::lock_guard lock(mutex_);
       if (stopped_ || database_.read_only()) {
-        refusal = fail(ErrorCode::kReadOnly, "writing has stopped");
+        refusal = fail(ErrorCode::kReadOnly,
+                       stopped_ ? "the server ends" : "writing has stopped: the disk failed");
       } else if (queued_bytes_ + batch.bytes() > options_.queue_bytes_max && !queue_.empty()) {
         refusal = fail(ErrorCode::kRateLimited, "too much is waiting to be written");
       } else {
@@ -147,7 +148,8 @@ class CommitterImpl final : public Committer {
       queue_.clear();
       queued_bytes_ = 0;
     }
-    const Error stopped = fail(ErrorCode::kReadOnly, "writing has stopped: " + error.message);
+    // Why is for the log: clients learn no paths.
+    const Error stopped = fail(ErrorCode::kReadOnly, "writing has stopped: the disk failed");
     runtime_.log().error("commit_failed", {{"batches", group.size()}, {"reason", error.message}});
     const std::vector<Result<Committed>> results(group.size(), Result<Committed>(stopped));
     complete_group(group, results);

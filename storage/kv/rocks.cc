@@ -431,4 +431,19 @@ Result<std::unique_ptr<Database>> open_rocks(const RocksOptions& options,
   return std::unique_ptr<Database>(std::move(database));
 }
 
+Status verify_rocks(const RocksOptions& options, std::span<const ColumnSpec> columns) {
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(rocks_files(options.files));
+  rocksdb::DBOptions db_options = database_options(options, *env);
+  db_options.avoid_unnecessary_blocking_io = false;  // else it would purge, which it may not
+  POLDER_TRY(const auto descriptors, describe(options, db_options, columns));
+  rocksdb::DB* opened = nullptr;
+  Columns handles;
+  POLDER_CHECK(status_of(rocksdb::DB::OpenForReadOnly(db_options, options.directory,
+                                                      descriptors.on_disk, &handles, &opened)));
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  for (auto* column : handles)
+    db->DestroyColumnFamilyHandle(column);
+  return status_of(db->VerifyChecksum());
+}
+
 }  // namespace polder::kv

@@ -29,4 +29,9 @@ struct RocksOptions {
 Result<std::unique_ptr<Database>> open_rocks(const RocksOptions& options,
                                              std::span<const ColumnSpec> columns);
 
+// Reads all of a database, writing nothing: whether it can be opened, and every block is what was
+// written. A database that is being written to is read as it was at some moment; but its files may
+// go, so pin them (pin.h).
+Status verify_rocks(const RocksOptions& options, std::span<const ColumnSpec> columns);
+
 }  // namespace polder::kv

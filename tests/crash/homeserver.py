@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -35,6 +36,7 @@ class Homeserver:
         self.directory = pathlib.Path(directory)
         self.config = self.directory / "polder.toml"
         self.config.write_text(CONFIG.format(directory=directory, name=name))
+        self.prefix = ()  # a command that runs each of its commands
         self.process = None
         self.port = None
 
@@ -42,7 +44,7 @@ class Homeserver:
         """Returns once it is ready; `wrapper` is a command that runs it, such as strace."""
         self.port = None
         self.process = subprocess.Popen(
-            [*wrapper, self.binary, "serve", "--config", str(self.config)],
+            [*self.prefix, *wrapper, self.binary, "serve", "--config", str(self.config)],
             stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         self.lines = []
@@ -65,6 +67,19 @@ class Homeserver:
         self.process.kill()
         self.wait()
 
+    def end_children(self, number):
+        """Ends the server, not the command that runs it."""
+        pid = self.process.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if len(children) != 1:
+            raise RuntimeError(f"the wrapper runs {children}")
+        os.kill(int(children[0]), number)
+        self.wait()
+
+    def kill_if_running(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def wait(self):
         self.process.wait(timeout=20)
         self.reader.join()
@@ -72,8 +87,10 @@ class Homeserver:
 
     def run(self, *arguments):
         """Another command of the binary, with this configuration: (exit status, output)."""
-        done = subprocess.run([self.binary, *arguments, "--config", str(self.config)],
-                              capture_output=True, text=True, timeout=60)
+        return self.run_plain(*arguments, "--config", str(self.config))
+
+    def run_plain(self, *arguments):
+        done = subprocess.run([*self.prefix, self.binary, *arguments], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
 
@@ -87,13 +104,18 @@ class Client:
 
     def call(self, method, path, body=None):
         """(status, answer); http.client's errors and OSError if the server went away."""
+        status, answer = self.exchange(method, path, json.dumps(body) if body is not None else None)
+        return status, json.loads(answer or "{}")
+
+    def exchange(self, method, path, body=None):
+        """The same with bytes."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=15)
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
-            self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            self.connection.request(method, path, body, headers)
             answer = self.connection.getresponse()
-            return answer.status, json.loads(answer.read() or "{}")
+            return answer.status, answer.read()
         except (OSError, http.client.HTTPException, ValueError):
             self.close()
             raise
@@ -129,3 +151,17 @@ class Client:
 
     def event(self, room, event):
         return self.call("GET", f"/_matrix/client/v3/rooms/{urllib.parse.quote(room)}/event/{urllib.parse.quote(event)}")
+
+    def upload(self, content):
+        """The part of its mxc:// that names it."""
+        status, answer = self.exchange("POST", "/_matrix/media/v3/upload", content)
+        if status != 200:
+            raise RuntimeError(f"upload: {status} {answer}")
+        return json.loads(answer)["content_uri"].removeprefix("mxc://")
+
+    def download(self, media):
+        """The content; http.client's errors if it is not whole."""
+        status, answer = self.exchange("GET", f"/_matrix/client/v1/media/download/{media}")
+        if status != 200:
+            raise RuntimeError(f"download: {status} {answer}")
+        return answer

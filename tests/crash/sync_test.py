@@ -2,7 +2,6 @@
 """A system-call trace of the real binary: between a request that changes something and its answer, the write log
 was written and then synced."""
 
-import os
 import pathlib
 import re
 import signal
@@ -84,7 +83,7 @@ class SyncBeforeReply(unittest.TestCase):
             alice = Client(server)
             self.addCleanup(alice.close)
             requests = self.talk(alice)
-            self.stop(server)
+            server.end_children(signal.SIGTERM)
             trace = Trace(trace_file.read_text(errors="replace"))
         for request in requests:
             received, answered = trace.exchange(request)
@@ -104,14 +103,6 @@ class SyncBeforeReply(unittest.TestCase):
             requests.append("PUT " + alice.send_path(room, f"t{number}x"))
         alice.must("GET", "/_matrix/client/v3/account/whoami")
         return requests
-
-    def stop(self, server):
-        """Ends the server, not strace, which then writes the rest."""
-        strace = server.process.pid
-        children = pathlib.Path(f"/proc/{strace}/task/{strace}/children").read_text().split()
-        self.assertEqual(1, len(children))
-        os.kill(int(children[0]), signal.SIGTERM)
-        server.wait()
 
 
 def ptrace_works():
