@@ -75,8 +75,8 @@ class RoomEntry {
   Task<Status> join_once(Wish wish);
   Task<Status> join_in_turn(Wish wish);
   Task<Status> join_through(ServerName server, Wish wish, Place place);
-  Task<Status> enter(const events::RoomVersionRules& rules, events::EventPtr join,
-                     client::SentJoin answer);
+  Task<Status> enter(ServerName server, const events::RoomVersionRules& rules,
+                     events::EventPtr join, client::SentJoin answer);
   Task<Status> knock_in_line(Wish wish);
   Task<Status> knock_in_turn(Wish wish);
   Task<Status> knock_through(ServerName server, Wish wish, Place place);

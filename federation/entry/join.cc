@@ -60,7 +60,7 @@ Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) 
   if (answer.event) {
     POLDER_CO_TRY(join, signed_join(*join, *answer.event));
   }
-  if (!place.followed) co_return co_await enter(*at.rules, join, std::move(answer));
+  if (!place.followed) co_return co_await enter(server, *at.rules, join, std::move(answer));
   POLDER_CO_TRY(const auto received, co_await rooms_.receive(server, join));
   if (received.verdict != rooms::Verdict::kAccepted)
     co_return fail(ErrorCode::kForbidden, received.refusal);
@@ -68,14 +68,23 @@ Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) 
 }
 
 // Everything that the resident server told is verified as what comes in transactions is; what is
-// badly signed is dropped, and the room is entered only if what is left can be its state.
-Task<Status> RoomEntry::enter(const events::RoomVersionRules& rules, events::EventPtr join,
-                              client::SentJoin answer) {
+// badly signed is dropped, and the room is entered only if what is left can be its state. It may be
+// a part of it: then the engine asks for the rest once the missing keys can be had.
+Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules& rules,
+                              events::EventPtr join, client::SentJoin answer) {
   POLDER_CO_TRY(join, co_await rooms_.verify(join));
+  auto told = co_await rooms_.verify_all(std::move(answer.state), rules, join->room_id());
+  auto chain = co_await rooms_.verify_all(std::move(answer.auth_chain), rules, join->room_id());
   rooms::ImportedState state;
-  state.state = (co_await rooms_.verify_all(std::move(answer.state), rules, join->room_id())).good;
-  state.auth_chain =
-      (co_await rooms_.verify_all(std::move(answer.auth_chain), rules, join->room_id())).good;
+  if (told.undecided || chain.undecided) {
+    state.partial.emplace();
+    state.partial->since_ms = runtime().clock().wall_ms();
+    state.partial->servers.push_back(std::move(server));
+    for (const auto* keys : {&told.unknown_keys, &chain.unknown_keys})
+      state.partial->servers.insert(state.partial->servers.end(), keys->begin(), keys->end());
+  }
+  state.state = std::move(told.good);
+  state.auth_chain = std::move(chain.good);
   const auto checked = std::make_shared<rooms::ImportedState>(std::move(state));
   POLDER_CO_CHECK(co_await runtime::on_pool(
       runtime(), [join, checked] { return check_joined_state(*join, *checked); }));

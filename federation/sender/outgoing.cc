@@ -3,6 +3,7 @@
 #include "homeserver/events/event.h"
 #include "homeserver/events/room_version.h"
 #include "storage/stores/federation_rows.h"
+#include "storage/stores/partial_rows.h"
 
 namespace polder::sender {
 namespace {
@@ -66,7 +67,7 @@ Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot
   POLDER_TRY(const auto record, stores::read_event_record(snapshot, entry.place));
   if (!record || !is_sent(record->standing)) return nothing;
   // Most events are no state, and most rooms have no other server: those need not be read.
-  if (record->state_after == record->state_before) {
+  if (record->state_after == record->state_before && !record->standing.partial) {
     POLDER_TRY(const bool alone,
                servers_.is_only(snapshot, entry.place.room, record->state_before, own_name_));
     if (alone) return nothing;
@@ -93,6 +94,12 @@ Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot
     out.forwarded = event->id();
   }
   POLDER_TRY(out.destinations, servers_.at(snapshot, entry.place.room, record->state_before));
+  // Members that are not known yet may be of these.
+  if (record->standing.partial) {
+    POLDER_TRY(const auto origins, stores::read_partial_origins(snapshot, entry.place.room));
+    for (const auto& [number, origin] : origins)
+      out.destinations.insert(origin.servers.begin(), origin.servers.end());
+  }
   POLDER_TRY(const auto asked, asked_server(snapshot, entry.place.room, *event, *record));
   if (asked) out.destinations.insert(*asked);
   out.destinations.erase(own_name_);

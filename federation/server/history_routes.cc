@@ -82,6 +82,8 @@ Result<StateBefore> state_before(const FederationReader& room, const Call& call)
   POLDER_TRY(const auto found, room.find(id));
   if (found.second.record.standing.outlier)
     return fail(ErrorCode::kNotFound, "The state at this event is not known");
+  if (found.second.record.standing.partial)
+    return fail(ErrorCode::kUnavailable, "The state at this event is not known in full yet");
   StateBefore before;
   POLDER_TRY(before.state, room.state(found.second.record.state_before));
   POLDER_TRY(before.auth_chain, room.auth_chain(before.state));

@@ -72,8 +72,15 @@ Status check_allowed(const OpenRoom& room, const Asked& asked, const json::Objec
   return room.federation.allows(*event);
 }
 
+// Who enters gets the room's state from here, which must be the whole.
+Status check_whole(const OpenRoom& room, std::string_view membership) {
+  if (membership == "leave" || !room.head().record.partial) return {};
+  return fail(ErrorCode::kUnavailable, "The state of the room is not known in full here yet");
+}
+
 Result<Prepared> prepare(Api& api, const Asked& asked) {
   POLDER_TRY(const auto room, open_own_room(api, asked.room, asked.origin));
+  POLDER_CHECK(check_whole(*room, asked.membership));
   Prepared prepared;
   prepared.room_version = room->head().record.version;
   if (!asked.versions.empty() &&
@@ -188,6 +195,7 @@ Result<Candidate> look_at(Api& api, const Call& call, std::string_view membershi
   POLDER_TRY(const RoomId id, RoomId::parse(call.path("roomId")));
   POLDER_TRY(const EventId event_id, EventId::parse(call.path("eventId")));
   POLDER_TRY(const auto room, open_own_room(api, id, call.origin));
+  POLDER_CHECK(check_whole(*room, membership));
   Candidate candidate;
   POLDER_TRY(candidate.event, events::Event::parse(call.body, *room->head().rules));
   POLDER_CHECK(check_shape(*candidate.event, id, event_id, call.origin, membership));

@@ -107,17 +107,21 @@ Task<Result<SentEvent>> RoomEngine::enter_on_shard(RoomNumber number,
                                                    const events::RoomVersionRules& rules,
                                                    ImportedState state, events::EventPtr join) {
   POLDER_CO_CHECK(co_await open_room(number, join->room_id(), rules));
+  const auto partial = std::exchange(state.partial, std::nullopt);
   POLDER_CO_TRY(const stores::StateRoot before, co_await store_state(number, std::move(state)));
   RoomEngine* self = this;
-  Step step = [self, join, before](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+  Step step = [self, join, before, partial](Room& room,
+                                            const kv::Snapshot& snapshot) -> Result<Staged> {
     StageInput input;
     input.event = join;
     input.state_before = before;
+    input.partial = partial;
     input.replaces_edge = !room.record.local_joined;
     return stage(self->context_, room, snapshot, std::move(input));
   };
   POLDER_CO_TRY(const Staged staged, co_await change(number, std::move(step)));
   if (staged.verdict != Verdict::kAccepted) co_return fail(ErrorCode::kForbidden, staged.refusal);
+  if (room_at(shard_of(number), number).record.partial) complete_later(number);
   co_return SentEvent{join->id(), staged.stored.record.position};
 }
 

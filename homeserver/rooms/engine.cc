@@ -183,7 +183,8 @@ void RoomEngine::publish(Enqueued& enqueued, kv::Committed positions) {
   const auto pass = [&](const Staged& one, uint32_t moved) {
     if (!one.stored.slot) return;
     const kv::Position position = positions.first + moved + one.stored.slot->index;
-    if (one.verdict == Verdict::kAccepted && !one.stored.record.standing.backfilled)
+    if (one.stored.event && one.verdict == Verdict::kAccepted &&
+        !one.stored.record.standing.backfilled)
       head.last = position;
     if (!one.changes.empty()) head.last_change = position;
   };

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -72,13 +73,15 @@ enum class Uncheckable : uint8_t {
 // What verify_all() found.
 struct VerifiedEvents {
   std::vector<events::EventPtr> good;
-  std::optional<Error> undecided;  // of an event that may be good; kUnavailable, kTimeout
+  std::optional<Error> undecided;       // of an event that may be good; kUnavailable, kTimeout
+  std::set<ServerName> unknown_keys{};  // whose keys could not be had
 };
 
 // A state that another server told of, verified.
 struct ImportedState {
   std::vector<events::EventPtr> state;
   std::vector<events::EventPtr> auth_chain;
+  std::optional<stores::PartialOrigin> partial = {};  // if that is not all
 };
 
 struct Enqueued;
@@ -93,6 +96,8 @@ class RoomEngine {
   void add_observer(Observer& observer);
   // Publishes the heads of all rooms. Synchronous; at start.
   Status load_heads();
+  // Goes on with what was under way when the program ended. Once other servers can be asked.
+  Status start();
 
   // --- Changes. Callable on any shard. ---
 
@@ -124,7 +129,8 @@ class RoomEngine {
                                  Uncheckable uncheckable = Uncheckable::kWait);
 
   // A room that this server enters: its state before the joining event as the resident server gave
-  // it, and the event. Everything has been verified.
+  // it, and the event. Everything has been verified. If the state is known in part only, the room
+  // is usable all the same, and the rest is asked for in the background (completion.h).
   Task<Result<SentEvent>> enter(const events::RoomVersionRules& rules, ImportedState state,
                                 events::EventPtr join);
 
@@ -235,6 +241,12 @@ class RoomEngine {
                                                             std::vector<EventId> missing);
   Task<Result<stores::StateRoot>> store_state(RoomNumber number, ImportedState state);
   Task<Result<stores::StateRoot>> store_state_of(RoomNumber number, std::vector<EventId> state);
+  // States that are known in part (complete.cc).
+  void complete_later(RoomNumber number);
+  Task<void> complete(RoomNumber number);
+  Task<Result<bool>> complete_once(RoomNumber number);  // true: nothing is left to do
+  Task<Result<stores::StateRoot>> whole_state(RoomNumber number, EventNumber event,
+                                              stores::PartialOrigin origin);
   Task<Status> store_outliers(RoomNumber number, std::vector<events::EventPtr> events);
   // Which of the events are not here; outliers count as here only if asked for.
   Task<Result<std::vector<EventId>>> unknown(RoomNumber number, std::vector<EventId> ids,

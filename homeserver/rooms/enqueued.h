@@ -24,6 +24,8 @@ struct Enqueued {
 
 struct RoomEngine::Shard {
   std::unordered_map<RoomNumber, std::unique_ptr<Room>> rooms;
+  // Whose states are being completed, and whether there is more to look at than was known then.
+  std::unordered_map<RoomNumber, bool> completing;
 };
 
 }  // namespace polder::rooms

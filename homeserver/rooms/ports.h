@@ -77,7 +77,8 @@ struct Reach {
   std::vector<UserId> mentioned;  // local members for whom it highlights, if not for every one
 };
 
-// An event on its way into the store, or there.
+// An event on its way into the store, or there. Without event, where the current state changed
+// because it became known in full.
 struct StoredEvent {
   stores::EventPlace place;
   events::EventPtr event;

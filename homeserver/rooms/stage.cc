@@ -1,12 +1,12 @@
 #include "homeserver/rooms/stage.h"
 
 #include <algorithm>
-#include <set>
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/authorise_power_levels.h"
 #include "homeserver/dag/power_levels.h"
+#include "homeserver/rooms/current_state.h"
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/relations.h"
 #include "homeserver/rooms/room_state.h"
@@ -17,13 +17,6 @@ namespace {
 
 using stores::StateRoot;
 
-stores::MembershipRow membership_row(stores::Membership membership, EventNumber event) {
-  stores::MembershipRow row;
-  row.membership = membership;
-  row.event = event;
-  return row;
-}
-
 // One event on its way through the steps. Works on copies; the room is changed only by finish().
 class Staging {
  public:
@@ -32,7 +25,8 @@ class Staging {
         room_(room),
         view_(room, snapshot, context.names, context.caches),
         input_(std::move(input)),
-        record_(room.record) {}
+        record_(room.record),
+        current_(context, room, view_, record_, staged_) {}
 
   Result<Staged> run() {
     POLDER_CHECK(find_links());
@@ -98,6 +92,7 @@ class Staging {
   Status find_state_before() {
     if (input_.state_before) {
       record_of_event_.state_before = *input_.state_before;
+      record_of_event_.standing.partial = input_.partial.has_value();
       return {};
     }
     std::vector<StateRoot> roots;
@@ -106,6 +101,7 @@ class Staging {
       if (prev.standing.outlier)
         return fail(ErrorCode::kMissing, "the state at a prev event is not known");
       roots.push_back(prev.state_after);
+      if (prev.standing.partial) record_of_event_.standing.partial = true;
     }
     POLDER_TRY(record_of_event_.state_before, resolved(std::move(roots)));
     return {};
@@ -174,7 +170,7 @@ class Staging {
     // Step 5: passes authorisation rules based on the state before the event, otherwise it is
     // rejected.
     POLDER_TRY(const bool by_state,
-               passes(dag::authorise(event(), RoomState(view_, record_of_event_.state_before)),
+               passes(dag::authorise(event(), state_for_event(record_of_event_.state_before)),
                       Verdict::kRejected));
     if (!by_state || input_.origin == Origin::kBackfill) return {};
     // Step 6: passes authorisation rules based on the current state of the room, otherwise it is
@@ -189,8 +185,13 @@ class Staging {
       POLDER_TRY(current, resolved({record_.state, record_of_event_.state_before}));
     }
     POLDER_TRY([[maybe_unused]] const bool by_current,
-               passes(dag::authorise(event(), RoomState(view_, current)), Verdict::kSoftFailed));
+               passes(dag::authorise(event(), state_for_event(current)), Verdict::kSoftFailed));
     return {};
+  }
+
+  RoomState state_for_event(StateRoot root) const {
+    const bool partial = record_of_event_.standing.partial || record_.partial;
+    return partial ? RoomState(view_, root, record_of_event_.auth_events) : RoomState(view_, root);
   }
 
   // Whether a refusal is not for want of power: nobody could send the event.
@@ -269,86 +270,20 @@ class Staging {
       if (record_.state != record_of_event_.state_after)
         record_of_event_.room_state = record_.state;
     }
-    if (record_.state.hash != before.hash) POLDER_CHECK(change_state(before));
-    return {};
-  }
-
-  Status change_state(StateRoot before) {
-    POLDER_TRY(const auto differences, stores::state_diff(view_.nodes(), before, record_.state));
-    for (const stores::StateDifference& difference : differences) {
-      StateChange change;
-      POLDER_TRY(change.type, context_.names.name(stores::NameKind::kType, difference.key.type));
-      POLDER_TRY(change.key, context_.names.name(stores::NameKind::kStateKey, difference.key.key));
-      if (difference.before) {
-        POLDER_TRY(auto held, view_.load(*difference.before));
-        change.before = std::move(held.event);
-      }
-      if (difference.after) {
-        POLDER_TRY(auto held, view_.load(*difference.after));
-        change.after = std::move(held.event);
-      }
-      change.after_number = difference.after.value_or(0);
-      staged_.changes.push_back(std::move(change));
-    }
-    return {};
-  }
-
-  // Memberships, counts and servers follow the current state.
-  Status write_memberships(kv::PositionSlot slot) {
-    std::set<stores::UserNumber> written;
-    for (const StateChange& change : staged_.changes) {
-      if (change.type != "m.room.member") continue;
-      const auto user = UserId::parse(change.key);
-      if (!user.ok()) continue;
-      const auto before = change.before ? stores::membership_from(change.before->membership())
-                                        : stores::Membership::kNone;
-      const auto after = change.after ? stores::membership_from(change.after->membership())
-                                      : stores::Membership::kNone;
-      POLDER_TRY(const uint64_t number, context_.names.intern(stores::NameKind::kUser, user->view(),
-                                                              staged_.batch, staged_.names));
-      stores::put_membership(staged_.batch, number, room_.number,
-                             membership_row(after, change.after_number), slot);
-      POLDER_CHECK(count(*user, before, -1));
-      POLDER_CHECK(count(*user, after, 1));
-      written.insert(number);
-    }
-    return input_.replaces_edge ? end_outside(slot, written) : Status();
-  }
-
-  // Invites and knocks that reached users while this server was not in the room: the room's state
-  // says from now on what they are.
-  Status end_outside(kv::PositionSlot slot, const std::set<stores::UserNumber>& written) {
-    POLDER_TRY(const auto outsiders, stores::read_outsiders(view_.snapshot(), room_.number));
-    for (const stores::UserNumber user : outsiders) {
-      stores::erase_outsider(staged_.batch, room_.number, user);
-      if (written.contains(user)) continue;
-      stores::put_membership(staged_.batch, user, room_.number,
-                             membership_row(stores::Membership::kLeave, 0), slot);
-    }
-    return {};
-  }
-
-  Status count(const UserId& user, stores::Membership membership, int step) {
-    const auto add = [&](uint64_t& total) { total += static_cast<uint64_t>(step); };
-    if (membership == stores::Membership::kInvite) add(record_.invited);
-    if (membership != stores::Membership::kJoin) return {};
-    add(record_.joined);
-    POLDER_TRY(const uint64_t server,
-               context_.names.intern(stores::NameKind::kServer, user.server(), staged_.batch,
-                                     staged_.names));
-    const auto known = room_.servers.find(server);
-    uint64_t total = servers_.contains(server) ? servers_[server]
-                                               : (known == room_.servers.end() ? 0 : known->second);
-    add(total);
-    servers_[server] = total;
-    stores::put_server_count(staged_.batch, room_.number, server, total);
-    if (user.server() == context_.own_name.view()) record_.local_joined = total > 0;
+    if (record_.state.hash != before.hash) POLDER_CHECK(current_.change(before));
     return {};
   }
 
   Status write() {
     const kv::PositionSlot slot = staged_.batch.reserve_position();
-    POLDER_CHECK(write_memberships(slot));
+    if (record_of_event_.standing.partial) {
+      record_.partial = true;
+      stores::put_partial_event(staged_.batch, staged_.stored.place, slot);
+    }
+    if (input_.partial)
+      stores::put_partial_origin(staged_.batch, staged_.stored.place, *input_.partial);
+    POLDER_CHECK(current_.write(slot));
+    if (input_.replaces_edge) POLDER_CHECK(current_.end_outside(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
       POLDER_CHECK(write_reach(slot));
@@ -441,14 +376,7 @@ class Staging {
     if (place_ && number > room_.record.last_event && place_->before != 0)
       room_.pending_chain_ends[place_->chain] = number;
     room_.pending_ids.insert_or_assign(event().id(), number);
-    for (const auto& [server, total] : servers_) {
-      if (total == 0) {
-        room_.servers.erase(server);
-      } else {
-        room_.servers[server] = total;
-      }
-      room_.servers_changed = true;
-    }
+    current_.apply(room_);
     room_.record = std::move(record_);
     room_.exists = true;
     done_ = true;
@@ -470,9 +398,9 @@ class Staging {
   StageInput input_;
   stores::RoomRecord record_;
   stores::EventRecord record_of_event_;
-  std::optional<dag::NewChainPlace> place_;                     // of a state event
-  std::unordered_map<stores::ServerNumber, uint64_t> servers_;  // changed counts
+  std::optional<dag::NewChainPlace> place_;  // of a state event
   Staged staged_;
+  CurrentState current_;
   bool done_ = false;
 };
 

@@ -6,6 +6,7 @@
 
 #include "homeserver/push_rules/rule_set.h"
 #include "homeserver/rooms/room.h"
+#include "storage/stores/partial_rows.h"
 
 namespace polder::rooms {
 
@@ -20,6 +21,8 @@ struct StageInput {
   Origin origin = Origin::kRemote;
   // The state before the event, where it was fetched; else it follows from the prev events.
   std::optional<stores::StateRoot> state_before = {};
+  // With state_before, if that is not the whole: who may know the rest.
+  std::optional<stores::PartialOrigin> partial = {};
   // The event becomes the only forward extremity: this server enters the room, and what it knew is
   // old.
   bool replaces_edge = false;

@@ -203,6 +203,9 @@ Task<VerifiedEvents> RoomEngine::verify_all(std::vector<std::string> pdus,
   co_await find_all_keys(parts_.runtime, parts_.keys, work);
   co_await for_each_event(parts_.runtime, work, verify_one);
   VerifiedEvents verified;
+  for (const auto& [name, key] : work->keys) {
+    if (key.unknown) verified.unknown_keys.insert(name.first);
+  }
   std::unordered_set<EventId> ids;
   size_t dropped = 0;
   for (Result<events::EventPtr>& event : work->events) {

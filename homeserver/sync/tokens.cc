@@ -95,6 +95,7 @@ Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_
 }
 
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position) {
+  if (position >= reader.head().last) return reader.head().record.state;
   POLDER_TRY(const auto last, stores::read_timeline_backwards(
                                   reader.snapshot(), reader.head().number, 0, position, 1));
   if (last.empty()) return stores::StateRoot();

@@ -3,6 +3,7 @@
 #include "storage/keys/key.h"
 #include "storage/stores/check_chains.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/partial_rows.h"
 #include "storage/stores/relation_rows.h"
 #include "storage/stores/state_map.h"
 
@@ -30,6 +31,7 @@ class RoomChecker {
     POLDER_CHECK(check_timeline());
     POLDER_CHECK(check_depths());
     check_stream();
+    POLDER_CHECK(check_partial());
     POLDER_CHECK(check_states());
     POLDER_CHECK(check_current_state());
     POLDER_CHECK(check_members());
@@ -164,6 +166,28 @@ class RoomChecker {
         fault("the stream of all events lacks an event");
     }
     if (expected < mentions_.stream.size()) fault("the stream of all events has an event too many");
+  }
+
+  // The events with a partial state are those that are listed, among them the origins.
+  Status check_partial() const {
+    std::set<EventNumber> listed;
+    POLDER_TRY(const auto events, read_partial_events(context_.snapshot, room_, ~size_t{0}));
+    for (const PartialEvent& event : events) {
+      const auto found = events_.find(event.number);
+      if (found == events_.end() || found->second.record.position != event.position)
+        fault("the list of partial states names an event that is not there");
+      listed.insert(event.number);
+    }
+    POLDER_TRY(const auto origins, read_partial_origins(context_.snapshot, room_));
+    for (const auto& [number, origin] : origins) {
+      if (!listed.contains(number)) fault("an origin of a partial state has none");
+    }
+    for (const auto& [number, known] : events_) {
+      if (known.record.standing.partial != listed.contains(number))
+        fault("an event with a partial state is not listed, or one without is");
+    }
+    if (record_.partial != !listed.empty()) fault("the room does not know of its partial states");
+    return {};
   }
 
   Status check_states() {

@@ -53,7 +53,8 @@ keys::ValueWriter encode_record(const EventRecord& record, std::optional<kv::Pos
   keys::ValueWriter value(kRecordFormat);
   value.varint((standing.outlier ? 1u : 0u) | (standing.rejected ? 2u : 0u) |
                (standing.soft_failed ? 4u : 0u) | (standing.backfilled ? 8u : 0u) |
-               (record.room_state ? 16u : 0u) | (record.room_depth > record.depth ? 32u : 0u));
+               (record.room_state ? 16u : 0u) | (record.room_depth > record.depth ? 32u : 0u) |
+               (standing.partial ? 64u : 0u));
   slot ? value.position(*slot) : value.fixed64(record.position);
   value.varint(static_cast<uint64_t>(record.depth));
   if (record.room_depth > record.depth) value.varint(static_cast<uint64_t>(record.room_depth));
@@ -75,6 +76,7 @@ Result<EventRecord> decode_record(std::string_view bytes) {
   record.standing.rejected = (flags & 2) != 0;
   record.standing.soft_failed = (flags & 4) != 0;
   record.standing.backfilled = (flags & 8) != 0;
+  record.standing.partial = (flags & 64) != 0;
   record.position = reader.fixed64();
   record.depth = static_cast<int64_t>(reader.varint());
   record.room_depth = (flags & 32) != 0 ? static_cast<int64_t>(reader.varint()) : record.depth;
@@ -147,6 +149,11 @@ void put_event(kv::Batch& batch, EventPlace place, const EventId& id, std::strin
 
 void put_event_record(kv::Batch& batch, EventPlace place, const EventRecord& record) {
   batch.put(kEventRecords, event_key(place), encode_record(record, std::nullopt).str());
+}
+
+void erase_from_timelines(kv::Batch& batch, RoomNumber room, const EventRecord& record) {
+  batch.erase(kTimelines, timeline_key(room, record.position));
+  batch.erase(kTimelines, depth_key(room, {record.depth, record.position}));
 }
 
 Result<std::optional<EventPlace>> find_event(const kv::Snapshot& snapshot, const EventId& id) {

@@ -28,6 +28,7 @@ struct Standing {
   bool soft_failed =
       false;  // allowed by its past, refused by the current state: hidden from clients
   bool backfilled = false;  // entered the order by depth only
+  bool partial = false;     // its state before is known in part; it was checked by that part
 };
 
 struct EventRecord {
@@ -56,6 +57,8 @@ void put_event(kv::Batch& batch, EventPlace place, const EventId& id, std::strin
                const EventRecord& record, std::optional<kv::PositionSlot> slot);
 // Rewrites the record of an event whose position is known.
 void put_event_record(kv::Batch& batch, EventPlace place, const EventRecord& record);
+// Takes an event out of the timeline and the order by depth: it was accepted, and is not any more.
+void erase_from_timelines(kv::Batch& batch, RoomNumber room, const EventRecord& record);
 
 // The bytes under which an event's id stands in keys: short for ids that are hashes.
 std::string event_id_bytes(const EventId& id);

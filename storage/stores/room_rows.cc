@@ -42,7 +42,10 @@ Result<RoomRecord> decode_room(std::string_view bytes) {
   record.joined = reader.varint();
   record.invited = reader.varint();
   record.notifying = reader.varint();
-  record.local_joined = reader.boolean();
+  const uint64_t flags = reader.varint();
+  record.local_joined = (flags & 1) != 0;
+  record.was_partial = (flags & 2) != 0;
+  record.partial = (flags & 4) != 0;
   POLDER_CHECK(reader.finish("room"));
   return record;
 }
@@ -78,7 +81,8 @@ void put_room(kv::Batch& batch, RoomNumber room, const RoomRecord& record) {
       .varint(record.joined)
       .varint(record.invited)
       .varint(record.notifying);
-  value.boolean(record.local_joined);
+  value.varint((record.local_joined ? 1u : 0u) | (record.was_partial ? 2u : 0u) |
+               (record.partial ? 4u : 0u));
   batch.put(kRooms, room_key(room), value.str());
 }
 

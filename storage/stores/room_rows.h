@@ -27,6 +27,8 @@ struct RoomRecord {
   uint64_t invited = 0;
   uint64_t notifying = 0;     // numbers of events that notify up to here are given (push_rows.h)
   bool local_joined = false;  // a user of this server is joined: the room is followed
+  bool partial = false;       // there are events with a partial state (partial_rows.h)
+  bool was_partial = false;   // there were; see read_completed_at()
 };
 
 void put_room(kv::Batch& batch, RoomNumber room, const RoomRecord& record);
