@@ -4,6 +4,7 @@
 
 #include "homeserver/dag/auth_events.h"
 #include "homeserver/events/signing.h"
+#include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/enqueued.h"
 
 namespace polder::rooms {
@@ -267,10 +268,9 @@ Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
   draft.redacts = event.redacts;
   draft.depth = std::min(room.record.max_depth + 1, json::kMaxCanonicalInt);
   draft.origin_server_ts = event.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
-  const auto& edge = room.record.extremities;
-  for (size_t i = edge.size() - std::min(edge.size(), events::kMaxPrevEvents); i < edge.size();
-       ++i) {
-    POLDER_TRY(const HeldEvent held, view.load(edge[i]));
+  POLDER_TRY(const auto edge, edge_to_build_on(view, parts_.own_name, room.record.extremities));
+  for (const EventNumber number : edge) {
+    POLDER_TRY(const HeldEvent held, view.load(number));
     draft.prev_events.push_back(held.event->id());
   }
   std::optional<std::string_view> state_key;

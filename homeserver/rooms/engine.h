@@ -241,6 +241,11 @@ class RoomEngine {
                                                             std::vector<EventId> missing);
   Task<Result<stores::StateRoot>> store_state(RoomNumber number, ImportedState state);
   Task<Result<stores::StateRoot>> store_state_of(RoomNumber number, std::vector<EventId> state);
+  // What follows from an event of another server (upkeep.cc).
+  Task<Status> look_again_below(RoomNumber number, EventNumber accepted);
+  void join_edge_later(Room& room);
+  Task<void> join_edge(RoomNumber number);
+
   // States that are known in part (complete.cc).
   void complete_later(RoomNumber number);
   Task<void> complete(RoomNumber number);

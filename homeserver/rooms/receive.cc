@@ -355,7 +355,10 @@ Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventP
     parts_.runtime.log().info(
         "event_refused",
         {{"event", event->id()}, {"room", event->room_id()}, {"rule", staged->refusal}});
+    co_return received;
   }
+  POLDER_CO_CHECK(co_await look_again_below(number, staged->stored.place.number));
+  join_edge_later(room_at(shard_of(number), number));
   co_return received;
 }
 

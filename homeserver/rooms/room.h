@@ -74,7 +74,8 @@ struct Room : RoomContent {
     std::vector<uint64_t> nodes;
   };
   std::vector<Settled> settled;
-  bool failed = false;  // a commit failed: what is staged is void
+  bool failed = false;                           // a commit failed: what is staged is void
+  std::chrono::nanoseconds joins_edge_after{0};  // steady time (upkeep.cc)
 };
 
 // One room as synchronous code sees it during a turn: the staged on top of a snapshot. What it

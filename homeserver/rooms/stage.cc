@@ -6,7 +6,9 @@
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/authorise_power_levels.h"
 #include "homeserver/dag/power_levels.h"
+#include "homeserver/events/signing.h"
 #include "homeserver/rooms/current_state.h"
+#include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/relations.h"
 #include "homeserver/rooms/room_state.h"
@@ -57,6 +59,24 @@ class Staging {
     return std::move(staged_);
   }
 
+  Result<Staged> run_again(EventNumber number) {
+    POLDER_TRY(const HeldEvent held, view_.load(number));
+    input_.event = held.event;
+    record_of_event_ = held.record;
+    if (!held.record.standing.soft_failed) return fail(ErrorCode::kExists, "not soft-failed");
+    POLDER_CHECK(dag::authorise(event(), state_for_event(record_.state)));
+    stores::erase_stream_event(staged_.batch, held.record.position);
+    stores::erase_partial_event(staged_.batch, room_.number, held.record.position);
+    record_of_event_.standing.soft_failed = false;
+    record_of_event_.room_depth = std::max(record_.max_depth, event().depth());
+    record_of_event_.room_state = record_.state;
+    staged_.stored.place = {room_.number, number};
+    POLDER_CHECK(find_place());
+    POLDER_CHECK(write());
+    finish();
+    return std::move(staged_);
+  }
+
  private:
   const events::Event& event() const { return *input_.event; }
 
@@ -75,7 +95,21 @@ class Staging {
     return {};
   }
 
+  // In room versions 1 and 2 servers choose ids: one that stands for two events stands for the
+  // first. Nothing else may have been built on by then.
+  Status check_same_event() const {
+    if (event().rules().event_ids != events::EventIdFormat::kServerGiven) return {};
+    POLDER_TRY(const auto known, view_.find(event().id()));
+    if (!known) return {};
+    POLDER_TRY(const HeldEvent held, view_.load(*known));
+    if (events::reference_hash(held.event->object(), event().rules()) ==
+        events::reference_hash(event().object(), event().rules()))
+      return {};
+    return fail(ErrorCode::kForbidden, "another event has this id");
+  }
+
   Status find_links() {
+    POLDER_CHECK(check_same_event());
     POLDER_CHECK(find_auth_events());
     for (const EventId& id : event().prev_events()) {
       POLDER_TRY(const auto number, view_.find(id));
@@ -255,6 +289,7 @@ class Staging {
              record_of_event_.prev_events.end();
     });
     record_.extremities.push_back(staged_.stored.place.number);
+    POLDER_CHECK(prune_edge(view_, context_.own_name, record_.extremities));
     record_.max_depth = std::max(record_.max_depth, event().depth());
     record_of_event_.room_depth = record_.max_depth;
     const StateRoot before = record_.state;
@@ -409,6 +444,11 @@ class Staging {
 Result<Staged> stage(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                      StageInput input) {
   return Staging(context, room, snapshot, std::move(input)).run();
+}
+
+Result<Staged> stage_again(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
+                           EventNumber event) {
+  return Staging(context, room, snapshot, {}).run_again(event);
 }
 
 Status check_by_current_state(const StageContext& context, const Room& room,

@@ -69,6 +69,11 @@ Status check_by_current_state(const StageContext& context, const Room& room,
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                              events::EventPtr event);
 
+// Looks at a soft-failed event once more: it is accepted if the current state allows it now, with a
+// new position. kForbidden if not; kExists if it is not soft-failed.
+Result<Staged> stage_again(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
+                           EventNumber event);
+
 // Stores a state made of events that are here already, for a later event to have before it.
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,

@@ -227,6 +227,10 @@ void put_stream_event(kv::Batch& batch, kv::PositionSlot slot, EventPlace place)
             keys::ValueWriter(kFormat).varint(place.room).varint(place.number));
 }
 
+void erase_stream_event(kv::Batch& batch, kv::Position position) {
+  batch.erase(kStreams, keys::KeyWriter(kEventStream).u64(position));
+}
+
 Result<std::vector<StreamEvent>> read_stream_events(const kv::Snapshot& snapshot, kv::Position from,
                                                     kv::Position to, size_t limit) {
   std::vector<StreamEvent> events;

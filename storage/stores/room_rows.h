@@ -79,6 +79,7 @@ Result<std::vector<UserNumber>> read_outsiders(const kv::Snapshot& snapshot, Roo
 // Every event of every room that was given a position, in order: what federation, push and
 // application services follow.
 void put_stream_event(kv::Batch& batch, kv::PositionSlot slot, EventPlace place);
+void erase_stream_event(kv::Batch& batch, kv::Position position);
 struct StreamEvent {
   kv::Position position = 0;
   EventPlace place;

@@ -1,0 +1,84 @@
+#include "homeserver/rooms/edge.h"
+
+#include <algorithm>
+#include <map>
+#include <ranges>
+
+namespace polder::rooms {
+namespace {
+
+Result<std::vector<std::string>> senders_servers(const RoomView& view,
+                                                 const std::vector<EventNumber>& extremities) {
+  std::vector<std::string> servers;
+  for (const EventNumber number : extremities) {
+    POLDER_TRY(const HeldEvent held, view.load(number));
+    servers.emplace_back(held.event->sender().server());
+  }
+  return servers;
+}
+
+}  // namespace
+
+Result<std::vector<EventNumber>> edge_to_build_on(const RoomView& view, const ServerName& own_name,
+                                                  const std::vector<EventNumber>& extremities) {
+  if (extremities.size() <= events::kMaxPrevEvents) return extremities;
+  POLDER_TRY(const auto servers, senders_servers(view, extremities));
+  std::vector<EventNumber> chosen;
+  for (const bool own : {true, false}) {
+    for (size_t i = extremities.size(); i-- > 0 && chosen.size() < events::kMaxPrevEvents;) {
+      if ((servers[i] == own_name.view()) == own) chosen.push_back(extremities[i]);
+    }
+  }
+  return chosen;
+}
+
+Status prune_edge(const RoomView& view, const ServerName& own_name,
+                  std::vector<EventNumber>& extremities) {
+  if (extremities.size() <= kExtremitiesKept) return {};
+  POLDER_TRY(auto servers, senders_servers(view, extremities));
+  servers.pop_back();  // the newest stays
+  std::map<std::string, size_t> counts;
+  for (const std::string& server : servers) {
+    if (server != own_name.view()) ++counts[server];
+  }
+  const auto most =
+      std::ranges::max_element(counts, {}, [](const auto& item) { return item.second; });
+  if (most == counts.end()) return {};
+  const auto oldest = std::ranges::find(servers, most->first);
+  extremities.erase(extremities.begin() + (oldest - servers.begin()));
+  return {};
+}
+
+Result<std::vector<UserId>> local_members(const RoomView& view, const ServerName& own_name,
+                                          stores::StateRoot state, size_t max) {
+  std::vector<UserId> members;
+  const auto add = [&](std::string_view name) -> Status {
+    const auto user = UserId::parse(name);
+    if (!user.ok() || user->server() != own_name.view() ||
+        std::ranges::find(members, *user) != members.end())
+      return {};
+    POLDER_TRY(const auto event, view.state_event(state, "m.room.member", name));
+    if (event && event->membership() == "join") members.push_back(*user);
+    return {};
+  };
+  POLDER_TRY(const auto levels, view.state_event(state, "m.room.power_levels", ""));
+  if (levels) {
+    if (const json::Object* users = levels->content().find_object("users")) {
+      for (const auto& [name, level] : *users)
+        POLDER_CHECK(add(name));
+    }
+  }
+  POLDER_TRY(const auto type, view.names().find(stores::NameKind::kType, "m.room.member"));
+  if (!type) return members;
+  Status failure;
+  POLDER_CHECK(stores::state_for_each(
+      view.nodes(), state, static_cast<uint32_t>(*type), [&](const stores::StateEntry& entry) {
+        const auto name = view.names().name(stores::NameKind::kStateKey, entry.key.key);
+        failure = name.ok() ? add(*name) : Status(name.error());
+        return failure.ok() && members.size() < max;
+      }));
+  POLDER_CHECK(failure);
+  return members;
+}
+
+}  // namespace polder::rooms
