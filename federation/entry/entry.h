@@ -40,7 +40,7 @@ class RoomEntry {
   ~RoomEntry();
 
   // A user who is in the room stays there: no error and no event. Requests of one user for one room
-  // at once are one, and all get its outcome.
+  // by one way at once are one, and all get its outcome.
   Task<Status> join(Wish wish);
   // kForbidden for who is invited: they can join.
   Task<Status> knock(Wish wish);

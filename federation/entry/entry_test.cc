@@ -167,6 +167,20 @@ TEST_F(EntryTest, JoinsAtOnceEnterOnce) {
   EXPECT_EQ((*engine_->head(room))->record.joined, 3u);
 }
 
+TEST_F(EntryTest, AJoinAtOnceByAnotherWayIsTriedForItself) {
+  const RoomId room = other_room();
+  std::map<std::string, Status> outcomes;
+  for (const ServerName& via : {ServerName::trusted("nobody"), other_}) {
+    runtime::spawn(*runtime_, runtime_->shard(0), "join",
+                   [](RoomEntry& entry, Wish join, Status& outcome) -> Task<void> {
+                     outcome = co_await entry.join(std::move(join));
+                   }(*entry_, {alice_, room, {}, {via}}, outcomes[via.str()]));
+  }
+  simulation_->run_until([&] { return followed(room); }, Millis(60'000));
+  EXPECT_FALSE(outcomes["nobody"].ok());
+  EXPECT_EQ(membership(*engine_, room, alice_), "join");
+}
+
 TEST_F(EntryTest, WhoIsInTheRoomStays) {
   const RoomId room = create();
   EXPECT_TRUE(run(entry_->join(wish(room))).ok());

@@ -14,20 +14,20 @@ Task<Status> RoomEntry::join(Wish wish) {
 // Clients ask again while the first request is under way: both get its outcome.
 Task<Status> RoomEntry::join_once(Wish wish) {
   InLine line(runtime(), *shards_[shard_of(wish.room)], wish.room);
-  if (const auto found = line->joins.find(wish.user); found != line->joins.end()) {
+  const std::pair same_wish(wish.user, wish.via);
+  if (const auto found = line->joins.find(same_wish); found != line->joins.end()) {
     const std::shared_ptr<Joining> same = found->second;
     while (!same->outcome)
       co_await same->ended.wait();
     co_return *same->outcome;
   }
-  const UserId user = wish.user;
   const auto joining = std::make_shared<Joining>(runtime());
-  line->joins.emplace(user, joining);
+  line->joins.emplace(same_wish, joining);
   {
     const auto turn = co_await line->queue.turn();
     joining->outcome = co_await join_in_turn(std::move(wish));
   }
-  line->joins.erase(user);
+  line->joins.erase(same_wish);
   joining->ended.notify_all();
   co_return *joining->outcome;
 }

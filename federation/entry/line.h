@@ -20,7 +20,8 @@ struct RoomEntry::Joining {
 struct RoomEntry::Line {
   explicit Line(runtime::Runtime& runtime) : queue(runtime) {}
   runtime::SerialQueue queue;
-  std::map<UserId, std::shared_ptr<Joining>> joins;
+  // By user, and the servers that they name: others may help where these cannot.
+  std::map<std::pair<UserId, std::vector<ServerName>>, std::shared_ptr<Joining>> joins;
   size_t users = 0;
 };
 
