@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "tests/simulation/facts.h"
+#include "tests/simulation/hostile.h"
 
 namespace polder::simulation {
 namespace {
@@ -10,6 +11,7 @@ namespace {
 constexpr size_t kFindingsMax = 20;
 constexpr int kAttemptsMax = 300;
 constexpr uint64_t kStepsBetweenFaults = 25;
+constexpr uint64_t kStepsBetweenMisdeeds = 10;
 constexpr Millis kAnsweredWithin{20 * 60'000};
 constexpr Millis kSettledWithin{4 * 60'000};
 
@@ -165,6 +167,8 @@ void History::step() {
     world_.simulation().trace(fault.name);
     fault.strike(*this);
   }
+  if (begun && plan_.hostile > 0 && one_in(kStepsBetweenMisdeeds))
+    misbehave(*this, plan_.servers - 1 - below(plan_.hostile));
   User& user = *users_[below(users_.size())];
   const Action& action = begun ? pick(world_.random(), actions()) : actions().front();
   if (action.act(*this, user)) world_.simulation().trace(action.name);

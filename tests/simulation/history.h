@@ -22,6 +22,7 @@ struct Plan {
   size_t steps = 150;
   bool federated = true;  // users meet users of other servers
   bool faults = true;
+  size_t hostile = 0;    // of the servers, the last ones
   bool watched = false;  // all that happens is printed
 };
 
@@ -79,6 +80,8 @@ class History {
   const Plan& plan() const { return plan_; }
   World& world() { return world_; }
   uint64_t below(uint64_t bound) { return world_.random().below(bound); }
+  // Nothing is asked of hostile servers.
+  bool is_honest(size_t server) const { return server + plan_.hostile < plan_.servers; }
   bool one_in(uint64_t count) { return below(count) == 0; }
   void finding(std::string text);
 

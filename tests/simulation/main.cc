@@ -20,6 +20,7 @@ struct Arguments {
   uint64_t steps = 150;
   uint64_t federated = 1;
   uint64_t faults = 1;
+  uint64_t hostile = 0;
   uint64_t watch = 0;
 };
 
@@ -27,7 +28,8 @@ constexpr std::pair<std::string_view, uint64_t Arguments::*> kNames[] = {
     {"--seeds", &Arguments::seeds},     {"--seed", &Arguments::seed},
     {"--servers", &Arguments::servers}, {"--users", &Arguments::users},
     {"--steps", &Arguments::steps},     {"--federated", &Arguments::federated},
-    {"--faults", &Arguments::faults},   {"--watch", &Arguments::watch},
+    {"--faults", &Arguments::faults},   {"--hostile", &Arguments::hostile},
+    {"--watch", &Arguments::watch},
 };
 
 bool parse(int count, char** words, Arguments& arguments) {
@@ -49,6 +51,7 @@ Plan plan_of(const Arguments& arguments, uint64_t seed) {
           arguments.steps,
           arguments.federated != 0,
           arguments.faults != 0,
+          arguments.hostile,
           arguments.watch != 0};
 }
 
@@ -56,7 +59,7 @@ std::string replay_of(const Plan& plan) {
   return "./dev simulate --seeds 1 --seed " + std::to_string(plan.seed) + " --servers " +
          std::to_string(plan.servers) + " --users " + std::to_string(plan.users) + " --steps " +
          std::to_string(plan.steps) + " --federated " + std::to_string(plan.federated) +
-         " --faults " + std::to_string(plan.faults);
+         " --faults " + std::to_string(plan.faults) + " --hostile " + std::to_string(plan.hostile);
 }
 
 int run(const Arguments& arguments) {
@@ -100,7 +103,8 @@ int main(int count, char** words) {
     std::fprintf(
         stderr,
         "usage: polder_simulate [--seeds N] [--seed FIRST] [--servers N] [--users N of each]"
-        " [--steps N] [--federated 0|1] [--faults 0|1] [--watch 0|1]\n");
+        " [--steps N] [--federated 0|1] [--faults 0|1] [--hostile N of the servers] [--watch "
+        "0|1]\n");
     return 2;
   }
   return polder::simulation::run(arguments);

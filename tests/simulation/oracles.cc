@@ -20,6 +20,7 @@ void acknowledged_events_are_there(History& history) {
   for (size_t i = 0; i < history.world().size(); ++i)
     rooms.push_back(read_rooms(history.world(), i));
   for (const AcknowledgedEvent& event : history.events()) {
+    if (!history.is_honest(event.server)) continue;
     const auto room = rooms[event.server].find(event.room);
     const bool there = room != rooms[event.server].end() && room->second.events.contains(event.id);
     if (!there || !is_in_timeline(room->second.events.at(event.id))) {
@@ -88,7 +89,9 @@ void shared_rooms_are_the_same(History& history) {
       const auto ones = read_rooms(world, i);
       const auto others = read_rooms(world, j);
       for (const auto& [room, one] : ones) {
-        if (i == j || !one.followed || !one.servers().contains(world.name(j))) continue;
+        if (i == j || !history.is_honest(i) || !history.is_honest(j) || !one.followed ||
+            !one.servers().contains(world.name(j)))
+          continue;
         const auto other = others.find(room);
         if (other == others.end() || !other->second.followed) {
           history.finding(world.name(j) + " is in " + room + " for " + world.name(i) +
@@ -117,6 +120,7 @@ void device_messages_come_once(History& history) {
 // Whoever syncs all the time sees every event of the timeline from the first that they saw.
 void syncs_are_complete(History& history) {
   for (const auto& user : history.users()) {
+    if (!history.is_honest(user->server)) continue;
     const auto rooms = read_rooms(history.world(), user->server);
     for (const auto& [room, seen] : user->seen) {
       const auto facts = rooms.find(room);

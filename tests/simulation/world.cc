@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "federation/wire/authorization.h"
+#include "federation/wire/transaction.h"
 #include "storage/stores/columns.h"
 
 namespace polder::simulation {
@@ -95,6 +97,30 @@ void World::call(size_t index, ClientCall call, OnAnswer on_answer) {
   server.calls[number] = std::move(on_answer);
   runtime::spawn(*server.runtime, server.runtime->shard(0), "call",
                  perform(server, std::move(call), number));
+}
+
+void World::send_pdus(size_t from, size_t to, std::vector<std::string> pdus) {
+  Server& server = *servers_[from];
+  if (from == to || !is_up(from)) return;
+  const rooms::EngineParts& parts = server.homeserver->rooms().parts();
+  const std::string& other = servers_[to]->name;
+  http::ClientRequest request;
+  request.address = "9.9.9.9";
+  request.port = 8448;
+  request.tls_name = request.host = other;
+  request.method = http::Method::kPut;
+  request.target = "/_matrix/federation/v1/send/hostile" + std::to_string(++transactions_);
+  request.body =
+      wire::write_transaction({parts.own_name, simulation_->clock().wall_ms(), pdus, {}});
+  request.headers.add("Authorization", wire::authorize({"PUT", request.target, parts.own_name,
+                                                        ServerName::trusted(other), request.body},
+                                                       parts.signing_key));
+  runtime::spawn(*server.runtime, server.runtime->shard(0), "hostile",
+                 send(std::move(request), server.name));
+}
+
+Task<void> World::send(http::ClientRequest request, std::string from) {
+  [[maybe_unused]] const auto answer = co_await network_->transport(from).send(std::move(request));
 }
 
 Task<void> World::perform(Server& server, ClientCall call, uint64_t number) {

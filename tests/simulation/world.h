@@ -46,6 +46,9 @@ class World {
   // A client's request; never within a step of another server.
   void call(size_t index, ClientCall call, OnAnswer on_answer);
 
+  // A transaction that the server sends besides what it does by itself.
+  void send_pdus(size_t from, size_t to, std::vector<std::string> pdus);
+
   void run_for(Millis duration) { simulation_->run_for(duration); }
   bool run_until(const std::function<bool()>& done, Millis limit) {
     return simulation_->run_until(done, limit);
@@ -60,6 +63,7 @@ class World {
     std::unique_ptr<server::Homeserver> homeserver;
     std::map<uint64_t, OnAnswer> calls;  // that were not answered yet
   };
+  Task<void> send(http::ClientRequest request, std::string from);
   Task<void> perform(Server& server, ClientCall call, uint64_t number);
   void stop(Server& server);
 
@@ -69,6 +73,7 @@ class World {
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<Server>> servers_;
   uint64_t calls_ = 0;
+  uint64_t transactions_ = 0;
 };
 
 }  // namespace polder::simulation
