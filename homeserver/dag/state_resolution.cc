@@ -1,6 +1,7 @@
 #include "homeserver/dag/state_resolution.h"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 #include "homeserver/dag/auth_chains.h"
@@ -207,25 +208,74 @@ Result<std::vector<ResolvedKey>> ResolutionV2::run(std::span<const ConflictedKey
   return answer(conflicted);
 }
 
-// The unconflicted part of whole states.
-class UnconflictedMap final : public UnconflictedState {
+bool same_key(events::StateKeyView a, events::StateKeyView b) {
+  return a.key == b.key && a.type == b.type;
+}
+
+// What whole states agree on: one of them, without the conflicted keys (sorted).
+class Agreed final : public UnconflictedState {
  public:
-  explicit UnconflictedMap(const StateMap& map) : map_(map) {}
+  Agreed(const StateMap& state, std::span<const ConflictedKey> conflicted)
+      : state_(state), conflicted_(conflicted) {}
 
   Result<std::optional<EventNumber>> find(events::StateKeyView key) const override {
-    auto position = map_.find(key);
-    if (position == map_.end()) return std::optional<EventNumber>();
+    auto conflict = std::lower_bound(conflicted_.begin(), conflicted_.end(), key,
+                                     [](const ConflictedKey& one, events::StateKeyView other) {
+                                       return one.key.view() < other;
+                                     });
+    const bool is_conflicted = conflict != conflicted_.end() && same_key(conflict->key.view(), key);
+    auto position = is_conflicted ? state_.end() : state_.find(key);
+    if (position == state_.end()) return std::optional<EventNumber>();
     return std::optional(position->second);
   }
   Status each(const std::function<void(EventNumber)>& visit) const override {
-    for (const auto& [key, number] : map_)
-      visit(number);
+    auto conflict = conflicted_.begin();
+    for (const auto& [key, number] : state_) {
+      while (conflict != conflicted_.end() && conflict->key < key)
+        ++conflict;
+      if (conflict == conflicted_.end() || !same_key(conflict->key.view(), key.view()))
+        visit(number);
+    }
     return {};
   }
 
  private:
-  const StateMap& map_;
+  const StateMap& state_;
+  std::span<const ConflictedKey> conflicted_;
 };
+
+// The keys that differ from the first state in one of the others; sorted.
+std::vector<ConflictedKey> find_conflicts(std::span<const StateMap> states) {
+  std::set<events::StateKeyView> keys;
+  for (const StateMap& other : states.subspan(1)) {
+    auto a = states[0].begin();
+    auto b = other.begin();
+    while (a != states[0].end() || b != other.end()) {
+      const bool has_both = a != states[0].end() && b != other.end();
+      if (has_both && same_key(a->first.view(), b->first.view())) {
+        if (a->second != b->second) keys.insert(a->first.view());
+        ++a;
+        ++b;
+      } else if (b == other.end() || (has_both && a->first < b->first)) {
+        keys.insert((a++)->first.view());
+      } else {
+        keys.insert((b++)->first.view());
+      }
+    }
+  }
+  std::vector<ConflictedKey> conflicted;
+  conflicted.reserve(keys.size());
+  for (const events::StateKeyView key : keys) {
+    ConflictedKey& conflict = conflicted.emplace_back();
+    conflict.key = {std::string(key.type), std::string(key.key)};
+    conflict.events.reserve(states.size());
+    for (const StateMap& state : states) {
+      auto found = state.find(key);
+      conflict.events.push_back(found == state.end() ? std::nullopt : std::optional(found->second));
+    }
+  }
+  return conflicted;
+}
 
 }  // namespace
 
@@ -246,28 +296,16 @@ Result<std::vector<ResolvedKey>> resolve_conflicts(const RoomVersionRules& rules
 
 Result<StateMap> resolve(const RoomVersionRules& rules, std::span<const StateMap> states,
                          Source& source) {
-  std::map<StateKey, std::vector<std::optional<EventNumber>>> by_key;
-  for (size_t i = 0; i < states.size(); ++i) {
-    for (const auto& [key, number] : states[i]) {
-      auto& events = by_key[key];
-      events.resize(states.size());
-      events[i] = number;
-    }
-  }
-  StateMap result;
-  std::vector<ConflictedKey> conflicted;
-  for (auto& [key, events] : by_key) {
-    bool agreed = std::all_of(events.begin(), events.end(),
-                              [&](const auto& event) { return event == events.front(); });
-    if (agreed)
-      result.emplace(key, *events.front());
-    else
-      conflicted.push_back({key, std::move(events)});
-  }
-  const StateMap agreed = result;
-  POLDER_TRY(auto resolved, resolve_conflicts(rules, conflicted, UnconflictedMap(agreed), source));
+  if (states.empty()) return StateMap();
+  const std::vector<ConflictedKey> conflicted = find_conflicts(states);
+  POLDER_TRY(auto resolved,
+             resolve_conflicts(rules, conflicted, Agreed(states[0], conflicted), source));
+  StateMap result = states[0];
   for (ResolvedKey& one : resolved) {
-    if (one.event) result.emplace(std::move(one.key), *one.event);
+    if (one.event)
+      result.insert_or_assign(std::move(one.key), *one.event);
+    else
+      result.erase(one.key);
   }
   return result;
 }
