@@ -7,7 +7,7 @@ namespace polder::dag {
 using events::Event;
 
 Result<const Event*> EventCache::event(EventNumber number) {
-  Entry& entry = entries_[number];
+  Entry& entry = this->entry(number);
   if (!entry.event) {
     POLDER_TRY(entry.event, source_.event(number));
   }
@@ -15,7 +15,7 @@ Result<const Event*> EventCache::event(EventNumber number) {
 }
 
 Result<std::span<const EventNumber>> EventCache::auth_events(EventNumber number) {
-  Entry& entry = entries_[number];
+  Entry& entry = this->entry(number);
   if (!entry.auth_events) {
     std::vector<EventNumber> auth_events;
     POLDER_CHECK(source_.auth_events(number, auth_events));
@@ -28,7 +28,7 @@ Result<std::span<const EventNumber>> EventCache::auth_events(EventNumber number)
 }
 
 Result<bool> EventCache::is_rejected(EventNumber number) {
-  Entry& entry = entries_[number];
+  Entry& entry = this->entry(number);
   if (!entry.rejected) {
     POLDER_TRY(entry.rejected, source_.is_rejected(number));
   }

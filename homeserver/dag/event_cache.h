@@ -3,9 +3,9 @@
 
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
+#include "homeserver/dag/number_table.h"
 #include "homeserver/dag/source.h"
 #include "homeserver/events/event.h"
 
@@ -36,8 +36,15 @@ class EventCache {
     std::optional<bool> rejected;
   };
 
+  Entry& entry(EventNumber number) {
+    const uint32_t slot = table_.slot_of(number);
+    if (slot == entries_.size()) entries_.emplace_back();
+    return entries_[slot];
+  }
+
   Source& source_;
-  std::unordered_map<EventNumber, Entry> entries_;
+  NumberTable table_;  // of entries_
+  std::vector<Entry> entries_;
   std::optional<EventNumber> create_;
 };
 

@@ -1,8 +1,9 @@
 #include "homeserver/dag/state_resolution.h"
 
 #include <algorithm>
-#include <set>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "homeserver/dag/auth_chains.h"
 #include "homeserver/dag/authorise.h"
@@ -98,11 +99,12 @@ Result<Numbers> ResolutionV2::full_conflicted_set(std::span<const ConflictedKey>
   sort_unique(full_set);
   POLDER_TRY(Numbers difference, auth_difference(sets, cache_.source()));
   if (is_v2_1_) {
-    POLDER_TRY(Numbers subgraph, conflicted_subgraph(full_set, cache_.source()));
-    full_set.insert(full_set.end(), subgraph.begin(), subgraph.end());
+    // It has the conflicted events themselves.
+    POLDER_TRY(full_set, conflicted_subgraph(full_set, cache_.source()));
   }
-  full_set.insert(full_set.end(), difference.begin(), difference.end());
-  sort_unique(full_set);
+  Numbers conflict_set = std::exchange(full_set, {});
+  std::set_union(conflict_set.begin(), conflict_set.end(), difference.begin(), difference.end(),
+                 std::back_inserter(full_set));
   for (EventNumber number : full_set) {
     POLDER_TRY(const Event* event, cache_.event(number));
     if (!event->is_state()) return fail(ErrorCode::kCorrupt, "an auth event has no state key");
@@ -170,10 +172,16 @@ Status ResolutionV2::replay(const Numbers& order) {
 Result<std::vector<ResolvedKey>> ResolutionV2::answer(
     std::span<const ConflictedKey> conflicted) const {
   std::vector<ResolvedKey> resolved;
-  for (const ConflictedKey& conflict : conflicted)
+  resolved.reserve(conflicted.size());
+  size_t set = 0;
+  for (const ConflictedKey& conflict : conflicted) {
     resolved.push_back({conflict.key, resolved_.find_set(conflict.key.view())});
+    if (resolved.back().event) ++set;
+  }
   auto by_key = [](const ResolvedKey& a, const ResolvedKey& b) { return a.key < b.key; };
-  std::sort(resolved.begin(), resolved.end(), by_key);
+  if (!std::is_sorted(resolved.begin(), resolved.end(), by_key))
+    std::sort(resolved.begin(), resolved.end(), by_key);
+  if (set == resolved_.all_set().size()) return resolved;
   std::vector<ResolvedKey> further;
   for (const auto& [view, number] : resolved_.all_set()) {
     ResolvedKey one{{std::string(view.type), std::string(view.key)}, number};
@@ -181,6 +189,7 @@ Result<std::vector<ResolvedKey>> ResolutionV2::answer(
     POLDER_TRY(auto agreed, unconflicted_.find(view));
     if (!agreed) further.push_back(std::move(one));
   }
+  if (further.empty()) return resolved;
   resolved.insert(resolved.end(), further.begin(), further.end());
   std::sort(resolved.begin(), resolved.end(), by_key);
   return resolved;
@@ -244,37 +253,73 @@ class Agreed final : public UnconflictedState {
   std::span<const ConflictedKey> conflicted_;
 };
 
-// The keys that differ from the first state in one of the others; sorted.
-std::vector<ConflictedKey> find_conflicts(std::span<const StateMap> states) {
-  std::set<events::StateKeyView> keys;
-  for (const StateMap& other : states.subspan(1)) {
-    auto a = states[0].begin();
-    auto b = other.begin();
-    while (a != states[0].end() || b != other.end()) {
-      const bool has_both = a != states[0].end() && b != other.end();
-      if (has_both && same_key(a->first.view(), b->first.view())) {
-        if (a->second != b->second) keys.insert(a->first.view());
-        ++a;
-        ++b;
-      } else if (b == other.end() || (has_both && a->first < b->first)) {
-        keys.insert((a++)->first.view());
-      } else {
-        keys.insert((b++)->first.view());
-      }
+// A key on which one of the states differs from the first.
+struct StateDifference {
+  events::StateKeyView key;
+  size_t state;
+  std::optional<EventNumber> first;
+  std::optional<EventNumber> other;
+};
+
+void compare(const StateMap& first, const StateMap& other, size_t state,
+             std::vector<StateDifference>& out) {
+  auto a = first.begin();
+  auto b = other.begin();
+  while (a != first.end() || b != other.end()) {
+    const bool has_both = a != first.end() && b != other.end();
+    if (has_both && same_key(a->first.view(), b->first.view())) {
+      if (a->second != b->second) out.push_back({a->first.view(), state, a->second, b->second});
+      ++a;
+      ++b;
+    } else if (b == other.end() || (has_both && a->first < b->first)) {
+      out.push_back({a->first.view(), state, a->second, std::nullopt});
+      ++a;
+    } else {
+      out.push_back({b->first.view(), state, std::nullopt, b->second});
+      ++b;
     }
+  }
+}
+
+// Sorted by key.
+std::vector<ConflictedKey> find_conflicts(std::span<const StateMap> states) {
+  std::vector<StateDifference> differences;
+  for (size_t i = 1; i < states.size(); ++i)
+    compare(states[0], states[i], i, differences);
+  if (states.size() > 2) {
+    std::sort(differences.begin(), differences.end(),
+              [](const auto& a, const auto& b) { return a.key < b.key; });
   }
   std::vector<ConflictedKey> conflicted;
-  conflicted.reserve(keys.size());
-  for (const events::StateKeyView key : keys) {
-    ConflictedKey& conflict = conflicted.emplace_back();
-    conflict.key = {std::string(key.type), std::string(key.key)};
-    conflict.events.reserve(states.size());
-    for (const StateMap& state : states) {
-      auto found = state.find(key);
-      conflict.events.push_back(found == state.end() ? std::nullopt : std::optional(found->second));
+  for (const StateDifference& one : differences) {
+    if (conflicted.empty() || !same_key(conflicted.back().key.view(), one.key)) {
+      conflicted.push_back({{std::string(one.key.type), std::string(one.key.key)}, {}});
+      conflicted.back().events.assign(states.size(), one.first);
     }
+    conflicted.back().events[one.state] = one.other;
   }
   return conflicted;
+}
+
+// The state with the conflicted keys as they were resolved; both are sorted.
+StateMap replace(const StateMap& state, std::vector<ResolvedKey> resolved) {
+  StateMap result;
+  auto next = resolved.begin();
+  const auto take_resolved = [&] {
+    if (next->event) result.emplace_hint(result.end(), std::move(next->key), *next->event);
+    ++next;
+  };
+  for (const auto& [key, number] : state) {
+    while (next != resolved.end() && next->key < key)
+      take_resolved();
+    if (next != resolved.end() && same_key(next->key.view(), key.view()))
+      take_resolved();
+    else
+      result.emplace_hint(result.end(), key, number);
+  }
+  while (next != resolved.end())
+    take_resolved();
+  return result;
 }
 
 }  // namespace
@@ -300,14 +345,7 @@ Result<StateMap> resolve(const RoomVersionRules& rules, std::span<const StateMap
   const std::vector<ConflictedKey> conflicted = find_conflicts(states);
   POLDER_TRY(auto resolved,
              resolve_conflicts(rules, conflicted, Agreed(states[0], conflicted), source));
-  StateMap result = states[0];
-  for (ResolvedKey& one : resolved) {
-    if (one.event)
-      result.insert_or_assign(std::move(one.key), *one.event);
-    else
-      result.erase(one.key);
-  }
-  return result;
+  return replace(states[0], std::move(resolved));
 }
 
 }  // namespace polder::dag
