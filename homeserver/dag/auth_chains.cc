@@ -17,7 +17,11 @@ class Reach {
     uint32_t pass = 0;
   };
 
-  explicit Reach(ChainIndex& index) : index_(index) {}
+  explicit Reach(ChainIndex& index) : index_(index) {
+    slots_.reserve(32);
+    heap_.reserve(32);
+    touched_.reserve(32);
+  }
 
   // Begins anew, with the chains met so far. What is older than the floor is left out.
   void begin(EventNumber floor) {

@@ -27,12 +27,16 @@ Result<std::span<const EventNumber>> EventCache::auth_events(EventNumber number)
   return std::span<const EventNumber>(*entry.auth_events);
 }
 
-Result<bool> EventCache::is_rejected(EventNumber number) {
+Result<const Event*> EventCache::accepted_event(EventNumber number) {
   Entry& entry = this->entry(number);
   if (!entry.rejected) {
     POLDER_TRY(entry.rejected, source_.is_rejected(number));
   }
-  return *entry.rejected;
+  if (*entry.rejected) return static_cast<const Event*>(nullptr);
+  if (!entry.event) {
+    POLDER_TRY(entry.event, source_.event(number));
+  }
+  return entry.event.get();
 }
 
 Result<std::optional<EventNumber>> EventCache::auth_event(EventNumber number,

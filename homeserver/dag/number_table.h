@@ -32,7 +32,8 @@ class NumberTable {
     return at;
   }
   void grow() {
-    table_.assign(std::max<size_t>(32, table_.size() * 2), 0);
+    table_.assign(std::max<size_t>(64, table_.size() * 2), 0);
+    numbers_.reserve(table_.size() / 2);
     for (uint32_t slot = 0; slot < numbers_.size(); ++slot)
       table_[place_of(numbers_[slot])] = slot + 1;
   }

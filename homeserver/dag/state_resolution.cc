@@ -38,14 +38,12 @@ class ReplayState final : public AuthState {
   Result<const Event*> find(events::StateKeyView key) const override {
     POLDER_TRY(auto number, resolved_.find(key));
     if (number) {
-      POLDER_TRY(bool rejected, cache_.is_rejected(*number));
-      if (!rejected) return cache_.event(*number);
+      POLDER_TRY(const Event* event, cache_.accepted_event(*number));
+      if (event) return event;
     }
     POLDER_TRY(number, from_auth_events(key));
     if (!number) return static_cast<const Event*>(nullptr);
-    POLDER_TRY(bool rejected, cache_.is_rejected(*number));
-    if (rejected) return static_cast<const Event*>(nullptr);
-    return cache_.event(*number);
+    return cache_.accepted_event(*number);
   }
 
  private:
@@ -204,6 +202,7 @@ Result<std::vector<ResolvedKey>> ResolutionV2::answer(
 //   5. Put the unconflicted state over the result.
 Result<std::vector<ResolvedKey>> ResolutionV2::run(std::span<const ConflictedKey> conflicted) {
   POLDER_TRY(Numbers full_set, full_conflicted_set(conflicted));
+  resolved_.reserve(full_set.size());
   POLDER_TRY(Numbers power_events, select_power_events(full_set));
   POLDER_TRY(Numbers order, power_ordering(power_events, cache_));
   POLDER_CHECK(replay(order));
