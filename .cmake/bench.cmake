@@ -45,3 +45,10 @@ function(polder_bench_load)
   target_link_libraries(polder_load PRIVATE polder_homeserver_egress polder_homeserver_http polder_homeserver_json
     polder_homeserver_runtime polder_homeserver_base CLI11::CLI11)
 endfunction()
+
+# bench/resolution: cases of state resolution for another implementation to resolve as well.
+function(polder_resolution_cases)
+  add_executable(polder_resolution_cases bench/resolution/cases.cc)
+  target_precompile_headers(polder_resolution_cases REUSE_FROM polder_pch)
+  target_link_libraries(polder_resolution_cases PRIVATE polder_homeserver_dag GTest::gtest)
+endfunction()

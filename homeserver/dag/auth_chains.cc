@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "homeserver/dag/number_table.h"
+
 namespace polder::dag {
 namespace {
 
@@ -15,7 +17,11 @@ class Reach {
     uint32_t pass = 0;
   };
 
-  explicit Reach(ChainIndex& index) : index_(index) {}
+  explicit Reach(ChainIndex& index) : index_(index) {
+    slots_.reserve(32);
+    heap_.reserve(32);
+    touched_.reserve(32);
+  }
 
   // Begins anew, with the chains met so far. What is older than the floor is left out.
   void begin(EventNumber floor) {
@@ -71,7 +77,11 @@ class Reach {
   const Slot& slot(uint32_t slot) const { return slots_[slot]; }
   size_t size() const { return slots_.size(); }
   bool is_reached(uint32_t slot) const { return slots_[slot].pass == pass_; }
-  uint32_t slot_of(EventNumber chain);
+  uint32_t slot_of(EventNumber chain) {
+    const uint32_t slot = table_.slot_of(chain);
+    if (slot == slots_.size()) slots_.push_back({chain, 0, 0});
+    return slot;
+  }
 
  private:
   static Error corrupt() { return fail(ErrorCode::kCorrupt, "the auth chains are damaged"); }
@@ -117,42 +127,15 @@ class Reach {
     return {};
   }
 
-  void grow();
-
   ChainIndex& index_;
   EventNumber floor_ = 0;
   uint32_t pass_ = 0;
   size_t steps_ = 0;
   std::vector<Slot> slots_;
-  std::vector<uint32_t> table_;  // open addressing over slots_: slot + 1, or 0
+  NumberTable table_;  // of slots_
   std::vector<std::pair<EventNumber, uint32_t>> heap_;
   std::vector<uint32_t> touched_;
 };
-
-size_t hash_of(EventNumber chain) {
-  return static_cast<size_t>(chain * 0x9E3779B97F4A7C15u >> 20);
-}
-
-void Reach::grow() {
-  table_.assign(std::max<size_t>(64, table_.size() * 2), 0);
-  for (uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    size_t at = hash_of(slots_[slot].chain) & (table_.size() - 1);
-    while (table_[at] != 0)
-      at = (at + 1) & (table_.size() - 1);
-    table_[at] = slot + 1;
-  }
-}
-
-uint32_t Reach::slot_of(EventNumber chain) {
-  if ((slots_.size() + 1) * 2 > table_.size()) grow();
-  size_t at = hash_of(chain) & (table_.size() - 1);
-  for (; table_[at] != 0; at = (at + 1) & (table_.size() - 1)) {
-    if (slots_[table_[at] - 1].chain == chain) return table_[at] - 1;
-  }
-  slots_.push_back({chain, 0, 0});
-  table_[at] = static_cast<uint32_t>(slots_.size());
-  return static_cast<uint32_t>(slots_.size() - 1);
-}
 
 // How far the state sets reach on a chain.
 struct Span {

@@ -7,7 +7,7 @@ namespace polder::dag {
 using events::Event;
 
 Result<const Event*> EventCache::event(EventNumber number) {
-  Entry& entry = entries_[number];
+  Entry& entry = this->entry(number);
   if (!entry.event) {
     POLDER_TRY(entry.event, source_.event(number));
   }
@@ -15,7 +15,7 @@ Result<const Event*> EventCache::event(EventNumber number) {
 }
 
 Result<std::span<const EventNumber>> EventCache::auth_events(EventNumber number) {
-  Entry& entry = entries_[number];
+  Entry& entry = this->entry(number);
   if (!entry.auth_events) {
     std::vector<EventNumber> auth_events;
     POLDER_CHECK(source_.auth_events(number, auth_events));
@@ -27,12 +27,16 @@ Result<std::span<const EventNumber>> EventCache::auth_events(EventNumber number)
   return std::span<const EventNumber>(*entry.auth_events);
 }
 
-Result<bool> EventCache::is_rejected(EventNumber number) {
-  Entry& entry = entries_[number];
+Result<const Event*> EventCache::accepted_event(EventNumber number) {
+  Entry& entry = this->entry(number);
   if (!entry.rejected) {
     POLDER_TRY(entry.rejected, source_.is_rejected(number));
   }
-  return *entry.rejected;
+  if (*entry.rejected) return static_cast<const Event*>(nullptr);
+  if (!entry.event) {
+    POLDER_TRY(entry.event, source_.event(number));
+  }
+  return entry.event.get();
 }
 
 Result<std::optional<EventNumber>> EventCache::auth_event(EventNumber number,

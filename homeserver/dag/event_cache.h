@@ -1,11 +1,12 @@
 // The events that one run of the rules has looked at.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
+#include "homeserver/dag/number_table.h"
 #include "homeserver/dag/source.h"
 #include "homeserver/events/event.h"
 
@@ -22,7 +23,8 @@ class EventCache {
   Result<const events::Event*> event(EventNumber number);
   // kCorrupt if an auth event's number is not smaller than the event's own.
   Result<std::span<const EventNumber>> auth_events(EventNumber number);
-  Result<bool> is_rejected(EventNumber number);
+  // Null if the event was rejected.
+  Result<const events::Event*> accepted_event(EventNumber number);
   // Of the event's auth events, the one with that state key.
   Result<std::optional<EventNumber>> auth_event(EventNumber number, events::StateKeyView key);
   // The create event of the room of that event, or none if the event names none.
@@ -36,8 +38,18 @@ class EventCache {
     std::optional<bool> rejected;
   };
 
+  Entry& entry(EventNumber number) {
+    const uint32_t slot = table_.slot_of(number);
+    if (slot == entries_.size()) {
+      if (slot == entries_.capacity()) entries_.reserve(std::max<size_t>(32, 2 * slot));
+      entries_.emplace_back();
+    }
+    return entries_[slot];
+  }
+
   Source& source_;
-  std::unordered_map<EventNumber, Entry> entries_;
+  NumberTable table_;  // of entries_
+  std::vector<Entry> entries_;
   std::optional<EventNumber> create_;
 };
 

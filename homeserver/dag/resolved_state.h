@@ -25,6 +25,7 @@ class ResolvedState {
  public:
   ResolvedState(EventCache& cache, const UnconflictedState* base) : cache_(cache), base_(base) {}
 
+  void reserve(size_t events) { events_.reserve(events); }
   // The event must be a state event that the cache has.
   Status set(EventNumber number);
   Result<std::optional<EventNumber>> find(events::StateKeyView key) const;

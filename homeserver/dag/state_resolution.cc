@@ -1,7 +1,9 @@
 #include "homeserver/dag/state_resolution.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "homeserver/dag/auth_chains.h"
 #include "homeserver/dag/authorise.h"
@@ -36,14 +38,12 @@ class ReplayState final : public AuthState {
   Result<const Event*> find(events::StateKeyView key) const override {
     POLDER_TRY(auto number, resolved_.find(key));
     if (number) {
-      POLDER_TRY(bool rejected, cache_.is_rejected(*number));
-      if (!rejected) return cache_.event(*number);
+      POLDER_TRY(const Event* event, cache_.accepted_event(*number));
+      if (event) return event;
     }
     POLDER_TRY(number, from_auth_events(key));
     if (!number) return static_cast<const Event*>(nullptr);
-    POLDER_TRY(bool rejected, cache_.is_rejected(*number));
-    if (rejected) return static_cast<const Event*>(nullptr);
-    return cache_.event(*number);
+    return cache_.accepted_event(*number);
   }
 
  private:
@@ -97,11 +97,12 @@ Result<Numbers> ResolutionV2::full_conflicted_set(std::span<const ConflictedKey>
   sort_unique(full_set);
   POLDER_TRY(Numbers difference, auth_difference(sets, cache_.source()));
   if (is_v2_1_) {
-    POLDER_TRY(Numbers subgraph, conflicted_subgraph(full_set, cache_.source()));
-    full_set.insert(full_set.end(), subgraph.begin(), subgraph.end());
+    // It has the conflicted events themselves.
+    POLDER_TRY(full_set, conflicted_subgraph(full_set, cache_.source()));
   }
-  full_set.insert(full_set.end(), difference.begin(), difference.end());
-  sort_unique(full_set);
+  Numbers conflict_set = std::exchange(full_set, {});
+  std::set_union(conflict_set.begin(), conflict_set.end(), difference.begin(), difference.end(),
+                 std::back_inserter(full_set));
   for (EventNumber number : full_set) {
     POLDER_TRY(const Event* event, cache_.event(number));
     if (!event->is_state()) return fail(ErrorCode::kCorrupt, "an auth event has no state key");
@@ -169,10 +170,16 @@ Status ResolutionV2::replay(const Numbers& order) {
 Result<std::vector<ResolvedKey>> ResolutionV2::answer(
     std::span<const ConflictedKey> conflicted) const {
   std::vector<ResolvedKey> resolved;
-  for (const ConflictedKey& conflict : conflicted)
+  resolved.reserve(conflicted.size());
+  size_t set = 0;
+  for (const ConflictedKey& conflict : conflicted) {
     resolved.push_back({conflict.key, resolved_.find_set(conflict.key.view())});
+    if (resolved.back().event) ++set;
+  }
   auto by_key = [](const ResolvedKey& a, const ResolvedKey& b) { return a.key < b.key; };
-  std::sort(resolved.begin(), resolved.end(), by_key);
+  if (!std::is_sorted(resolved.begin(), resolved.end(), by_key))
+    std::sort(resolved.begin(), resolved.end(), by_key);
+  if (set == resolved_.all_set().size()) return resolved;
   std::vector<ResolvedKey> further;
   for (const auto& [view, number] : resolved_.all_set()) {
     ResolvedKey one{{std::string(view.type), std::string(view.key)}, number};
@@ -180,6 +187,7 @@ Result<std::vector<ResolvedKey>> ResolutionV2::answer(
     POLDER_TRY(auto agreed, unconflicted_.find(view));
     if (!agreed) further.push_back(std::move(one));
   }
+  if (further.empty()) return resolved;
   resolved.insert(resolved.end(), further.begin(), further.end());
   std::sort(resolved.begin(), resolved.end(), by_key);
   return resolved;
@@ -194,6 +202,7 @@ Result<std::vector<ResolvedKey>> ResolutionV2::answer(
 //   5. Put the unconflicted state over the result.
 Result<std::vector<ResolvedKey>> ResolutionV2::run(std::span<const ConflictedKey> conflicted) {
   POLDER_TRY(Numbers full_set, full_conflicted_set(conflicted));
+  resolved_.reserve(full_set.size());
   POLDER_TRY(Numbers power_events, select_power_events(full_set));
   POLDER_TRY(Numbers order, power_ordering(power_events, cache_));
   POLDER_CHECK(replay(order));
@@ -207,25 +216,110 @@ Result<std::vector<ResolvedKey>> ResolutionV2::run(std::span<const ConflictedKey
   return answer(conflicted);
 }
 
-// The unconflicted part of whole states.
-class UnconflictedMap final : public UnconflictedState {
+bool same_key(events::StateKeyView a, events::StateKeyView b) {
+  return a.key == b.key && a.type == b.type;
+}
+
+// What whole states agree on: one of them, without the conflicted keys (sorted).
+class Agreed final : public UnconflictedState {
  public:
-  explicit UnconflictedMap(const StateMap& map) : map_(map) {}
+  Agreed(const StateMap& state, std::span<const ConflictedKey> conflicted)
+      : state_(state), conflicted_(conflicted) {}
 
   Result<std::optional<EventNumber>> find(events::StateKeyView key) const override {
-    auto position = map_.find(key);
-    if (position == map_.end()) return std::optional<EventNumber>();
+    auto conflict = std::lower_bound(conflicted_.begin(), conflicted_.end(), key,
+                                     [](const ConflictedKey& one, events::StateKeyView other) {
+                                       return one.key.view() < other;
+                                     });
+    const bool is_conflicted = conflict != conflicted_.end() && same_key(conflict->key.view(), key);
+    auto position = is_conflicted ? state_.end() : state_.find(key);
+    if (position == state_.end()) return std::optional<EventNumber>();
     return std::optional(position->second);
   }
   Status each(const std::function<void(EventNumber)>& visit) const override {
-    for (const auto& [key, number] : map_)
-      visit(number);
+    auto conflict = conflicted_.begin();
+    for (const auto& [key, number] : state_) {
+      while (conflict != conflicted_.end() && conflict->key < key)
+        ++conflict;
+      if (conflict == conflicted_.end() || !same_key(conflict->key.view(), key.view()))
+        visit(number);
+    }
     return {};
   }
 
  private:
-  const StateMap& map_;
+  const StateMap& state_;
+  std::span<const ConflictedKey> conflicted_;
 };
+
+// A key on which one of the states differs from the first.
+struct StateDifference {
+  events::StateKeyView key;
+  size_t state;
+  std::optional<EventNumber> first;
+  std::optional<EventNumber> other;
+};
+
+void compare(const StateMap& first, const StateMap& other, size_t state,
+             std::vector<StateDifference>& out) {
+  auto a = first.begin();
+  auto b = other.begin();
+  while (a != first.end() || b != other.end()) {
+    const bool has_both = a != first.end() && b != other.end();
+    if (has_both && same_key(a->first.view(), b->first.view())) {
+      if (a->second != b->second) out.push_back({a->first.view(), state, a->second, b->second});
+      ++a;
+      ++b;
+    } else if (b == other.end() || (has_both && a->first < b->first)) {
+      out.push_back({a->first.view(), state, a->second, std::nullopt});
+      ++a;
+    } else {
+      out.push_back({b->first.view(), state, std::nullopt, b->second});
+      ++b;
+    }
+  }
+}
+
+// Sorted by key.
+std::vector<ConflictedKey> find_conflicts(std::span<const StateMap> states) {
+  std::vector<StateDifference> differences;
+  for (size_t i = 1; i < states.size(); ++i)
+    compare(states[0], states[i], i, differences);
+  if (states.size() > 2) {
+    std::sort(differences.begin(), differences.end(),
+              [](const auto& a, const auto& b) { return a.key < b.key; });
+  }
+  std::vector<ConflictedKey> conflicted;
+  for (const StateDifference& one : differences) {
+    if (conflicted.empty() || !same_key(conflicted.back().key.view(), one.key)) {
+      conflicted.push_back({{std::string(one.key.type), std::string(one.key.key)}, {}});
+      conflicted.back().events.assign(states.size(), one.first);
+    }
+    conflicted.back().events[one.state] = one.other;
+  }
+  return conflicted;
+}
+
+// The state with the conflicted keys as they were resolved; both are sorted.
+StateMap replace(const StateMap& state, std::vector<ResolvedKey> resolved) {
+  StateMap result;
+  auto next = resolved.begin();
+  const auto take_resolved = [&] {
+    if (next->event) result.emplace_hint(result.end(), std::move(next->key), *next->event);
+    ++next;
+  };
+  for (const auto& [key, number] : state) {
+    while (next != resolved.end() && next->key < key)
+      take_resolved();
+    if (next != resolved.end() && same_key(next->key.view(), key.view()))
+      take_resolved();
+    else
+      result.emplace_hint(result.end(), key, number);
+  }
+  while (next != resolved.end())
+    take_resolved();
+  return result;
+}
 
 }  // namespace
 
@@ -246,30 +340,11 @@ Result<std::vector<ResolvedKey>> resolve_conflicts(const RoomVersionRules& rules
 
 Result<StateMap> resolve(const RoomVersionRules& rules, std::span<const StateMap> states,
                          Source& source) {
-  std::map<StateKey, std::vector<std::optional<EventNumber>>> by_key;
-  for (size_t i = 0; i < states.size(); ++i) {
-    for (const auto& [key, number] : states[i]) {
-      auto& events = by_key[key];
-      events.resize(states.size());
-      events[i] = number;
-    }
-  }
-  StateMap result;
-  std::vector<ConflictedKey> conflicted;
-  for (auto& [key, events] : by_key) {
-    bool agreed = std::all_of(events.begin(), events.end(),
-                              [&](const auto& event) { return event == events.front(); });
-    if (agreed)
-      result.emplace(key, *events.front());
-    else
-      conflicted.push_back({key, std::move(events)});
-  }
-  const StateMap agreed = result;
-  POLDER_TRY(auto resolved, resolve_conflicts(rules, conflicted, UnconflictedMap(agreed), source));
-  for (ResolvedKey& one : resolved) {
-    if (one.event) result.emplace(std::move(one.key), *one.event);
-  }
-  return result;
+  if (states.empty()) return StateMap();
+  const std::vector<ConflictedKey> conflicted = find_conflicts(states);
+  POLDER_TRY(auto resolved,
+             resolve_conflicts(rules, conflicted, Agreed(states[0], conflicted), source));
+  return replace(states[0], std::move(resolved));
 }
 
 }  // namespace polder::dag
