@@ -24,7 +24,7 @@ std::string describe(const backup::Report& report) {
 int back_up(const Config& config, const std::string& config_text, const std::string& to,
             size_t keep) {
   const auto files = files::real_files();
-  const auto log = base::make_system_log(LogLevel::kError);
+  const auto log = base::make_system_log(LogLevel::kWarning);
   const base::SystemClock clock;
   const backup::Places places{*files, *log, stores::kColumns, config.data_dir, to};
   const auto report =
@@ -39,7 +39,7 @@ int back_up(const Config& config, const std::string& config_text, const std::str
 
 int restore(const RestoreArguments& arguments) {
   const auto files = files::real_files();
-  const auto log = base::make_system_log(LogLevel::kError);
+  const auto log = base::make_system_log(LogLevel::kWarning);
   const backup::Places places{*files, *log, stores::kColumns, arguments.to, arguments.from};
   const bool reads_only = arguments.to.empty();
   const auto report = reads_only ? backup::verify(places, arguments.number)

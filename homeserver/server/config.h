@@ -42,6 +42,7 @@ struct Config {
     int64_t cache_mb = 128;
     int64_t log_hours = 72;  // how long the write log is kept
     int64_t log_mb = 1024;
+    int64_t reclaim_hours = 24;  // between looks for what rooms no longer need
   } storage;
   struct Tls {
     std::vector<std::string> extra_ca_files;

@@ -1,6 +1,8 @@
 #include "homeserver/server/consistency.h"
 
 #include "homeserver/events/event.h"
+#include "media/files/content_store.h"
+#include "storage/stores/media_rows.h"
 
 namespace polder::server {
 namespace {
@@ -21,6 +23,16 @@ Result<stores::EventFacts> read_facts(std::string_view room_version, std::string
 
 Result<stores::CheckReport> check_consistency(const kv::Database& database) {
   return stores::check_database(*database.snapshot(), database.last_position(), read_facts);
+}
+
+Status check_media(const kv::Database& database, files::FileSystem& files,
+                   const std::string& directory, stores::CheckReport& report) {
+  return stores::for_each_referenced(*database.snapshot(), [&](const Digest& digest) -> Status {
+    const Status read = media::check_content(files, directory, digest);
+    if (!read.ok() && report.faults.size() < stores::kMaxFaults)
+      report.faults.push_back(read.error().message);
+    return {};
+  });
 }
 
 }  // namespace polder::server

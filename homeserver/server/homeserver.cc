@@ -60,6 +60,8 @@ Status Homeserver::start() {
   POLDER_CHECK(engine_->start());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "media_sweep",
                  media_contents_->sweep());
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "reclaim",
+                 reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
   if (config_.federation.enabled) POLDER_CHECK(federation_api_->start());
   return sender_->start();
 }
@@ -93,6 +95,7 @@ Status Homeserver::open() {
       rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
                          config_.server_name, signing_key_, *keyring_, *federation_client_});
   POLDER_CHECK(engine_->load_heads());
+  reclaimer_ = std::make_unique<rooms::Reclaimer>(outside_.runtime, outside_.database, *committer_);
   entry_ = std::make_unique<entry::RoomEntry>(*engine_, *federation_client_);
   typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,

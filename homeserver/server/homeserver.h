@@ -22,6 +22,7 @@
 #include "homeserver/push/highlights.h"
 #include "homeserver/push/rules.h"
 #include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/reclaim.h"
 #include "homeserver/server/config.h"
 #include "homeserver/sync/sync.h"
 #include "homeserver/users/account_data.h"
@@ -85,6 +86,7 @@ class Homeserver {
   std::unique_ptr<keyring::Keyring> keyring_;
   std::unique_ptr<client::FederationClient> federation_client_;
   std::unique_ptr<rooms::RoomEngine> engine_;
+  std::unique_ptr<rooms::Reclaimer> reclaimer_;
   std::unique_ptr<entry::RoomEntry> entry_;
   std::unique_ptr<users::Users> users_;
   std::unique_ptr<users::AccountData> account_data_;

@@ -262,11 +262,13 @@ int run_user_command(const Config& config, UserCommand command, const UserArgume
 
 int check_database(const Config& config) {
   const auto files = files::real_files();
-  const auto log = base::make_system_log(LogLevel::kError);
+  const auto log = base::make_system_log(LogLevel::kWarning);
   auto opened = open_database(config, *files, *log);
   if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
-  const auto faults = check_consistency(*opened->database);
+  auto faults = check_consistency(*opened->database);
   if (!faults.ok()) return failed("cannot check", faults.error());
+  const Status media = check_media(*opened->database, *files, config.data_dir + "/media", *faults);
+  if (!media.ok()) return failed("cannot check", media.error());
   for (const std::string& fault : faults->faults)
     std::fprintf(stderr, "polder: %s\n", fault.c_str());
   std::printf("%llu rooms, %llu events: %zu faults\n",

@@ -11,7 +11,11 @@ Result<crypto::SigningKey> load_signing_key(files::FileSystem& files, const std:
                                             Random& random) {
   const std::string path = data_dir + "/signing.key";
   const auto line = files.read_all(path, kKeyFileBytesMax);
-  if (line.ok()) return crypto::SigningKey::from_line(*line);
+  if (line.ok()) {
+    auto key = crypto::SigningKey::from_line(*line);
+    if (key.ok()) return key;
+    return fail(ErrorCode::kCorrupt, path + ": no signing key: " + key.error().message);
+  }
   if (line.error().code != ErrorCode::kNotFound) return line.error();
   crypto::SigningKey key = crypto::SigningKey::generate(random);
   POLDER_CHECK(files.write_atomically(path, key.to_line()));

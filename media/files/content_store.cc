@@ -22,33 +22,61 @@ std::string path_of(const std::string& directory, const Digest& digest) {
   return folder_of(directory, digest) + "/" + base::hex_encode(ByteSpan(digest).subspan(1));
 }
 
-// A part of a file, read as it is asked for.
+// A content as it is asked for: a part of it, or all, which is then compared with its name. Of a
+// damaged one the end is not given. Shared with work on the pool.
+struct Reading {
+  Digest digest{};
+  std::string path;
+  std::unique_ptr<files::ReadableFile> file = nullptr;
+  uint64_t offset = 0;
+  uint64_t left = 0;
+  bool whole = false;
+  crypto::Sha256 hash = {};
+
+  Result<std::string> next(size_t size) {
+    POLDER_TRY(std::string bytes, file->read(offset, size));
+    if (bytes.size() != size) return fail(ErrorCode::kCorrupt, path + ": too short");
+    offset += size;
+    left -= size;
+    if (!whole) return bytes;
+    hash.add(bytes);
+    if (left == 0 && hash.finish() != digest) return fail(ErrorCode::kCorrupt, path + ": damaged");
+    return bytes;
+  }
+};
+
+// A file, read as it is asked for.
 class FileBody final : public http::BodySource {
  public:
-  FileBody(runtime::Runtime& runtime, std::shared_ptr<const files::ReadableFile> file,
-           uint64_t offset, uint64_t length)
-      : runtime_(runtime), file_(std::move(file)), offset_(offset), left_(length) {}
+  FileBody(runtime::Runtime& runtime, std::shared_ptr<Reading> reading)
+      : runtime_(runtime), reading_(std::move(reading)) {}
 
   Task<Result<std::optional<std::string>>> next() override {
-    if (left_ == 0) co_return std::optional<std::string>();
-    const auto size = static_cast<size_t>(std::min<uint64_t>(left_, kChunkBytes));
+    if (reading_->left == 0) co_return std::optional<std::string>();
+    const auto size = static_cast<size_t>(std::min<uint64_t>(reading_->left, kChunkBytes));
     auto bytes = co_await runtime::on_pool(
-        runtime_, [file = file_, offset = offset_, size] { return file->read(offset, size); });
-    if (!bytes.ok()) co_return std::move(bytes).error();
-    if (bytes->size() != size) co_return fail(ErrorCode::kCorrupt, "a media file is too short");
-    offset_ += size;
-    left_ -= size;
-    co_return std::optional(*std::move(bytes));
+        runtime_, [reading = reading_, size] { return reading->next(size); });
+    if (bytes.ok()) co_return std::optional(*std::move(bytes));
+    runtime_.log().error("media_unreadable", {{"reason", bytes.error().message}});
+    co_return std::move(bytes).error();
   }
 
  private:
   runtime::Runtime& runtime_;
-  const std::shared_ptr<const files::ReadableFile> file_;
-  uint64_t offset_;
-  uint64_t left_;
+  const std::shared_ptr<Reading> reading_;
 };
 
 }  // namespace
+
+Status check_content(files::FileSystem& files, const std::string& directory, const Digest& digest) {
+  Reading reading{digest, path_of(directory, digest)};
+  POLDER_TRY(reading.file, files.open_for_read(reading.path));
+  POLDER_TRY(reading.left, reading.file->size());
+  reading.whole = true;
+  while (reading.left > 0)
+    POLDER_CHECK(reading.next(static_cast<size_t>(std::min<uint64_t>(reading.left, kChunkBytes))));
+  return {};
+}
 
 struct ContentStore::Incoming {
   std::string path;
@@ -144,10 +172,17 @@ Status ContentStore::make_folder(const Digest& digest) {
 
 Task<Result<std::unique_ptr<http::BodySource>>> ContentStore::read(Digest digest, uint64_t offset,
                                                                    uint64_t length) {
-  auto open = [this, digest] { return files_.open_for_read(path_of(directory_, digest)); };
-  POLDER_CO_TRY(auto file, co_await runtime::on_pool(runtime_, std::move(open)));
+  auto reading = std::make_shared<Reading>(Reading{digest, path_of(directory_, digest)});
+  POLDER_CO_CHECK(co_await runtime::on_pool(runtime_, [=, this]() -> Status {
+    POLDER_TRY(reading->file, files_.open_for_read(reading->path));
+    POLDER_TRY(const uint64_t size, reading->file->size());
+    reading->whole = offset == 0 && length == size;
+    return {};
+  }));
+  reading->offset = offset;
+  reading->left = length;
   co_return std::unique_ptr<http::BodySource>(
-      std::make_unique<FileBody>(runtime_, std::move(file), offset, length));
+      std::make_unique<FileBody>(runtime_, std::move(reading)));
 }
 
 Task<void> ContentStore::collect(Digest digest) {

@@ -24,6 +24,9 @@
 
 namespace polder::media {
 
+// Why a file that a row refers to is not what it should be; reads all of it.
+Status check_content(files::FileSystem& files, const std::string& directory, const Digest& digest);
+
 inline constexpr size_t kChunkBytes = 256 * 1024;      // read and written at a time
 inline constexpr Millis kReceiveTimeMax{30 * 60'000};  // for all of a body
 

@@ -402,6 +402,19 @@ Result<Descriptors> describe(const RocksOptions& options, const rocksdb::DBOptio
   return descriptors;
 }
 
+// RocksDB would make a new database where it finds no CURRENT, and remove what there is. A crash
+// while a database is made leaves neither logs nor tables.
+Status must_be_whole_or_new(const RocksOptions& options) {
+  if (options.files.info(options.directory + "/CURRENT").ok()) return {};
+  const auto entries = options.files.list(options.directory);
+  if (!entries.ok()) return {};  // no folder yet; or opening says what is wrong
+  for (const files::DirectoryEntry& entry : *entries) {
+    if (entry.name.ends_with(".sst") || entry.name.ends_with(".log"))
+      return fail(ErrorCode::kCorrupt, options.directory + "/CURRENT: missing from a database");
+  }
+  return {};
+}
+
 // All at once: one by one, each is followed by a copy of all options on disk.
 Status create_missing(rocksdb::DB& db, const Descriptors& descriptors, Columns& handles) {
   if (descriptors.missing.empty()) return {};
@@ -417,6 +430,7 @@ Result<std::unique_ptr<Database>> open_rocks(const RocksOptions& options,
                                              std::span<const ColumnSpec> columns) {
   std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(rocks_files(options.files));
   const rocksdb::DBOptions db_options = database_options(options, *env);
+  POLDER_CHECK(must_be_whole_or_new(options));
   POLDER_TRY(const auto descriptors, describe(options, db_options, columns));
   rocksdb::DB* db = nullptr;
   Columns handles;

@@ -88,6 +88,21 @@ Result<bool> is_referenced(const kv::Snapshot& snapshot, const Digest& digest) {
   return rows->valid();
 }
 
+Status for_each_referenced(const kv::Snapshot& snapshot,
+                           const std::function<Status(const Digest&)>& visit) {
+  Digest last{};
+  const auto rows =
+      snapshot.iterate(kMedia, kv::prefix_range(keys::KeyWriter(kReferenceTag).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    const std::string_view name = rows->key().substr(1, last.size());
+    if (name.size() != last.size()) return fail(ErrorCode::kCorrupt, "media: reference");
+    if (name == as_text(last)) continue;
+    std::ranges::copy(as_bytes(name), last.begin());
+    POLDER_CHECK(visit(last));
+  }
+  return rows->status();
+}
+
 Result<MediaOfUser> read_media_of_user(const kv::Snapshot& snapshot, UserNumber user) {
   MediaOfUser media;
   const std::string prefix = keys::KeyWriter(kUserTag).u64(user).str();

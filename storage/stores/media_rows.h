@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -37,6 +38,10 @@ Result<std::optional<MediaRow>> read_media(const kv::Snapshot& snapshot, const M
 
 // Whether any row refers to the file.
 Result<bool> is_referenced(const kv::Snapshot& snapshot, const Digest& digest);
+
+// Every file that a row refers to, once.
+Status for_each_referenced(const kv::Snapshot& snapshot,
+                           const std::function<Status(const Digest&)>& visit);
 
 // What a user has uploaded.
 struct MediaOfUser {

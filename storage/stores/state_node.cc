@@ -173,34 +173,48 @@ void put_state_row(kv::Batch& batch, RoomNumber room, uint64_t row,
   batch.put(kStateNodes, row_key(room, row), encode_state_row(row, nodes));
 }
 
-Result<StateNode> StateNodes::read(uint64_t node) const {
+Result<StateNodes::Stored> StateNodes::read_stored(uint64_t node) const {
   const uint64_t row = node / kNodesPerRow;
   POLDER_TRY(const auto bytes, snapshot_.get(kStateNodes, row_key(room_, row)));
   if (!bytes) return fail(ErrorCode::kCorrupt, "a state node is missing");
   POLDER_TRY(const std::string_view content, find_node(*bytes, node));
   if (content.empty()) return damaged();
-  StateNode found;
-  found.level = static_cast<uint8_t>(content.front());
-  keys::ValueReader reader(content, found.level);
+  Stored found;
+  found.node.level = static_cast<uint8_t>(content.front());
+  keys::ValueReader reader(content, found.node.level);
   const uint64_t steps = reader.varint();
   const uint64_t distance = steps == 0 ? 0 : reader.varint();
   const uint64_t count = reader.varint();
-  if (found.level > kNodeLevelMax || steps > kNodeStepsMax || count > kItemsMax) return damaged();
-  found.steps = static_cast<uint8_t>(steps);
-  found.items.resize(count);
-  if (!read_items(reader, found.level, row_end(row), found.items)) return damaged();
+  if (found.node.level > kNodeLevelMax || steps > kNodeStepsMax || count > kItemsMax)
+    return damaged();
+  found.node.steps = static_cast<uint8_t>(steps);
+  found.node.items.resize(count);
+  if (!read_items(reader, found.node.level, row_end(row), found.node.items)) return damaged();
   POLDER_CHECK(reader.finish("state node"));
-  if (steps > 0) {
-    if (distance <= kNodesPerRow || distance >= row_end(row)) return damaged();
-    POLDER_TRY(const StateNodePtr base, load(row_end(row) - distance));
-    if (base->level != found.level || base->steps + 1u != steps) return damaged();
+  if (steps == 0) return found;
+  if (distance <= kNodesPerRow || distance >= row_end(row)) return damaged();
+  found.base = row_end(row) - distance;
+  return found;
+}
+
+Result<uint64_t> StateNodes::base_of(uint64_t node) const {
+  POLDER_TRY(const Stored stored, read_stored(node));
+  return stored.base;
+}
+
+Result<StateNode> StateNodes::read(uint64_t node) const {
+  POLDER_TRY(Stored stored, read_stored(node));
+  StateNode& found = stored.node;
+  if (stored.base != 0) {
+    POLDER_TRY(const StateNodePtr base, load(stored.base));
+    if (base->level != found.level || base->steps + 1u != found.steps) return damaged();
     found.items = edited(base->items, found.items);
   }
-  const bool names_nothing = std::ranges::any_of(found.items, [&](const Item& item) {
+  const bool names_nothing = std::ranges::any_of(found.items, [&](const StateNode::Item& item) {
     return item.value == 0 || (found.level > 0 && item.value >= node);
   });
   if (found.items.empty() || names_nothing) return damaged();
-  return found;
+  return std::move(found);
 }
 
 Result<StateNodePtr> StateNodes::load(uint64_t node) const {

@@ -79,8 +79,16 @@ class StateNodes {
              const Overlay* overlay = nullptr)
       : room_(room), snapshot_(snapshot), cache_(cache), overlay_(overlay) {}
   Result<StateNodePtr> load(uint64_t node) const;  // kCorrupt if there is none
+  // Of a node on disk: the node that it is edits of; 0 if it is whole.
+  Result<uint64_t> base_of(uint64_t node) const;
 
  private:
+  // A node as it is on disk.
+  struct Stored {
+    StateNode node;     // items: all, or edits
+    uint64_t base = 0;  // 0: whole
+  };
+  Result<Stored> read_stored(uint64_t node) const;
   Result<StateNode> read(uint64_t node) const;
 
   RoomNumber room_;

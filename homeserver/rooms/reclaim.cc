@@ -1,0 +1,79 @@
+#include "homeserver/rooms/reclaim.h"
+
+#include "storage/stores/state_sweep.h"
+
+namespace polder::rooms {
+namespace {
+
+constexpr size_t kReadsAtOnce = 500;  // milliseconds of a thread of the pool
+constexpr size_t kRowsAtOnce = 500;
+constexpr Millis kBreath{5};  // between two steps, for others
+
+}  // namespace
+
+Task<void> Reclaimer::run(Millis pause) {
+  for (;;) {
+    const auto rows = co_await pass();
+    if (!rows.ok()) {
+      runtime_.log().warning("reclaim_failed", {{"reason", rows.error().message}});
+    } else if (*rows > 0) {
+      runtime_.log().info("reclaimed", {{"state_rows", *rows}});
+    }
+    co_await runtime::sleep_for(runtime_, pause);
+  }
+}
+
+Task<Result<uint64_t>> Reclaimer::pass() {
+  POLDER_CO_TRY(
+      const Rooms rooms, co_await runtime::on_pool(runtime_, [this]() -> Result<Rooms> {
+        Rooms all;
+        POLDER_CHECK(stores::for_each_room(
+            *database_.snapshot(), [&](RoomNumber number, const stores::RoomRecord& record) {
+              all.emplace_back(number, record);
+              return Status();
+            }));
+        return all;
+      }));
+  uint64_t rows = 0;
+  for (const auto& [number, record] : rooms) {
+    const auto before = seen_.find(number);
+    // One that was purged and entered again begins anew.
+    const bool known = before != seen_.end() && before->second.last_node <= record.last_node;
+    const bool grew = known && before->second.last_node != record.last_node;
+    const bool sweeps = known && !before->second.swept;
+    if (sweeps) {
+      POLDER_CO_TRY(const uint64_t gone, co_await sweep(number, before->second.last_node));
+      rows += gone;
+    }
+    if (!known || grew || sweeps) seen_[number] = {record.last_node, sweeps && !grew};
+  }
+  co_return rows;
+}
+
+Task<Result<uint64_t>> Reclaimer::sweep(RoomNumber room, uint64_t upto) {
+  auto sweep = std::make_shared<std::optional<stores::StateSweep>>();
+  for (bool done = false; !done;) {
+    POLDER_CO_TRY(done, co_await runtime::on_pool(runtime_, [=, this]() -> Result<bool> {
+                    if (!*sweep) {
+                      const auto snapshot = database_.snapshot();
+                      POLDER_TRY(auto record, stores::read_room(*snapshot, room));
+                      if (!record) return true;
+                      sweep->emplace(room, snapshot, *std::move(record), upto);
+                    }
+                    return (*sweep)->step(kReadsAtOnce);
+                  }));
+    if (!done) co_await runtime::sleep_for(runtime_, kBreath);
+  }
+  if (!*sweep) co_return uint64_t{0};
+  const std::vector<uint64_t> rows = (*sweep)->unreachable_rows();
+  sweep->reset();  // and its snapshot
+  for (size_t from = 0; from < rows.size(); from += kRowsAtOnce) {
+    kv::Batch batch;
+    const size_t count = std::min(kRowsAtOnce, rows.size() - from);
+    stores::erase_state_rows(batch, room, std::span(rows).subspan(from, count));
+    POLDER_CO_CHECK(co_await committer_.commit(std::move(batch), kv::Durability::kLazy));
+  }
+  co_return rows.size();
+}
+
+}  // namespace polder::rooms
