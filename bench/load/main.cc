@@ -42,19 +42,15 @@ Reports measure(runtime::Runtime& runtime, http::Transport& transport, egress::R
 }
 
 Task<void> measure_and_stop(runtime::Threads& threads, http::Transport& transport,
-                            egress::Resolver& resolver, Arguments arguments, int& exit_code) {
+                            egress::Resolver& resolver, Arguments arguments) {
   const auto reports = co_await measure(threads, transport, resolver, std::move(arguments));
-  if (reports.ok()) {
-    for (const Report& report : *reports)
-      std::puts(report.json().c_str());
-    exit_code = 0;
-  } else {
-    std::fprintf(stderr, "polder_load: %s\n", reports.error().message.c_str());
-  }
+  if (!reports.ok()) give_up(reports.error());
+  for (const Report& report : *reports)
+    std::puts(report.json().c_str());
   threads.stop();
 }
 
-int run_all(Arguments arguments) {
+void run_all(Arguments arguments) {
   const base::SystemClock clock;
   base::SystemRandom random;
   const auto log = base::make_system_log(LogLevel::kWarning);
@@ -63,18 +59,12 @@ int run_all(Arguments arguments) {
   if (arguments.prefix.empty()) arguments.prefix = "load" + std::to_string(clock.wall_ms()) + "-";
   const auto transport = http::make_transport(*threads, arguments.ca_files);
   const auto resolver = egress::make_system_resolver();
-  if (!transport.ok() || !resolver.ok()) {
-    const Error& error = transport.ok() ? resolver.error() : transport.error();
-    std::fprintf(stderr, "polder_load: %s\n", error.message.c_str());
-    return 1;
-  }
-  int exit_code = 1;
-  runtime::spawn(
-      *threads, threads->shard(0), "load",
-      measure_and_stop(*threads, **transport, **resolver, std::move(arguments), exit_code));
+  if (!transport.ok()) give_up(transport.error());
+  if (!resolver.ok()) give_up(resolver.error());
+  runtime::spawn(*threads, threads->shard(0), "load",
+                 measure_and_stop(*threads, **transport, **resolver, std::move(arguments)));
   threads->run();
   (*resolver)->stop();
-  return exit_code;
 }
 
 // --- The command line ---
@@ -192,5 +182,6 @@ int main(int argc, char** argv) {
   add_joins(app, arguments, joins, remote_joins);
   add_idle(app, arguments, idle);
   CLI11_PARSE(app, argc, argv);
-  return run_all(std::move(arguments));
+  run_all(std::move(arguments));
+  return 0;
 }

@@ -12,6 +12,8 @@ using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
 constexpr size_t kPagesMax = 100'000;  // of one room's history
+constexpr size_t kTriesMax = 5;        // to read it
+constexpr Millis kPause{1000};         // between them
 
 struct Room {
   std::string id;
@@ -27,11 +29,12 @@ class Conversation {
     for (size_t i = 0; i < rooms_.size(); ++i) {
       POLDER_CO_TRY(rooms_[i].id, co_await users_[i].create_room());
     }
-    co_return co_await for_each(stage_.runtime, users_.size() - rooms_.size(), kSetUpAtOnce,
-                                [this](size_t i) {
-                                  const size_t user = i + rooms_.size();
-                                  return users_[user].join(room_of(user).id);
-                                });
+    co_await for_each(stage_.runtime, users_.size() - rooms_.size(), kSetUpAtOnce,
+                      [this](size_t i) {
+                        const size_t user = i + rooms_.size();
+                        return users_[user].join(room_of(user).id);
+                      });
+    co_return Status();
   }
 
   Task<Result<Report>> talk() {
@@ -39,8 +42,8 @@ class Conversation {
     end_ = begin_ + seconds(plan_.seconds);
     runtime::TaskGroup watch(stage_.runtime);
     watch.spawn(stage_.runtime.shard(0), "load watch", measure());
-    POLDER_CO_CHECK(co_await for_each(stage_.runtime, users_.size(), users_.size(),
-                                      [this](size_t i) { return send_messages(i); }));
+    co_await for_each(stage_.runtime, users_.size(), users_.size(),
+                      [this](size_t i) { return send_messages(i); });
     co_await watch.wait_all();
     co_return std::move(*report_);
   }
@@ -93,8 +96,19 @@ class Conversation {
     if (wait > Millis(0)) co_await runtime::sleep_for(stage_.runtime, wait);
   }
 
-  // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
+  // Some servers acknowledge a message before they can read it back.
   Task<Status> check_room(Session& reader, Room& room) {
+    for (size_t tries = 0; tries < kTriesMax; ++tries) {
+      if (tries > 0) co_await runtime::sleep_for(stage_.runtime, kPause);
+      POLDER_CO_CHECK(co_await read_room(reader, room));
+      if (room.sent.empty()) co_return Status();
+    }
+    co_return fail(ErrorCode::kInternal, std::to_string(room.sent.size()) +
+                                             " acknowledged messages were not found in " + room.id);
+  }
+
+  // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
+  Task<Status> read_room(Session& reader, Room& room) {
     std::string from;
     for (size_t page = 0; page < kPagesMax && !room.sent.empty(); ++page) {
       std::string target = room_path(room.id, "/messages?dir=b&limit=1000");
@@ -109,9 +123,7 @@ class Conversation {
       if (end == nullptr || *end == from) break;
       from = *end;
     }
-    if (room.sent.empty()) co_return Status();
-    co_return fail(ErrorCode::kInternal, std::to_string(room.sent.size()) +
-                                             " acknowledged messages were not found in " + room.id);
+    co_return Status();
   }
 
   static void take(Room& room, const json::Value& event) {

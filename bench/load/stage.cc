@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "homeserver/json/write.h"
 #include "homeserver/runtime/sync.h"
@@ -12,13 +14,12 @@ namespace {
 
 struct Progress {
   size_t next = 0, count = 0;
-  Status outcome = {};
 };
 
 Task<void> work_on(Progress& progress, const Work& work) {
-  while (progress.next < progress.count && progress.outcome.ok()) {
-    Status done = co_await work(progress.next++);
-    if (!done.ok() && progress.outcome.ok()) progress.outcome = std::move(done);
+  while (progress.next < progress.count) {
+    const Status done = co_await work(progress.next++);
+    if (!done.ok()) give_up(done.error());
   }
 }
 
@@ -36,22 +37,26 @@ double mebibytes(uint64_t bytes) {
 
 }  // namespace
 
-Task<Status> for_each(runtime::Runtime& runtime, size_t count, size_t at_once, Work work) {
+void give_up(const Error& error) {
+  std::fprintf(stderr, "polder_load: %s\n", error.message.c_str());
+  std::_Exit(1);
+}
+
+Task<void> for_each(runtime::Runtime& runtime, size_t count, size_t at_once, Work work) {
   Progress progress{.count = count};
   runtime::TaskGroup group(runtime);
   for (size_t i = 0; i < std::min(count, at_once); ++i) {
     group.spawn(runtime.shard(runtime.current_shard()), "load worker", work_on(progress, work));
   }
   co_await group.wait_all();
-  co_return std::move(progress.outcome);
 }
 
 Task<Result<std::vector<Session>>> register_users(Stage& stage, const Target& target,
                                                   std::string name, size_t count) {
   std::vector<Session> users(count, Session(stage.transport, target));
-  POLDER_CO_CHECK(co_await for_each(stage.runtime, count, kSetUpAtOnce, [&](size_t i) {
+  co_await for_each(stage.runtime, count, kSetUpAtOnce, [&](size_t i) {
     return users[i].register_user(stage.prefix + name + std::to_string(i));
-  }));
+  });
   co_return users;
 }
 

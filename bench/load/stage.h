@@ -23,10 +23,13 @@ struct Stage {
   std::chrono::nanoseconds now() const { return runtime.clock().steady(); }
 };
 
-// Runs work(0) to work(count - 1), so many at a time on this shard; the first failure, after which
-// no more is begun.
+// The end of the program, without a report: there is none of a run of which anything failed, and
+// whoever waits for what will not come need not be told.
+[[noreturn]] void give_up(const Error& error);
+
+// Runs work(0) to work(count - 1), so many at a time on this shard. Gives up if one fails.
 using Work = std::function<Task<Status>(size_t)>;
-Task<Status> for_each(runtime::Runtime& runtime, size_t count, size_t at_once, Work work);
+Task<void> for_each(runtime::Runtime& runtime, size_t count, size_t at_once, Work work);
 
 // So many requests of the setting up are under way at a time.
 inline constexpr size_t kSetUpAtOnce = 8;
