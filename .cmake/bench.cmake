@@ -9,7 +9,8 @@ function(polder_bench_support)
   set(include_root "${CMAKE_BINARY_DIR}/include/polder_bench_support")
   file(MAKE_DIRECTORY "${include_root}/bench")
   file(CREATE_LINK "${CMAKE_SOURCE_DIR}/bench/support" "${include_root}/bench/support" SYMBOLIC)
-  add_library(polder_bench_support STATIC bench/support/bench.cc bench/support/big_room.cc bench/support/local_server.cc)
+  add_library(polder_bench_support STATIC bench/support/bench.cc bench/support/big_room.cc bench/support/local_server.cc
+    bench/support/state_models.cc)
   target_precompile_headers(polder_bench_support REUSE_FROM polder_task_pch)
   target_include_directories(polder_bench_support PUBLIC "${include_root}")
   target_link_libraries(polder_bench_support PUBLIC polder_homeserver_server benchmark::benchmark)
@@ -39,11 +40,14 @@ function(polder_bench_load)
   set(include_root "${CMAKE_BINARY_DIR}/include/polder_load")
   file(MAKE_DIRECTORY "${include_root}/bench")
   file(CREATE_LINK "${CMAKE_SOURCE_DIR}/bench/load" "${include_root}/bench/load" SYMBOLIC)
-  add_executable(polder_load bench/load/main.cc bench/load/load.cc bench/load/session.cc)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bench/load/*.cc")
+  add_executable(polder_load ${sources})
   target_precompile_headers(polder_load REUSE_FROM polder_task_pch)
   target_include_directories(polder_load PRIVATE "${include_root}")
   target_link_libraries(polder_load PRIVATE polder_homeserver_egress polder_homeserver_http polder_homeserver_json
-    polder_homeserver_runtime polder_homeserver_base CLI11::CLI11)
+    polder_homeserver_runtime polder_homeserver_base CLI11::CLI11 fmt::fmt)
+  add_test(NAME bench/load
+    COMMAND python3 ${CMAKE_SOURCE_DIR}/bench/load_test.py $<TARGET_FILE:polder> $<TARGET_FILE:polder_load>)
 endfunction()
 
 # bench/resolution: cases of state resolution for another implementation to resolve as well.

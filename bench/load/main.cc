@@ -1,43 +1,23 @@
-// Measures any homeserver from outside: what one line of JSON says on standard output. Exits with 1
-// if a message that was acknowledged cannot be read afterwards, or nothing was.
-#include <sys/resource.h>
-
+// Measures any homeserver from outside, over nothing but the client-server API: one line of JSON
+// for each thing that was measured. Exits with 1, and reports nothing, if a request failed or what
+// was answered is not what it should be.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "bench/load/load.h"
+#include "bench/load/workloads.h"
 #include "homeserver/base/log.h"
 #include "homeserver/egress/resolver.h"
-#include "homeserver/json/write.h"
 #include "homeserver/runtime/threads.h"
 
 namespace polder::load {
 namespace {
 
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-void print(const Plan& plan, const Outcome& outcome) {
-  const auto ms = [&](double part) {
-    return std::chrono::duration<double, std::milli>(outcome.percentile(part)).count();
-  };
-  const double seconds = std::chrono::duration<double>(outcome.measured).count();
-  std::printf(
-      "{\"senders\":%zu,\"rooms\":%zu,\"seconds\":%.1f,\"acknowledged\":%llu,\"per_second\":%.1f,"
-      "\"failed\":%llu,\"p50_ms\":%.2f,\"p95_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f,"
-      "\"checked\":%llu,\"missing\":%llu,\"own_cpu_seconds\":%.1f}\n",
-      plan.senders, plan.rooms, seconds, static_cast<unsigned long long>(outcome.acknowledged),
-      static_cast<double>(outcome.acknowledged) / seconds,
-      static_cast<unsigned long long>(outcome.failed), ms(0.5), ms(0.95), ms(0.99), ms(1),
-      static_cast<unsigned long long>(outcome.checked),
-      static_cast<unsigned long long>(outcome.missing), cpu_seconds());
-}
+struct Arguments {
+  std::string url, remote_url, prefix;
+  std::vector<std::string> ca_files;
+  Server server;
+  std::function<Reports(Stage&, const Target& remote)> workload;
+};
 
 Task<Result<Target>> resolve(egress::Resolver& resolver, std::string url) {
   Target target;
@@ -47,83 +27,161 @@ Task<Result<Target>> resolve(egress::Resolver& resolver, std::string url) {
   co_return target;
 }
 
-struct Arguments {
-  std::string url;
-  std::vector<std::string> ca_files;
-  Plan plan;
-};
-
-Task<void> run_and_stop(runtime::Threads& threads, http::Transport& transport,
-                        egress::Resolver& resolver, Arguments arguments, int& exit_code) {
-  const auto target = co_await resolve(resolver, arguments.url);
-  auto outcome = target.ok() ? co_await run(threads, transport, *target, arguments.plan)
-                             : Result<Outcome>(target.error());
-  if (outcome.ok()) {
-    print(arguments.plan, *outcome);
-    if (outcome->failed > 0)
-      std::fprintf(stderr, "polder_load: %s\n", outcome->last_failure.c_str());
-    exit_code = outcome->missing == 0 && outcome->acknowledged > 0 ? 0 : 1;
-  } else {
-    std::fprintf(stderr, "polder_load: %s\n", outcome.error().message.c_str());
+Reports measure(runtime::Runtime& runtime, http::Transport& transport, egress::Resolver& resolver,
+                Arguments arguments) {
+  Stage stage{.runtime = runtime,
+              .transport = transport,
+              .server = arguments.server,
+              .prefix = arguments.prefix};
+  POLDER_CO_TRY(stage.target, co_await resolve(resolver, arguments.url));
+  Target remote;
+  if (!arguments.remote_url.empty()) {
+    POLDER_CO_TRY(remote, co_await resolve(resolver, arguments.remote_url));
   }
+  co_return co_await arguments.workload(stage, remote);
+}
+
+Task<void> measure_and_stop(runtime::Threads& threads, http::Transport& transport,
+                            egress::Resolver& resolver, Arguments arguments) {
+  const auto reports = co_await measure(threads, transport, resolver, std::move(arguments));
+  if (!reports.ok()) give_up(reports.error());
+  for (const Report& report : *reports)
+    std::puts(report.json().c_str());
   threads.stop();
 }
 
-int run_all(Arguments arguments) {
+void run_all(Arguments arguments) {
   const base::SystemClock clock;
   base::SystemRandom random;
   const auto log = base::make_system_log(LogLevel::kWarning);
   const auto threads =
       runtime::Threads::create({.shards = 1, .pool_threads = 1}, clock, random, *log);
-  if (arguments.plan.prefix.empty()) {
-    arguments.plan.prefix = "load" + std::to_string(clock.wall_ms()) + "-";
-  }
+  if (arguments.prefix.empty()) arguments.prefix = "load" + std::to_string(clock.wall_ms()) + "-";
   const auto transport = http::make_transport(*threads, arguments.ca_files);
   const auto resolver = egress::make_system_resolver();
-  if (!transport.ok() || !resolver.ok()) {
-    const Error& error = transport.ok() ? resolver.error() : transport.error();
-    std::fprintf(stderr, "polder_load: %s\n", error.message.c_str());
-    return 1;
-  }
-  int exit_code = 1;
+  if (!transport.ok()) give_up(transport.error());
+  if (!resolver.ok()) give_up(resolver.error());
   runtime::spawn(*threads, threads->shard(0), "load",
-                 run_and_stop(*threads, **transport, **resolver, std::move(arguments), exit_code));
+                 measure_and_stop(*threads, **transport, **resolver, std::move(arguments)));
   threads->run();
   (*resolver)->stop();
-  return exit_code;
+}
+
+// --- The command line ---
+
+void number(CLI::App& command, const char* name, size_t& value, const char* what,
+            int at_least = 1) {
+  command.add_option(name, value, what)
+      ->check(CLI::Range(at_least, 1'000'000))
+      ->capture_default_str();
+}
+
+void add_messages(CLI::App& app, Arguments& arguments, Messages& plan) {
+  CLI::App& command = *app.add_subcommand("messages", "Users send, all at once");
+  number(command, "--users", plan.users, "Who send, each with one message under way");
+  number(command, "--rooms", plan.rooms, "That they are spread over");
+  number(command, "--seconds", plan.seconds, "How long to measure");
+  number(command, "--warm-up", plan.warm_up, "How many seconds to send before that", 0);
+  number(command, "--text-bytes", plan.text_bytes, "Length of each message", 40);
+  number(command, "--rate", plan.rate, "Messages per second of all; 0: as many as possible", 0);
+  command.callback([&] {
+    arguments.workload = [&plan](Stage& stage, const Target&) {
+      return measure_messages(stage, plan);
+    };
+  });
+}
+
+void add_fan_out(CLI::App& app, Arguments& arguments, FanOut& plan) {
+  CLI::App& command = *app.add_subcommand("fanout", "One sends, others wait for it in /sync");
+  number(command, "--listeners", plan.listeners, "Who wait, in one room");
+  number(command, "--seconds", plan.seconds, "How long to measure");
+  command.callback([&] {
+    arguments.workload = [&plan](Stage& stage, const Target&) {
+      return measure_fan_out(stage, plan);
+    };
+  });
+}
+
+void add_initial_sync(CLI::App& app, Arguments& arguments, InitialSync& plan) {
+  CLI::App& command = *app.add_subcommand("initial_sync", "Users sync from nothing, all at once");
+  number(command, "--users", plan.users, "Who sync, of the members");
+  number(command, "--rooms", plan.rooms, "That all members are in");
+  number(command, "--members", plan.members, "Of each room");
+  number(command, "--times", plan.times, "How often each of them syncs");
+  number(command, "--messages", plan.messages, "In each room");
+  command
+      .add_option("--profiles", plan.profiles,
+                  "Events of each timeline, and T (members lazily) or F (all members)")
+      ->delimiter(',')
+      ->capture_default_str();
+  command.callback([&] {
+    arguments.workload = [&plan](Stage& stage, const Target&) {
+      return measure_initial_sync(stage, plan);
+    };
+  });
+}
+
+void add_joins(CLI::App& app, Arguments& arguments, Joins& local, RemoteJoins& remote) {
+  CLI::App& here = *app.add_subcommand("joins", "Users join public rooms");
+  number(here, "--users", local.users, "Who join, all at once");
+  number(here, "--rooms", local.rooms, "That each of them joins");
+  here.callback([&] {
+    arguments.workload = [&local](Stage& stage, const Target&) {
+      return measure_joins(stage, local);
+    };
+  });
+  CLI::App& there = *app.add_subcommand("remote_joins", "Users join rooms of another server");
+  there.add_option("--remote-url", arguments.remote_url, "The other homeserver's base URL")
+      ->required();
+  number(there, "--users", remote.users, "Who join, each another room");
+  number(there, "--members", remote.members, "Of each room before");
+  number(there, "--at-once", remote.at_once, "Joins under way");
+  there.callback([&] {
+    arguments.workload = [&remote](Stage& stage, const Target& target) {
+      return measure_remote_joins(stage, target, remote);
+    };
+  });
+}
+
+void add_idle(CLI::App& app, Arguments& arguments, Idle& plan) {
+  CLI::App& command = *app.add_subcommand("idle", "Users wait in /sync while nothing happens");
+  number(command, "--users", plan.users, "Who wait");
+  number(command, "--rooms", plan.rooms, "That they are spread over");
+  number(command, "--seconds", plan.seconds, "How long to measure");
+  number(command, "--warm-up", plan.warm_up, "How many seconds to wait before that", 0);
+  command.callback([&] {
+    arguments.workload = [&plan](Stage& stage, const Target&) { return measure_idle(stage, plan); };
+  });
 }
 
 }  // namespace
 }  // namespace polder::load
 
 int main(int argc, char** argv) {
-  polder::load::Arguments arguments;
-  polder::load::Plan& plan = arguments.plan;
-  int64_t seconds = plan.duration.count();
-  int64_t warm_up = plan.warm_up.count();
-  CLI::App app(
-      "Sends messages to a Matrix homeserver that lets anybody register, and limits no rates.");
+  using namespace polder::load;
+  Arguments arguments;
+  Messages messages;
+  FanOut fan_out;
+  InitialSync initial_sync;
+  Joins joins;
+  RemoteJoins remote_joins;
+  Idle idle;
+  CLI::App app("Measures a Matrix homeserver that lets anybody register, and limits no rates.");
+  app.require_subcommand(1);
+  app.fallthrough();
   app.add_option("--url", arguments.url, "The homeserver's base URL")->required();
-  app.add_option("--senders", plan.senders, "Users, each with one message under way")
-      ->check(CLI::Range(1, 10'000))
-      ->capture_default_str();
-  app.add_option("--rooms", plan.rooms, "Rooms that the senders are spread over")
-      ->check(CLI::Range(1, 10'000))
-      ->capture_default_str();
-  app.add_option("--seconds", seconds, "How long to measure")
-      ->check(CLI::Range(1, 86'400))
-      ->capture_default_str();
-  app.add_option("--warm-up", warm_up, "How many seconds to send before that")
-      ->check(CLI::Range(0, 86'400))
-      ->capture_default_str();
-  app.add_option("--text-bytes", plan.text_bytes, "Length of each message")
-      ->check(CLI::Range(1, 50'000))
-      ->capture_default_str();
-  app.add_option("--prefix", plan.prefix, "Of the users' names (default: the time)");
+  app.add_option("--prefix", arguments.prefix, "Of the users' names (default: the time)");
   app.add_option("--ca-file", arguments.ca_files, "An authority to trust, as a PEM file");
+  app.add_option("--server-pid", arguments.server.processes,
+                 "A process of the server, measured with its children; may be repeated");
+  app.add_option("--data-dir", arguments.server.directories,
+                 "A directory of the server's data; may be repeated");
+  add_messages(app, arguments, messages);
+  add_fan_out(app, arguments, fan_out);
+  add_initial_sync(app, arguments, initial_sync);
+  add_joins(app, arguments, joins, remote_joins);
+  add_idle(app, arguments, idle);
   CLI11_PARSE(app, argc, argv);
-  plan.duration = std::chrono::seconds(seconds);
-  plan.warm_up = std::chrono::seconds(warm_up);
-  plan.rooms = std::min(plan.rooms, plan.senders);
-  return polder::load::run_all(std::move(arguments));
+  run_all(std::move(arguments));
+  return 0;
 }
