@@ -1,6 +1,6 @@
 # polder_simulation(): several whole homeservers in one process, out of tests/simulation.
 #
-#   polder_simulation(DEPS homeserver/server SEEDS 50)
+#   polder_simulation(DEPS homeserver/server SEEDS 200)
 #
 # builds the library polder_simulation, its unit tests (*_test.cc, the test simulation/harness) and
 # the program polder_simulate (main.cc), and registers the test simulation/seeds: SEEDS histories,
@@ -43,5 +43,5 @@ function(polder_simulation)
     math(EXPR seeds "${S_SEEDS} / 10")
   endif()
   add_test(NAME simulation/harness COMMAND polder_simulation_test)
-  add_test(NAME simulation/seeds COMMAND polder_simulate --seeds ${seeds})
+  add_test(NAME simulation/seeds COMMAND polder_simulate --seeds ${seeds} --servers 5 --hostile 2)
 endfunction()

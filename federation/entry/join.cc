@@ -53,6 +53,7 @@ Task<Status> RoomEntry::join_in_turn(Wish wish) {
 Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) {
   POLDER_CO_TRY(const auto at, co_await federation_.make_join(server, wish.room, wish.user));
   POLDER_CO_TRY(events::EventPtr join, build(at, wish, "join"));
+  const rooms::EnteringRooms::Mark entering(rooms_.entering(), wish.room, *at.rules);
   POLDER_CO_TRY(auto answer, co_await federation_.send_join(server, join, false));
   // Nobody asked for less than the whole state.
   if (answer.members_omitted)

@@ -22,6 +22,7 @@ struct Incoming {
   std::string id;          // for the answer; empty if it is not known
   events::EventPtr event;  // null if it was refused
   bool outside = false;    // of a room that this server is not in
+  bool early = false;      // of a room that it is entering
   std::string error;       // empty if it was taken
 };
 
@@ -109,6 +110,12 @@ Status read_event(Api& api, const ServerName& origin, json::Object pdu, Incoming
   auto room = open_own_room(api, incoming.room, origin);
   if (!room.ok()) {
     if (room.error().code != ErrorCode::kNotFound) return room.error();
+    if (const auto* entered = api.rooms().entering().find(incoming.room)) {
+      incoming.id = id_of(pdu, *entered);
+      incoming.early = true;
+      POLDER_TRY(incoming.event, events::Event::parse(std::move(pdu), *entered));
+      return {};
+    }
     return read_outside_event(api, origin, std::move(pdu), incoming);
   }
   const events::RoomVersionRules& rules = *(*room)->head().rules;
@@ -167,6 +174,8 @@ Task<Status> take(Api& api, ServerName origin, std::shared_ptr<Batch> batch, siz
   Status taken;
   if (incoming.outside) {
     taken = co_await take_outside(api, incoming.event);
+  } else if (incoming.early) {
+    taken = co_await api.waiting->keep(origin, incoming.event);
   } else {
     const auto received = co_await api.rooms().receive(origin, incoming.event);
     if (!received.ok()) taken = received.error();

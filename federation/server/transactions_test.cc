@@ -295,6 +295,31 @@ TEST_F(TransactionsTest, AnEventThatWaitsIsTriedAfterARestartAndGivenUpAfterADay
   EXPECT_EQ(logged("pdu_given_up"), 1u);
 }
 
+// Another server has let this one in, and sends what happened since before its answer is here.
+TEST_F(TransactionsTest, EventsOfARoomThatIsBeingEnteredWaitForIt) {
+  for (const char* version : {"11", "12"}) {
+    const RoomId room = shared_room(version);
+    const auto said = message(room, "1");
+    const events::RoomVersionRules& rules = said->rules();
+    ASSERT_TRUE(run(engine_.send(room, {.sender = alice_,
+                                        .type = "m.room.member",
+                                        .state_key = alice_.str(),
+                                        .content = {{"membership", "leave"}}}))
+                    .ok());
+    EXPECT_NE(error_of(transaction({said->object()}), said->id()), "") << "nobody is in it";
+    {
+      const rooms::EnteringRooms::Mark entering(engine_.entering(), room, rules);
+      const rooms::EnteringRooms::Mark by_another_way(engine_.entering(), room, rules);
+      EXPECT_EQ(error_of(transaction({said->object()}), said->id()), "");
+      simulation_->run_for(Millis(300'000));
+      EXPECT_EQ(stores::read_waiting(*database_->snapshot())->size(), 1u);
+    }
+    simulation_->run_for(Millis(300'000));
+    EXPECT_EQ(stores::read_waiting(*database_->snapshot())->size(), 0u) << "it was not entered";
+    EXPECT_FALSE(has(said->id()));
+  }
+}
+
 TEST_F(TransactionsTest, AMessageThatCannotBeStoredIsNotAcknowledged) {
   users::NewSession wanted;
   ASSERT_TRUE(run(users_.log_in(alice_, wanted)).ok());

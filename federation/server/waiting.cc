@@ -101,11 +101,15 @@ Task<void> WaitingEvents::try_room(RoomId id) {
 Task<Result<events::EventPtr>> WaitingEvents::read(stores::WaitingEvent waiting) {
   co_return co_await runtime::on_pool(
       api_.runtime(), [this, waiting]() -> Result<events::EventPtr> {
-        POLDER_TRY(const auto room, open_own_room(api_, waiting.room, waiting.origin));
+        const bool entering = api_.rooms().entering().find(waiting.room) != nullptr;
+        const auto room = open_own_room(api_, waiting.room, waiting.origin);
+        if (!room.ok() && entering)
+          return fail(ErrorCode::kUnavailable, "the room is being entered");
+        if (!room.ok()) return room.error();
         const auto snapshot = api_.parts.database.snapshot();
         POLDER_TRY(const auto pdu, stores::read_waiting_pdu(*snapshot, waiting));
         if (!pdu) return fail(ErrorCode::kNotFound, "it is not there");
-        return events::Event::parse(*pdu, *room->head().rules);
+        return events::Event::parse(*pdu, *(*room)->head().rules);
       });
 }
 

@@ -15,6 +15,7 @@
 #include "homeserver/base/ids.h"
 #include "homeserver/crypto/keys.h"
 #include "homeserver/events/event.h"
+#include "homeserver/rooms/entering.h"
 #include "homeserver/rooms/heads.h"
 #include "homeserver/rooms/ports.h"
 #include "homeserver/rooms/room.h"
@@ -172,6 +173,7 @@ class RoomEngine {
   RoomHeadPtr head(RoomNumber room) const { return heads_.find(room); }
   Result<RoomHeadPtr> head(const RoomId& room) const;
   Caches& caches() const { return caches_; }
+  EnteringRooms& entering() const { return entering_; }
   const EngineParts& parts() const { return parts_; }
 
  private:
@@ -263,6 +265,7 @@ class RoomEngine {
 
   EngineParts parts_;
   mutable Caches caches_;
+  mutable EnteringRooms entering_;
   RoomHeads heads_;
   std::vector<Contributor*> contributors_;
   std::vector<Observer*> observers_;

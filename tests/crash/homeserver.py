@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import threading
+import time
 import urllib.parse
 
 START_SECONDS = 20  # sanitizers and busy machines are slow
@@ -62,6 +63,15 @@ class Homeserver:
                 self.port = int(listening.group(1))
             if " ready " in line:
                 ready.set()
+
+    def logs(self, text):
+        """Whether a line of the log has the text, or one will soon."""
+        deadline = time.monotonic() + START_SECONDS
+        while not any(text in line for line in self.lines):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
     def kill(self):
         self.process.kill()
