@@ -6,6 +6,7 @@
 #include "homeserver/events/signing.h"
 #include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/enqueued.h"
+#include "storage/stores/purge_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -83,8 +84,15 @@ Room& RoomEngine::room_at(size_t shard, RoomNumber number) {
 
 Status RoomEngine::load(Room& room, const kv::Snapshot& snapshot) const {
   POLDER_TRY(auto record, stores::read_room(snapshot, room.number));
+  if (!record) {
+    POLDER_TRY(const auto purged, stores::read_purge(snapshot, room.number));
+    if (purged && !purged->done) return fail(ErrorCode::kUnavailable, "the room is being purged");
+    room.loaded = true;
+    if (purged) room.record.last_event = purged->last_event;
+    if (purged) room.record.last_node = purged->last_node;
+    return {};
+  }
   room.loaded = true;
-  if (!record) return {};
   room.rules = events::find_room_version(record->version);
   if (room.rules == nullptr)
     return fail(ErrorCode::kCorrupt, "a room of an unknown version is stored");

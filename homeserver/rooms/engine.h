@@ -154,6 +154,14 @@ class RoomEngine {
   Task<Result<size_t>> backfill(ServerName server, RoomId room, std::vector<EventId> from,
                                 size_t limit);
 
+  // Removes a room that no local user is in, with all its events. The room is gone at once; its
+  // rows are erased in the background, in small steps, and then its disk is given back: the call
+  // returns after that. Until then nobody can enter the room again (kUnavailable). kNotFound if the
+  // room is not here, kForbidden if local users are in it.
+  Task<Status> purge(RoomId room);
+  // Goes on with what a crash interrupted of that. At start.
+  Task<void> finish_purges();
+
   // Verifies the signatures and the hash of an event: steps 2 and 3 of the checks on receipt. Gives
   // the redacted event if its hash does not match.
   Task<Result<events::EventPtr>> verify(events::EventPtr event);
@@ -223,6 +231,8 @@ class RoomEngine {
   Task<Result<SentEvent>> store_outside_on_shard(RoomNumber number, events::EventPtr event,
                                                  std::string stripped_state);
 
+  Task<Status> begin_purge(RoomNumber number);
+  Task<Status> erase_purged(RoomNumber number);
   Task<Status> forget_on_shard(RoomNumber number, UserId user);
 
   // Who is asked for what an event lacks.

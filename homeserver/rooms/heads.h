@@ -39,6 +39,11 @@ class RoomHeads {
     const std::lock_guard lock(part.mutex);
     part.heads[head->number] = std::move(head);
   }
+  void remove(stores::RoomNumber room) {
+    Shard& part = shard(room);
+    const std::lock_guard lock(part.mutex);
+    part.heads.erase(room);
+  }
 
  private:
   static constexpr size_t kShards = 64;

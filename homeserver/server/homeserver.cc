@@ -60,6 +60,7 @@ Status Homeserver::start() {
   POLDER_CHECK(engine_->start());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "media_sweep",
                  media_contents_->sweep());
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge", engine_->finish_purges());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "reclaim",
                  reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
   if (config_.federation.enabled) POLDER_CHECK(federation_api_->start());

@@ -92,6 +92,12 @@ int run(int argc, char** argv) {
         ->required();
   }
   create->add_flag("--admin", arguments.admin, "the user may use the admin API");
+  CLI::App* room =
+      app.add_subcommand("room", "Rooms, while the server is not running")->require_subcommand(1);
+  std::string room_id;
+  CLI::App* purge = room->add_subcommand("purge", "Remove a room that no local user is in");
+  takes_config(purge);
+  purge->add_option("room_id", room_id, "the room")->required();
   CLI::App* config = app.add_subcommand("config", "The configuration")->require_subcommand(1);
   CLI::App* example =
       config->add_subcommand("example", "Print every key with its documentation and default");
@@ -118,6 +124,8 @@ int run(int argc, char** argv) {
     return with_config(
         path, [&](const Config& read) { return run_user_command(read, command, arguments); });
   }
+  if (*purge)
+    return with_config(path, [&](const Config& read) { return purge_room(read, room_id); });
   if (*routes) return print_routes();
   if (*example) return std::fputs(config_example().c_str(), stdout) < 0 ? 1 : 0;
   return with_config(

@@ -227,15 +227,14 @@ Task<Status> change_user(users::Users& users, UserCommand command, UserArguments
   co_return co_await users.set_password(user, arguments.password);
 }
 
-Task<void> run_and_stop(users::Users& users, UserCommand command, UserArguments arguments,
-                        runtime::Threads& threads, Status& outcome) {
-  outcome = co_await change_user(users, command, std::move(arguments));
+Task<void> run_and_stop(Task<Status> work, runtime::Threads& threads, Status& outcome) {
+  outcome = co_await std::move(work);
   threads.stop();
 }
 
-}  // namespace
-
-int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments) {
+// Does something with the homeserver of a database that no server has open.
+int run_offline(const Config& config, const std::string& what,
+                const std::function<Task<Status>(Homeserver&)>& work) {
   const base::SystemClock clock;
   base::SystemRandom random;
   const auto log = base::make_system_log(LogLevel::kError);
@@ -251,13 +250,28 @@ int run_user_command(const Config& config, UserCommand command, const UserArgume
       Homeserver::create(config, {*threads, *files, *opened->database, transport, resolver});
   if (!homeserver.ok()) return failed("cannot start", homeserver.error());
   Status outcome;
-  runtime::spawn(*threads, threads->shard(0), "user",
-                 run_and_stop((*homeserver)->users(), command, arguments, *threads, outcome));
+  runtime::spawn(*threads, threads->shard(0), "tool",
+                 run_and_stop(work(**homeserver), *threads, outcome));
   threads->run();
   homeserver->reset();
   const Status closed = opened->database->close();
-  if (!outcome.ok()) return failed("cannot change " + arguments.localpart, outcome.error());
+  if (!outcome.ok()) return failed(what, outcome.error());
   return closed.ok() ? 0 : failed("closing the database", closed.error());
+}
+
+}  // namespace
+
+int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments) {
+  return run_offline(config, "cannot change " + arguments.localpart, [&](Homeserver& homeserver) {
+    return change_user(homeserver.users(), command, arguments);
+  });
+}
+
+int purge_room(const Config& config, const std::string& room) {
+  const auto id = RoomId::parse(room);
+  if (!id.ok()) return failed("no room id", id.error());
+  return run_offline(config, "cannot purge " + room,
+                     [&](Homeserver& homeserver) { return homeserver.rooms().purge(*id); });
 }
 
 int check_database(const Config& config) {

@@ -25,4 +25,7 @@ struct UserArguments {
 };
 int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments);
 
+// Removes a room that no local user is in from the database of a server that is not running.
+int purge_room(const Config& config, const std::string& room);
+
 }  // namespace polder::server

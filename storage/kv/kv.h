@@ -174,6 +174,8 @@ class Database {
 
   virtual Status flush() = 0;
   virtual Status compact() = 0;  // everything, to the bottom level: for tools and measurements
+  // Gives back the disk of what was erased in a range. Writers are not held up.
+  virtual Status compact(ColumnId column, const Range& range) = 0;
   virtual Result<uint64_t> disk_bytes() const = 0;
   virtual Status checkpoint(
       const std::string& directory) = 0;  // an openable copy; the directory must not exist

@@ -248,6 +248,7 @@ class MemoryDatabase final : public Database {
 
   Status flush() override { return {}; }
   Status compact() override { return {}; }
+  Status compact(ColumnId, const Range&) override { return {}; }
   Result<uint64_t> disk_bytes() const override {
     const std::lock_guard lock(disk_.mutex_);
     uint64_t bytes = 0;

@@ -324,6 +324,15 @@ class RocksDatabase final : public Database {
       POLDER_CHECK(status_of(db_->CompactRange(options, column, nullptr, nullptr)));
     return {};
   }
+  Status compact(ColumnId column, const Range& range) override {
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+    const rocksdb::Slice from = slice(range.from);
+    const rocksdb::Slice to = slice(range.to);
+    return status_of(
+        db_->CompactRange(options, columns_[column], &from, range.to.empty() ? nullptr : &to));
+  }
   Result<uint64_t> disk_bytes() const override {
     uint64_t bytes = 0;
     for (auto* column : columns_) {

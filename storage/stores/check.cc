@@ -6,6 +6,7 @@
 #include "storage/stores/directory_rows.h"
 #include "storage/stores/federation_rows.h"
 #include "storage/stores/names.h"
+#include "storage/stores/purge_rows.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::stores {
@@ -25,6 +26,11 @@ class Checker {
       ++context_.report.rooms;
       const auto mentions = mentions_.extract(room);
       return check_room(context_, room, record, mentions ? mentions.mapped() : RoomMentions());
+    }));
+    // What a purge has not got to yet.
+    POLDER_CHECK(for_each_purge(snapshot(), [this](RoomNumber room, const PurgeRow& row) -> Status {
+      if (!row.done) mentions_.erase(room);
+      return {};
     }));
     for (const auto& [room, mentions] : mentions_)
       context_.fault("rows name room " + std::to_string(room) + ", which is not there");

@@ -1,0 +1,98 @@
+#include "storage/stores/purge_rows.h"
+
+#include "storage/keys/key.h"
+#include "storage/keys/value.h"
+#include "storage/stores/columns.h"
+
+namespace polder::stores {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr uint8_t kPurgeTag = 7;         // tags in column rooms
+constexpr uint8_t kLastRoomTag = 6;      // of what goes
+constexpr uint8_t kLastTimelineTag = 6;  // tags from 1 on, in column timelines
+constexpr uint8_t kLastRelationTag = 5;  // in column relations
+constexpr uint8_t kReceiptStream = 4;    // tag in column streams
+
+std::string purge_key(RoomNumber room) {
+  return keys::KeyWriter(kPurgeTag).u64(room).str();
+}
+
+kv::Range tagged(uint8_t tag, RoomNumber room) {
+  return kv::prefix_range(keys::KeyWriter(tag).u64(room).str());
+}
+
+Result<PurgeRow> decode(std::string_view value) {
+  keys::ValueReader reader(value, kFormat);
+  PurgeRow row;
+  row.version = reader.text();
+  row.last_event = reader.varint();
+  row.last_node = reader.varint();
+  row.unlisted = reader.varint();
+  row.done = reader.boolean();
+  POLDER_CHECK(reader.finish("purge"));
+  return row;
+}
+
+}  // namespace
+
+void put_purge(kv::Batch& batch, RoomNumber room, const PurgeRow& row) {
+  batch.put(kRooms, purge_key(room),
+            keys::ValueWriter(kFormat)
+                .text(row.version)
+                .varint(row.last_event)
+                .varint(row.last_node)
+                .varint(row.unlisted)
+                .boolean(row.done)
+                .str());
+}
+
+Result<std::optional<PurgeRow>> read_purge(const kv::Snapshot& snapshot, RoomNumber room) {
+  POLDER_TRY(const auto value, snapshot.get(kRooms, purge_key(room)));
+  if (!value) return std::optional<PurgeRow>();
+  POLDER_TRY(PurgeRow row, decode(*value));
+  return std::optional(std::move(row));
+}
+
+Status for_each_purge(const kv::Snapshot& snapshot,
+                      const std::function<Status(RoomNumber, const PurgeRow&)>& visit) {
+  const auto rows = snapshot.iterate(kRooms, kv::prefix_range(keys::KeyWriter(kPurgeTag).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    const RoomNumber room = key.u64();
+    POLDER_TRY(const PurgeRow row, decode(rows->value()));
+    POLDER_CHECK(visit(room, row));
+  }
+  return rows->status();
+}
+
+void erase_room(kv::Batch& batch, RoomNumber room) {
+  for (uint8_t tag = 1; tag <= kLastRoomTag; ++tag) {
+    const kv::Range range = tagged(tag, room);
+    batch.erase_range(kRooms, range.from, range.to);
+  }
+}
+
+void erase_membership(kv::Batch& batch, UserNumber user, RoomNumber room) {
+  batch.erase(kMemberships, keys::KeyWriter().u64(user).u64(room).str());
+}
+
+void unlist_event(kv::Batch& batch, const EventId& id, kv::Position position) {
+  batch.erase(kEventIds, event_id_bytes(id));
+  if (position != 0) erase_stream_event(batch, position);
+}
+
+std::vector<std::pair<kv::ColumnId, kv::Range>> ranges_of_room(RoomNumber room) {
+  std::vector<std::pair<kv::ColumnId, kv::Range>> ranges;
+  for (const Column column : {kEvents, kEventRecords, kStateNodes, kReceipts})
+    ranges.emplace_back(column, kv::prefix_range(keys::KeyWriter().u64(room).str()));
+  for (uint8_t tag = 1; tag <= kLastTimelineTag; ++tag)
+    ranges.emplace_back(kTimelines, tagged(tag, room));
+  for (uint8_t tag = 1; tag <= kLastRelationTag; ++tag)
+    ranges.emplace_back(kRelations, tagged(tag, room));
+  ranges.emplace_back(kStreams, tagged(kReceiptStream, room));
+  return ranges;
+}
+
+}  // namespace polder::stores

@@ -1,0 +1,40 @@
+// Rows of rooms that are purged, and what belongs to a room (docs/formats/columns.md).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "homeserver/base/ids.h"
+#include "storage/kv/kv.h"
+#include "storage/stores/names.h"
+#include "storage/stores/room_rows.h"
+
+namespace polder::stores {
+
+// Stays for good: if the room is entered again, its events and nodes are numbered on from here, so
+// that a number means one thing for ever.
+struct PurgeRow {
+  std::string version;  // of the room
+  EventNumber last_event = 0;
+  uint64_t last_node = 0;
+  EventNumber unlisted = 0;  // no index leads to events up to here any more
+  bool done = false;
+};
+void put_purge(kv::Batch& batch, RoomNumber room, const PurgeRow& row);
+Result<std::optional<PurgeRow>> read_purge(const kv::Snapshot& snapshot, RoomNumber room);
+Status for_each_purge(const kv::Snapshot& snapshot,
+                      const std::function<Status(RoomNumber, const PurgeRow&)>& visit);
+
+// What makes a room one that is here: its record, the counts of its servers, its outsiders.
+void erase_room(kv::Batch& batch, RoomNumber room);
+void erase_membership(kv::Batch& batch, UserNumber user, RoomNumber room);
+// What leads to an event from outside of the room: its id and the stream of all events.
+void unlist_event(kv::Batch& batch, const EventId& id, kv::Position position);
+
+// Where all else of a room is.
+std::vector<std::pair<kv::ColumnId, kv::Range>> ranges_of_room(RoomNumber room);
+
+}  // namespace polder::stores
