@@ -31,10 +31,10 @@ Reports measure_fan_out(Stage& stage, FanOut plan);
 // each timeline are wanted, and whether all members (F) or only theirs (T): as in the study of SBRC
 // 2026 (doi 10.5753/sbrc.2026.19722), which had 200 users, 300 rooms and 300 members.
 struct InitialSync {
-  size_t users = 10;  // who sync, of the members
+  size_t users = 30;  // who sync, of the members
   size_t rooms = 20;
   size_t members = 30;   // of each room, the same in all
-  size_t times = 3;      // that each user does so
+  size_t times = 1;      // that each user does so: again, Synapse answers from a cache
   size_t messages = 20;  // in each room; at least as many as a profile wants
   std::vector<std::string> profiles = {"20T", "10F"};
 };
