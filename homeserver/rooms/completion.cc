@@ -122,7 +122,7 @@ class Completing {
     record.state_after = record.state_before;
     if (!record.standing.rejected) {
       const Status allowed = dag::authorise(*held.event, RoomState(view_, record.state_before));
-      if (!allowed.ok() && allowed.error().code != ErrorCode::kForbidden) return allowed;
+      if (!allowed.ok() && allowed.error().code != ErrorCode::kForbidden) return allowed.error();
       if (!allowed.ok()) POLDER_CHECK(reject(number, record));
     }
     if (held.event->is_state() && !record.standing.rejected) {
