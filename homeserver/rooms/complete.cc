@@ -4,6 +4,7 @@
 #include "homeserver/rooms/completion.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
+#include "homeserver/rooms/reader.h"
 
 namespace polder::rooms {
 namespace {
@@ -97,10 +98,8 @@ Task<Result<stores::StateRoot>> RoomEngine::whole_state(RoomNumber number, Event
   RoomEngine* self = this;
   POLDER_CO_TRY(const HeldEvent held,
                 co_await runtime::on_pool(parts_.runtime, [self, head, event] {
-                  const auto snapshot = self->parts_.database.snapshot();
-                  const RoomContent content(head->number, head->rules);
-                  const RoomView view(content, *snapshot, self->parts_.names, self->caches_);
-                  return view.load(event);
+                  const RoomReader reader(*self, head);
+                  return reader.view().load(event);
                 }));
   const int64_t waited_ms = parts_.runtime.clock().wall_ms() - origin.since_ms;
   const auto uncheckable =

@@ -5,6 +5,7 @@
 #include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
+#include "homeserver/rooms/reader.h"
 
 namespace polder::rooms {
 namespace {
@@ -38,10 +39,8 @@ Task<Status> RoomEngine::look_again_below(RoomNumber number, EventNumber accepte
   RoomEngine* self = this;
   POLDER_CO_TRY(const auto events,
                 co_await runtime::on_pool(parts_.runtime, [self, head, accepted] {
-                  const auto snapshot = self->parts_.database.snapshot();
-                  const RoomContent content(head->number, head->rules);
-                  const RoomView view(content, *snapshot, self->parts_.names, self->caches_);
-                  return soft_failed_below(view, accepted);
+                  const RoomReader reader(*self, head);
+                  return soft_failed_below(reader.view(), accepted);
                 }));
   for (const EventNumber event : events) {
     Step step = [self, event](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
@@ -69,10 +68,8 @@ Task<void> RoomEngine::join_edge(RoomNumber number) {
   const RoomHeadPtr head = heads_.find(number);
   RoomEngine* self = this;
   const auto members = co_await runtime::on_pool(parts_.runtime, [self, head] {
-    const auto snapshot = self->parts_.database.snapshot();
-    const RoomContent content(head->number, head->rules);
-    const RoomView view(content, *snapshot, self->parts_.names, self->caches_);
-    return local_members(view, self->parts_.own_name, head->record.state, kSendersTried);
+    const RoomReader reader(*self, head);
+    return local_members(reader.view(), self->parts_.own_name, head->record.state, kSendersTried);
   });
   if (!members.ok()) co_return;
   for (const UserId& member : *members) {

@@ -11,7 +11,6 @@
 #include "homeserver/sync/ephemeral.h"
 #include "homeserver/sync/stripped.h"
 #include "homeserver/users/ignored.h"
-#include "storage/stores/partial_rows.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::sync {
@@ -366,10 +365,7 @@ class Builder {
         request_.use_state_after ? end : timeline.state_before.value_or(end);
     stores::StateRoot known;
     if (from && !request_.full_state) {
-      POLDER_TRY(const bool completed, is_completed_since(reader, *from));
-      if (!completed) {
-        POLDER_TRY(known, state_at(reader, *from));
-      }
+      POLDER_TRY(known, state_told(reader, *from));
     }
     const std::string_view name = !request_.use_state_after       ? "state"
                                   : request_.unstable_state_after ? "org.matrix.msc4222.state_after"
@@ -378,14 +374,6 @@ class Builder {
     POLDER_CHECK(write_state_changes(writer, reader, of, known, target, timeline));
     writer.end_array().end_object();
     return {};
-  }
-
-  // What was told of the state before it was known in full is told anew.
-  Result<bool> is_completed_since(const RoomReader& reader, kv::Position position) const {
-    if (!reader.head().record.was_partial) return false;
-    POLDER_TRY(const kv::Position completed,
-               stores::read_completed_at(*snapshot_, reader.head().number));
-    return completed > position;
   }
 
   // What the user's client lacks between a state that it knows and the one at the timeline's start

@@ -1,5 +1,7 @@
 #include "homeserver/sync/tokens.h"
 
+#include "storage/stores/partial_rows.h"
+
 #include <algorithm>
 #include <charconv>
 
@@ -101,6 +103,15 @@ Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position
   if (last.empty()) return stores::StateRoot();
   POLDER_TRY(const auto record, reader.view().record(last[0].number));
   return record.room_state.value_or(record.state_after);
+}
+
+Result<stores::StateRoot> state_told(const rooms::RoomReader& reader, kv::Position position) {
+  if (reader.head().record.was_partial) {
+    POLDER_TRY(const kv::Position completed,
+               stores::read_completed_at(reader.snapshot(), reader.head().number));
+    if (completed > position) return stores::StateRoot();
+  }
+  return state_at(reader, position);
 }
 
 }  // namespace polder::sync

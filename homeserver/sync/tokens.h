@@ -40,5 +40,8 @@ Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_
                                    Direction direction);
 // The room's state at a position.
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position);
+// The state that a client knows which was told of the room up to a position: that of then, or
+// nothing if it was known in part then and is known in full since, so that all is told anew.
+Result<stores::StateRoot> state_told(const rooms::RoomReader& reader, kv::Position position);
 
 }  // namespace polder::sync
