@@ -124,6 +124,7 @@ Task<Result<http::ClientResponse>> NetworkServers::send(ServerName server, Call 
   }
   request.timeout = call.timeout;
   request.body_max = call.body_max;
+  request.sink = std::move(call.sink);
   Error last = fail(ErrorCode::kUnavailable, "no destination");
   for (const discovery::Destination& destination : destinations) {
     request.host = destination.host;

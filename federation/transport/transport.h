@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ struct Call {
   size_t body_max = 10 << 20;     // bytes of the answer
   bool authenticated = true;      // false: without signature, for keys
   bool despite_back_off = false;  // ask even a server that failed just now
+  std::shared_ptr<http::BodySink> sink =
+      nullptr;  // takes the answer's body, in place of the answer
 };
 
 // Errors that tell what the other server answered: kInvalid (400 and other refusals), kForbidden
@@ -43,7 +46,8 @@ struct Call {
 class Servers {
  public:
   virtual ~Servers() = default;
-  // An answer of status 2xx.
+  // An answer of status 2xx. Where that is held whole all the same, as simulations do, it may have
+  // its body although there is a sink.
   virtual Task<Result<http::ClientResponse>> call(ServerName server, Call call) = 0;
   // The same where the answer must be a JSON object.
   Task<Result<json::Object>> request(ServerName server, Call call);

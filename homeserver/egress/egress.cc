@@ -90,6 +90,7 @@ Task<Result<http::ClientResponse>> CheckedEgress::send_once(EgressRequest reques
   if (sent.headers.count("User-Agent") == 0) sent.headers.add("User-Agent", "Polder");
   sent.body = std::move(request.body);
   sent.body_max = request.body_max;
+  sent.sink = std::move(request.sink);
   Error last = fail(ErrorCode::kTimeout, "no time left to connect");
   for (const std::string& address : addresses) {
     const auto left = deadline - runtime_.clock().steady();

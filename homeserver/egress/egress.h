@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "homeserver/egress/resolver.h"
@@ -24,7 +25,8 @@ struct EgressRequest {
   std::string body;
   Millis timeout{60'000};      // for everything, look-ups and redirects included
   size_t body_max = 10 << 20;  // bytes of the response's body
-  int redirects_max = 0;       // followed for GET and HEAD, to https only, without the headers
+  std::shared_ptr<http::BodySink> sink = nullptr;  // as in http::ClientRequest
+  int redirects_max = 0;  // followed for GET and HEAD, to https only, without the headers
 };
 
 // Replaced as a whole by simulations and tests. Thread-safe; called on shards.

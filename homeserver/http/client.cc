@@ -145,6 +145,7 @@ class Client final : public Transport {
     parser.body_limit(request.body_max);
     if (request.method == Method::kHead) parser.skip(true);
     parser.eager(true);
+    if (request.sink) request.sink->begin();
     beast::flat_buffer buffer;
     while (!parser.is_done()) {
       const auto space = buffer.prepare(kReadBytes);
@@ -168,6 +169,7 @@ class Client final : public Transport {
       if (error == beast::http::error::body_limit)
         co_return fail(ErrorCode::kTooLarge, "the response is too large");
       if (error) co_return fail(ErrorCode::kMalformed, "bad response: " + error.message());
+      POLDER_CO_CHECK(co_await hand_over(parser, request));
     }
     reusable = parser.keep_alive() && buffer.size() == 0;
     ClientResponse response;
@@ -178,6 +180,14 @@ class Client final : public Transport {
     }
     response.body = std::move(parser.get().body());
     co_return response;
+  }
+
+  // What has come of the body.
+  static Task<Status> hand_over(Parser& parser, const ClientRequest& request) {
+    const bool wanted =
+        request.sink && parser.is_header_done() && parser.get().result_int() / 100 == 2;
+    if (!wanted || parser.get().body().empty()) co_return Status();
+    co_return co_await request.sink->take(std::exchange(parser.get().body(), {}));
   }
 
   runtime::Runtime& runtime_;

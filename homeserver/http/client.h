@@ -23,6 +23,8 @@ struct ClientRequest {
   std::string body;
   Millis timeout{60'000};      // for everything, the response's body included
   size_t body_max = 10 << 20;  // bytes of the response's body
+  // Takes the body of a response of status 2xx, in place of the response.
+  std::shared_ptr<BodySink> sink = nullptr;
 };
 
 struct ClientResponse {

@@ -325,6 +325,49 @@ TEST_F(HttpTest, TheClientLimitsWhatItTakes) {
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
 }
 
+class Collecting final : public BodySink {
+ public:
+  void begin() override { text.clear(); }
+  Task<Status> take(std::string piece) override {
+    if (refuses) co_return fail(ErrorCode::kInvalid, "enough");
+    text += piece;
+    co_return Status();
+  }
+  std::string text;
+  bool refuses = false;
+};
+
+TEST_F(HttpTest, ABodyThatSucceedsGoesToItsSink) {
+  const auto transport = make_transport(*runtime_, {});
+  const auto sink = std::make_shared<Collecting>();
+  ClientRequest request;
+  request.address = "127.0.0.1";
+  request.port = port_;
+  request.tls = false;
+  request.host = "h";
+  request.target = "/stream";
+  request.sink = sink;
+  for (int i = 0; i < 2; ++i) {
+    const auto response = run<Result<ClientResponse>>([&] { return (*transport)->send(request); });
+    ASSERT_TRUE(response.ok()) << response.error().message;
+    EXPECT_EQ(response->body, "");
+    EXPECT_EQ(sink->text, "first;piece;piece;piece;");
+  }
+  request.target = "/nothing";
+  const auto refused = run<Result<ClientResponse>>([&] { return (*transport)->send(request); });
+  EXPECT_EQ(refused->status, 404);
+  EXPECT_NE(refused->body, "");
+  EXPECT_EQ(sink->text, "");
+  sink->refuses = true;
+  request.target = "/stream";
+  const auto ended = run<Result<ClientResponse>>([&] { return (*transport)->send(request); });
+  EXPECT_EQ(ended.error().message, "enough");
+  sink->refuses = false;
+  request.body_max = 10;
+  const auto large = run<Result<ClientResponse>>([&] { return (*transport)->send(request); });
+  EXPECT_EQ(large.error().code, ErrorCode::kTooLarge);
+}
+
 // Each connection belongs to one shard, and dies with it.
 TEST_F(HttpTest, AnEndWithOpenConnectionsIsClean) {
   boost::asio::io_context context;

@@ -44,6 +44,17 @@ class BodySource {
   virtual Task<Result<std::optional<std::string>>> next() = 0;
 };
 
+// Where a body goes that is received in pieces, instead of being held whole; with back-pressure:
+// nothing more is read before a piece was taken. One body at a time.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  // A body begins. What was taken of one before is void: its connection broke off.
+  virtual void begin() = 0;
+  // The next piece; an error ends the request with it.
+  virtual Task<Status> take(std::string piece) = 0;
+};
+
 // All of a body; kTooLarge beyond max bytes.
 Task<Result<std::string>> read_all(BodySource& body, size_t max);
 
