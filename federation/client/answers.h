@@ -7,12 +7,15 @@
 
 #include "federation/wire/cut.h"
 #include "homeserver/base/ids.h"
+#include "homeserver/events/event.h"
 
 namespace polder::client {
 
 inline constexpr size_t kMembersMax = 100;  // of an answer's outermost object
 inline constexpr size_t kStateEventsMax = 1'000'000;
 inline constexpr size_t kStateBytesMax = 256u << 20;
+// `unsigned` does not count as part of an event's size.
+inline constexpr size_t kPduBytesMax = 4 * events::kMaxEventBytes;
 
 // The PDUs in a list of an answer, as they stand there. Ones larger than any event are left out.
 Result<std::vector<std::string>> take_pdus(const std::vector<wire::Member>& answer,

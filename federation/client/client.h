@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "federation/client/membership.h"
+#include "federation/client/state_answer.h"
 #include "federation/transport/transport.h"
 #include "homeserver/base/ids.h"
 #include "homeserver/events/event.h"
@@ -17,9 +18,8 @@ namespace polder::client {
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
 struct SentJoin {
-  std::vector<std::string> state;       // PDUs: before the join
-  std::vector<std::string> auth_chain;  // PDUs
-  std::optional<std::string> event;     // with the resident server's signature, if it added one
+  rooms::RemoteState told;           // before the join
+  std::optional<std::string> event;  // with the resident server's signature, if it added one
   bool members_omitted = false;
   std::vector<ServerName> servers_in_room;  // if members are omitted
 };
@@ -109,6 +109,9 @@ class FederationClient final : public rooms::RemoteServers {
  private:
   Task<Result<MembershipTemplate>> make(const char* membership, ServerName server, RoomId room,
                                         UserId user, transport::Query versions);
+  // An answer whose lists may be long: its body has been taken.
+  Task<Result<std::shared_ptr<StateAnswer>>> state_answer(ServerName server, transport::Call call,
+                                                          std::string state_list);
   Task<Result<json::Object>> query_users(const char* path, const char* name,
                                          std::vector<std::string> answers, ServerName server,
                                          json::Object users);

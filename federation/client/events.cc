@@ -1,15 +1,13 @@
 #include "federation/client/answers.h"
 #include "federation/client/client.h"
-#include "homeserver/events/event.h"
 #include "homeserver/json/parse.h"
 #include "homeserver/json/write.h"
 
 namespace polder::client {
 namespace {
 
-// `unsigned` does not count as part of an event's size.
-constexpr size_t kPduBytesMax = 4 * events::kMaxEventBytes;
 constexpr size_t kPageMax = 1000;
+constexpr Millis kStateTimeout{300'000};
 
 json::Array texts(const std::vector<EventId>& ids) {
   json::Array array;
@@ -80,14 +78,21 @@ Task<Result<rooms::RemoteState>> FederationClient::state(ServerName server, Room
   transport::Call call;
   call.path = transport::path_of("/_matrix/federation/v1/state", {room.view()});
   call.query = {{"event_id", event.str()}};
+  POLDER_CO_TRY(const auto answer,
+                co_await state_answer(std::move(server), std::move(call), "pdus"));
+  co_return answer->finish();
+}
+
+Task<Result<std::shared_ptr<StateAnswer>>> FederationClient::state_answer(ServerName server,
+                                                                          transport::Call call,
+                                                                          std::string state_list) {
+  const auto answer = std::make_shared<StateAnswer>(std::move(state_list));
+  call.sink = answer;
   call.body_max = kStateBytesMax;
-  call.timeout = Millis(300'000);
-  POLDER_CO_TRY(const auto response, co_await servers_.call(std::move(server), std::move(call)));
-  POLDER_CO_TRY(const auto answer, wire::cut_object(response.body, kMembersMax));
-  rooms::RemoteState state;
-  POLDER_CO_TRY(state.state, take_pdus(answer, "pdus", kStateEventsMax));
-  POLDER_CO_TRY(state.auth_chain, take_pdus(answer, "auth_chain", kStateEventsMax));
-  co_return state;
+  call.timeout = kStateTimeout;
+  POLDER_CO_TRY(auto response, co_await servers_.call(std::move(server), std::move(call)));
+  if (!response.body.empty()) POLDER_CO_CHECK(co_await answer->take(std::move(response.body)));
+  co_return answer;
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid

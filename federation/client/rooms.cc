@@ -10,8 +10,6 @@ namespace {
 
 constexpr size_t kStrippedMax = 100;
 constexpr size_t kStrippedBytesMax = 256 * 1024;
-constexpr size_t kServersInRoomMax = 100'000;
-constexpr Millis kJoinTimeout{300'000};
 
 // Every version known here that a rule allows.
 template <class Rule>
@@ -25,34 +23,6 @@ transport::Query versions(Rule allows) {
 
 std::string send_path(std::string_view what, const events::Event& event) {
   return transport::path_of(what, {event.room_id().view(), event.id().view()});
-}
-
-Result<std::vector<ServerName>> take_servers(std::string_view list) {
-  POLDER_TRY(const auto parts, wire::cut_array(list, kServersInRoomMax));
-  std::vector<ServerName> servers;
-  for (const std::string_view part : parts) {
-    const auto value = json::parse(part);
-    if (!value.ok() || value->as_string() == nullptr) continue;
-    auto server = ServerName::parse(*value->as_string());
-    if (server.ok()) servers.push_back(*std::move(server));
-  }
-  return servers;
-}
-
-Result<SentJoin> read_sent_join(std::string_view body) {
-  POLDER_TRY(const auto answer, wire::cut_object(body, kMembersMax));
-  SentJoin joined;
-  POLDER_TRY(joined.state, take_pdus(answer, "state", kStateEventsMax));
-  POLDER_TRY(joined.auth_chain, take_pdus(answer, "auth_chain", kStateEventsMax));
-  if (const auto event = wire::find_member(answer, "event"); event.ok() && *event != "null")
-    joined.event = std::string(*event);
-  const auto omitted = wire::find_member(answer, "members_omitted");
-  joined.members_omitted = omitted.ok() && *omitted == "true";
-  if (const auto servers = wire::find_member(answer, "servers_in_room");
-      servers.ok() && *servers != "null") {
-    POLDER_TRY(joined.servers_in_room, take_servers(*servers));
-  }
-  return joined;
 }
 
 // So that no room's state can make an invite that the other server must refuse.
@@ -119,10 +89,16 @@ Task<Result<SentJoin>> FederationClient::send_join(ServerName server, events::Ev
   call.path = send_path("/_matrix/federation/v2/send_join", *join);
   if (omit_members) call.query = {{"omit_members", "true"}};
   call.body = join->json();
-  call.timeout = kJoinTimeout;
-  call.body_max = kStateBytesMax;
-  POLDER_CO_TRY(const auto response, co_await servers_.call(std::move(server), std::move(call)));
-  co_return read_sent_join(response.body);
+  POLDER_CO_TRY(const auto answer,
+                co_await state_answer(std::move(server), std::move(call), "state"));
+  SentJoin joined;
+  POLDER_CO_TRY(joined.told, answer->finish());
+  if (const auto event = answer->member("event"); event.ok() && *event != "null")
+    joined.event = std::string(*event);
+  const auto omitted = answer->member("members_omitted");
+  joined.members_omitted = omitted.ok() && *omitted == "true";
+  joined.servers_in_room = answer->servers_in_room();
+  co_return joined;
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_leaveroomideventid

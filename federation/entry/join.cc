@@ -70,19 +70,30 @@ Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) 
 
 // Everything that the resident server told is verified as what comes in transactions is; what is
 // badly signed is dropped, and the room is entered only if what is left can be its state. It may be
-// a part of it: then the engine asks for the rest once the missing keys can be had.
+// a part of it: of a large state the engine takes most in later, and it asks for what cannot be
+// verified yet once the missing keys can be had.
 Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules& rules,
                               events::EventPtr join, client::SentJoin answer) {
   POLDER_CO_TRY(join, co_await rooms_.verify(join));
-  auto told = co_await rooms_.verify_all(std::move(answer.state), rules, join->room_id());
-  auto chain = co_await rooms_.verify_all(std::move(answer.auth_chain), rules, join->room_id());
+  const auto sorted = co_await rooms_.sort(std::move(answer.told), rules, join->room_id());
+  rooms::RemoteState first =
+      co_await runtime::on_pool(runtime(), [sorted, join] { return sorted->take_first(*join); });
+  auto told = co_await rooms_.verify_all(std::move(first.state), rules, join->room_id());
+  auto chain = co_await rooms_.verify_all(std::move(first.auth_chain), rules, join->room_id());
   rooms::ImportedState state;
-  if (told.undecided || chain.undecided) {
+  const bool undecided = told.undecided || chain.undecided;
+  if (undecided || !sorted->empty()) {
     state.partial.emplace();
     state.partial->since_ms = runtime().clock().wall_ms();
     state.partial->servers.push_back(std::move(server));
     for (const auto* keys : {&told.unknown_keys, &chain.unknown_keys})
       state.partial->servers.insert(state.partial->servers.end(), keys->begin(), keys->end());
+  }
+  // What could not be decided is asked for again, and so is then what depends on it.
+  if (!undecided && !sorted->empty()) {
+    const auto servers = sorted->servers();
+    state.partial->servers.insert(state.partial->servers.end(), servers.begin(), servers.end());
+    state.rest = sorted;
   }
   state.state = std::move(told.good);
   state.auth_chain = std::move(chain.good);

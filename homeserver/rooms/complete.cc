@@ -21,10 +21,11 @@ constexpr int64_t kGiveUpAfterMs = 24 * 3'600'000LL;
 }  // namespace
 
 Status RoomEngine::start() {
-  POLDER_TRY(const auto rooms, stores::read_partial_rooms(*parts_.database.snapshot()));
-  for (const RoomNumber room : rooms)
-    complete_later(room);
-  return {};
+  return stores::for_each_room(*parts_.database.snapshot(),
+                               [this](RoomNumber room, const stores::RoomRecord& record) {
+                                 if (record.partial) complete_later(room);
+                                 return Status();
+                               });
 }
 
 void RoomEngine::complete_later(RoomNumber number) {
@@ -66,7 +67,8 @@ Task<Result<bool>> RoomEngine::complete_once(RoomNumber number) {
                 }));
   auto whole = std::make_shared<std::map<EventNumber, stores::StateRoot>>();
   for (const auto& [event, origin] : origins) {
-    auto root = co_await whole_state(number, event, origin);
+    auto root = co_await told_state(number, event);
+    if (!root.ok()) root = co_await whole_state(number, event, origin);
     if (root.ok()) whole->emplace(event, *root);
   }
   for (;;) {
@@ -91,7 +93,19 @@ Task<Result<bool>> RoomEngine::complete_once(RoomNumber number) {
   }
 }
 
-// The state before an event that came with a part of it.
+// The rest of what a server told when this one entered the room; kNotFound if nothing is left of
+// it, or there never was any.
+Task<Result<stores::StateRoot>> RoomEngine::told_state(RoomNumber number, EventNumber event) {
+  auto& told_states = shards_[shard_of(number)]->told;
+  const auto found = told_states.find(number);
+  if (found == told_states.end()) co_return fail(ErrorCode::kNotFound, "nothing is left to take");
+  const auto [entry, told] = found->second;
+  told_states.erase(found);
+  if (entry != event) co_return fail(ErrorCode::kNotFound, "told of an earlier entry");
+  co_return co_await store_told(number, told, Uncheckable::kWait);
+}
+
+// The state before an event that came with a part of it, as other servers know it.
 Task<Result<stores::StateRoot>> RoomEngine::whole_state(RoomNumber number, EventNumber event,
                                                         stores::PartialOrigin origin) {
   const RoomHeadPtr head = heads_.find(number);

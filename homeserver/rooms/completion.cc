@@ -51,9 +51,9 @@ class Completing {
     }
     Completion completion;
     completion.done = left == 0 && !any_pending();
-    if (events_.empty() && !(completion.done && record_.partial)) return completion;
-    if (completion.done) record_.partial = false;
-    POLDER_CHECK(write_summary(completion.done));
+    if (events_.empty() && !record_.edge_state && !(completion.done && record_.partial))
+      return completion;
+    POLDER_TRY(completion.done, write_summary(completion.done));
     room_.record = std::move(record_);
     current_.apply(room_);
     completion.staged.push_back(std::move(summary_));
@@ -183,19 +183,20 @@ class Completing {
     return {};
   }
 
-  // The current state, what follows from it, and who is told.
-  Status write_summary(bool done) {
+  // The current state, what follows from it, and who is told. Whether it is there.
+  Result<bool> write_summary(bool events_done) {
     std::vector<StateRoot> roots;
     for (const EventNumber number : record_.extremities) {
       POLDER_TRY(const auto edge, view_.record(number));
       roots.push_back(edge.state_after);
     }
-    const StateRoot before = record_.state;
-    POLDER_TRY(record_.state, resolved(std::move(roots)));
-    if (record_.state.hash != before.hash) POLDER_CHECK(current_.change(before));
+    POLDER_TRY(const StateRoot edge, resolved(std::move(roots)));
+    POLDER_CHECK(current_.follow(edge));
+    const bool done = events_done && !record_.edge_state;
     const kv::PositionSlot slot = summary_.batch.reserve_position();
     POLDER_CHECK(current_.write(slot));
     if (done) {
+      record_.partial = false;
       record_.was_partial = true;
       stores::put_completed_at(summary_.batch, room_.number, slot);
     }
@@ -204,7 +205,7 @@ class Completing {
     summary_.stored.slot = slot;
     for (Contributor* contributor : context_.contributors)
       POLDER_CHECK(contributor->contribute(summary_.stored, summary_.changes, summary_.batch));
-    return {};
+    return done;
   }
 
   const StageContext& context_;

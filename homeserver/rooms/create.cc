@@ -108,6 +108,7 @@ Task<Result<SentEvent>> RoomEngine::enter_on_shard(RoomNumber number,
                                                    ImportedState state, events::EventPtr join) {
   POLDER_CO_CHECK(co_await open_room(number, join->room_id(), rules));
   const auto partial = std::exchange(state.partial, std::nullopt);
+  const ToldStatePtr rest = std::exchange(state.rest, nullptr);
   POLDER_CO_TRY(const stores::StateRoot before, co_await store_state(number, std::move(state)));
   RoomEngine* self = this;
   Step step = [self, join, before, partial](Room& room,
@@ -121,6 +122,7 @@ Task<Result<SentEvent>> RoomEngine::enter_on_shard(RoomNumber number,
   };
   POLDER_CO_TRY(const Staged staged, co_await change(number, std::move(step)));
   if (staged.verdict != Verdict::kAccepted) co_return fail(ErrorCode::kForbidden, staged.refusal);
+  if (rest) shards_[shard_of(number)]->told[number] = {staged.stored.place.number, rest};
   if (room_at(shard_of(number), number).record.partial) complete_later(number);
   co_return SentEvent{join->id(), staged.stored.record.position};
 }

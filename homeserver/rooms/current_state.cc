@@ -3,6 +3,8 @@
 namespace polder::rooms {
 namespace {
 
+constexpr size_t kChangesAtOnce = 1000;
+
 stores::MembershipRow membership_row(stores::Membership membership, EventNumber event) {
   stores::MembershipRow row;
   row.membership = membership;
@@ -16,8 +18,58 @@ stores::Membership membership_of(const events::EventPtr& event) {
 
 }  // namespace
 
-Status CurrentState::change(stores::StateRoot before) {
+Status CurrentState::follow_event(stores::StateRoot edge) {
+  if (!record_.edge_state) return follow(edge);
+  POLDER_TRY(const auto done,
+             stores::state_diff(view_.nodes(), *record_.edge_state, edge, kChangesAtOnce));
+  const stores::StateRoot before = record_.state;
+  POLDER_CHECK(take(done));
   POLDER_TRY(const auto differences, stores::state_diff(view_.nodes(), before, record_.state));
+  POLDER_CHECK(note(differences));
+  set_edge(edge);
+  return {};
+}
+
+Status CurrentState::follow(stores::StateRoot edge) {
+  if (record_.state.hash != edge.hash) {
+    POLDER_TRY(const auto differences,
+               stores::state_diff(view_.nodes(), record_.state, edge, kChangesAtOnce));
+    if (differences.size() < kChangesAtOnce) {
+      record_.state = edge;
+    } else {
+      POLDER_CHECK(take(differences));
+    }
+    POLDER_CHECK(note(differences));
+  }
+  set_edge(edge);
+  return {};
+}
+
+void CurrentState::set_edge(stores::StateRoot edge) {
+  if (record_.state.hash == edge.hash) {
+    record_.state = edge;
+    record_.edge_state.reset();
+  } else {
+    record_.edge_state = edge;
+    record_.partial = true;
+  }
+}
+
+// Of some keys what another state has.
+Status CurrentState::take(const std::vector<stores::StateDifference>& differences) {
+  std::vector<stores::StateEdit> edits;
+  edits.reserve(differences.size());
+  for (const stores::StateDifference& difference : differences)
+    edits.push_back({difference.key, difference.after});
+  POLDER_TRY(const auto update, stores::state_apply(view_.nodes(), record_.state, std::move(edits),
+                                                    record_.last_node));
+  record_.last_node = update.last_node;
+  record_.state = update.root;
+  stage_nodes(room_, update, staged_);
+  return {};
+}
+
+Status CurrentState::note(const std::vector<stores::StateDifference>& differences) {
   for (const stores::StateDifference& difference : differences) {
     StateChange change;
     POLDER_TRY(change.type, context_.names.name(stores::NameKind::kType, difference.key.type));

@@ -1,5 +1,6 @@
-// What follows from a change of a room's current state: who is told, and the memberships, counts
-// and servers of the room.
+// A room's current state, which follows the state of its edge: who is told, and the memberships,
+// counts and servers of the room. The first whole state of a large room differs from what there was
+// by tens of thousands of members: such a distance is gone in steps, each of a bounded size.
 #pragma once
 
 #include <set>
@@ -13,12 +14,16 @@ namespace polder::rooms {
 // view. The room itself is changed by apply().
 class CurrentState {
  public:
-  CurrentState(const StageContext& context, const Room& room, const RoomView& view,
+  CurrentState(const StageContext& context, Room& room, const RoomView& view,
                stores::RoomRecord& record, Staged& staged)
       : context_(context), room_(room), view_(view), record_(record), staged_(staged) {}
 
-  // The record's state has become another one: notes what differs among the staged changes.
-  Status change(stores::StateRoot before);
+  // An event has made this the state of the edge. What differs is noted among the staged changes.
+  // If the current state was, or is now, on its way to the edge, it takes the event's own change
+  // only.
+  Status follow_event(stores::StateRoot edge);
+  // One step, or all that is left, towards what is the state of the edge now.
+  Status follow(stores::StateRoot edge);
   // The rows that follow from the changes.
   Status write(kv::PositionSlot slot);
   // Invites and knocks that reached users while this server was not in the room: the room's state
@@ -27,10 +32,13 @@ class CurrentState {
   void apply(Room& room) const;
 
  private:
+  Status take(const std::vector<stores::StateDifference>& differences);
+  Status note(const std::vector<stores::StateDifference>& differences);
+  void set_edge(stores::StateRoot edge);
   Status count(const UserId& user, stores::Membership membership, int step);
 
   const StageContext& context_;
-  const Room& room_;
+  Room& room_;
   const RoomView& view_;
   stores::RoomRecord& record_;
   Staged& staged_;

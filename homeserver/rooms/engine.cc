@@ -285,7 +285,7 @@ Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
   if (event.state_key) state_key = *event.state_key;
   for (const dag::StateKey& key : dag::auth_types_for(*room.rules, event.type, event.sender.view(),
                                                       state_key, event.content)) {
-    POLDER_TRY(const auto auth, view.state_event(room.record.state, key.type, key.key));
+    POLDER_TRY(const auto auth, view.state_event(room.record.edge(), key.type, key.key));
     if (auth) draft.auth_events.push_back(auth->id());
   }
   return draft;

@@ -20,6 +20,7 @@
 #include "homeserver/rooms/ports.h"
 #include "homeserver/rooms/room.h"
 #include "homeserver/rooms/stage.h"
+#include "homeserver/rooms/told_state.h"
 #include "homeserver/runtime/runtime.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
@@ -83,9 +84,12 @@ struct ImportedState {
   std::vector<events::EventPtr> state;
   std::vector<events::EventPtr> auth_chain;
   std::optional<stores::PartialOrigin> partial = {};  // if that is not all
+  ToldStatePtr rest = {};  // with partial: what was told and is still to be verified
 };
 
 struct Enqueued;
+struct SignersKeys;
+std::shared_ptr<SignersKeys> make_signers_keys();  // of nobody yet
 
 class RoomEngine {
  public:
@@ -170,9 +174,12 @@ class RoomEngine {
   Task<Status> verify_signature(events::EventPtr event, ServerName server);
   // Of PDUs that should be events of the room, those that are and pass verify(), in their order and
   // each once; the rest is logged and dropped. Many at once: on the pool, and keys are waited for
-  // together, for a limited time.
+  // together, for a limited time. Who goes through a list in parts keeps the keys between them.
   Task<VerifiedEvents> verify_all(std::vector<std::string> pdus,
-                                  const events::RoomVersionRules& rules, RoomId room);
+                                  const events::RoomVersionRules& rules, RoomId room,
+                                  std::shared_ptr<SignersKeys> keys = nullptr);
+  // Sorts what another server told of a room's state: nothing of it is verified.
+  Task<ToldStatePtr> sort(RemoteState told, const events::RoomVersionRules& rules, RoomId room);
 
   // --- Reading. Thread-safe. ---
 
@@ -248,11 +255,13 @@ class RoomEngine {
   Task<Result<stores::StateRoot>> fetch_state_before(Asked asked, events::EventPtr event,
                                                      RoomNumber number);
   // The PDUs of missing events of a state that the server told of.
-  Task<Result<std::vector<std::string>>> fetch_state_events(ServerName server,
-                                                            events::EventPtr event,
-                                                            std::vector<EventId> missing);
+  Task<Result<RemoteState>> fetch_state_events(ServerName server, events::EventPtr event,
+                                               std::vector<EventId> missing);
   Task<Result<stores::StateRoot>> store_state(RoomNumber number, ImportedState state);
   Task<Result<stores::StateRoot>> store_state_of(RoomNumber number, std::vector<EventId> state);
+  Task<Status> store_told_events(RoomNumber number, ToldStatePtr told, Uncheckable uncheckable);
+  Task<Result<stores::StateRoot>> store_told(RoomNumber number, ToldStatePtr told,
+                                             Uncheckable uncheckable);
   // What follows from an event of another server (upkeep.cc).
   Task<Status> look_again_below(RoomNumber number, EventNumber accepted);
   void join_edge_later(Room& room);
@@ -262,6 +271,7 @@ class RoomEngine {
   void complete_later(RoomNumber number);
   Task<void> complete(RoomNumber number);
   Task<Result<bool>> complete_once(RoomNumber number);  // true: nothing is left to do
+  Task<Result<stores::StateRoot>> told_state(RoomNumber number, EventNumber event);
   Task<Result<stores::StateRoot>> whole_state(RoomNumber number, EventNumber event,
                                               stores::PartialOrigin origin);
   Task<Status> store_outliers(RoomNumber number, std::vector<events::EventPtr> events);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/told_state.h"
 #include "homeserver/runtime/sync.h"
 
 namespace polder::rooms {
@@ -26,6 +27,9 @@ struct RoomEngine::Shard {
   std::unordered_map<RoomNumber, std::unique_ptr<Room>> rooms;
   // Whose states are being completed, and whether there is more to look at than was known then.
   std::unordered_map<RoomNumber, bool> completing;
+  // What is not yet taken in of the state that came with an event; in memory only: it can be asked
+  // for again.
+  std::unordered_map<RoomNumber, std::pair<EventNumber, ToldStatePtr>> told;
 };
 
 }  // namespace polder::rooms

@@ -12,36 +12,7 @@ namespace {
 
 constexpr size_t kMissingEventsMax = 50;     // asked for with get_missing_events
 constexpr size_t kAuthEventsFetchMax = 500;  // fetched one by one for one event
-constexpr size_t kStateEventsMax = 200'000;  // of one fetched state, auth chain included
-constexpr size_t kStateIdsFetchMax = 100;    // beyond, the whole state is asked for
 constexpr size_t kKnownEventsWalked = 500;   // to tell history from what is missing
-
-// Each event after those of its auth events that are in the list; duplicates go. The create event
-// is the first: from room version 12 on no event names it, and all need it.
-std::vector<events::EventPtr> auth_order(std::vector<events::EventPtr> events) {
-  const auto create = std::ranges::find_if(
-      events, [](const events::EventPtr& event) { return event->is_state("m.room.create", ""); });
-  if (create != events.end()) std::rotate(events.begin(), create, create + 1);
-  std::unordered_map<EventId, events::EventPtr> left;
-  for (const auto& event : events)
-    left.emplace(event->id(), event);
-  std::vector<events::EventPtr> ordered;
-  std::vector<std::pair<events::EventPtr, size_t>> path;  // depth first, without recursion
-  for (const auto& event : events) {
-    if (left.erase(event->id()) > 0) path.emplace_back(event, 0);
-    while (!path.empty()) {
-      auto& [top, next] = path.back();
-      if (next == top->auth_events().size()) {
-        ordered.push_back(top);
-        path.pop_back();
-        continue;
-      }
-      auto found = left.extract(top->auth_events()[next++]);
-      if (!found.empty()) path.emplace_back(std::move(found.mapped()), 0);
-    }
-  }
-  return ordered;
-}
 
 bool older(const events::EventPtr& a, const events::EventPtr& b) {
   return std::pair(a->depth(), a->id().view()) < std::pair(b->depth(), b->id().view());
@@ -162,32 +133,6 @@ Status RoomEngine::require_new(const Room& room, const kv::Snapshot& snapshot,
   return record.standing.outlier ? Status() : Status(fail(ErrorCode::kExists, "known"));
 }
 
-Task<Status> RoomEngine::store_outliers(RoomNumber number, std::vector<events::EventPtr> events) {
-  RoomEngine* self = this;
-  std::shared_ptr<Enqueued> last;
-  for (const events::EventPtr& event : auth_order(std::move(events))) {
-    Room& room = room_at(shard_of(number), number);
-    const auto turn = co_await room.queue.turn();
-    POLDER_CO_CHECK(co_await begin_turn(room));
-    Step step = [self, event](Room& staged_in, const kv::Snapshot& snapshot) -> Result<Staged> {
-      const RoomView view(staged_in, snapshot, self->parts_.names, self->caches_);
-      POLDER_TRY(const auto known, view.find(event->id()));
-      if (known) return fail(ErrorCode::kExists, "known");
-      return stage_outlier(self->context_, staged_in, snapshot, event);
-    };
-    auto enqueued = co_await stage_and_enqueue(room, std::move(step));
-    if (enqueued.ok()) {
-      last = *std::move(enqueued);
-    } else if (enqueued.error().code != ErrorCode::kExists &&
-               enqueued.error().code != ErrorCode::kMissing) {
-      co_return std::move(enqueued).error();
-    }
-  }
-  // Commits are in order: the last one tells of all.
-  if (last) POLDER_CO_CHECK(co_await finish(std::move(last)));
-  co_return Status();
-}
-
 // Fetches what the event's auth events lack, back to what is known.
 Task<Status> RoomEngine::fetch_auth_events(Asked asked, events::EventPtr event, RoomNumber number) {
   std::vector<events::EventPtr> fetched;
@@ -251,75 +196,6 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
   co_return Status();
 }
 
-Task<Result<std::vector<std::string>>> RoomEngine::fetch_state_events(
-    ServerName server, events::EventPtr event, std::vector<EventId> missing) {
-  std::vector<std::string> pdus;
-  if (missing.size() > kStateIdsFetchMax) {
-    POLDER_CO_TRY(RemoteState state,
-                  co_await parts_.remote.state(server, event->room_id(), event->id()));
-    pdus = std::move(state.auth_chain);
-    pdus.insert(pdus.end(), std::make_move_iterator(state.state.begin()),
-                std::make_move_iterator(state.state.end()));
-    co_return pdus;
-  }
-  for (const EventId& id : missing) {
-    auto pdu = co_await parts_.remote.event(server, id);
-    // What the server does not have is left out. What did not come through is not.
-    if (!pdu.ok() && is_temporary(pdu.error())) co_return std::move(pdu).error();
-    if (pdu.ok()) pdus.push_back(*std::move(pdu));
-  }
-  co_return pdus;
-}
-
-// The state before an event whose prev events are not known, as its origin has it. With a part of
-// the state for the whole, the event and those after it would be refused for good.
-Task<Result<stores::StateRoot>> RoomEngine::fetch_state_before(Asked asked, events::EventPtr event,
-                                                               RoomNumber number) {
-  POLDER_CO_TRY(RemoteStateIds ids,
-                co_await parts_.remote.state_ids(asked.server, event->room_id(), event->id()));
-  if (ids.state.size() + ids.auth_chain.size() > kStateEventsMax)
-    co_return fail(ErrorCode::kTooLarge, "the state is too large");
-  std::vector<EventId> all = ids.state;
-  all.insert(all.end(), ids.auth_chain.begin(), ids.auth_chain.end());
-  POLDER_CO_TRY(auto missing, co_await unknown(number, std::move(all), true));
-  POLDER_CO_TRY(auto pdus, co_await fetch_state_events(asked.server, event, std::move(missing)));
-  auto verified = co_await verify_all(std::move(pdus), event->rules(), event->room_id());
-  POLDER_CO_CHECK(co_await store_outliers(number, std::move(verified.good)));
-  if (verified.undecided && asked.uncheckable == Uncheckable::kWait)
-    co_return *std::move(verified.undecided);
-  co_return co_await store_state_of(number, std::move(ids.state));
-}
-
-Task<Result<stores::StateRoot>> RoomEngine::store_state_of(RoomNumber number,
-                                                           std::vector<EventId> state) {
-  RoomEngine* self = this;
-  auto root = std::make_shared<stores::StateRoot>();
-  Step step = [self, root, state = std::move(state)](
-                  Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
-    const RoomView view(room, snapshot, self->parts_.names, self->caches_);
-    std::vector<EventId> known;
-    for (const EventId& id : state) {
-      POLDER_TRY(const auto found, view.find(id));
-      if (found) known.push_back(id);
-    }
-    POLDER_TRY(auto staged, stage_state(self->context_, room, snapshot, known));
-    *root = staged.first;
-    return std::move(staged.second);
-  };
-  POLDER_CO_CHECK(co_await change(number, std::move(step)));
-  co_return *root;
-}
-
-Task<Result<stores::StateRoot>> RoomEngine::store_state(RoomNumber number, ImportedState state) {
-  std::vector<events::EventPtr> all = std::move(state.auth_chain);
-  all.insert(all.end(), state.state.begin(), state.state.end());
-  POLDER_CO_CHECK(co_await store_outliers(number, std::move(all)));
-  std::vector<EventId> ids;
-  for (const events::EventPtr& event : state.state)
-    ids.push_back(event->id());
-  co_return co_await store_state_of(number, std::move(ids));
-}
-
 // Steps 4 to 6 for an event whose links are there, or whose state before can be fetched.
 Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventPtr event,
                                                      RoomNumber number, bool fetch_state) {
@@ -359,6 +235,7 @@ Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventP
   }
   POLDER_CO_CHECK(co_await look_again_below(number, staged->stored.place.number));
   join_edge_later(room_at(shard_of(number), number));
+  if (room_at(shard_of(number), number).record.edge_state) complete_later(number);
   co_return received;
 }
 

@@ -64,7 +64,7 @@ class Staging {
     input_.event = held.event;
     record_of_event_ = held.record;
     if (!held.record.standing.soft_failed) return fail(ErrorCode::kExists, "not soft-failed");
-    POLDER_CHECK(dag::authorise(event(), state_for_event(record_.state)));
+    POLDER_CHECK(dag::authorise(event(), state_for_event(record_.edge())));
     stores::erase_stream_event(staged_.batch, held.record.position);
     stores::erase_partial_event(staged_.batch, room_.number, held.record.position);
     record_of_event_.standing.soft_failed = false;
@@ -191,7 +191,7 @@ class Staging {
     // without prev events would pass in versions before 12 (CVE-2025-54315).
     if (event().is_state("m.room.create", "") && !record_.extremities.empty()) {
       POLDER_TRY(const auto known, view_.find(event().id()));
-      POLDER_TRY(const auto own, view_.state_number(record_.state, "m.room.create", ""));
+      POLDER_TRY(const auto own, view_.state_number(record_.edge(), "m.room.create", ""));
       if (!known || known != own) {
         refuse(Verdict::kRejected, fail(ErrorCode::kForbidden, "the room is created already"));
         return {};
@@ -211,12 +211,12 @@ class Staging {
     // soft-failed.
     // What the room was before this server left it is not current.
     const bool first = record_.extremities.empty() || input_.replaces_edge;
-    if (first || record_.state.hash == record_of_event_.state_before.hash) return {};
-    StateRoot current = record_.state;
+    StateRoot current = record_.edge();
+    if (first || current.hash == record_of_event_.state_before.hash) return {};
     // After a gap the event may know what this server missed, a join of its sender above all. What
     // it knows is weighed against the current state, not put in its place: gaps are easily made.
     if (input_.state_before) {
-      POLDER_TRY(current, resolved({record_.state, record_of_event_.state_before}));
+      POLDER_TRY(current, resolved({current, record_of_event_.state_before}));
     }
     POLDER_TRY([[maybe_unused]] const bool by_current,
                passes(dag::authorise(event(), state_for_event(current)), Verdict::kSoftFailed));
@@ -292,20 +292,17 @@ class Staging {
     POLDER_CHECK(prune_edge(view_, context_.own_name, record_.extremities));
     record_.max_depth = std::max(record_.max_depth, event().depth());
     record_of_event_.room_depth = record_.max_depth;
-    const StateRoot before = record_.state;
-    if (record_.extremities.size() == 1) {
-      record_.state = record_of_event_.state_after;
-    } else {
+    StateRoot edge = record_of_event_.state_after;
+    if (record_.extremities.size() > 1) {
       std::vector<StateRoot> roots;
       for (const EventNumber number : record_.extremities) {
-        POLDER_TRY(const auto edge, view_.record(number));
-        roots.push_back(edge.state_after);
+        POLDER_TRY(const auto end, view_.record(number));
+        roots.push_back(end.state_after);
       }
-      POLDER_TRY(record_.state, resolved(std::move(roots)));
-      if (record_.state != record_of_event_.state_after)
-        record_of_event_.room_state = record_.state;
+      POLDER_TRY(edge, resolved(std::move(roots)));
     }
-    if (record_.state.hash != before.hash) POLDER_CHECK(current_.change(before));
+    POLDER_CHECK(current_.follow_event(edge));
+    if (record_.state != record_of_event_.state_after) record_of_event_.room_state = record_.state;
     return {};
   }
 
@@ -454,7 +451,7 @@ Result<Staged> stage_again(const StageContext& context, Room& room, const kv::Sn
 Status check_by_current_state(const StageContext& context, const Room& room,
                               const kv::Snapshot& snapshot, const events::Event& event) {
   const RoomView view(room, snapshot, context.names, context.caches);
-  return dag::authorise(event, RoomState(view, room.record.state));
+  return dag::authorise(event, RoomState(view, room.record.edge()));
 }
 
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,

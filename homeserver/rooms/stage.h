@@ -2,6 +2,7 @@
 // in a turn of the room's queue.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "homeserver/push_rules/rule_set.h"
@@ -74,10 +75,12 @@ Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::
 Result<Staged> stage_again(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                            EventNumber event);
 
-// Stores a state made of events that are here already, for a later event to have before it.
+// Stores a state made of another one and of events that are here already, for a later event to have
+// before it. Ids that are not known, and what is rejected or no state, are left out.
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,
-                                                         const std::vector<EventId>& state);
+                                                         stores::StateRoot onto,
+                                                         std::span<const EventId> state);
 
 // Makes an update's new nodes part of the room: in the batch, and visible through the overlay.
 void stage_nodes(Room& room, const stores::StateUpdate& update, Staged& staged);

@@ -13,13 +13,14 @@ void stage_nodes(Room& room, const stores::StateUpdate& update, Staged& staged) 
 
 Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& context, Room& room,
                                                          const kv::Snapshot& snapshot,
-                                                         const std::vector<EventId>& state) {
+                                                         stores::StateRoot onto,
+                                                         std::span<const EventId> state) {
   const RoomView view(room, snapshot, context.names, context.caches);
   Staged staged;
   std::vector<stores::StateEdit> edits;
   for (const EventId& id : state) {
     POLDER_TRY(const auto number, view.find(id));
-    if (!number) return fail(ErrorCode::kMissing, "an event of the state is not known");
+    if (!number) continue;
     POLDER_TRY(const HeldEvent held, view.load(*number));
     if (!held.event->is_state() || held.record.standing.rejected) continue;
     POLDER_TRY(const uint64_t type,
@@ -31,7 +32,7 @@ Result<std::pair<stores::StateRoot, Staged>> stage_state(const StageContext& con
     edits.push_back({{static_cast<uint32_t>(type), key}, *number});
   }
   POLDER_TRY(const auto update,
-             stores::state_apply(view.nodes(), {}, std::move(edits), room.record.last_node));
+             stores::state_apply(view.nodes(), onto, std::move(edits), room.record.last_node));
   room.record.last_node = update.last_node;
   stage_nodes(room, update, staged);
   stores::put_room(staged.batch, room.number, room.record);

@@ -55,8 +55,11 @@ class TestRemote final : public RemoteServers {
     if (found == states.end()) co_return fail(ErrorCode::kNotFound, "no such event");
     co_return found->second;
   }
-  Task<Result<RemoteState>> state(ServerName, RoomId, EventId) override {
-    co_return fail(ErrorCode::kNotFound, "no state");
+  std::map<EventId, RemoteState> whole_states;
+  Task<Result<RemoteState>> state(ServerName, RoomId, EventId id) override {
+    const auto found = whole_states.find(id);
+    if (found == whole_states.end()) co_return fail(ErrorCode::kNotFound, "no state");
+    co_return found->second;
   }
   std::vector<MissingEvents> asked_missing;
   Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId,

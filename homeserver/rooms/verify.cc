@@ -7,13 +7,12 @@
 
 #include "homeserver/events/signing.h"
 #include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/pieces.h"
 #include "homeserver/runtime/sync.h"
 
 namespace polder::rooms {
 namespace {
 
-constexpr size_t kEventsAtOnce = 64;              // in one piece of work for the pool
-constexpr size_t kPiecesAtOnce = 4;               // of one list
 constexpr size_t kKeysAtOnce = 100;               // waited for together
 constexpr std::chrono::seconds kKeysTimeout{60};  // for all keys of one list
 constexpr size_t kLoggedMax = 20;                 // dropped events of one list
@@ -31,34 +30,50 @@ Result<events::EventPtr> check_hash(events::EventPtr event) {
   return events::Event::parse(events::redact(event->object(), event->rules()), event->rules());
 }
 
-// A key, as far as a list of events needs it.
-struct NeededKey {
-  std::set<int64_t> times;  // at which it must be valid
-  std::optional<crypto::VerifyKey> key;
-  int64_t good_until_ms = 0;  // of the times
-  // Why nobody can say now whether there is such a key.
-  std::optional<Error> unknown = fail(ErrorCode::kTimeout, "keys took too long");
+}  // namespace
+
+// Keys, as far as lists of events need them.
+struct SignersKeys {
+  struct Key {
+    std::set<int64_t> times;  // at which it must be valid, still to be asked for
+    std::optional<crypto::VerifyKey> key;
+    int64_t good_until_ms = -1;  // of the times
+    bool asked = false;
+    // Why nobody can say now whether there is such a key.
+    std::optional<Error> unknown = fail(ErrorCode::kTimeout, "keys took too long");
+  };
+  std::map<KeyName, Key> keys;
+  std::chrono::nanoseconds patience = kKeysTimeout;  // what is left of it
 };
 
-// A list on its way through verify_all(). Pieces of it are worked on at once: each touches its own
-// events; the keys are only read then.
+std::shared_ptr<SignersKeys> make_signers_keys() {
+  return std::make_shared<SignersKeys>();
+}
+
+namespace {
+
+using NeededKey = SignersKeys::Key;
+
+// A list on its way through verify_all(). Events of it are worked on at once; the keys are only
+// read then.
 struct Work {
-  Work(const events::RoomVersionRules& version, RoomId id, std::vector<std::string> list)
+  Work(const events::RoomVersionRules& version, RoomId id, std::vector<std::string> list,
+       std::shared_ptr<SignersKeys> known)
       : rules(version),
         room(std::move(id)),
+        keys(std::move(known)),
         pdus(std::move(list)),
         events(pdus.size(), events::EventPtr()) {}
 
   const events::RoomVersionRules& rules;
   const RoomId room;
+  const std::shared_ptr<SignersKeys> keys;
   std::vector<std::string> pdus;
   std::vector<Result<events::EventPtr>> events;  // of each PDU
-  std::map<KeyName, NeededKey> keys;
-  std::vector<std::map<KeyName, NeededKey>::iterator> wanted;
-  size_t next = 0;
+  std::vector<decltype(SignersKeys::keys)::iterator> wanted;
+  size_t next = 0;  // of those
 };
 using WorkPtr = std::shared_ptr<Work>;
-using Piece = void (*)(Work& work, size_t index);
 
 void parse_one(Work& work, size_t index) {
   auto event = events::Event::parse(std::exchange(work.pdus[index], {}), work.rules);
@@ -73,8 +88,8 @@ Status check_signature(const Work& work, const events::Event& event, const Serve
   Error failure = fail(ErrorCode::kBadSignature, "event is not signed by " + server.str());
   for (const events::SignatureRef& signature : events::signatures_of(event.object())) {
     if (signature.entity != server.view()) continue;
-    const auto found = work.keys.find({server, signature.key});
-    if (found == work.keys.end()) continue;
+    const auto found = work.keys->keys.find({server, signature.key});
+    if (found == work.keys->keys.end()) continue;
     const NeededKey& needed = found->second;
     if (needed.key && valid_at(event) <= needed.good_until_ms &&
         needed.key->verify(signed_bytes, signature.signature)) {
@@ -99,28 +114,6 @@ void verify_one(Work& work, size_t index) {
   event = signatures.ok() ? check_hash(*event) : signatures.error();
 }
 
-// One of the tasks that go through the list.
-Task<void> go_through(runtime::Runtime& runtime, WorkPtr work, Piece piece) {
-  while (work->next < work->events.size()) {
-    const size_t first = work->next;
-    work->next = std::min(first + kEventsAtOnce, work->events.size());
-    const size_t end = work->next;
-    co_await runtime::on_pool(runtime, [work, piece, first, end] {
-      for (size_t i = first; i < end; ++i)
-        piece(*work, i);
-    });
-  }
-}
-
-Task<void> for_each_event(runtime::Runtime& runtime, WorkPtr work, Piece piece) {
-  work->next = 0;
-  runtime::TaskGroup group(runtime);
-  const auto here = runtime.shard(runtime.current_shard());
-  for (size_t i = 0; i < kPiecesAtOnce; ++i)
-    group.spawn(here, "verify_events", go_through(runtime, work, piece));
-  co_await group.wait_all();
-}
-
 // Whether the key was valid at that time; a key that was valid once was valid before.
 Task<bool> find_key_at(KeySource& source, KeyName name, int64_t time, NeededKey& needed) {
   auto key = co_await source.key(name.first, name.second, time);
@@ -135,8 +128,10 @@ Task<bool> find_key_at(KeySource& source, KeyName name, int64_t time, NeededKey&
 }
 
 Task<void> find_key(KeySource& source, KeyName name, NeededKey& needed) {
-  if (co_await find_key_at(source, name, *needed.times.rbegin(), needed)) co_return;
-  for (const int64_t time : needed.times) {
+  const std::set<int64_t> times = std::exchange(needed.times, {});
+  needed.asked = true;
+  if (co_await find_key_at(source, name, *times.rbegin(), needed)) co_return;
+  for (const int64_t time : times) {
     if (needed.unknown || !co_await find_key_at(source, name, time, needed)) co_return;
   }
 }
@@ -157,19 +152,23 @@ Task<void> find_all_keys(runtime::Runtime& runtime, KeySource& source, WorkPtr w
       for (const events::SignatureRef& signature : events::signatures_of((*event)->object())) {
         const auto signer = std::ranges::find(signers, signature.entity, &ServerName::view);
         if (signer == signers.end()) continue;
-        work->keys[{*signer, signature.key}].times.insert(valid_at(**event));
+        NeededKey& needed = work->keys->keys[{*signer, signature.key}];
+        const bool known = needed.key && valid_at(**event) <= needed.good_until_ms;
+        const bool in_vain = needed.asked && needed.unknown;
+        if (!known && !in_vain) needed.times.insert(valid_at(**event));
       }
     }
-    for (auto entry = work->keys.begin(); entry != work->keys.end(); ++entry)
-      work->wanted.push_back(entry);
+    for (auto entry = work->keys->keys.begin(); entry != work->keys->keys.end(); ++entry) {
+      if (!entry->second.times.empty()) work->wanted.push_back(entry);
+    }
   });
-  work->next = 0;
-  const auto deadline = runtime.clock().steady() + kKeysTimeout;
+  const auto deadline = runtime.clock().steady() + work->keys->patience;
   runtime::TaskGroup group(runtime);
   const auto here = runtime.shard(runtime.current_shard());
   for (size_t i = 0; i < std::min(kKeysAtOnce, work->wanted.size()); ++i)
     group.spawn(here, "find_keys", find_keys(runtime, source, work, deadline));
   co_await group.wait_all();
+  work->keys->patience = std::max(deadline - runtime.clock().steady(), std::chrono::nanoseconds(0));
 }
 
 }  // namespace
@@ -197,13 +196,17 @@ Task<Result<events::EventPtr>> RoomEngine::verify(events::EventPtr event) {
 }
 
 Task<VerifiedEvents> RoomEngine::verify_all(std::vector<std::string> pdus,
-                                            const events::RoomVersionRules& rules, RoomId room) {
-  const auto work = std::make_shared<Work>(rules, std::move(room), std::move(pdus));
-  co_await for_each_event(parts_.runtime, work, parse_one);
+                                            const events::RoomVersionRules& rules, RoomId room,
+                                            std::shared_ptr<SignersKeys> keys) {
+  if (!keys) keys = make_signers_keys();
+  const auto work =
+      std::make_shared<Work>(rules, std::move(room), std::move(pdus), std::move(keys));
+  const size_t count = work->events.size();
+  co_await for_each_on_pool(parts_.runtime, count, [work](size_t i) { parse_one(*work, i); });
   co_await find_all_keys(parts_.runtime, parts_.keys, work);
-  co_await for_each_event(parts_.runtime, work, verify_one);
+  co_await for_each_on_pool(parts_.runtime, count, [work](size_t i) { verify_one(*work, i); });
   VerifiedEvents verified;
-  for (const auto& [name, key] : work->keys) {
+  for (const auto& [name, key] : work->keys->keys) {
     if (key.unknown) verified.unknown_keys.insert(name.first);
   }
   std::unordered_set<EventId> ids;

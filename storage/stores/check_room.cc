@@ -198,6 +198,7 @@ class RoomChecker {
       POLDER_CHECK(check_state(record.state_after));
       if (record.room_state) POLDER_CHECK(check_state(*record.room_state));
     }
+    POLDER_CHECK(check_state(record_.edge()));
     return check_state(record_.state);
   }
 
@@ -253,7 +254,7 @@ class RoomChecker {
   Status check_current_state() const {
     if (record_.extremities.size() != 1) return {};
     const auto edge = events_.find(record_.extremities.front());
-    if (edge != events_.end() && edge->second.record.state_after.hash != record_.state.hash)
+    if (edge != events_.end() && edge->second.record.state_after.hash != record_.edge().hash)
       fault("the current state is not the one after the last event");
     return {};
   }

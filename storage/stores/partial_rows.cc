@@ -60,20 +60,6 @@ Result<std::vector<std::pair<EventNumber, PartialOrigin>>> read_partial_origins(
   return origins;
 }
 
-Result<std::vector<RoomNumber>> read_partial_rooms(const kv::Snapshot& snapshot) {
-  std::vector<RoomNumber> rooms;
-  const auto rows = snapshot.iterate(kRooms, kv::prefix_range(keys::KeyWriter(kEventTag).str()));
-  rows->seek_to_first();
-  while (rows->valid()) {
-    keys::KeyReader key(rows->key());
-    key.u8();
-    rooms.push_back(key.u64());
-    rows->seek(keys::KeyWriter(kEventTag).u64(rooms.back() + 1).str());
-  }
-  POLDER_CHECK(rows->status());
-  return rooms;
-}
-
 void put_partial_event(kv::Batch& batch, EventPlace place, kv::PositionSlot slot) {
   keys::put(batch, kRooms, keys::KeyWriter(kEventTag).u64(place.room).position(slot),
             keys::ValueWriter(kFormat).varint(place.number));

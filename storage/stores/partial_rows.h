@@ -25,8 +25,6 @@ void put_partial_origin(kv::Batch& batch, EventPlace place, const PartialOrigin&
 void erase_partial_origin(kv::Batch& batch, EventPlace place);
 Result<std::vector<std::pair<EventNumber, PartialOrigin>>> read_partial_origins(
     const kv::Snapshot& snapshot, RoomNumber room);
-// The rooms that have any.
-Result<std::vector<RoomNumber>> read_partial_rooms(const kv::Snapshot& snapshot);
 
 // The events of a room with a partial state, in the order in which they came: each after those that
 // it builds on.

@@ -19,16 +19,21 @@ struct RoomRecord {
   RoomId id;
   std::string version;
   std::vector<EventNumber> extremities;  // forward extremities, ascending
-  StateRoot state;                       // the current state: resolved over the extremities
-  EventNumber last_event = 0;            // numbers up to here are given
-  uint64_t last_node = 0;                // nodes of state maps up to here are given
+  StateRoot state;  // the current state: resolved over the extremities; or on its way there:
+  std::optional<StateRoot> edge_state = {};  // what it follows, in steps, if that is far
+  EventNumber last_event = 0;                // numbers up to here are given
+  uint64_t last_node = 0;                    // nodes of state maps up to here are given
   int64_t max_depth = 0;
   uint64_t joined = 0;  // members, by the current state
   uint64_t invited = 0;
   uint64_t notifying = 0;     // numbers of events that notify up to here are given (push_rows.h)
   bool local_joined = false;  // a user of this server is joined: the room is followed
-  bool partial = false;       // there are events with a partial state (partial_rows.h)
+  bool partial = false;       // there are events with a partial state (partial_rows.h), or the
+                              // current state is on its way
   bool was_partial = false;   // there were; see read_completed_at()
+
+  // What the extremities resolve to: what the next event is built on and judged by.
+  StateRoot edge() const { return edge_state.value_or(state); }
 };
 
 void put_room(kv::Batch& batch, RoomNumber room, const RoomRecord& record);

@@ -117,14 +117,14 @@ Status state_for_each(const StateNodes& nodes, StateRoot root, std::optional<uin
 }
 
 Result<std::vector<StateDifference>> state_diff(const StateNodes& nodes, StateRoot before,
-                                                StateRoot after) {
+                                                StateRoot after, size_t max) {
   std::vector<StateDifference> differences;
   if (before == after) return differences;
   Cursor a(nodes, before);
   Cursor b(nodes, after);
   POLDER_CHECK(a.start());
   POLDER_CHECK(b.start());
-  while (!a.at_end() || !b.at_end()) {
+  while ((!a.at_end() || !b.at_end()) && differences.size() < max) {
     if (!a.at_end() && !b.at_end() && a.level() > 0 && a.level() == b.level() &&
         a.item().hash == b.item().hash && a.item().last == b.item().last) {
       a.step();  // equal subtrees

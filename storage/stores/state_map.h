@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -48,13 +49,14 @@ Result<StateUpdate> state_apply(const StateNodes& nodes, StateRoot root,
                                 std::vector<StateEdit> edits, uint64_t last_node);
 void put_state_nodes(kv::Batch& batch, RoomNumber room, const StateUpdate& update);
 
-// Keys on which the two differ, in order, with the event of each side.
+// Keys on which the two differ, in order, with the event of each side; the first max of them.
 struct StateDifference {
   StateKey key;
   std::optional<EventNumber> before;
   std::optional<EventNumber> after;
 };
 Result<std::vector<StateDifference>> state_diff(const StateNodes& nodes, StateRoot before,
-                                                StateRoot after);
+                                                StateRoot after,
+                                                size_t max = std::numeric_limits<size_t>::max());
 
 }  // namespace polder::stores

@@ -27,6 +27,7 @@ StateSweep::StateSweep(RoomNumber room, std::shared_ptr<const kv::Snapshot> snap
       bases_(record_.last_node + 1),
       rows_(record_.last_node / kNodesPerRow + 1) {
   mark_root(record_.state);
+  mark_root(record_.edge());
 }
 
 void StateSweep::mark_root(StateRoot root) {
