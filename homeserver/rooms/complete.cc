@@ -55,6 +55,7 @@ Task<void> RoomEngine::complete(RoomNumber number) {
     co_await runtime::sleep_for(parts_.runtime, pause);
   }
   completing.erase(number);
+  shards_[shard_of(number)]->told.erase(number);
 }
 
 Task<Result<bool>> RoomEngine::complete_once(RoomNumber number) {

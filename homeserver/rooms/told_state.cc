@@ -34,7 +34,9 @@ void ToldState::read_one(size_t index) {
   told.auth_events = (*event)->auth_events();
   told.is_create = (*event)->is_state("m.room.create", "");
   told.is_member = (*event)->is("m.room.member");
-  if (told.is_member) told.server = (*event)->sender().server();
+  if (!told.is_member) return;
+  const auto user = UserId::parse((*event)->state_key().value_or(""));
+  if (user.ok()) told.server = user->server();
 }
 
 void ToldState::link() {
@@ -87,7 +89,9 @@ RemoteState ToldState::take_first(const events::Event& event) {
     wanted = order_;
   } else {
     for (const uint32_t place : order_) {
-      if (told_[place].in_state && !told_[place].is_member) wanted.push_back(place);
+      const Told& told = told_[place];
+      if (told.in_state && (!told.is_member || told.server == event.sender().server()))
+        wanted.push_back(place);
     }
   }
   for (const EventId& id : event.auth_events()) {

@@ -30,11 +30,12 @@ class ToldState {
   // The events of the state, those that cannot be events of the room left out.
   std::vector<EventId> state_ids() const;
 
-  // Of the users whose memberships are in the state, with others who claim to be; a limited number.
+  // Of the users whose memberships are in the state; a limited number.
   std::vector<ServerName> servers() const;
 
-  // Takes out what a room begins to live with: of a large state all that is no membership, the
-  // event's own auth events, and the auth events of these; of one that is not large everything.
+  // Takes out what a room begins to live with: of a large state all that is no membership, or that
+  // of a user of the event's server, the event's own auth events, and the auth events of these; of
+  // one that is not large everything.
   RemoteState take_first(const events::Event& event);
   // Takes out up to max events of what is left, each after those of its auth events that were told;
   // none if none is left.
@@ -46,7 +47,7 @@ class ToldState {
     std::string pdu;
     EventId id{};
     std::vector<EventId> auth_events{};  // until link()
-    std::string server{};                // of a member's sender
+    std::string server{};  // of whose membership it is
     bool in_state = false;
     bool is_event = false;
     bool is_create = false;

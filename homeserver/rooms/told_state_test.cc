@@ -93,19 +93,24 @@ TEST_F(ToldStateTest, EachEventComesAfterThoseThatAllowIt) {
 
 TEST_F(ToldStateTest, WhatMakesALargeRoomUsableComesFirst) {
   make_large_room("12");
-  // A server of which nothing but the chain of auth events tells.
+  // One that allows the join, of which nothing but the chain of auth events tells.
   const auto allowing = members_.back();
   told_.state.erase(std::ranges::find(told_.state, allowing->json()));
   told_.auth_chain.push_back(allowing->json());
-  const ToldStatePtr told = sorted();
+  const auto ban = build(bob_, "m.room.member", carol_.str(), {{"membership", "ban"}},
+                         {history_.back()->id()}, 6);
+  told_.state.push_back(ban->json());
   events::EventDraft draft{room_, alice_, "m.room.member", alice_.str(), {{"membership", "join"}}};
   draft.auth_events = {allowing->id()};
   json::Object pdu = events::make_pdu(draft, *rules_, "x");
   events::hash_and_sign(pdu, *rules_, own_, key_);
-  const auto named = *events::Event::parse(std::move(pdu), *rules_);
-  const RemoteState first = told->take_first(*named);
-  EXPECT_EQ(first.state.size(), history_.size());
+  const auto join = *events::Event::parse(std::move(pdu), *rules_);
+  const ToldStatePtr told = sorted();
+  const RemoteState first = told->take_first(*join);
+  EXPECT_EQ(first.state.size(), history_.size() + 1);
+  EXPECT_NE(std::ranges::find(first.state, ban->json()), first.state.end());
   EXPECT_EQ(first.auth_chain, std::vector<std::string>{allowing->json()});
+  EXPECT_EQ(told->servers(), (std::vector<ServerName>{other_, own_}));
   size_t rest = 0;
   while (!told->empty())
     rest += told->take_next(1000).size();

@@ -7,6 +7,7 @@
 #include "federation/wire/authorization.h"
 #include "federation/wire/cut.h"
 #include "federation/wire/multipart.h"
+#include "federation/wire/stream_cut.h"
 #include "federation/wire/transaction.h"
 #include "homeserver/json/parse.h"
 
@@ -50,6 +51,36 @@ void check_cuts(std::string_view text) {
   }
 }
 
+// However it is divided, an object is cut into the same parts, and into those that it has.
+void check_stream(std::string_view text, size_t length) {
+  const StreamCutLimits limits{10'000, text.size() + 1, 10'000, text.size() + 1};
+  StreamCutter cutter({"state", "a"}, limits);
+  std::vector<std::string> elements;
+  const auto keep = [&](size_t list, std::string element) -> Status {
+    if (list == 0) elements.push_back(std::move(element));
+    return {};
+  };
+  Status status;
+  for (size_t at = 0; at < text.size() && status.ok(); at += length)
+    status = cutter.take(text.substr(at, length), keep);
+  if (status.ok()) status = cutter.finish();
+  const auto parsed = json::parse(text);
+  const json::Object* object = parsed.ok() ? parsed->as_object() : nullptr;
+  if (object == nullptr) return;
+  if (!status.ok()) {
+    require(status.error().code == ErrorCode::kTooLarge);  // a key longer than any of the protocol
+    return;
+  }
+  const json::Array* state = object->find_array("state");
+  require(cutter.has(0) == (state != nullptr) && elements.size() == (state ? state->size() : 0));
+  for (size_t i = 0; i < elements.size(); ++i)
+    require(*json::parse(elements[i]) == (*state)[i]);
+  for (const auto& [name, value] : *object) {
+    const bool list = (name == "state" || name == "a") && value.as_array() != nullptr;
+    require(list || *json::parse(*cutter.member(name)) == value);
+  }
+}
+
 void check_multipart(std::string_view text) {
   const auto parts = read_multipart("multipart/mixed; boundary=b", text, 8);
   if (!parts.ok()) return;
@@ -66,6 +97,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   polder::wire::check_header(text);
   polder::wire::check_cuts(text);
+  polder::wire::check_stream(text, 1);
+  polder::wire::check_stream(text, 1 + size / 3);
   polder::wire::check_multipart(text);
   return 0;
 }
