@@ -76,8 +76,9 @@ Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules&
                               events::EventPtr join, client::SentJoin answer) {
   POLDER_CO_TRY(join, co_await rooms_.verify(join));
   const auto sorted = co_await rooms_.sort(std::move(answer.told), rules, join->room_id());
-  rooms::RemoteState first =
-      co_await runtime::on_pool(runtime(), [sorted, join] { return sorted->take_first(*join); });
+  const size_t large = rooms_.parts().steps.large_state;
+  rooms::RemoteState first = co_await runtime::on_pool(
+      runtime(), [sorted, join, large] { return sorted->take_first(*join, large); });
   auto told = co_await rooms_.verify_all(std::move(first.state), rules, join->room_id());
   auto chain = co_await rooms_.verify_all(std::move(first.auth_chain), rules, join->room_id());
   rooms::ImportedState state;
@@ -86,15 +87,11 @@ Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules&
     state.partial.emplace();
     state.partial->since_ms = runtime().clock().wall_ms();
     state.partial->servers.push_back(std::move(server));
-    for (const auto* keys : {&told.unknown_keys, &chain.unknown_keys})
-      state.partial->servers.insert(state.partial->servers.end(), keys->begin(), keys->end());
+    for (ServerName& member : sorted->servers())
+      state.partial->servers.push_back(std::move(member));
   }
   // What could not be decided is asked for again, and so is then what depends on it.
-  if (!undecided && !sorted->empty()) {
-    const auto servers = sorted->servers();
-    state.partial->servers.insert(state.partial->servers.end(), servers.begin(), servers.end());
-    state.rest = sorted;
-  }
+  if (!undecided && !sorted->empty()) state.rest = sorted;
   state.state = std::move(told.good);
   state.auth_chain = std::move(chain.good);
   const auto checked = std::make_shared<rooms::ImportedState>(std::move(state));

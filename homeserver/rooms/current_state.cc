@@ -1,9 +1,9 @@
 #include "homeserver/rooms/current_state.h"
 
+#include <algorithm>
+
 namespace polder::rooms {
 namespace {
-
-constexpr size_t kChangesAtOnce = 1000;
 
 stores::MembershipRow membership_row(stores::Membership membership, EventNumber event) {
   stores::MembershipRow row;
@@ -18,10 +18,11 @@ stores::Membership membership_of(const events::EventPtr& event) {
 
 }  // namespace
 
-Status CurrentState::follow_event(stores::StateRoot edge) {
-  if (!record_.edge_state) return follow(edge);
-  POLDER_TRY(const auto done,
-             stores::state_diff(view_.nodes(), *record_.edge_state, edge, kChangesAtOnce));
+Status CurrentState::follow_event(stores::StateRoot edge, std::optional<stores::StateKey> own_key) {
+  if (!record_.edge_state) return follow(edge, own_key);
+  POLDER_TRY(auto done,
+             stores::state_diff(view_.nodes(), *record_.edge_state, edge, context_.changes_max));
+  POLDER_CHECK(put_first(edge, own_key, done));
   const stores::StateRoot before = record_.state;
   POLDER_CHECK(take(done));
   POLDER_TRY(const auto differences, stores::state_diff(view_.nodes(), before, record_.state));
@@ -30,18 +31,31 @@ Status CurrentState::follow_event(stores::StateRoot edge) {
   return {};
 }
 
-Status CurrentState::follow(stores::StateRoot edge) {
+Status CurrentState::follow(stores::StateRoot edge, std::optional<stores::StateKey> first) {
   if (record_.state.hash != edge.hash) {
-    POLDER_TRY(const auto differences,
-               stores::state_diff(view_.nodes(), record_.state, edge, kChangesAtOnce));
-    if (differences.size() < kChangesAtOnce) {
+    POLDER_TRY(auto differences,
+               stores::state_diff(view_.nodes(), record_.state, edge, context_.changes_max));
+    if (differences.size() < context_.changes_max) {
       record_.state = edge;
     } else {
+      POLDER_CHECK(put_first(edge, first, differences));
       POLDER_CHECK(take(differences));
     }
     POLDER_CHECK(note(differences));
   }
   set_edge(edge);
+  return {};
+}
+
+Status CurrentState::put_first(stores::StateRoot edge, std::optional<stores::StateKey> key,
+                               std::vector<stores::StateDifference>& differences) const {
+  if (!key ||
+      std::ranges::find(differences, *key, &stores::StateDifference::key) != differences.end())
+    return {};
+  stores::StateDifference difference{*key, {}, {}};
+  POLDER_TRY(difference.before, stores::state_get(view_.nodes(), record_.state, *key));
+  POLDER_TRY(difference.after, stores::state_get(view_.nodes(), edge, *key));
+  if (difference.before != difference.after) differences.push_back(difference);
   return {};
 }
 

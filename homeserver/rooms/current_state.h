@@ -18,12 +18,13 @@ class CurrentState {
                stores::RoomRecord& record, Staged& staged)
       : context_(context), room_(room), view_(view), record_(record), staged_(staged) {}
 
-  // An event has made this the state of the edge. What differs is noted among the staged changes.
-  // If the current state was, or is now, on its way to the edge, it takes the event's own change
-  // only.
-  Status follow_event(stores::StateRoot edge);
-  // One step, or all that is left, towards what is the state of the edge now.
-  Status follow(stores::StateRoot edge);
+  // An event, which sets this key if it is state, has made this the state of the edge. What differs
+  // is noted among the staged changes. If the current state was on its way to the edge, it takes
+  // what the event changed there, and no step.
+  Status follow_event(stores::StateRoot edge, std::optional<stores::StateKey> own_key);
+  // One step, or all that is left, towards what is the state of the edge now. The step has this
+  // key, if there is one: whatever else lags behind, who enters a room is in it.
+  Status follow(stores::StateRoot edge, std::optional<stores::StateKey> first = {});
   // The rows that follow from the changes.
   Status write(kv::PositionSlot slot);
   // Invites and knocks that reached users while this server was not in the room: the room's state
@@ -32,6 +33,8 @@ class CurrentState {
   void apply(Room& room) const;
 
  private:
+  Status put_first(stores::StateRoot edge, std::optional<stores::StateKey> key,
+                   std::vector<stores::StateDifference>& differences) const;
   Status take(const std::vector<stores::StateDifference>& differences);
   Status note(const std::vector<stores::StateDifference>& differences);
   void set_edge(stores::StateRoot edge);

@@ -35,7 +35,8 @@ RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
       caches_{stores::StateNodeCache(kCachedNodes), stores::RoomCache<events::Event>(kCachedEvents),
               ChainCache(kCachedChainPages)},
-      context_{parts_.names, caches_, parts_.own_name, contributors_, default_push_rules_} {
+      context_{parts_.names,        caches_, parts_.own_name, contributors_, default_push_rules_,
+               parts_.steps.changes} {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
 }
@@ -239,6 +240,9 @@ void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Comm
   settle(staged, 0);
   for (size_t i = 0; i < enqueued.also.size(); ++i)
     settle(enqueued.also[i], enqueued.moved[i]);
+
+  if (room.record.edge_state && !shards_[shard_of(room.number)]->completing.contains(room.number))
+    complete_later(room.number);
 
   const auto tell = [&](const Staged& one) {
     if (!one.stored.slot) return;

@@ -39,6 +39,7 @@ struct EngineParts {
   const crypto::SigningKey& signing_key;
   KeySource& keys;
   RemoteServers& remote;
+  StepSizes steps = {};
 };
 
 // An event that a local user sends.
@@ -75,8 +76,7 @@ enum class Uncheckable : uint8_t {
 // What verify_all() found.
 struct VerifiedEvents {
   std::vector<events::EventPtr> good;
-  std::optional<Error> undecided;       // of an event that may be good; kUnavailable, kTimeout
-  std::set<ServerName> unknown_keys{};  // whose keys could not be had
+  std::optional<Error> undecided;  // of an event that may be good; kUnavailable, kTimeout
 };
 
 // A state that another server told of, verified.

@@ -235,7 +235,6 @@ Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventP
   }
   POLDER_CO_CHECK(co_await look_again_below(number, staged->stored.place.number));
   join_edge_later(room_at(shard_of(number), number));
-  if (room_at(shard_of(number), number).record.edge_state) complete_later(number);
   co_return received;
 }
 

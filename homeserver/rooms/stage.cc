@@ -255,6 +255,7 @@ class Staging {
     record_of_event_.standing.backfilled = input_.origin == Origin::kBackfill;
     if (!event().is_state() || staged_.verdict == Verdict::kRejected) return {};
     POLDER_TRY(const stores::StateKey key, intern_state_key());
+    own_key_ = key;
     POLDER_TRY(const auto update,
                stores::state_apply(view_.nodes(), record_of_event_.state_before,
                                    {{key, staged_.stored.place.number}}, record_.last_node));
@@ -301,7 +302,7 @@ class Staging {
       }
       POLDER_TRY(edge, resolved(std::move(roots)));
     }
-    POLDER_CHECK(current_.follow_event(edge));
+    POLDER_CHECK(current_.follow_event(edge, own_key_));
     if (record_.state != record_of_event_.state_after) record_of_event_.room_state = record_.state;
     return {};
   }
@@ -431,6 +432,7 @@ class Staging {
   stores::RoomRecord record_;
   stores::EventRecord record_of_event_;
   std::optional<dag::NewChainPlace> place_;  // of a state event
+  std::optional<stores::StateKey> own_key_;  // of a state event that is not rejected
   Staged staged_;
   CurrentState current_;
   bool done_ = false;

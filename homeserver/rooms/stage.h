@@ -43,6 +43,12 @@ struct Staged {
   std::optional<kv::PositionSlot> outside_slot;
 };
 
+// From which sizes on something is done in steps, so that nothing else waits long for it.
+struct StepSizes {
+  size_t large_state = 1000;  // events that another server tells: not all are waited for
+  size_t changes = 1000;      // of the current state, by one batch
+};
+
 // The services that staging needs; all outlive it.
 struct StageContext {
   stores::Names& names;
@@ -50,6 +56,7 @@ struct StageContext {
   const ServerName& own_name;
   const std::vector<Contributor*>& contributors;
   const push_rules::RuleSet& default_push_rules;
+  size_t changes_max = StepSizes().changes;  // of the current state, by one batch
 };
 
 // The checks performed on receipt of a PDU

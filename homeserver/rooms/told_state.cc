@@ -6,7 +6,6 @@
 namespace polder::rooms {
 namespace {
 
-constexpr size_t kLarge = 1000;  // events, from which on not all are waited for
 constexpr size_t kServersMax = 5000;
 
 }  // namespace
@@ -83,9 +82,9 @@ std::vector<ServerName> ToldState::servers() const {
   return servers;
 }
 
-RemoteState ToldState::take_first(const events::Event& event) {
+RemoteState ToldState::take_first(const events::Event& event, size_t large) {
   std::vector<uint32_t> wanted;
-  if (order_.size() <= kLarge) {
+  if (order_.size() <= large) {
     wanted = order_;
   } else {
     for (const uint32_t place : order_) {

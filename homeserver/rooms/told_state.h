@@ -35,8 +35,8 @@ class ToldState {
 
   // Takes out what a room begins to live with: of a large state all that is no membership, or that
   // of a user of the event's server, the event's own auth events, and the auth events of these; of
-  // one that is not large everything.
-  RemoteState take_first(const events::Event& event);
+  // one of at most `large` events everything.
+  RemoteState take_first(const events::Event& event, size_t large);
   // Takes out up to max events of what is left, each after those of its auth events that were told;
   // none if none is left.
   std::vector<std::string> take_next(size_t max);
@@ -47,7 +47,7 @@ class ToldState {
     std::string pdu;
     EventId id{};
     std::vector<EventId> auth_events{};  // until link()
-    std::string server{};  // of whose membership it is
+    std::string server{};                // of whose membership it is
     bool in_state = false;
     bool is_event = false;
     bool is_create = false;

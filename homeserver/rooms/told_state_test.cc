@@ -44,7 +44,8 @@ class ToldStateTest : public EnteringTest, public Observer {
     state.partial.emplace();
     state.partial->since_ms = runtime_->clock().wall_ms();
     state.partial->servers = {other_};
-    state.state = run(engine_->verify_all(rest->take_first(*join_).state, *rules_, room_)).good;
+    state.state =
+        run(engine_->verify_all(rest->take_first(*join_, 1000).state, *rules_, room_)).good;
     state.rest = rest;
     const auto entered = run(engine_->enter(*rules_, std::move(state), join_));
     ASSERT_TRUE(entered.ok()) << entered.error().message;
@@ -106,7 +107,7 @@ TEST_F(ToldStateTest, WhatMakesALargeRoomUsableComesFirst) {
   events::hash_and_sign(pdu, *rules_, own_, key_);
   const auto join = *events::Event::parse(std::move(pdu), *rules_);
   const ToldStatePtr told = sorted();
-  const RemoteState first = told->take_first(*join);
+  const RemoteState first = told->take_first(*join, 1000);
   EXPECT_EQ(first.state.size(), history_.size() + 1);
   EXPECT_NE(std::ranges::find(first.state, ban->json()), first.state.end());
   EXPECT_EQ(first.auth_chain, std::vector<std::string>{allowing->json()});
@@ -122,7 +123,7 @@ TEST_F(ToldStateTest, ASmallStateComesWhole) {
   for (const events::EventPtr& event : history_)
     told_.state.push_back(event->json());
   const ToldStatePtr told = sorted();
-  EXPECT_EQ(told->take_first(*join_of_alice()).state.size(), history_.size());
+  EXPECT_EQ(told->take_first(*join_of_alice(), 1000).state.size(), history_.size());
   EXPECT_TRUE(told->empty());
 }
 

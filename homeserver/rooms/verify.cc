@@ -206,9 +206,6 @@ Task<VerifiedEvents> RoomEngine::verify_all(std::vector<std::string> pdus,
   co_await find_all_keys(parts_.runtime, parts_.keys, work);
   co_await for_each_on_pool(parts_.runtime, count, [work](size_t i) { verify_one(*work, i); });
   VerifiedEvents verified;
-  for (const auto& [name, key] : work->keys->keys) {
-    if (key.unknown) verified.unknown_keys.insert(name.first);
-  }
   std::unordered_set<EventId> ids;
   size_t dropped = 0;
   for (Result<events::EventPtr>& event : work->events) {

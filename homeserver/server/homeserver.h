@@ -47,6 +47,7 @@ struct Outside {
   kv::Database& database;
   http::Transport& transport;
   egress::Resolver& resolver;
+  rooms::StepSizes steps = {};
 };
 
 class Homeserver {

@@ -32,8 +32,10 @@ server::Config config_of(const std::string& name, const std::string& data_dir) {
 
 }  // namespace
 
+// What only large rooms see happens in every third world to all rooms.
 World::World(uint64_t seed, size_t servers)
     : directory_(make_directory()),
+      steps_(seed % 3 == 0 ? rooms::StepSizes{.large_state = 3, .changes = 2} : rooms::StepSizes()),
       simulation_(runtime::Simulation::create(seed)),
       network_(std::make_unique<Network>(*simulation_)) {
   for (size_t i = 0; i < servers; ++i) {
@@ -59,7 +61,7 @@ void World::start(size_t index) {
   auto created =
       server::Homeserver::create(config_of(server.name, directory_ + "/" + server.name),
                                  {*server.runtime, *files_, *server.database,
-                                  network_->transport(server.name), network_->resolver()});
+                                  network_->transport(server.name), network_->resolver(), steps_});
   if (!created.ok() || !(*created)->start().ok()) std::abort();
   server.homeserver = *std::move(created);
   network_->attach(server.name, *server.runtime, server.homeserver->router());

@@ -68,6 +68,7 @@ class World {
   void stop(Server& server);
 
   const std::string directory_;
+  const rooms::StepSizes steps_;
   std::unique_ptr<files::FileSystem> files_ = files::real_files();
   std::unique_ptr<runtime::Simulation> simulation_;
   std::unique_ptr<Network> network_;
