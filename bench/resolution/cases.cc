@@ -1,5 +1,6 @@
 // Writes cases of state resolution with Polder's results, for the peer beside it to resolve and
-// compare: histories that grow at random from seeds, or conflicts of known shape with times.
+// compare: histories that grow at random from seeds, or conflicts of known shape with times. Of
+// many runs the shortest counts, on both sides: other work on the machine only ever adds.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -49,22 +50,18 @@ void write(const std::string& name, std::string_view version, TestRoom& room,
   } while (timed && (Steady::now() - begin < std::chrono::seconds(2) || times.size() < 5));
   write_ids("ours", room, resolved);
   if (timed) {
-    std::ranges::sort(times);
-    std::printf("time %lld\n",
-                static_cast<long long>(std::chrono::nanoseconds(times[times.size() / 2]).count()));
+    const std::chrono::nanoseconds best = *std::ranges::min_element(times);
+    std::printf("time %lld\n", static_cast<long long>(best.count()));
   }
   std::puts("end");
 }
 
 // --- At random ---
 
-// No event is rejected: an accepted event names no rejected one, so that states and their auth
-// chains have none. Handed such states all the same, ruma-state-res lets a rejected create event
-// count in version 12, and refuses joins where no join rules are left; here the create event does
-// not count, and the join rule is "invite" as in other servers.
 void write_random(unsigned seed, const char* version) {
   RandomRoom random(version, seed);
   random.grow_by(40);
+  if (seed % 4 < 2) random.reject_some();
   const auto states = random.some_states(seed % 2 == 1);
   write("seed " + std::to_string(seed), version, random.room(), states, false);
 }
@@ -188,12 +185,14 @@ Conflict fork(const char* version, size_t ways) {
 Conflict large(const char* version, size_t members, size_t conflicted) {
   Base base(version);
   TestRoom& room = base.room;
-  StateMap first = base.state();
+  std::vector<StateMap::value_type> joins;
   for (size_t i = 0; i < members; ++i) {
-    room.put(first, room.add("u" + std::to_string(i),
-                             member(user("u", i), user("u", i), "join",
-                                    base.with({"levels", "public"}), static_cast<int64_t>(4 + i))));
+    const TestEvent join = member(user("u", i), user("u", i), "join",
+                                  base.with({"levels", "public"}), static_cast<int64_t>(4 + i));
+    joins.push_back({{join.type, *join.state_key}, room.add("u" + std::to_string(i), join)});
   }
+  StateMap first = base.state();
+  first.insert(joins.begin(), joins.end());
   StateMap second = first;
   const auto ts = static_cast<int64_t>(5 + members);
   for (size_t i = 0; i < conflicted; ++i) {

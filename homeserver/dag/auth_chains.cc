@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory_resource>
 
 #include "homeserver/dag/number_table.h"
+#include "homeserver/dag/run_memory.h"
 
 namespace polder::dag {
 namespace {
@@ -17,7 +19,8 @@ class Reach {
     uint32_t pass = 0;
   };
 
-  explicit Reach(ChainIndex& index) : index_(index) {
+  Reach(ChainIndex& index, std::pmr::memory_resource* memory)
+      : index_(index), slots_(memory), table_(memory), heap_(memory), touched_(memory) {
     slots_.reserve(32);
     heap_.reserve(32);
     touched_.reserve(32);
@@ -32,22 +35,23 @@ class Reach {
 
   Status add_auth_events_of(EventNumber number) {
     POLDER_TRY(const ChainPlace place, read(number));
-    if (place.before != 0) raise(place.chain, place.before);
+    if (place.before != 0 && place.before >= floor_) raise(place.chain, place.before);
     for (const ChainLink& link : place.links) {
       POLDER_CHECK(check_older(link.event, number));
-      raise(link.chain, link.event);
+      if (link.event >= floor_) raise(link.chain, link.event);
     }
     return {};
   }
 
-  Status add(EventNumber number) {
+  // Returns the slot of its chain.
+  Result<uint32_t> add(EventNumber number) {
     POLDER_TRY(const ChainPlace place, read(number));
-    raise(place.chain, number);
-    return {};
+    return raise(place.chain, number);
   }
 
   // Lowers nothing: the newest event of the heap has no successor that is still to be met, so its
-  // chain's watermark is final. `visit` sees each link that was followed.
+  // chain's watermark is final. `visit` sees each link that was followed: slot and event on both
+  // sides.
   template <class Visit>
   Status run(Visit visit) {
     while (!heap_.empty()) {
@@ -97,19 +101,20 @@ class Reach {
     return index_.chain_place(number);
   }
 
-  void raise(EventNumber chain, EventNumber number) {
-    if (number < floor_) return;
+  // Returns the slot of the chain. The event must not be older than the floor.
+  uint32_t raise(EventNumber chain, EventNumber number) {
     const uint32_t index = slot_of(chain);
     Slot& slot = slots_[index];
     if (slot.pass != pass_) {
       slot.pass = pass_;
       touched_.push_back(index);
     } else if (slot.mark >= number) {
-      return;
+      return index;
     }
     slot.mark = number;
     heap_.emplace_back(number, index);
     std::push_heap(heap_.begin(), heap_.end());
+    return index;
   }
 
   template <class Visit>
@@ -118,8 +123,7 @@ class Reach {
       POLDER_TRY(const ChainPlace place, read(number));
       for (const ChainLink& link : place.links) {
         POLDER_CHECK(check_older(link.event, number));
-        raise(link.chain, link.event);
-        visit(slot, number, link);
+        if (link.event >= floor_) visit(slot, number, raise(link.chain, link.event), link.event);
       }
       POLDER_CHECK(check_older(place.linked, number));
       number = place.linked;
@@ -131,11 +135,13 @@ class Reach {
   EventNumber floor_ = 0;
   uint32_t pass_ = 0;
   size_t steps_ = 0;
-  std::vector<Slot> slots_;
+  std::pmr::vector<Slot> slots_;
   NumberTable table_;  // of slots_
-  std::vector<std::pair<EventNumber, uint32_t>> heap_;
-  std::vector<uint32_t> touched_;
+  std::pmr::vector<std::pair<EventNumber, uint32_t>> heap_;
+  std::pmr::vector<uint32_t> touched_;
 };
+
+constexpr auto kIgnore = [](uint32_t, EventNumber, uint32_t, EventNumber) {};
 
 // How far the state sets reach on a chain.
 struct Span {
@@ -151,9 +157,9 @@ struct Differing {
   EventNumber upto;
 };
 
-std::vector<Differing> differing_parts(const Reach& reach, std::span<const Span> spans,
-                                       size_t sets) {
-  std::vector<Differing> parts;
+std::pmr::vector<Differing> differing_parts(const Reach& reach, std::span<const Span> spans,
+                                            size_t sets, std::pmr::memory_resource* memory) {
+  std::pmr::vector<Differing> parts(memory);
   for (uint32_t slot = 0; slot < spans.size(); ++slot) {
     const Span& span = spans[slot];
     const EventNumber after = span.sets < sets ? reach.slot(slot).chain - 1 : span.least;
@@ -165,7 +171,7 @@ std::vector<Differing> differing_parts(const Reach& reach, std::span<const Span>
 // What the unconflicted events reach is in every state's chain. Only those newer than the oldest
 // differing event can reach any.
 Status take_out_unconflicted(const UnconflictedState& state, Reach& reach,
-                             std::vector<Differing>& parts) {
+                             std::span<Differing> parts) {
   EventNumber oldest = std::numeric_limits<EventNumber>::max();
   for (const Differing& part : parts)
     oldest = std::min(oldest, part.after + 1);
@@ -175,7 +181,7 @@ Status take_out_unconflicted(const UnconflictedState& state, Reach& reach,
     if (number > oldest && status.ok()) status = reach.add_auth_events_of(number);
   }));
   POLDER_CHECK(status);
-  POLDER_CHECK(reach.run([](uint32_t, EventNumber, const ChainLink&) {}));
+  POLDER_CHECK(reach.run(kIgnore));
   for (Differing& part : parts) {
     if (reach.is_reached(part.slot)) part.after = std::max(part.after, reach.slot(part.slot).mark);
   }
@@ -185,13 +191,15 @@ Status take_out_unconflicted(const UnconflictedState& state, Reach& reach,
 }  // namespace
 
 Result<std::vector<EventNumber>> auth_difference(const StateSets& sets, ChainIndex& index) {
-  Reach reach(index);
-  std::vector<Span> spans;
+  RunMemory memory;
+  Reach reach(index, memory.get());
+  std::pmr::vector<Span> spans(memory.get());
+  spans.reserve(32);
   for (const std::vector<EventNumber>& conflicted : sets.conflicted) {
     reach.begin(0);
     for (const EventNumber number : conflicted)
       POLDER_CHECK(reach.add_auth_events_of(number));
-    POLDER_CHECK(reach.run([](uint32_t, EventNumber, const ChainLink&) {}));
+    POLDER_CHECK(reach.run(kIgnore));
     spans.resize(reach.size());
     for (const uint32_t slot : reach.touched()) {
       Span& span = spans[slot];
@@ -200,7 +208,8 @@ Result<std::vector<EventNumber>> auth_difference(const StateSets& sets, ChainInd
       span.most = std::max(span.most, reach.slot(slot).mark);
     }
   }
-  std::vector<Differing> parts = differing_parts(reach, spans, sets.conflicted.size());
+  std::pmr::vector<Differing> parts =
+      differing_parts(reach, spans, sets.conflicted.size(), memory.get());
   std::vector<EventNumber> difference;
   if (parts.empty()) return difference;
   POLDER_CHECK(take_out_unconflicted(sets.unconflicted, reach, parts));
@@ -210,52 +219,48 @@ Result<std::vector<EventNumber>> auth_difference(const StateSets& sets, ChainInd
   return difference;
 }
 
-// From the conflicted events down, the watermarks of what they reach; from them up, against the
-// links that were followed, the oldest event of each chain that reaches one of them. Between the
-// two lies the chain's part of the subgraph. Events older than all conflicted ones reach none.
+// From the conflicted events down, the watermarks of what they reach; from them up, along the links
+// that were followed, the oldest event of each chain that reaches one of them. Between the two lies
+// the chain's part of the subgraph. Events older than all conflicted ones reach none.
 Result<std::vector<EventNumber>> conflicted_subgraph(std::span<const EventNumber> conflicted,
                                                      ChainIndex& index) {
   std::vector<EventNumber> subgraph;
   if (conflicted.empty()) return subgraph;
+  subgraph.reserve(conflicted.size());
   struct Edge {
-    uint32_t to;
+    EventNumber origin;
     EventNumber target;
     uint32_t from;
-    EventNumber origin;
+    uint32_t to;
   };
-  std::vector<Edge> edges;
-  Reach reach(index);
-  const EventNumber oldest = *std::min_element(conflicted.begin(), conflicted.end());
-  reach.begin(oldest);
-  for (const EventNumber number : conflicted)
-    POLDER_CHECK(reach.add(number));
-  POLDER_CHECK(reach.run([&](uint32_t from, EventNumber origin, const ChainLink& link) {
-    if (link.event >= oldest)
-      edges.push_back({reach.slot_of(link.chain), link.event, from, origin});
-  }));
-  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.to < b.to; });
-
-  std::vector<EventNumber> least(reach.size(), 0);
-  std::vector<std::pair<EventNumber, uint32_t>> waiting;  // heap, the oldest first
+  RunMemory memory;
+  std::pmr::vector<Edge> edges(memory.get());
+  edges.reserve(32);
+  Reach reach(index, memory.get());
+  reach.begin(*std::min_element(conflicted.begin(), conflicted.end()));
+  std::pmr::vector<std::pair<EventNumber, uint32_t>> ends(memory.get());
+  ends.reserve(conflicted.size());
   for (const EventNumber number : conflicted) {
-    POLDER_TRY(const ChainPlace place, index.chain_place(number));
-    waiting.emplace_back(number, reach.slot_of(place.chain));
+    POLDER_TRY(const uint32_t slot, reach.add(number));
+    ends.emplace_back(number, slot);
   }
-  std::make_heap(waiting.begin(), waiting.end(), std::greater<>());
-  while (!waiting.empty()) {
-    const auto [number, slot] = waiting.front();
-    std::pop_heap(waiting.begin(), waiting.end(), std::greater<>());
-    waiting.pop_back();
-    if (least[slot] != 0) continue;
-    least[slot] = number;
-    POLDER_CHECK(reach.events_after(slot, number - 1, reach.slot(slot).mark, subgraph));
-    auto edge = std::lower_bound(edges.begin(), edges.end(), slot,
-                                 [](const Edge& one, uint32_t to) { return one.to < to; });
-    for (; edge != edges.end() && edge->to == slot; ++edge) {
-      if (edge->target < number || least[edge->from] != 0) continue;
-      waiting.emplace_back(edge->origin, edge->from);
-      std::push_heap(waiting.begin(), waiting.end(), std::greater<>());
-    }
+  POLDER_CHECK(reach.run([&](uint32_t from, EventNumber origin, uint32_t to, EventNumber target) {
+    edges.push_back({origin, target, from, to});
+  }));
+
+  constexpr EventNumber kNone = std::numeric_limits<EventNumber>::max();
+  std::pmr::vector<EventNumber> least(reach.size(), kNone, memory.get());
+  for (const auto& [number, slot] : ends)
+    least[slot] = std::min(least[slot], number);
+  // What an edge's target reaches is known by then: that is older, and so are the edges from it.
+  std::sort(edges.begin(), edges.end(),
+            [](const Edge& a, const Edge& b) { return a.origin < b.origin; });
+  for (const Edge& edge : edges) {
+    if (edge.target >= least[edge.to]) least[edge.from] = std::min(least[edge.from], edge.origin);
+  }
+  for (const uint32_t slot : reach.touched()) {
+    if (least[slot] == kNone) continue;
+    POLDER_CHECK(reach.events_after(slot, least[slot] - 1, reach.slot(slot).mark, subgraph));
   }
   std::sort(subgraph.begin(), subgraph.end());
   return subgraph;

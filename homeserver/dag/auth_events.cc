@@ -37,11 +37,50 @@ void add_for_member(std::vector<StateKey>& keys, const RoomVersionRules& rules,
   }
 }
 
-Status check_room_id(const Event& event, const NamedEvent& create) {
+Verdict check_room_id(const Event& event, const NamedEvent& create) {
   if (create.event && !create.rejected && create.event->is("m.room.create") &&
       create.event->id() == create_event_id(event.room_id()))
     return {};
-  return refuse(event.rules(), Rule::kRoomId, {}, "the room id names no accepted create event");
+  return refuse(Rule::kRoomId, {}, "the room id names no accepted create event");
+}
+
+// https://spec.matrix.org/v1.19/rooms/v12/#authorisation-rules, rules 2 and 3 (before version 12:
+// rule 2, whose step 4 version 12 does not have).
+//   2.   From version 12 on: the room id must name an accepted create event.
+//   3.1. No two auth events of one type and state key.
+//   3.2. None that the auth events selection does not select.
+//   3.3. None that was rejected.
+//   2.4. Before version 12: one of them is the create event.
+//   3.4. All in the event's own room (2.5 before version 12; MSC4307).
+Verdict judge_auth_events(const Event& event, std::span<const NamedEvent> auth_events,
+                          const NamedEvent& create) {
+  const RoomVersionRules& rules = event.rules();
+  if (event.is("m.room.create")) return {};
+  if (rules.room_id_is_create_hash) POLDER_CHECK(check_room_id(event, create));
+
+  const std::vector<StateKey> expected = auth_types_for(event);
+  std::vector<bool> seen(expected.size());
+  bool has_create = false;
+  for (const NamedEvent& named : auth_events) {
+    const Event& auth = *named.event;
+    auto position = std::find_if(expected.begin(), expected.end(), [&](const StateKey& key) {
+      return auth.is_state(key.type, key.key);
+    });
+    if (position == expected.end())
+      return refuse(Rule::kAuthEvents, {2}, "an auth event is of no use to the event");
+    auto index = static_cast<size_t>(position - expected.begin());
+    if (seen[index])
+      return refuse(Rule::kAuthEvents, {1}, "two auth events of one type and state key");
+    seen[index] = true;
+    if (named.rejected) return refuse(Rule::kAuthEvents, {3}, "an auth event was rejected");
+    if (auth.room_id() != event.room_id())
+      return refuse(Rule::kAuthEvents, {rules.room_id_is_create_hash ? 4 : 5},
+                    "an auth event is of another room");
+    has_create = has_create || auth.is("m.room.create");
+  }
+  if (!has_create && !rules.room_id_is_create_hash)
+    return refuse(Rule::kAuthEvents, {4}, "no create event among the auth events");
+  return {};
 }
 
 }  // namespace
@@ -73,43 +112,9 @@ std::vector<StateKey> auth_types_for(const Event& event) {
                         event.content());
 }
 
-// https://spec.matrix.org/v1.19/rooms/v12/#authorisation-rules, rules 2 and 3 (before version 12:
-// rule 2, whose step 4 version 12 does not have).
-//   2.   From version 12 on: the room id must name an accepted create event.
-//   3.1. No two auth events of one type and state key.
-//   3.2. None that the auth events selection does not select.
-//   3.3. None that was rejected.
-//   2.4. Before version 12: one of them is the create event.
-//   3.4. All in the event's own room (2.5 before version 12; MSC4307).
 Status check_auth_events(const Event& event, std::span<const NamedEvent> auth_events,
                          const NamedEvent& create) {
-  const RoomVersionRules& rules = event.rules();
-  if (event.is("m.room.create")) return {};
-  if (rules.room_id_is_create_hash) POLDER_CHECK(check_room_id(event, create));
-
-  const std::vector<StateKey> expected = auth_types_for(event);
-  std::vector<bool> seen(expected.size());
-  bool has_create = false;
-  for (const NamedEvent& named : auth_events) {
-    const Event& auth = *named.event;
-    auto position = std::find_if(expected.begin(), expected.end(), [&](const StateKey& key) {
-      return auth.is_state(key.type, key.key);
-    });
-    if (position == expected.end())
-      return refuse(rules, Rule::kAuthEvents, {2}, "an auth event is of no use to the event");
-    auto index = static_cast<size_t>(position - expected.begin());
-    if (seen[index])
-      return refuse(rules, Rule::kAuthEvents, {1}, "two auth events of one type and state key");
-    seen[index] = true;
-    if (named.rejected) return refuse(rules, Rule::kAuthEvents, {3}, "an auth event was rejected");
-    if (auth.room_id() != event.room_id())
-      return refuse(rules, Rule::kAuthEvents, {rules.room_id_is_create_hash ? 4 : 5},
-                    "an auth event is of another room");
-    has_create = has_create || auth.is("m.room.create");
-  }
-  if (!has_create && !rules.room_id_is_create_hash)
-    return refuse(rules, Rule::kAuthEvents, {4}, "no create event among the auth events");
-  return {};
+  return describe(judge_auth_events(event, auth_events, create), event.rules());
 }
 
 Status check_auth_events(const Event& event, Source& source) {
@@ -124,7 +129,7 @@ Status check_auth_events(const Event& event, Source& source) {
   NamedEvent create;
   if (event.rules().room_id_is_create_hash && !event.is("m.room.create")) {
     POLDER_TRY(create, look_up(create_event_id(event.room_id())));
-    POLDER_CHECK(check_room_id(event, create));
+    POLDER_CHECK(describe(check_room_id(event, create), event.rules()));
   }
   std::vector<NamedEvent> auth_events;
   for (const EventId& id : event.auth_events()) {

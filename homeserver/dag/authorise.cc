@@ -22,10 +22,10 @@ namespace {
 //   4. Before version 11 there is a creator; from version 12 on additional_creators, if present,
 //      is an array of user ids.
 //   5. Otherwise allow.
-Status authorise_create(const Event& event) {
+Verdict authorise_create(const Event& event) {
   const RoomVersionRules& rules = event.rules();
-  auto refuse_create = [&rules](int step, std::string_view why) {
-    return refuse(rules, Rule::kCreate, {step}, why);
+  auto refuse_create = [](int step, std::string_view why) {
+    return refuse(Rule::kCreate, {step}, why);
   };
   if (!event.prev_events().empty()) return refuse_create(1, "a create event has prev_events");
   if (rules.room_id_is_create_hash) {
@@ -53,21 +53,21 @@ Status authorise_create(const Event& event) {
 
 // Rule 4 of versions 1 to 5: (1.) there is a state key, (2.) which is the sender's domain; (3.)
 // allow.
-Status authorise_aliases(const Event& event) {
-  if (!event.state_key()) return refuse(event.rules(), Rule::kAliases, {1}, "no state key");
+Verdict authorise_aliases(const Event& event) {
+  if (!event.state_key()) return refuse(Rule::kAliases, {1}, "no state key");
   if (*event.state_key() != event.sender().server())
-    return refuse(event.rules(), Rule::kAliases, {2}, "aliases of another server");
+    return refuse(Rule::kAliases, {2}, "aliases of another server");
   return {};
 }
 
 // Rule 11 of versions 1 and 2: (1.) allow with at least the redact level, or (2.) if both events
 // have ids of one server; (3.) otherwise refuse.
-Status authorise_redaction(const Event& event, const PowerLevels& levels) {
+Verdict authorise_redaction(const Event& event, const PowerLevels& levels) {
   if (levels.user(event.sender().view()) >= levels.redact()) return {};
   const std::optional<EventId> redacted = event.redacts();
   const auto server = event.id().server();
   if (redacted && server && redacted->server() == server) return {};
-  return refuse(event.rules(), Rule::kRedaction, {3}, "the sender has not the level to redact");
+  return refuse(Rule::kRedaction, {3}, "the sender has not the level to redact");
 }
 
 // The rules after the one on members, https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
@@ -77,23 +77,22 @@ Status authorise_redaction(const Event& event, const PowerLevels& levels) {
 //   8. State keys that start with @ are the sender's own.
 //   9. Power levels: authorise_power_levels().
 //   10. Otherwise allow (versions 1 and 2 after the rule on redactions).
-Status authorise_other(const Event& event, const Event& create, const AuthState& state) {
+Verdict authorise_other(const Event& event, const Event& create, const AuthState& state) {
   const RoomVersionRules& rules = event.rules();
   POLDER_TRY(auto membership, membership_in(state, event.sender().view()));
-  if (membership != "join")
-    return refuse(rules, Rule::kSenderJoined, {}, "the sender is not joined");
+  if (membership != "join") return refuse(Rule::kSenderJoined, {}, "the sender is not joined");
   POLDER_TRY(const Event* levels_event, state.find({"m.room.power_levels", ""}));
   const PowerLevels levels(create, levels_event);
   const PowerLevel power = levels.user(event.sender().view());
   if (event.is("m.room.third_party_invite")) {
     if (power >= levels.invite()) return {};
-    return refuse(rules, Rule::kThirdPartyInvite, {1}, "the sender has not the level to invite");
+    return refuse(Rule::kThirdPartyInvite, {1}, "the sender has not the level to invite");
   }
   if (levels.required_for(event.type(), event.is_state()) > power)
-    return refuse(rules, Rule::kRequiredLevel, {}, "the sender has not the event type's level");
+    return refuse(Rule::kRequiredLevel, {}, "the sender has not the event type's level");
   if (event.state_key() && event.state_key()->starts_with('@') &&
       *event.state_key() != event.sender().view())
-    return refuse(rules, Rule::kUserKey, {}, "the state key is another user's id");
+    return refuse(Rule::kUserKey, {}, "the state key is another user's id");
   if (event.is("m.room.power_levels")) return authorise_power_levels(event, create, levels);
   if (event.is("m.room.redaction") && rules.redaction_by_event_id_domain)
     return authorise_redaction(event, levels);
@@ -118,20 +117,24 @@ Result<const Event*> EventListState::find(events::StateKeyView key) const {
 //   3. Rooms that do not federate take events from the creator's server only.
 //   4. Members: authorise_member() (before version 6, after the rule on aliases).
 //   5. and later: authorise_other().
-Status authorise(const Event& event, const AuthState& state) {
+Verdict judge(const Event& event, const AuthState& state) {
   const RoomVersionRules& rules = event.rules();
   if (event.is("m.room.create")) return authorise_create(event);
   POLDER_TRY(const Event* create, state.find({"m.room.create", ""}));
   if (!create) {
-    return rules.room_id_is_create_hash ? refuse(rules, Rule::kRoomId, {}, "no create event")
-                                        : refuse(rules, Rule::kAuthEvents, {4}, "no create event");
+    return rules.room_id_is_create_hash ? refuse(Rule::kRoomId, {}, "no create event")
+                                        : refuse(Rule::kAuthEvents, {4}, "no create event");
   }
   if (create->content().find_bool("m.federate") == std::optional(false) &&
       create->sender().server() != event.sender().server())
-    return refuse(rules, Rule::kFederate, {}, "the room does not federate");
+    return refuse(Rule::kFederate, {}, "the room does not federate");
   if (event.is("m.room.aliases") && rules.aliases_special_case) return authorise_aliases(event);
   if (event.is("m.room.member")) return authorise_member(event, *create, state);
   return authorise_other(event, *create, state);
+}
+
+Status authorise(const Event& event, const AuthState& state) {
+  return describe(judge(event, state), event.rules());
 }
 
 }  // namespace polder::dag

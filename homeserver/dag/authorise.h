@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "homeserver/dag/rules.h"
 #include "homeserver/dag/source.h"
 #include "homeserver/events/event.h"
 
@@ -35,5 +36,8 @@ class EventListState final : public AuthState {
 // The signature of the server of `join_authorised_via_users_server` (rule 4.2.1) is checked with
 // all other signatures (events/signing.h, required_signers).
 Status authorise(const events::Event& event, const AuthState& state);
+
+// The same for who asks often and wants no words.
+Verdict judge(const events::Event& event, const AuthState& state);
 
 }  // namespace polder::dag

@@ -30,15 +30,15 @@ class MemberCheck {
         target_(*event.state_key()),
         shift_(rules_.restricted_joins ? 1 : 0) {}
 
-  Status run();
+  Verdict run();
 
  private:
   // The sub-rules are numbered as in version 7; from version 8 on, one more stands before them.
-  Error refuse_member(int rule, int step, std::string_view why) const {
-    return refuse(rules_, Rule::kMember, {rule + shift_, step}, why);
+  Refusal refuse_member(int rule, int step, std::string_view why) const {
+    return refuse(Rule::kMember, {rule + shift_, step}, why);
   }
-  Error refuse_third_party(int step, std::string_view why) const {
-    return refuse(rules_, Rule::kMember, {3 + shift_, 1, step}, why);
+  Refusal refuse_third_party(int step, std::string_view why) const {
+    return refuse(Rule::kMember, {3 + shift_, 1, step}, why);
   }
   Result<PowerLevels> levels() const {
     POLDER_TRY(const Event* levels, state_.find({"m.room.power_levels", ""}));
@@ -46,15 +46,15 @@ class MemberCheck {
   }
   Result<std::string_view> join_rule() const;
 
-  Status check_authorised_via() const;
-  Status check_join() const;
-  Status check_restricted_join() const;
-  Status check_invite() const;
-  Status check_third_party_invite(const json::Value& invite) const;
-  Status check_third_party_signature(const json::Object& signed_part, const Event& invite) const;
-  Status check_leave() const;
-  Status check_ban() const;
-  Status check_knock() const;
+  Verdict check_authorised_via() const;
+  Verdict check_join() const;
+  Verdict check_restricted_join() const;
+  Verdict check_invite() const;
+  Verdict check_third_party_invite(const json::Value& invite) const;
+  Verdict check_third_party_signature(const json::Object& signed_part, const Event& invite) const;
+  Verdict check_leave() const;
+  Verdict check_ban() const;
+  Verdict check_knock() const;
 
   const Event& event_;
   const Event& create_;
@@ -79,9 +79,8 @@ Result<std::string_view> MemberCheck::join_rule() const {
 //      checked with the others.
 //   3. to 7. join, invite, leave, ban, knock: below.
 //   8. No other membership.
-Status MemberCheck::run() {
-  if (!event_.content().contains("membership"))
-    return refuse(rules_, Rule::kMember, {1}, "no membership");
+Verdict MemberCheck::run() {
+  if (!event_.content().contains("membership")) return refuse(Rule::kMember, {1}, "no membership");
   if (rules_.restricted_joins) POLDER_CHECK(check_authorised_via());
   std::string_view membership = event_.membership();
   if (membership == "join") return check_join();
@@ -89,14 +88,14 @@ Status MemberCheck::run() {
   if (membership == "leave") return check_leave();
   if (membership == "ban") return check_ban();
   if (membership == "knock" && rules_.knocking) return check_knock();
-  return refuse(rules_, Rule::kMember, {(rules_.knocking ? 7 : 6) + shift_}, "unknown membership");
+  return refuse(Rule::kMember, {(rules_.knocking ? 7 : 6) + shift_}, "unknown membership");
 }
 
-Status MemberCheck::check_authorised_via() const {
+Verdict MemberCheck::check_authorised_via() const {
   const json::Value* user = event_.content().find("join_authorised_via_users_server");
   if (!user) return {};
   if (!user->as_string() || !UserId::parse(*user->as_string()).ok())
-    return refuse(rules_, Rule::kMember, {2, 1}, "who authorised the join is no user");
+    return refuse(Rule::kMember, {2, 1}, "who authorised the join is no user");
   return {};
 }
 
@@ -109,7 +108,7 @@ Status MemberCheck::check_authorised_via() const {
 //      check_restricted_join().
 //   6. With join rule public: everybody (5 before version 8).
 //   7. Otherwise nobody (6 before version 8).
-Status MemberCheck::check_join() const {
+Verdict MemberCheck::check_join() const {
   const int later = rules_.restricted_joins ? 1 : 0;
   if (event_.prev_events().size() == 1 && event_.prev_events().front() == create_.id() &&
       target_ == room_creator(create_))
@@ -123,7 +122,7 @@ Status MemberCheck::check_join() const {
     if (is_in) return {};
   } else if ((rule == "restricted" && rules_.restricted_joins) ||
              (rule == "knock_restricted" && rules_.knock_restricted)) {
-    return is_in ? Status() : check_restricted_join();
+    return is_in ? Verdict() : check_restricted_join();
   } else if (rule == "public") {
     return {};
   }
@@ -132,9 +131,9 @@ Status MemberCheck::check_join() const {
 
 // Rule 4.3.5: (1.) who is joined or invited, may; (2.) others only if a joined member who may
 // invite authorised it.
-Status MemberCheck::check_restricted_join() const {
-  auto refuse_restricted = [this](std::string_view why) {
-    return refuse(rules_, Rule::kMember, {3, 5, 2}, why);
+Verdict MemberCheck::check_restricted_join() const {
+  auto refuse_restricted = [](std::string_view why) {
+    return refuse(Rule::kMember, {3, 5, 2}, why);
   };
   const std::string* user = event_.content().find_string("join_authorised_via_users_server");
   if (!user) return refuse_restricted("nobody authorised the join");
@@ -152,7 +151,7 @@ Status MemberCheck::check_restricted_join() const {
 //   3. The target must be neither joined nor banned.
 //   4. With at least the invite level: allow.
 //   5. Otherwise refuse.
-Status MemberCheck::check_invite() const {
+Verdict MemberCheck::check_invite() const {
   if (const json::Value* invite = event_.content().find("third_party_invite"))
     return check_third_party_invite(*invite);
   POLDER_TRY(auto sender, membership_in(state_, sender_));
@@ -172,7 +171,7 @@ Status MemberCheck::check_invite() const {
 //   5. The room must have the third-party invite of that token, 6. of the same sender.
 //   7. Some signature of `signed` must be by one of that invite's keys: allow.
 //   8. Otherwise refuse.
-Status MemberCheck::check_third_party_invite(const json::Value& invite) const {
+Verdict MemberCheck::check_third_party_invite(const json::Value& invite) const {
   POLDER_TRY(auto target, membership_in(state_, target_));
   if (target == "ban") return refuse_third_party(1, "the target is banned");
   const json::Object* object = invite.as_object();
@@ -189,8 +188,8 @@ Status MemberCheck::check_third_party_invite(const json::Value& invite) const {
   return check_third_party_signature(*signed_part, *original);
 }
 
-Status MemberCheck::check_third_party_signature(const json::Object& signed_part,
-                                                const Event& invite) const {
+Verdict MemberCheck::check_third_party_signature(const json::Object& signed_part,
+                                                 const Event& invite) const {
   std::vector<std::string_view> keys;
   if (const std::string* key = invite.content().find_string("public_key")) keys.push_back(*key);
   if (const json::Array* others = invite.content().find_array("public_keys")) {
@@ -221,7 +220,7 @@ Status MemberCheck::check_third_party_signature(const json::Object& signed_part,
 //   3. to lift a ban, with at least the ban level,
 //   4. and with at least the kick level and more power than the target: allow.
 //   5. Otherwise refuse.
-Status MemberCheck::check_leave() const {
+Verdict MemberCheck::check_leave() const {
   POLDER_TRY(auto sender, membership_in(state_, sender_));
   if (sender_ == target_) {
     if (sender == "invite" || sender == "join" || (sender == "knock" && rules_.knocking)) return {};
@@ -242,7 +241,7 @@ Status MemberCheck::check_leave() const {
 //   1. The sender must be joined.
 //   2. With at least the ban level and more power than the target: allow.
 //   3. Otherwise refuse.
-Status MemberCheck::check_ban() const {
+Verdict MemberCheck::check_ban() const {
   POLDER_TRY(auto sender, membership_in(state_, sender_));
   if (sender != "join") return refuse_member(5, 1, "the sender is not joined");
   POLDER_TRY(auto levels, levels());
@@ -257,7 +256,7 @@ Status MemberCheck::check_ban() const {
 //   2. Users knock for themselves only.
 //   3. Who is neither banned nor invited nor joined: allow.
 //   4. Otherwise refuse.
-Status MemberCheck::check_knock() const {
+Verdict MemberCheck::check_knock() const {
   POLDER_TRY(auto rule, join_rule());
   if (rule != "knock" && !(rule == "knock_restricted" && rules_.knock_restricted))
     return refuse_member(6, 1, "the join rule allows no knocks");
@@ -275,8 +274,8 @@ Result<std::string_view> membership_in(const AuthState& state, std::string_view 
   return member ? member->membership() : std::string_view("leave");
 }
 
-Status authorise_member(const Event& event, const Event& create, const AuthState& state) {
-  if (!event.is_state()) return refuse(event.rules(), Rule::kMember, {1}, "no state key");
+Verdict authorise_member(const Event& event, const Event& create, const AuthState& state) {
+  if (!event.is_state()) return refuse(Rule::kMember, {1}, "no state key");
   return MemberCheck(event, create, state).run();
 }
 

@@ -17,6 +17,18 @@ namespace {
 constexpr std::array<std::string_view, 7> kLevels = {
     "users_default", "events_default", "state_default", "ban", "redact", "kick", "invite"};
 
+// What a content has of kLevels; null where it has none.
+using LevelValues = std::array<const json::Value*, kLevels.size()>;
+
+LevelValues levels_in(const json::Object& content) {
+  LevelValues values{};
+  for (const auto& [name, value] : content) {
+    const auto* const level = std::find(kLevels.begin(), kLevels.end(), name);
+    if (level != kLevels.end()) values[static_cast<size_t>(level - kLevels.begin())] = &value;
+  }
+  return values;
+}
+
 // The sub-rules' numbers: version 10 has two more before the first, version 12 one after it.
 struct Steps {
   explicit Steps(const RoomVersionRules& rules)
@@ -38,27 +50,28 @@ class PowerLevelsCheck {
         current_(current),
         rules_(event.rules()),
         steps_(rules_),
-        power_(current.user(event.sender().view())) {}
+        power_(current.user(event.sender().view())),
+        values_(levels_in(event.content())) {}
 
-  Status run() const;
-  Status check_format() const;
+  Verdict run() const;
+  Verdict check_format() const;
 
  private:
-  Error refuse_levels(int step, std::string_view why) const {
-    return refuse(rules_, Rule::kPowerLevels, {step}, why);
+  Refusal refuse_levels(int step, std::string_view why) const {
+    return refuse(Rule::kPowerLevels, {step}, why);
   }
-  Error refuse_levels(int step, int part, std::string_view why) const {
-    return refuse(rules_, Rule::kPowerLevels, {step, part}, why);
+  Refusal refuse_levels(int step, int part, std::string_view why) const {
+    return refuse(Rule::kPowerLevels, {step, part}, why);
   }
   std::optional<int64_t> parse(const json::Value& value) const {
     return parse_power_level(value, rules_);
   }
-  Status check_map_format(std::string_view name, int step) const;
-  Status check_users_format() const;
-  Status check_level(std::string_view name) const;
-  Status check_map(std::string_view name) const;
-  Status check_entry(std::string_view map, std::string_view key, const json::Value* old_value,
-                     const json::Value* new_value) const;
+  Verdict check_map_format(std::string_view name, int step) const;
+  Verdict check_users_format() const;
+  Verdict check_level(const json::Value* old_value, const json::Value* new_value) const;
+  Verdict check_map(std::string_view name) const;
+  Verdict check_entry(std::string_view map, std::string_view key, const json::Value* old_value,
+                      const json::Value* new_value) const;
 
   const Event& event_;
   const Event& create_;
@@ -66,6 +79,7 @@ class PowerLevelsCheck {
   const RoomVersionRules& rules_;
   Steps steps_;
   PowerLevel power_;
+  LevelValues values_;
 };
 
 // https://spec.matrix.org/v1.19/rooms/v12/#authorisation-rules, rule 10
@@ -78,11 +92,12 @@ class PowerLevelsCheck {
 //   7. each old and 8. each new entry of `events` and (from version 6) `notifications`,
 //   9. lies above each old entry of `users` but the sender's own, 10. and bounds each new one.
 //   11. Otherwise allow.
-Status PowerLevelsCheck::run() const {
+Verdict PowerLevelsCheck::run() const {
   POLDER_CHECK(check_format());
   if (!current_.event()) return {};
-  for (std::string_view name : kLevels)
-    POLDER_CHECK(check_level(name));
+  const LevelValues old_values = levels_in(current_.event()->content());
+  for (size_t i = 0; i < kLevels.size(); ++i)
+    POLDER_CHECK(check_level(old_values[i], values_[i]));
   POLDER_CHECK(check_map("events"));
   if (rules_.check_notifications_levels) POLDER_CHECK(check_map("notifications"));
   return check_map("users");
@@ -90,10 +105,9 @@ Status PowerLevelsCheck::run() const {
 
 // Before version 10 no rule names levels of a wrong type; as nothing could be compared with them,
 // they are refused by the rule that would have to compare them.
-Status PowerLevelsCheck::check_format() const {
+Verdict PowerLevelsCheck::check_format() const {
   const bool strict = rules_.integer_power_levels;
-  for (std::string_view name : kLevels) {
-    const json::Value* value = event_.content().find(name);
+  for (const json::Value* value : values_) {
     if (value && !parse(*value))
       return refuse_levels(strict ? 1 : steps_.levels, "a level is no integer");
   }
@@ -103,7 +117,7 @@ Status PowerLevelsCheck::check_format() const {
   return check_users_format();
 }
 
-Status PowerLevelsCheck::check_map_format(std::string_view name, int step) const {
+Verdict PowerLevelsCheck::check_map_format(std::string_view name, int step) const {
   const json::Value* value = event_.content().find(name);
   if (!value) return {};
   const json::Object* map = value->as_object();
@@ -113,7 +127,7 @@ Status PowerLevelsCheck::check_map_format(std::string_view name, int step) const
   return {};
 }
 
-Status PowerLevelsCheck::check_users_format() const {
+Verdict PowerLevelsCheck::check_users_format() const {
   const json::Value* value = event_.content().find("users");
   if (!value) return {};
   const json::Object* users = value->as_object();
@@ -132,9 +146,8 @@ Status PowerLevelsCheck::check_users_format() const {
   return {};
 }
 
-Status PowerLevelsCheck::check_level(std::string_view name) const {
-  const json::Value* old_value = current_.event()->content().find(name);
-  const json::Value* new_value = event_.content().find(name);
+Verdict PowerLevelsCheck::check_level(const json::Value* old_value,
+                                      const json::Value* new_value) const {
   auto before = old_value ? parse(*old_value) : std::nullopt;
   auto after = new_value ? parse(*new_value) : std::nullopt;
   if (before == after) return {};
@@ -146,7 +159,7 @@ Status PowerLevelsCheck::check_level(std::string_view name) const {
 }
 
 // Both objects are sorted by key: one pass over both.
-Status PowerLevelsCheck::check_map(std::string_view name) const {
+Verdict PowerLevelsCheck::check_map(std::string_view name) const {
   static const json::Object kNone;
   const json::Object* before = current_.event()->content().find_object(name);
   const json::Object* after = event_.content().find_object(name);
@@ -166,9 +179,9 @@ Status PowerLevelsCheck::check_map(std::string_view name) const {
   return {};
 }
 
-Status PowerLevelsCheck::check_entry(std::string_view map, std::string_view key,
-                                     const json::Value* old_value,
-                                     const json::Value* new_value) const {
+Verdict PowerLevelsCheck::check_entry(std::string_view map, std::string_view key,
+                                      const json::Value* old_value,
+                                      const json::Value* new_value) const {
   auto before = old_value ? parse(*old_value) : std::nullopt;
   auto after = new_value ? parse(*new_value) : std::nullopt;
   if (before == after) return {};
@@ -185,11 +198,12 @@ Status PowerLevelsCheck::check_entry(std::string_view map, std::string_view key,
 
 }  // namespace
 
-Status check_power_levels_form(const Event& event, const Event& create) {
+Verdict check_power_levels_form(const Event& event, const Event& create) {
   return PowerLevelsCheck(event, create, PowerLevels(create, nullptr)).check_format();
 }
 
-Status authorise_power_levels(const Event& event, const Event& create, const PowerLevels& current) {
+Verdict authorise_power_levels(const Event& event, const Event& create,
+                               const PowerLevels& current) {
   return PowerLevelsCheck(event, create, current).run();
 }
 

@@ -6,58 +6,61 @@ namespace polder::dag {
 
 using events::Event;
 
-Result<const Event*> EventCache::event(EventNumber number) {
-  Entry& entry = this->entry(number);
-  if (!entry.event) {
-    POLDER_TRY(entry.event, source_.event(number));
-  }
-  return entry.event.get();
+Status EventCache::read(Slot slot) {
+  POLDER_TRY(entries_[slot].event, source_.event(number_of(slot)));
+  return {};
 }
 
-Result<std::span<const EventNumber>> EventCache::auth_events(EventNumber number) {
-  Entry& entry = this->entry(number);
-  if (!entry.auth_events) {
-    std::vector<EventNumber> auth_events;
-    POLDER_CHECK(source_.auth_events(number, auth_events));
-    for (EventNumber auth : auth_events) {
-      if (auth >= number) return fail(ErrorCode::kCorrupt, "an auth event is newer than its event");
-    }
-    entry.auth_events = std::move(auth_events);
+// The auth events are read, too: whoever follows links wants to know what they lead to.
+Status EventCache::read_auth_events(Slot slot) {
+  const EventNumber number = number_of(slot);
+  numbers_.clear();
+  POLDER_CHECK(source_.auth_events(number, numbers_));
+  const std::span<Slot> slots(
+      std::pmr::polymorphic_allocator<Slot>(memory()).allocate(numbers_.size()), numbers_.size());
+  std::optional<Slot> power_levels;
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (numbers_[i] >= number)
+      return fail(ErrorCode::kCorrupt, "an auth event is newer than its event");
+    slots[i] = slot_of(numbers_[i]);
+    if (!entries_[slots[i]].event) POLDER_CHECK(read(slots[i]));
+    if (!power_levels && known_event(slots[i]).is_state("m.room.power_levels", ""))
+      power_levels = slots[i];
   }
-  return std::span<const EventNumber>(*entry.auth_events);
+  Entry& entry = entries_[slot];
+  entry.auth_events = slots;
+  entry.power_levels = power_levels;
+  entry.has_auth_events = true;
+  return {};
 }
 
-Result<const Event*> EventCache::accepted_event(EventNumber number) {
-  Entry& entry = this->entry(number);
-  if (!entry.rejected) {
-    POLDER_TRY(entry.rejected, source_.is_rejected(number));
+Result<const Event*> EventCache::read_accepted_event(Slot slot) {
+  if (entries_[slot].standing == Standing::kUnknown) {
+    POLDER_TRY(const bool rejected, source_.is_rejected(number_of(slot)));
+    entries_[slot].standing = rejected ? Standing::kRejected : Standing::kAccepted;
   }
-  if (*entry.rejected) return static_cast<const Event*>(nullptr);
-  if (!entry.event) {
-    POLDER_TRY(entry.event, source_.event(number));
-  }
-  return entry.event.get();
+  if (entries_[slot].standing == Standing::kRejected) return static_cast<const Event*>(nullptr);
+  return event(slot);
 }
 
-Result<std::optional<EventNumber>> EventCache::auth_event(EventNumber number,
-                                                          events::StateKeyView key) {
-  POLDER_TRY(auto auth_events, this->auth_events(number));
-  for (EventNumber auth : auth_events) {
-    POLDER_TRY(const Event* found, event(auth));
-    if (found->is_state(key.type, key.key)) return std::optional(auth);
+Result<std::optional<Slot>> EventCache::auth_event(Slot slot, events::StateKeyView key) {
+  POLDER_TRY(const auto auth_events, this->auth_events(slot));
+  for (const Slot auth : auth_events) {
+    if (known_event(auth).is_state(key.type, key.key)) return std::optional(auth);
   }
-  return std::optional<EventNumber>();
+  return std::optional<Slot>();
 }
 
-Result<std::optional<EventNumber>> EventCache::create_event(EventNumber number) {
+Result<std::optional<Slot>> EventCache::create_event(Slot slot) {
   if (create_) return create_;
-  POLDER_TRY(const Event* event, this->event(number));
+  POLDER_TRY(const Event* event, this->event(slot));
   if (event->is_state("m.room.create", "")) {
-    create_ = number;
+    create_ = slot;
   } else if (event->rules().room_id_is_create_hash) {
-    POLDER_TRY(create_, source_.number_of(create_event_id(event->room_id())));
+    POLDER_TRY(const auto number, source_.number_of(create_event_id(event->room_id())));
+    if (number) create_ = slot_of(*number);
   } else {
-    POLDER_TRY(create_, auth_event(number, {"m.room.create", ""}));
+    POLDER_TRY(create_, auth_event(slot, {"m.room.create", ""}));
   }
   return create_;
 }

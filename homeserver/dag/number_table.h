@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory_resource>
 #include <vector>
 
 #include "homeserver/dag/source.h"
@@ -12,6 +13,8 @@ namespace polder::dag {
 // An open-addressed table: a look-up is a multiplication and, as a rule, one comparison.
 class NumberTable {
  public:
+  explicit NumberTable(std::pmr::memory_resource* memory) : numbers_(memory), table_(memory) {}
+
   uint32_t slot_of(EventNumber number) {
     if ((numbers_.size() + 1) * 2 > table_.size()) grow();
     const size_t at = place_of(number);
@@ -20,6 +23,7 @@ class NumberTable {
     table_[at] = static_cast<uint32_t>(numbers_.size());
     return table_[at] - 1;
   }
+  EventNumber number(uint32_t slot) const { return numbers_[slot]; }
   size_t size() const { return numbers_.size(); }
 
  private:
@@ -32,14 +36,14 @@ class NumberTable {
     return at;
   }
   void grow() {
-    table_.assign(std::max<size_t>(64, table_.size() * 2), 0);
+    table_.assign(std::max<size_t>(32, table_.size() * 2), 0);
     numbers_.reserve(table_.size() / 2);
     for (uint32_t slot = 0; slot < numbers_.size(); ++slot)
       table_[place_of(numbers_[slot])] = slot + 1;
   }
 
-  std::vector<EventNumber> numbers_;
-  std::vector<uint32_t> table_;  // slot + 1, or 0
+  std::pmr::vector<EventNumber> numbers_;
+  std::pmr::vector<uint32_t> table_;  // slot + 1, or 0
 };
 
 }  // namespace polder::dag

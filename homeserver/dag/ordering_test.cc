@@ -35,28 +35,28 @@ class Ordering : public testing::Test {
     auth.insert(auth.begin(), "create");
     add(name, sender, "m.room.topic", "", std::move(auth), ts);
   }
-  std::vector<EventNumber> numbers(const Names& names) const {
-    std::vector<EventNumber> numbers;
+  std::vector<Slot> slots(const Names& names, EventCache& cache) const {
+    std::vector<Slot> slots;
     for (const std::string& name : names)
-      numbers.push_back(room_.number(name));
-    return numbers;
+      slots.push_back(cache.slot_of(room_.number(name)));
+    return slots;
   }
-  Names names(const Result<std::vector<EventNumber>>& order) const {
+  Names names(const Result<std::pmr::vector<Slot>>& order, const EventCache& cache) const {
     Names names;
     if (!order.ok()) return {order.error().message};
-    for (EventNumber number : *order)
-      names.push_back(room_.name_of(number));
+    for (const Slot slot : *order)
+      names.push_back(room_.name_of(cache.number_of(slot)));
     return names;
   }
   Names by_power(const Names& set) {
     EventCache cache(room_);
-    return names(power_ordering(numbers(set), cache));
+    return names(power_ordering(slots(set, cache), cache), cache);
   }
   Names by_mainline(const Names& set, const std::string& top) {
     EventCache cache(room_);
-    std::optional<EventNumber> levels;
-    if (!top.empty()) levels = room_.number(top);
-    return names(mainline_ordering(numbers(set), levels, cache));
+    std::optional<Slot> levels;
+    if (!top.empty()) levels = cache.slot_of(room_.number(top));
+    return names(mainline_ordering(slots(set, cache), levels, cache), cache);
   }
 
   TestRoom room_;

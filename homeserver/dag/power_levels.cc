@@ -80,8 +80,9 @@ PowerLevel PowerLevels::user(std::string_view user_id) const {
   return level("users_default").value_or(0);
 }
 
+// The same without the event: that state_default was 0 then is long out of date
+// (https://github.com/matrix-org/matrix-spec/issues/1479).
 PowerLevel PowerLevels::required_for(std::string_view type, bool is_state) const {
-  if (!levels_) return 0;
   if (auto own = level_in("events", type)) return *own;
   return is_state ? level("state_default").value_or(kDefaultStateLevel)
                   : level("events_default").value_or(0);

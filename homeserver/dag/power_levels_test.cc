@@ -94,7 +94,7 @@ TEST(PowerLevels, WithoutEventTheCreatorHas100) {
     PowerLevelsOf levels(version, "");
     EXPECT_EQ(levels->user("@alice:a.example"), PowerLevel(100));
     EXPECT_EQ(levels->user("@bob:b.example"), PowerLevel(0));
-    EXPECT_EQ(levels->required_for("m.room.topic", true), PowerLevel(0));
+    EXPECT_EQ(levels->required_for("m.room.topic", true), PowerLevel(50));
     EXPECT_EQ(levels->required_for("m.room.message", false), PowerLevel(0));
     EXPECT_EQ(levels->ban(), PowerLevel(50));
     EXPECT_EQ(levels->kick(), PowerLevel(50));
@@ -157,7 +157,8 @@ TEST(RoomCreator, IsTheSenderFromVersion11) {
   }
 }
 
-// A change of the levels by Bob, who has 50, from one event to the next.
+// A change of the levels by Bob, who has 50, from one event to the next; the first is by the
+// creator.
 struct Change {
   const char* name;
   const char* before;  // empty: no event before
@@ -176,17 +177,19 @@ std::string answer_to(const char* version, const Change& change) {
                       .content = R"({"creator":"@bob:b.example"})"});
   TestEvent levels{.sender = "@alice:a.example", .type = "m.room.power_levels", .state_key = ""};
   std::vector<events::EventPtr> state = {room.get("create")};
-  room.add("bob", {.sender = "@bob:b.example",
-                   .type = "m.room.member",
-                   .state_key = "@bob:b.example",
-                   .content = R"({"membership":"join"})"});
-  state.push_back(room.get("bob"));
+  const bool by_alice = !*change.before && room.rules().creator_is_sender;
+  const std::string sender = by_alice ? "@alice:a.example" : "@bob:b.example";
+  room.add("sender", {.sender = sender,
+                      .type = "m.room.member",
+                      .state_key = sender,
+                      .content = R"({"membership":"join"})"});
+  state.push_back(room.get("sender"));
   if (*change.before) {
     levels.content = change.before;
     room.add("before", levels);
     state.push_back(room.get("before"));
   }
-  levels.sender = "@bob:b.example";
+  levels.sender = sender;
   levels.content = change.after;
   auto event = room.make("after", levels);
   if (!event.ok()) return "malformed";

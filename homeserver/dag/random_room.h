@@ -6,14 +6,22 @@
 #include <utility>
 #include <vector>
 
+#include "homeserver/base/bytes.h"
+#include "homeserver/crypto/keys.h"
 #include "homeserver/dag/authorise.h"
 #include "homeserver/dag/state_resolution.h"
 #include "homeserver/dag/test_room.h"
+#include "homeserver/events/signing.h"
+#include "homeserver/json/write.h"
 
 namespace polder::dag {
 
 inline const std::vector<std::string> kUsers = {"@alice:a.example", "@bob:b.example",
                                                 "@carol:c.example", "@dan:d.example"};
+
+// What a room version does not know lets nobody in.
+inline const std::vector<std::string> kJoinRules = {"public", "public",     "invite",
+                                                    "knock",  "restricted", "knock_restricted"};
 
 // A room whose events fork and merge. Each event is allowed by the state of its fork; now and then
 // that is an outdated state, as a hostile or confused server would give.
@@ -60,6 +68,17 @@ class RandomRoom {
     return some;
   }
 
+  // Some events turn out to have been rejected, as if another server had taken them for good. Never
+  // the create event, nor a join rule: where rejection leaves none, ruma-state-res refuses joins,
+  // but the rule is "invite" by the specification.
+  void reject_some() {
+    for (size_t i = 0; i < 3; ++i) {
+      const std::string& name = room_.name_of(1 + pick(room_.size()));
+      const events::Event& event = *room_.get(name);
+      if (!event.is("m.room.create") && !event.is("m.room.join_rules")) room_.reject(name);
+    }
+  }
+
   TestRoom& room() { return room_; }
   std::mt19937& random() { return random_; }
   size_t pick(size_t count) { return std::uniform_int_distribution<size_t>(0, count - 1)(random_); }
@@ -89,10 +108,39 @@ class RandomRoom {
             .state_key = "",
             .content = R"({"users":{)" + users + "}}"};
   }
+  // Lets somebody in whom an identity server will know by the token.
+  TestEvent third_party_invite(const std::string& sender, const std::string& token) {
+    const std::string key = identity_key(pick(4) == 0).verify_key().to_base64();
+    return {.sender = sender,
+            .type = "m.room.third_party_invite",
+            .state_key = token,
+            .content = R"({"public_key":")" + key + R"("})"};
+  }
+  TestEvent invite_by_token(const std::string& sender, const std::string& target,
+                            const std::string& token) {
+    json::Object signed_part{{"mxid", target}, {"token", token}};
+    events::sign_json(signed_part, "id.example", identity_key(false));
+    TestEvent event = member(sender, target, "invite");
+    event.content = json::write(json::Object{
+        {"membership", "invite"}, {"third_party_invite", json::object({{"signed", signed_part}})}});
+    return event;
+  }
+  static crypto::SigningKey identity_key(bool other) {
+    const std::string seed(32, other ? 'b' : 'a');
+    return *crypto::SigningKey::from_seed(KeyId::trusted("ed25519:0"),
+                                          base::base64_encode(as_bytes(seed)));
+  }
+  TestEvent restricted_join(const std::string& sender, const std::string& authorised_by) {
+    TestEvent event = member(sender, sender, "join");
+    event.content =
+        R"({"membership":"join","join_authorised_via_users_server":")" + authorised_by + R"("})";
+    return event;
+  }
   TestEvent any_event() {
     const std::string& sender = kUsers[pick(kUsers.size())];
     const std::string& target = kUsers[pick(kUsers.size())];
-    switch (pick(9)) {
+    const std::string token = "token" + std::to_string(pick(2));
+    switch (pick(14)) {
       case 0:
       case 1:
       case 2:
@@ -104,9 +152,18 @@ class RandomRoom {
       case 5:
         return member(sender, target, "invite");
       case 6:
-        return levels(sender);
+        return member(sender, sender, "knock");
       case 7:
-        return join_rule(sender, pick(2) ? "public" : "invite");
+        return restricted_join(sender, target);
+      case 8:
+        return third_party_invite(sender, token);
+      case 9:
+        return invite_by_token(sender, target, token);
+      case 10:
+        return levels(sender);
+      case 11:
+      case 12:
+        return join_rule(sender, kJoinRules[pick(kJoinRules.size())]);
       default:
         return {.sender = sender, .type = "m.room.topic", .state_key = ""};
     }

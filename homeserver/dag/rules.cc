@@ -18,14 +18,21 @@ int number_of(const events::RoomVersionRules& rules, Rule rule) {
 
 }  // namespace
 
-Error refuse(const events::RoomVersionRules& rules, Rule rule, std::initializer_list<int> path,
-             std::string_view why) {
-  std::string message = "rule " + std::to_string(number_of(rules, rule));
-  for (int step : path)
-    message += "." + std::to_string(step);
+Error describe(const Refusal& refusal, const events::RoomVersionRules& rules) {
+  std::string message = "rule " + std::to_string(number_of(rules, refusal.rule));
+  for (const int step : refusal.path) {
+    if (step != 0) message += "." + std::to_string(step);
+  }
   message += ": ";
-  message += why;
+  message += refusal.why;
   return fail(ErrorCode::kForbidden, std::move(message));
+}
+
+Status describe(Verdict verdict, const events::RoomVersionRules& rules) {
+  if (verdict.ok()) return {};
+  Verdict::Failure failure = std::move(verdict).error();
+  if (const auto* refusal = std::get_if<Refusal>(&failure)) return describe(*refusal, rules);
+  return std::get<Error>(std::move(failure));
 }
 
 }  // namespace polder::dag

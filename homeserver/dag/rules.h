@@ -1,9 +1,13 @@
-// The numbers of the authorisation rules in each room version, for refusals that name them.
+// Refusals by the authorisation rules, and the rules' numbers in each room version.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string_view>
+#include <utility>
+#include <variant>
 
 #include "homeserver/base/result.h"
 #include "homeserver/events/room_version.h"
@@ -26,8 +30,45 @@ enum class Rule : uint8_t {
   kRoomId,          // from version 12
 };
 
-// A refusal: kForbidden, "rule 4.3.2: why".
-Error refuse(const events::RoomVersionRules& rules, Rule rule, std::initializer_list<int> path,
-             std::string_view why);
+// Which rule refuses, and why. State resolution has many of these and wants no words, so they are
+// made of what is at hand.
+struct Refusal {
+  Rule rule;
+  std::array<int8_t, 3> path;  // steps of the rule; 0 is none
+  std::string_view why;        // of static storage
+};
+
+inline Refusal refuse(Rule rule, std::initializer_list<int> path, std::string_view why) {
+  Refusal refusal{rule, {}, why};
+  size_t length = 0;
+  for (const int step : path)
+    refusal.path[length++] = static_cast<int8_t>(step);
+  return refusal;
+}
+
+// kForbidden, "rule 4.3.2: why".
+Error describe(const Refusal& refusal, const events::RoomVersionRules& rules);
+
+// Whether the rules allow an event: they do, they refuse it, or what they look at cannot be read.
+class [[nodiscard]] Verdict {
+ public:
+  using Failure = std::variant<Refusal, Error>;
+
+  Verdict() = default;
+  Verdict(Refusal refusal) : failure_(refusal) {}             // NOLINT: implicit, as are the rest
+  Verdict(Error error) : failure_(std::move(error)) {}        // NOLINT
+  Verdict(Failure failure) : failure_(std::move(failure)) {}  // NOLINT
+
+  bool ok() const { return !failure_.has_value(); }
+  bool is_refusal() const { return failure_ && std::holds_alternative<Refusal>(*failure_); }
+  // Only if it is not ok.
+  Failure error() && { return *std::move(failure_); }
+
+ private:
+  std::optional<Failure> failure_;
+};
+
+// A verdict in words.
+Status describe(Verdict verdict, const events::RoomVersionRules& rules);
 
 }  // namespace polder::dag

@@ -23,6 +23,9 @@ struct StateKey {
   std::string type;
   std::string key;
 
+  static StateKey of(events::StateKeyView key) {
+    return {std::string(key.type), std::string(key.key)};
+  }
   events::StateKeyView view() const { return {type, key}; }
   friend auto operator<=>(const StateKey&, const StateKey&) = default;
 };

@@ -2,7 +2,7 @@
 // https://spec.matrix.org/v1.19/rooms/v2/, "state resolution"; MSC4297 for version 12).
 #pragma once
 
-#include <map>
+#include <boost/container/flat_map.hpp>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,10 +12,11 @@
 
 namespace polder::dag {
 
-// A key on which state sets differ, with each set's event (or none), in the order of the sets.
+// A key on which state sets differ, with each set's event (or 0), in the order of the sets.
+// Borrowed for the call.
 struct ConflictedKey {
-  StateKey key;
-  std::vector<std::optional<EventNumber>> events;
+  events::StateKeyView key;
+  std::span<const EventNumber> events;
 };
 
 // What a key is in the resolved state; no event: the resolved state does not have the key.
@@ -35,7 +36,8 @@ Result<std::vector<ResolvedKey>> resolve_conflicts(const events::RoomVersionRule
                                                    const UnconflictedState& unconflicted,
                                                    Source& source);
 
-using StateMap = std::map<StateKey, EventNumber, StateKeyLess>;
+// A whole state, sorted by key.
+using StateMap = boost::container::flat_map<StateKey, EventNumber, StateKeyLess>;
 
 // The same over whole states, for callers whose states are small.
 Result<StateMap> resolve(const events::RoomVersionRules& rules, std::span<const StateMap> states,

@@ -273,7 +273,9 @@ TEST(StateResolution, RefusesKeysOfDifferentNumbersOfSets) {
     Status each(const std::function<void(EventNumber)>&) const override { return {}; }
   };
   TestRoom room("11");
-  const std::vector<ConflictedKey> keys = {{{"a", ""}, {1, 2}}, {{"b", ""}, {1}}};
+  const std::vector<EventNumber> events = {1, 2};
+  const std::vector<ConflictedKey> keys = {{{"a", ""}, events},
+                                           {{"b", ""}, std::span(events).first(1)}};
   auto result = resolve_conflicts(room.rules(), keys, Agreed(), room);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, ErrorCode::kInvalid);

@@ -169,6 +169,10 @@ Result<EventPtr> Event::parse(json::Object pdu, const RoomVersionRules& rules) {
   }
   event->object_ = std::move(pdu);
   event->content_ = event->object_.find_object("content");
+  if (event->type_ == "m.room.member") {
+    const std::string* membership = event->content_->find_string("membership");
+    if (membership != nullptr) event->membership_ = *membership;
+  }
   return EventPtr(std::move(event));
 }
 
@@ -179,12 +183,6 @@ std::optional<EventId> Event::redacts() const {
   const auto id =
       text != nullptr ? EventId::parse(*text) : Result<EventId>(fail(ErrorCode::kMissing, ""));
   return id.ok() ? std::optional(*id) : std::nullopt;
-}
-
-std::string_view Event::membership() const {
-  const std::string* text =
-      type_ == "m.room.member" ? content().find_string("membership") : nullptr;
-  return text != nullptr ? std::string_view(*text) : std::string_view();
 }
 
 json::Object make_pdu(const EventDraft& draft, const RoomVersionRules& rules,

@@ -66,7 +66,7 @@ class Event {
   // from 11.
   std::optional<EventId> redacts() const;
   // Of an m.room.member event; empty if absent or no string.
-  std::string_view membership() const;
+  std::string_view membership() const { return membership_; }
 
   // Everything but `unsigned` and `age_ts`. An `event_id` in it is the event's in versions 1 and 2
   // only; id() is right always.
@@ -82,6 +82,7 @@ class Event {
   json::Object object_;
   std::string json_;
   const json::Object* content_ = nullptr;  // within object_
+  std::string_view membership_;            // within content_
   EventId id_;
   RoomId room_id_;
   UserId sender_;

@@ -5,6 +5,10 @@
 namespace polder::json {
 namespace {
 
+// Most keys differ in length, which is compared first: up to here, looking at each is faster than
+// to search.
+constexpr size_t kFewMembers = 8;
+
 template <class Members>
 auto lower_bound(Members& members, std::string_view key) {
   return std::lower_bound(
@@ -28,13 +32,18 @@ Object::Object(std::initializer_list<Member> members) {
 }
 
 const Value* Object::find(std::string_view key) const {
+  if (members_.size() <= kFewMembers) {
+    for (const auto& [name, value] : members_) {
+      if (name == key) return &value;
+    }
+    return nullptr;
+  }
   const auto place = lower_bound(members_, key);
   return place != members_.end() && place->first == key ? &place->second : nullptr;
 }
 
 Value* Object::find(std::string_view key) {
-  const auto place = lower_bound(members_, key);
-  return place != members_.end() && place->first == key ? &place->second : nullptr;
+  return const_cast<Value*>(std::as_const(*this).find(key));
 }
 
 Value& Object::set(std::string key, Value value) {

@@ -7,7 +7,8 @@
 namespace polder::rooms {
 namespace {
 
-using Conflicts = std::map<stores::StateKey, std::vector<std::optional<EventNumber>>>;
+// Of each state its event, or 0.
+using Conflicts = std::map<stores::StateKey, std::vector<EventNumber>>;
 
 // What all states agree on: the first state, but for the conflicted keys.
 class Agreed final : public dag::UnconflictedState {
@@ -46,7 +47,8 @@ Result<Conflicts> find_conflicts(const RoomView& view,
   }
   for (auto& [key, events] : conflicts) {
     for (size_t i = 0; i < roots.size(); ++i) {
-      POLDER_TRY(events[i], stores::state_get(view.nodes(), roots[i], key));
+      POLDER_TRY(const auto event, stores::state_get(view.nodes(), roots[i], key));
+      events[i] = event.value_or(0);
     }
   }
   return conflicts;
@@ -72,11 +74,15 @@ Result<stores::StateUpdate> resolve_states(const Room& room, RoomView& view,
   if (roots.size() == 1) return unchanged;
 
   POLDER_TRY(const Conflicts conflicts, find_conflicts(view, roots));
+  std::vector<dag::StateKey> keys;  // not moved once conflicts refer to them
   std::vector<dag::ConflictedKey> conflicted;
+  keys.reserve(conflicts.size());
+  conflicted.reserve(conflicts.size());
   for (const auto& [key, events] : conflicts) {
     POLDER_TRY(std::string type, view.names().name(stores::NameKind::kType, key.type));
     POLDER_TRY(std::string state_key, view.names().name(stores::NameKind::kStateKey, key.key));
-    conflicted.push_back({{std::move(type), std::move(state_key)}, events});
+    keys.push_back({std::move(type), std::move(state_key)});
+    conflicted.push_back({keys.back().view(), events});
   }
   const Agreed agreed(view, roots[0], conflicts);
   POLDER_TRY(const auto resolved, dag::resolve_conflicts(*room.rules, conflicted, agreed, view));
