@@ -13,6 +13,7 @@
 #include "homeserver/rooms/relations.h"
 #include "homeserver/rooms/room_state.h"
 #include "storage/stores/relation_rows.h"
+#include "storage/stores/time_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -399,6 +400,7 @@ class Staging {
     staged_.stored.slot = slot;
     staged_.stored.local = input_.origin == Origin::kLocal;
     if (!slot || staged_.verdict != Verdict::kAccepted) return {};
+    stores::put_event_time(staged_.batch, staged_.stored.place, event().origin_server_ts());
     for (Contributor* contributor : context_.contributors) {
       POLDER_CHECK(contributor->contribute(staged_.stored, staged_.changes, staged_.batch));
     }

@@ -6,6 +6,7 @@
 #include "storage/stores/partial_rows.h"
 #include "storage/stores/relation_rows.h"
 #include "storage/stores/state_map.h"
+#include "storage/stores/time_rows.h"
 
 namespace polder::stores {
 namespace {
@@ -30,6 +31,7 @@ class RoomChecker {
     check_extremities();
     POLDER_CHECK(check_timeline());
     POLDER_CHECK(check_depths());
+    POLDER_CHECK(check_times());
     check_stream();
     POLDER_CHECK(check_partial());
     POLDER_CHECK(check_states());
@@ -153,6 +155,22 @@ class RoomChecker {
         events_, [](const auto& item) { return shown(item.second.record.standing); });
     if (entries.size() != static_cast<size_t>(expected))
       fault("the order by depth lacks or repeats events");
+    return {};
+  }
+
+  Status check_times() const {
+    POLDER_TRY(const auto entries, read_from_time(context_.snapshot, room_, {}, ~size_t{0}));
+    for (const TimeEntry& entry : entries) {
+      const auto found = events_.find(entry.number);
+      if (found == events_.end() || !shown(found->second.record.standing) ||
+          (found->second.facts &&
+           std::max<int64_t>(found->second.facts->time_ms, 0) != entry.time_ms))
+        fault("an entry of the order by time leads astray");
+    }
+    const auto expected = std::ranges::count_if(
+        events_, [](const auto& item) { return shown(item.second.record.standing); });
+    if (entries.size() != static_cast<size_t>(expected))
+      fault("the order by time lacks or repeats events");
     return {};
   }
 

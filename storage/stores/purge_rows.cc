@@ -10,7 +10,7 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kPurgeTag = 7;         // tags in column rooms
 constexpr uint8_t kLastRoomTag = 6;      // of what goes
-constexpr uint8_t kLastTimelineTag = 6;  // tags from 1 on, in column timelines
+constexpr uint8_t kLastTimelineTag = 7;  // tags from 1 on, in column timelines
 constexpr uint8_t kLastRelationTag = 5;  // in column relations
 constexpr uint8_t kReceiptStream = 4;    // tag in column streams
 
