@@ -91,6 +91,7 @@ Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const
 }
 
 Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
+  if (event.record.standing.rejected || event.record.standing.soft_failed) return false;
   // A visibility or membership event counts with what holds before and with what holds after it.
   std::vector<stores::StateRoot> roots = {event.record.state_after};
   const bool own = event.event->is_state("m.room.member", reader.user.view());
@@ -185,7 +186,7 @@ Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEv
   }
   if (options.bundle && !event.event->is_state()) {
     POLDER_TRY(const std::string relations,
-               bundled_relations(*this, reader, event, redaction.has_value()));
+               bundled_relations(*this, reader, event, redaction || options.redacted));
     if (!relations.empty()) writer.key("m.relations").raw(relations);
   }
   writer.end_object();
@@ -196,7 +197,7 @@ Result<std::string> RoomReader::client_event(const ReaderOf& reader, EventNumber
                                              const HeldEvent& event,
                                              const ClientOptions& options) const {
   POLDER_TRY(const auto redaction, stores::read_redaction(*snapshot_, {head_->number, number}));
-  std::string text = events::client_head(*event.event, redaction.has_value());
+  std::string text = events::client_head(*event.event, redaction || options.redacted);
   if (options.with_room_id) {
     text += ",\"room_id\":";
     json::write_string_to(head_->record.id.view(), text);

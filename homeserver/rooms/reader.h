@@ -64,6 +64,7 @@ class RoomReader {
     bool with_room_id = true;
     std::string_view transaction_id = {};  // for the device that sent it
     bool bundle = true;                    // with what other events say about it
+    bool redacted = false;                 // as if it had been redacted
   };
   // The event as a client gets it: head, room id, unsigned.
   Result<std::string> client_event(const ReaderOf& reader, EventNumber number,

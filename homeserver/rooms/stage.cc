@@ -345,6 +345,7 @@ class Staging {
     const auto relates_to = relation_of(event());
     if (!relates_to) return {};
     stores::Relation relation;
+    relation.place.depth = record_of_event_.depth;
     relation.child = staged_.stored.place.number;
     POLDER_TRY(relation.sender,
                context_.names.intern(stores::NameKind::kUser, event().sender().view(),
@@ -352,6 +353,20 @@ class Staging {
     relation.rel_type = relates_to->rel_type;
     relation.type = event().type();
     stores::put_relation(staged_.batch, room_.number, relates_to->parent, relation, slot);
+    return relates_to->rel_type == "m.thread" ? write_thread(relates_to->parent, slot) : Status();
+  }
+
+  // The thread gets on, unless a deeper reply is there: what is backfilled is older.
+  Status write_thread(const EventId& root, kv::PositionSlot slot) {
+    const int64_t depth = record_of_event_.depth;
+    POLDER_TRY(const auto latest, stores::read_thread(view_.snapshot(), room_.number, root));
+    if (latest && latest->depth > depth) return {};
+    for (const auto& [number, held] : room_.pending) {
+      if (held.record.depth <= depth) continue;
+      const auto other = relation_of(*held.event);
+      if (other && other->rel_type == "m.thread" && other->parent == root) return {};
+    }
+    stores::put_thread(staged_.batch, room_.number, root, depth, slot);
     return {};
   }
 

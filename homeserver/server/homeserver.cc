@@ -177,6 +177,7 @@ void Homeserver::add_routes() {
   client_api::add_alias_routes(router_, *api_);
   client_api::add_membership_routes(router_, *api_);
   client_api::add_history_routes(router_, *api_);
+  client_api::add_thread_routes(router_, *api_);
   client_api::add_timestamp_routes(router_, *api_);
   client_api::add_state_routes(router_, *api_);
   client_api::add_key_routes(router_, *api_);

@@ -316,9 +316,19 @@ class RoomChecker {
   }
 
   Status check_relations() const {
-    POLDER_CHECK(
-        for_each_relation(context_.snapshot, room_, [this](const Relation& relation) -> Status {
-          if (!has(relation.child)) fault("a relation leads to no event");
+    POLDER_TRY(const auto threads, read_threads(context_.snapshot, room_));
+    std::map<std::string, DepthPlace> latest;
+    for (const Thread& thread : threads)
+      latest.emplace(thread.root, thread.latest);
+    POLDER_CHECK(for_each_relation(
+        context_.snapshot, room_, [&](std::string_view parent, const Relation& relation) -> Status {
+          const auto child = events_.find(relation.child);
+          if (child == events_.end() || child->second.record.depth != relation.place.depth)
+            fault("a relation leads to no event");
+          if (relation.rel_type != "m.thread") return {};
+          const auto thread = latest.find(std::string(parent));
+          if (thread == latest.end() || thread->second < relation.place)
+            fault("a thread does not know of a reply");
           return {};
         }));
     return for_each_redaction(context_.snapshot, room_,

@@ -39,6 +39,7 @@ Result<EventFacts> read_facts(std::string_view, std::string_view json) {
 
 Relation relation_of(EventNumber child) {
   Relation relation;
+  relation.place.depth = 4;
   relation.child = child;
   relation.rel_type = "m.annotation";
   relation.type = "message";

@@ -11,7 +11,7 @@ constexpr uint8_t kFormat = 1;
 constexpr uint8_t kPurgeTag = 7;         // tags in column rooms
 constexpr uint8_t kLastRoomTag = 6;      // of what goes
 constexpr uint8_t kLastTimelineTag = 7;  // tags from 1 on, in column timelines
-constexpr uint8_t kLastRelationTag = 5;  // in column relations
+constexpr uint8_t kLastRelationTag = 6;  // in column relations
 constexpr uint8_t kReceiptStream = 4;    // tag in column streams
 
 std::string purge_key(RoomNumber room) {
