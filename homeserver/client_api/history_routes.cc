@@ -44,6 +44,8 @@ struct Page {
 };
 
 Status note_gap(const RoomReader& reader, const rooms::HeldEvent& held, Page& page) {
+  // What was purged is not asked for.
+  if (held.record.depth <= reader.head().record.history_from) return {};
   POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
   if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
   return {};

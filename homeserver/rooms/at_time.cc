@@ -43,7 +43,7 @@ Result<std::optional<EventAtTime>> event_at_time(const RoomReader& room, TimeQue
 // indicating it's next to a gap of events which are potentially closer."
 Result<bool> may_be_closer_elsewhere(const RoomReader& room, TimeQuery query,
                                      const std::optional<EventAtTime>& found) {
-  if (!found) return true;
+  if (!found) return query.forwards || room.head().record.history_from == 0;
   POLDER_TRY(const HeldEvent held, room.view().load(found->number));
   if (query.forwards) return has_gap_before(room, held);
   const stores::DepthPlace place{held.record.depth, held.record.position};

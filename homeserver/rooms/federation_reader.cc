@@ -78,6 +78,7 @@ Result<bool> FederationReader::has_member(stores::StateRoot root, bool invited_c
 Result<bool> FederationReader::visible(const HeldEvent& event) {
   POLDER_TRY(const bool now, in_room());
   if (event.record.standing.outlier) return now;
+  if (event.record.depth < room_.head().record.history_from) return false;  // about to be purged
   std::vector<stores::StateRoot> roots = {event.record.state_after};
   // A visibility or membership event counts with what holds before and with what holds after it.
   const auto& state_key = event.event->state_key();

@@ -92,6 +92,7 @@ Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const
 
 Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
   if (event.record.standing.rejected || event.record.standing.soft_failed) return false;
+  if (event.record.depth < head_->record.history_from) return false;  // purged, or about to be
   // A visibility or membership event counts with what holds before and with what holds after it.
   std::vector<stores::StateRoot> roots = {event.record.state_after};
   const bool own = event.event->is_state("m.room.member", reader.user.view());

@@ -4,6 +4,7 @@
 #include "storage/stores/check_chains.h"
 #include "storage/stores/columns.h"
 #include "storage/stores/partial_rows.h"
+#include "storage/stores/purge_rows.h"
 #include "storage/stores/relation_rows.h"
 #include "storage/stores/state_map.h"
 #include "storage/stores/time_rows.h"
@@ -24,6 +25,10 @@ class RoomChecker {
         nodes_(room, context.snapshot, cache_) {}
 
   Status run() {
+    POLDER_TRY(const auto purge, read_history_purge(context_.snapshot, room_));
+    if (purge) purged_to_ = purge->last;
+    if ((purge ? purge->below : 0) != record_.history_from)
+      fault("the room does not know what was purged of its history");
     POLDER_CHECK(read_events());
     check_ids();
     check_links();
@@ -97,10 +102,11 @@ class RoomChecker {
   void check_links() const {
     for (const auto& [number, known] : events_) {
       for (const EventNumber auth : known.record.auth_events) {
-        if (auth >= number || !has(auth)) fault("an auth event is missing or newer");
+        const bool lost = known.record.standing.rejected && auth <= purged_to_;
+        if (auth >= number || (!has(auth) && !lost)) fault("an auth event is missing or newer");
       }
       for (const EventNumber prev : known.record.prev_events) {
-        if (!has(prev)) fault("a prev event is missing");
+        if (!has(prev) && prev > purged_to_) fault("a prev event is missing");
       }
     }
   }
@@ -345,6 +351,7 @@ class RoomChecker {
   const RoomMentions& mentions_;
   StateNodeCache cache_{kCachedNodes};
   StateNodes nodes_;
+  EventNumber purged_to_ = 0;  // events up to here may be gone
   std::map<EventNumber, KnownEvent> events_;
   std::unordered_map<uint64_t, uint64_t> hashes_;  // of the nodes that were looked at
   std::map<std::pair<NameKind, std::string>, uint64_t> numbers_;

@@ -90,8 +90,7 @@ Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool for
 
 void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
                   const Relation& relation, kv::PositionSlot slot) {
-  keys::put(batch, kRelations,
-            relation_prefix(room, parent, relation.place.depth).position(slot),
+  keys::put(batch, kRelations, relation_prefix(room, parent, relation.place.depth).position(slot),
             keys::ValueWriter(kFormat)
                 .varint(relation.child)
                 .varint(relation.sender)
@@ -126,6 +125,10 @@ void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction) {
   batch.put(kRelations, redaction_key(target), keys::ValueWriter(kFormat).varint(redaction).str());
 }
 
+void erase_redaction(kv::Batch& batch, EventPlace target) {
+  batch.erase(kRelations, redaction_key(target));
+}
+
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target) {
   return read_number(snapshot, redaction_key(target));
 }
@@ -134,6 +137,10 @@ void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& tar
                            EventNumber redaction) {
   batch.put(kRelations, waiting_key(room, target),
             keys::ValueWriter(kFormat).varint(redaction).str());
+}
+
+void erase_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target) {
+  batch.erase(kRelations, waiting_key(room, target));
 }
 
 Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,

@@ -51,6 +51,7 @@ Result<std::vector<Thread>> read_threads(const kv::Snapshot& snapshot, RoomNumbe
 
 // The redaction that applies to an event. The first one stays.
 void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
+void erase_redaction(kv::Batch& batch, EventPlace target);
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
 
 Status for_each_redaction(
@@ -60,6 +61,7 @@ Status for_each_redaction(
 // A redaction whose target is not here yet: whether it applies is decided when that comes.
 void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
                            EventNumber redaction);
+void erase_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target);
 Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
                                                           RoomNumber room, const EventId& target);
 

@@ -29,6 +29,7 @@ struct RoomRecord {
   bool local_joined = false;  // a user of this server is joined: the room is followed
   bool partial = false;       // there are events with a partial state (partial_rows.h)
   bool was_partial = false;   // there were; see read_completed_at()
+  int64_t history_from = 0;   // events of smaller depth were purged, and are not asked for again
 };
 
 void put_room(kv::Batch& batch, RoomNumber room, const RoomRecord& record);
