@@ -184,8 +184,7 @@ Result<Response> timestamp_to_event(Api&, OpenRoom& room, const Call& call) {
                return room.federation.visible(held);
              }));
   if (!found) return fail(ErrorCode::kNotFound, "No event was found in that direction");
-  return ok_json(
-      {{"event_id", found->id.str()}, {"origin_server_ts", found->origin_server_ts}});
+  return ok_json({{"event_id", found->id.str()}, {"origin_server_ts", found->origin_server_ts}});
 }
 
 // The path names no room: the event does. Who may not know of the one cannot tell whether the other
@@ -203,7 +202,7 @@ Result<Response> read_event(Api& api, const Call& call) {
   POLDER_TRY(const bool inside, room.in_room());
   POLDER_TRY(const bool visible, room.visible(found.second));
   if (!inside && !visible) return unknown;
-  POLDER_TRY(const std::string pdu, room.pdu(found.first, visible));
+  POLDER_TRY(const std::string pdu, room.visible_pdu(found.first));
   std::string text;
   json::Writer writer(text);
   begin_transaction(writer, api);

@@ -255,6 +255,20 @@ TEST_F(HistoryTest, TheEventClosestToATimeIsOneThatTheServerMaySee) {
   EXPECT_EQ(at("?ts=1").errcode(), "M_MISSING_PARAM");
 }
 
+TEST_F(HistoryTest, AnErasedUsersEventsComeWholeOnlyToServersThatWereThere) {
+  const RoomId room = create();
+  const EventId early = say(room, "early");
+  join(room, bob_);
+  const EventId late = say(room, "late");
+  EXPECT_EQ(last_body(event(early)), "early");
+  ASSERT_TRUE(run(users_.deactivate(alice_, true)).ok());
+  EXPECT_EQ(last_body(event(early)), "");
+  EXPECT_EQ(last_body(event(late)), "late");
+  const auto page = bodies(backfill(room, late, "10").list("pdus"));
+  EXPECT_EQ(std::ranges::count(page, "early"), 0);
+  EXPECT_EQ(std::ranges::count(page, "late"), 1);
+}
+
 TEST_F(HistoryTest, RejectedEventsAreNotServed) {
   const RoomId room = create();
   join(room, bob_);

@@ -97,6 +97,13 @@ Result<bool> FederationReader::visible(const HeldEvent& event) {
   return false;
 }
 
+Result<bool> FederationReader::shown_whole(const HeldEvent& event) {
+  POLDER_TRY(const bool seen, visible(event));
+  if (!seen) return false;
+  POLDER_TRY(const bool erased, room_.is_erased(*event.event));
+  return erased ? has_member(event.record.state_after, false) : Result<bool>(true);
+}
+
 Result<std::string> FederationReader::pdu(EventNumber number, bool whole) const {
   const stores::EventPlace place{room_.head().number, number};
   POLDER_TRY(auto json, stores::read_event_json(room_.snapshot(), place));
@@ -110,7 +117,7 @@ Result<std::string> FederationReader::pdu(EventNumber number, bool whole) const 
 
 Result<std::string> FederationReader::visible_pdu(EventNumber number) {
   POLDER_TRY(const HeldEvent held, room_.view().load(number));
-  POLDER_TRY(const bool whole, visible(held));
+  POLDER_TRY(const bool whole, shown_whole(held));
   return pdu(number, whole);
 }
 

@@ -1,5 +1,6 @@
 #include "homeserver/server/homeserver.h"
 
+#include "homeserver/client_api/departure.h"
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/signing_key.h"
@@ -63,6 +64,8 @@ Status Homeserver::start() {
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge", engine_->finish_purges());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "reclaim",
                  reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "departure",
+                 client_api::leave_rooms_of_deactivated(*api_));
   if (config_.federation.enabled) POLDER_CHECK(federation_api_->start());
   return sender_->start();
 }

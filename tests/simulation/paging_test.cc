@@ -129,5 +129,29 @@ TEST_F(PagingTest, ThreadsAreInTheirOrderWhateverCameFirst) {
   EXPECT_EQ(*roots[1].as_object()->find_string("event_id"), early);
 }
 
+// "Any users (or servers) which join the room after the erasure request are served redacted copies
+// of the events sent by this account."
+TEST_F(PagingTest, AServerThatComesAfterAnErasureGetsRedactedCopies) {
+  first_ = join_token(0);
+  second_ = join_token(1);
+  const std::string stays = join_token(0, "stays");
+  room_ = ask(0, "POST", "/_matrix/client/v3/createRoom", first_, R"({"preset":"public_chat"})")
+              .text({"room_id"});
+  EXPECT_EQ(join(0, stays), 200);
+  for (int i = 0; i < 5; ++i)
+    say("secret" + std::to_string(i));
+  EXPECT_EQ(
+      ask(0, "POST", "/_matrix/client/v3/account/deactivate", first_,
+          R"({"erase":true,"auth":{"type":"m.login.password","user":"user","password":"pw"}})")
+          .status,
+      200);
+  EXPECT_EQ(join(1, second_), 200);
+  EXPECT_EQ(page_back(20).first, 5);
+  const Answer page = ask(1, "GET", rooms(room_, "/messages?dir=b&limit=100"), second_);
+  EXPECT_EQ(page.text({"chunk"}).find("secret"), std::string::npos);
+  const Answer known = ask(0, "GET", rooms(room_, "/messages?dir=b&limit=100"), stays);
+  EXPECT_NE(known.text({"chunk"}).find("secret"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace polder::simulation
