@@ -269,6 +269,25 @@ TEST_F(HistoryTest, AnErasedUsersEventsComeWholeOnlyToServersThatWereThere) {
   EXPECT_EQ(std::ranges::count(page, "late"), 1);
 }
 
+TEST_F(HistoryTest, PurgedEventsComeWithoutTheirContentOrNotAtAll) {
+  const RoomId room = create();
+  join(room, bob_);
+  const EventId own = say(room, "own");
+  const auto theirs = message(room, "theirs");
+  ASSERT_TRUE(run(engine_.receive(other_, theirs)).ok());
+  const EventId point = say(room, "point");
+  const EventId last = say(room, "last");
+  ASSERT_TRUE(run(engine_.purge_history(room, point, false)).ok());
+  EXPECT_EQ(last_body(event(own)), "") << "it is hidden at once";
+  simulation_->run_for(Millis(10'000));
+  EXPECT_EQ(bodies(backfill(room, last, "10").list("pdus")),
+            (std::vector<std::string>{"last", "point"}));
+  EXPECT_EQ(last_body(event(own)), "");
+  EXPECT_EQ(last_body(event(last)), "last");
+  EXPECT_EQ(event(theirs->id()).status, 404);
+  EXPECT_EQ(state("state_ids", room, last).list("pdu_ids").size(), 5u);
+}
+
 TEST_F(HistoryTest, RejectedEventsAreNotServed) {
   const RoomId room = create();
   join(room, bob_);

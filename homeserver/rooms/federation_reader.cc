@@ -77,7 +77,8 @@ Result<bool> FederationReader::has_member(stores::StateRoot root, bool invited_c
 
 Result<bool> FederationReader::visible(const HeldEvent& event) {
   POLDER_TRY(const bool now, in_room());
-  if (event.record.standing.outlier) return now;
+  // What is no state lost its place in a purge, and with it whom it was for.
+  if (event.record.standing.outlier) return now && event.event->is_state();
   if (event.record.depth < room_.head().record.history_from) return false;  // about to be purged
   std::vector<stores::StateRoot> roots = {event.record.state_after};
   // A visibility or membership event counts with what holds before and with what holds after it.
