@@ -3,6 +3,7 @@
 
 #include "federation/server/open_room.h"
 #include "homeserver/json/write.h"
+#include "homeserver/rooms/at_time.h"
 
 namespace polder::federation_server {
 namespace {
@@ -170,6 +171,22 @@ Result<Response> missing_events(Api&, OpenRoom& room, const Call& call) {
   return Response::json(200, std::move(text));
 }
 
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
+Result<Response> timestamp_to_event(Api&, OpenRoom& room, const Call& call) {
+  const auto direction = call.query("dir");
+  if (!direction) return fail(ErrorCode::kMissing, "dir is missing");
+  if (direction != "f" && direction != "b") return fail(ErrorCode::kInvalid, "dir must be f or b");
+  rooms::TimeQuery query;
+  POLDER_TRY(query.time_ms, int_query(call, "ts"));
+  query.forwards = direction == "f";
+  POLDER_TRY(const auto found,
+             rooms::event_at_time(room.reader, query, [&](const rooms::HeldEvent& held) {
+               return room.federation.visible(held);
+             }));
+  if (!found) return fail(ErrorCode::kNotFound, "No event was found in that direction");
+  return ok_json({{"event_id", found->id.str()}, {"origin_server_ts", found->origin_server_ts}});
+}
+
 // The path names no room: the event does. Who may not know of the one cannot tell whether the other
 // exists.
 Result<Response> read_event(Api& api, const Call& call) {
@@ -185,7 +202,7 @@ Result<Response> read_event(Api& api, const Call& call) {
   POLDER_TRY(const bool inside, room.in_room());
   POLDER_TRY(const bool visible, room.visible(found.second));
   if (!inside && !visible) return unknown;
-  POLDER_TRY(const std::string pdu, room.pdu(found.first, visible));
+  POLDER_TRY(const std::string pdu, room.visible_pdu(found.first));
   std::string text;
   json::Writer writer(text);
   begin_transaction(writer, api);
@@ -209,6 +226,7 @@ void add_history_routes(http::Router& router, Api& api) {
   get("/_matrix/federation/v1/event_auth/{roomId}/{eventId}", reading(event_auth));
   get("/_matrix/federation/v1/event/{eventId}", event);
   get("/_matrix/federation/v1/backfill/{roomId}", reading(backfill));
+  get("/_matrix/federation/v1/timestamp_to_event/{roomId}", reading(timestamp_to_event));
   add_route(router, api,
             {Method::kPost, "/_matrix/federation/v1/get_missing_events/{roomId}", kSmallBody},
             reading(missing_events));

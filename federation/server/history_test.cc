@@ -226,6 +226,68 @@ TEST_F(HistoryTest, ARedactedEventComesWithoutItsContent) {
   EXPECT_EQ(events::event_id_of(*pdu.as_object(), *events::find_room_version("12")), id);
 }
 
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
+TEST_F(HistoryTest, TheEventClosestToATimeIsOneThatTheServerMaySee) {
+  const RoomId room = create();
+  set_state(room, "m.room.history_visibility", "", {{"history_visibility", "joined"}});
+  simulation_->run_for(Millis(1000));
+  say(room, "early");
+  const auto at = [&](const std::string& query) {
+    return get(url("timestamp_to_event", room.view(), query));
+  };
+  EXPECT_EQ(at("?ts=0&dir=f").status, 403);
+  simulation_->run_for(Millis(1000));
+  join(room, bob_);
+  simulation_->run_for(Millis(1000));
+  const EventId late = say(room, "late");
+  simulation_->run_for(Millis(1000));
+  const std::string now = std::to_string(runtime_.clock().wall_ms());
+  const Answer last = at("?dir=b&ts=" + now);
+  ASSERT_EQ(last.status, 200) << last.text();
+  EXPECT_EQ(*last.at({"event_id"})->as_string(), late.str());
+  const Answer before =
+      at("?dir=b&ts=" + std::to_string(*last.at({"origin_server_ts"})->as_int() - 1));
+  EXPECT_EQ(last_body(event(EventId::trusted(*before.at({"event_id"})->as_string()))), "");
+  EXPECT_EQ(at("?dir=f&ts=" + now).errcode(), "M_NOT_FOUND");
+  EXPECT_EQ(at("?dir=x&ts=1").errcode(), "M_INVALID_PARAM");
+  EXPECT_EQ(at("?dir=f&ts=x").errcode(), "M_INVALID_PARAM");
+  EXPECT_EQ(at("?dir=f").errcode(), "M_MISSING_PARAM");
+  EXPECT_EQ(at("?ts=1").errcode(), "M_MISSING_PARAM");
+}
+
+TEST_F(HistoryTest, AnErasedUsersEventsComeWholeOnlyToServersThatWereThere) {
+  const RoomId room = create();
+  const EventId early = say(room, "early");
+  join(room, bob_);
+  const EventId late = say(room, "late");
+  EXPECT_EQ(last_body(event(early)), "early");
+  ASSERT_TRUE(run(users_.deactivate(alice_, true)).ok());
+  EXPECT_EQ(last_body(event(early)), "");
+  EXPECT_EQ(last_body(event(late)), "late");
+  const auto page = bodies(backfill(room, late, "10").list("pdus"));
+  EXPECT_EQ(std::ranges::count(page, "early"), 0);
+  EXPECT_EQ(std::ranges::count(page, "late"), 1);
+}
+
+TEST_F(HistoryTest, PurgedEventsComeWithoutTheirContentOrNotAtAll) {
+  const RoomId room = create();
+  join(room, bob_);
+  const EventId own = say(room, "own");
+  const auto theirs = message(room, "theirs");
+  ASSERT_TRUE(run(engine_.receive(other_, theirs)).ok());
+  const EventId point = say(room, "point");
+  const EventId last = say(room, "last");
+  ASSERT_TRUE(run(engine_.purge_history(room, point, false)).ok());
+  EXPECT_EQ(last_body(event(own)), "") << "it is hidden at once";
+  simulation_->run_for(Millis(10'000));
+  EXPECT_EQ(bodies(backfill(room, last, "10").list("pdus")),
+            (std::vector<std::string>{"last", "point"}));
+  EXPECT_EQ(last_body(event(own)), "");
+  EXPECT_EQ(last_body(event(last)), "last");
+  EXPECT_EQ(event(theirs->id()).status, 404);
+  EXPECT_EQ(state("state_ids", room, last).list("pdu_ids").size(), 5u);
+}
+
 TEST_F(HistoryTest, RejectedEventsAreNotServed) {
   const RoomId room = create();
   join(room, bob_);

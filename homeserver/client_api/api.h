@@ -114,6 +114,8 @@ void add_room_routes(http::Router& router, const Api& api);        // rooms: cre
 void add_alias_routes(http::Router& router, const Api& api);       // rooms: aliases
 void add_membership_routes(http::Router& router, const Api& api);  // rooms: join, invite, leave
 void add_history_routes(http::Router& router, const Api& api);     // rooms: messages, relations
+void add_timestamp_routes(http::Router& router, const Api& api);   // rooms: events at a time
+void add_thread_routes(http::Router& router, const Api& api);      // rooms: threads
 void add_state_routes(http::Router& router, const Api& api);       // rooms: state, members
 void add_key_routes(http::Router& router, const Api& api);         // encryption: keys, to-device
 void add_receipt_routes(http::Router& router, const Api& api);     // receipts, read markers, typing

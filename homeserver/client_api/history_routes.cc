@@ -1,5 +1,4 @@
 // Reading what was said in rooms: messages, context, single events, relations.
-#include <charconv>
 #include <set>
 
 #include "homeserver/client_api/room_reading.h"
@@ -17,21 +16,9 @@ using http::Response;
 using rooms::ReaderOf;
 using rooms::RoomReader;
 
-constexpr size_t kLimitDefault = 10;
-constexpr size_t kLimitMax = 1000;
 constexpr size_t kBackfillMax = 100;
 constexpr size_t kGapsMax = 20;
 constexpr size_t kScannedMax = 5000;  // events looked at for one page, most of them invisible
-
-Result<size_t> limit_of(const Call& call) {
-  const auto text = call.query("limit");
-  if (!text) return kLimitDefault;
-  size_t limit = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-  if (error != std::errc() || end != text->data() + text->size())
-    return fail(ErrorCode::kInvalid, "limit must be a number");
-  return std::min(std::max<size_t>(limit, 1), kLimitMax);
-}
 
 Result<users::IgnoredUsers> ignored_by(const RoomReader& reader, const Call& call) {
   return users::IgnoredUsers::read(reader.snapshot(), call.session().number, call.session().user);
@@ -45,7 +32,7 @@ bool is_hidden(const events::Event& event, const users::IgnoredUsers& ignored) {
 struct PageQuery {
   sync::HistoryPlace from;
   bool backwards = true;
-  size_t limit = kLimitDefault;
+  size_t limit = 0;
   sync::EventFilter filter = {};
 };
 struct Page {
@@ -57,6 +44,8 @@ struct Page {
 };
 
 Status note_gap(const RoomReader& reader, const rooms::HeldEvent& held, Page& page) {
+  // What was purged is not asked for.
+  if (held.record.depth <= reader.head().record.history_from) return {};
   POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
   if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
   return {};
@@ -260,40 +249,40 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   POLDER_TRY(const size_t limit, limit_of(call));
   POLDER_TRY(const auto ignored, ignored_by(reader, call));
   const bool forwards = call.query("dir") == "f";
-  kv::Position from = forwards ? 0 : ~kv::Position{0};
+  sync::HistoryPlace at = forwards ? sync::HistoryPlace() : sync::end_of_room();
   if (const auto token = call.query("from")) {
-    POLDER_TRY(const auto start, sync::history_place(reader, *token, sync::Direction::kForwards));
-    // All from told_from on was told: going forwards, that is news.
-    const kv::Position told = forwards ? start.told_from - 1 : start.told_from;
-    from = std::min(start.place.position, told);
+    POLDER_TRY(at, sync::history_place(
+                       reader, *token,
+                       forwards ? sync::Direction::kForwards : sync::Direction::kBackwards));
   }
   std::vector<std::string> events;
-  std::optional<kv::Position> next;
   const auto room = reader.head().number;
-  POLDER_TRY(const auto found,
-             forwards ? stores::read_relations_forwards(
-                            reader.snapshot(), room, parent.second.event->id(), from, kScannedMax)
-                      : stores::read_relations_backwards(
-                            reader.snapshot(), room, parent.second.event->id(), from, kScannedMax));
+  const EventId& id = parent.second.event->id();
+  POLDER_TRY(const auto found, forwards ? stores::read_relations_forwards(reader.snapshot(), room,
+                                                                          id, at.place, kScannedMax)
+                                        : stores::read_relations_backwards(
+                                              reader.snapshot(), room, id, at.place, kScannedMax));
   for (const stores::Relation& relation : found) {
     if (!call.path("relType").empty() && relation.rel_type != call.path("relType")) continue;
     if (!call.path("eventType").empty() && relation.type != call.path("eventType")) continue;
     if (events.size() == limit) break;
     POLDER_TRY(const auto held, reader.view().load(relation.child));
+    const bool told = relation.place.position >= at.told_from && !held.record.standing.backfilled;
+    if (!forwards && told) continue;
     POLDER_TRY(const bool visible, reader.visible(of, held));
     POLDER_TRY(const auto redacted,
                stores::read_redaction(reader.snapshot(), {room, relation.child}));
     if (!visible || redacted || is_hidden(*held.event, ignored)) continue;
     POLDER_TRY(std::string text, client_event(reader, of, relation.child, held, call));
     events.push_back(std::move(text));
-    next = relation.position;
+    at.place = relation.place;
   }
   std::string text;
   json::Writer writer(text);
   writer.begin_object().key("chunk");
   write_events(writer, events);
-  if (events.size() == limit && next)
-    writer.member("next_batch", std::string_view(sync::history_token({{0, *next}})));
+  if (events.size() == limit)
+    writer.member("next_batch", std::string_view(sync::history_token(at)));
   writer.end_object();
   return Response::json(200, std::move(text));
 }

@@ -1,13 +1,31 @@
 #include "homeserver/client_api/room_reading.h"
 
+#include <charconv>
+
 #include "homeserver/json/write.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::client_api {
+namespace {
+
+constexpr size_t kLimitDefault = 10;
+constexpr size_t kLimitMax = 1000;
+
+}  // namespace
 
 using http::Response;
 using rooms::ReaderOf;
 using rooms::RoomReader;
+
+Result<size_t> limit_of(const Call& call) {
+  const auto text = call.query("limit");
+  if (!text) return kLimitDefault;
+  size_t limit = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+  if (error != std::errc() || end != text->data() + text->size())
+    return fail(ErrorCode::kInvalid, "limit must be a number");
+  return std::min(std::max<size_t>(limit, 1), kLimitMax);
+}
 
 Result<OpenedRoom> open_room(const Api& api, const Call& call) {
   POLDER_TRY(const RoomId room, room_of(call));
@@ -30,8 +48,9 @@ Action reading(ReadAction read) {
 
 Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
                                  stores::EventNumber number, const rooms::HeldEvent& held,
-                                 const Call& call) {
+                                 const Call& call, bool redacted) {
   RoomReader::ClientOptions options;
+  options.redacted = redacted;
   std::optional<std::string> transaction;
   if (held.event->sender() == call.session().user) {
     POLDER_TRY(transaction,

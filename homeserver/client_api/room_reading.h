@@ -27,10 +27,13 @@ struct OpenedRoom {
 // The room that the path names, for the caller.
 Result<OpenedRoom> open_room(const Api& api, const Call& call);
 
-// An event as the caller's device gets it.
+// How many events a page is to have.
+Result<size_t> limit_of(const Call& call);
+
+// An event as the caller's device gets it; or as if it had been redacted.
 Result<std::string> client_event(const rooms::RoomReader& reader, const rooms::ReaderOf& of,
                                  stores::EventNumber number, const rooms::HeldEvent& held,
-                                 const Call& call);
+                                 const Call& call, bool redacted = false);
 
 // The events of a state, or of one type in it, that are wanted.
 Status write_state(json::Writer& writer, const rooms::RoomReader& reader, const rooms::ReaderOf& of,

@@ -4,6 +4,7 @@
 
 #include "homeserver/base/bytes.h"
 #include "homeserver/client_api/api.h"
+#include "homeserver/client_api/departure.h"
 #include "homeserver/client_api/interactive_auth.h"
 #include "homeserver/crypto/hash.h"
 
@@ -286,11 +287,18 @@ Task<Result<Response>> change_password(const Api& api, Call& call) {
   co_return empty_json();
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
 Task<Result<Response>> deactivate(const Api& api, Call& call) {
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
-  POLDER_CO_CHECK(co_await api.users.deactivate(call.session().user));
+  const json::Value* erase = call.body.find("erase");
+  if (erase != nullptr && !call.body.find_bool("erase"))
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "erase must be true or false");
+  POLDER_CO_CHECK(co_await api.users.deactivate(call.session().user,
+                                                call.body.find_bool("erase").value_or(false)));
   tell_of_devices(api, call.session().number);
+  runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "departure",
+                 leave_rooms_of_deactivated(api));
   co_return ok_json({{"id_server_unbind_result", "no-support"}});
 }
 

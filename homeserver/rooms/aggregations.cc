@@ -19,7 +19,7 @@ class Bundle {
   Status collect() {
     POLDER_TRY(const auto relations, stores::read_relations_backwards(
                                          room_.snapshot(), room_.head().number, event_.event->id(),
-                                         kv::kLastPosition, kChildrenMax));
+                                         stores::kLastPlace, kChildrenMax));
     for (const stores::Relation& relation : relations) {
       if (relation.rel_type == "m.thread") {
         POLDER_CHECK(add_to_thread(relation));

@@ -6,6 +6,7 @@
 #include "homeserver/dag/authorise.h"
 #include "homeserver/rooms/current_state.h"
 #include "homeserver/rooms/room_state.h"
+#include "storage/stores/time_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -123,7 +124,7 @@ class Completing {
     if (!record.standing.rejected) {
       const Status allowed = dag::authorise(*held.event, RoomState(view_, record.state_before));
       if (!allowed.ok() && allowed.error().code != ErrorCode::kForbidden) return allowed.error();
-      if (!allowed.ok()) POLDER_CHECK(reject(number, record));
+      if (!allowed.ok()) POLDER_CHECK(reject(number, held));
     }
     if (held.event->is_state() && !record.standing.rejected) {
       POLDER_TRY(const auto key, view_.state_key(held.event->type(), *held.event->state_key()));
@@ -140,12 +141,15 @@ class Completing {
     return {};
   }
 
-  Status reject(EventNumber number, stores::EventRecord& record) {
+  Status reject(EventNumber number, HeldEvent& held) {
+    stores::EventRecord& record = held.record;
     const bool shown = !record.standing.soft_failed;
     record.standing.rejected = true;
     record.standing.soft_failed = false;
     if (!shown) return {};
     stores::erase_from_timelines(summary_.batch, room_.number, record);
+    stores::erase_event_time(summary_.batch, {room_.number, number},
+                             held.event->origin_server_ts());
     rejected_.insert(number);
     if (std::erase(record_.extremities, number) == 0) return {};
     return uncover(record);

@@ -163,7 +163,15 @@ class RoomEngine {
   // returns after that. Until then nobody can enter the room again (kUnavailable). kNotFound if the
   // room is not here, kForbidden if local users are in it.
   Task<Status> purge(RoomId room);
-  // Goes on with what a crash interrupted of that. At start.
+  // Purges the history before an event: all events of smaller depth but forward extremities. From
+  // then on nobody can read it, and other servers are not asked for it; the rows are erased in the
+  // background, a few in each turn of the room. State, redactions of what stays and, unless
+  // local_too, the events of this server's users are kept as events whose place is not known, for
+  // others to refer to. Gives the depth before which all goes, once that is certain. kNotFound if
+  // room or event are not here; kExists while another purge is under way; kUnavailable if the state
+  // is known in part.
+  Task<Result<int64_t>> purge_history(RoomId room, EventId up_to, bool local_too);
+  // Goes on with what a crash interrupted of either. At start.
   Task<void> finish_purges();
 
   // Verifies the signatures and the hash of an event: steps 2 and 3 of the checks on receipt. Gives
@@ -187,6 +195,8 @@ class RoomEngine {
   // Null if the room is not known here.
   RoomHeadPtr head(RoomNumber room) const { return heads_.find(room); }
   Result<RoomHeadPtr> head(const RoomId& room) const;
+  // Whether the purge that gave the depth has come to its end; nothing if there was none. Reads.
+  Result<std::optional<bool>> is_history_purged(const RoomId& room, int64_t below) const;
   Caches& caches() const { return caches_; }
   EnteringRooms& entering() const { return entering_; }
   const EngineParts& parts() const { return parts_; }
@@ -240,6 +250,10 @@ class RoomEngine {
 
   Task<Status> begin_purge(RoomNumber number);
   Task<Status> erase_purged(RoomNumber number);
+  Task<Result<int64_t>> begin_history_purge(RoomNumber number, EventId up_to, bool local_too);
+  Task<Status> erase_history(RoomNumber number);
+  Task<Status> erase_old_highlights(RoomNumber number);
+  Task<void> erase_history_and_tell(RoomNumber number);
   Task<Status> forget_on_shard(RoomNumber number, UserId user);
 
   // Who is asked for what an event lacks.

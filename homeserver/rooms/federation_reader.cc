@@ -77,7 +77,9 @@ Result<bool> FederationReader::has_member(stores::StateRoot root, bool invited_c
 
 Result<bool> FederationReader::visible(const HeldEvent& event) {
   POLDER_TRY(const bool now, in_room());
-  if (event.record.standing.outlier) return now;
+  // What is no state lost its place in a purge, and with it whom it was for.
+  if (event.record.standing.outlier) return now && event.event->is_state();
+  if (event.record.depth < room_.head().record.history_from) return false;  // about to be purged
   std::vector<stores::StateRoot> roots = {event.record.state_after};
   // A visibility or membership event counts with what holds before and with what holds after it.
   const auto& state_key = event.event->state_key();
@@ -96,6 +98,13 @@ Result<bool> FederationReader::visible(const HeldEvent& event) {
   return false;
 }
 
+Result<bool> FederationReader::shown_whole(const HeldEvent& event) {
+  POLDER_TRY(const bool seen, visible(event));
+  if (!seen) return false;
+  POLDER_TRY(const bool erased, room_.is_erased(*event.event));
+  return erased ? has_member(event.record.state_after, false) : Result<bool>(true);
+}
+
 Result<std::string> FederationReader::pdu(EventNumber number, bool whole) const {
   const stores::EventPlace place{room_.head().number, number};
   POLDER_TRY(auto json, stores::read_event_json(room_.snapshot(), place));
@@ -109,7 +118,7 @@ Result<std::string> FederationReader::pdu(EventNumber number, bool whole) const 
 
 Result<std::string> FederationReader::visible_pdu(EventNumber number) {
   POLDER_TRY(const HeldEvent held, room_.view().load(number));
-  POLDER_TRY(const bool whole, visible(held));
+  POLDER_TRY(const bool whole, shown_whole(held));
   return pdu(number, whole);
 }
 

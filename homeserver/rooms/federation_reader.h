@@ -34,10 +34,13 @@ class FederationReader {
   // who may (https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5). State whose
   // place in history is not known here is seen by every server in the room.
   Result<bool> visible(const HeldEvent& event);
+  // The same, but for events of users whose accounts were erased: those only servers get that had a
+  // member at the event.
+  Result<bool> shown_whole(const HeldEvent& event);
 
   // The stored JSON; redacted if a redaction applies to the event, or unless it is shown whole.
   Result<std::string> pdu(EventNumber number, bool whole = true) const;
-  // The event as pdu() gives it, whole if it is visible().
+  // The event as pdu() gives it, whole if it is shown_whole().
   Result<std::string> visible_pdu(EventNumber number);
   Result<std::vector<EventId>> ids(const std::vector<EventNumber>& events) const;
 

@@ -7,6 +7,8 @@ namespace {
 
 constexpr size_t kServersAsked = 3;
 
+}  // namespace
+
 Result<std::vector<ServerName>> servers_to_ask(const RoomEngine& engine, const RoomHead& head) {
   std::vector<std::pair<uint64_t, stores::ServerNumber>> by_members;
   for (const auto& [server, members] : *head.servers)
@@ -21,8 +23,6 @@ Result<std::vector<ServerName>> servers_to_ask(const RoomEngine& engine, const R
   }
   return servers;
 }
-
-}  // namespace
 
 Result<bool> has_gap_before(const RoomReader& reader, const HeldEvent& event) {
   for (const EventId& id : event.event->prev_events()) {

@@ -126,22 +126,34 @@ Task<Status> RoomEngine::purge(RoomId room) {
 }
 
 Task<void> RoomEngine::finish_purges() {
+  struct Unfinished {
+    std::vector<RoomNumber> rooms, histories;
+  };
   RoomEngine* self = this;
-  const auto rooms =
-      co_await runtime::on_pool(parts_.runtime, [self]() -> Result<std::vector<RoomNumber>> {
-        std::vector<RoomNumber> unfinished;
-        POLDER_CHECK(stores::for_each_purge(*self->parts_.database.snapshot(),
-                                            [&](RoomNumber room, const PurgeRow& row) {
-                                              if (!row.done) unfinished.push_back(room);
-                                              return Status();
-                                            }));
-        return unfinished;
-      });
-  Status outcome = rooms.ok() ? Status() : Status(rooms.error());
-  for (size_t i = 0; outcome.ok() && i < rooms->size(); ++i)
-    outcome = co_await erase_purged((*rooms)[i]);
+  const auto found = co_await runtime::on_pool(parts_.runtime, [self]() -> Result<Unfinished> {
+    Unfinished unfinished;
+    const auto snapshot = self->parts_.database.snapshot();
+    POLDER_CHECK(stores::for_each_purge(*snapshot, [&](RoomNumber room, const PurgeRow& row) {
+      if (!row.done) unfinished.rooms.push_back(room);
+      return Status();
+    }));
+    POLDER_CHECK(stores::for_each_history_purge(
+        *snapshot, [&](RoomNumber room, const stores::HistoryPurgeRow& row) {
+          if (!row.done) unfinished.histories.push_back(room);
+          return Status();
+        }));
+    return unfinished;
+  });
+  Status outcome = found.ok() ? Status() : Status(found.error());
+  for (size_t i = 0; outcome.ok() && i < found->rooms.size(); ++i)
+    outcome = co_await erase_purged(found->rooms[i]);
   if (!outcome.ok())
     parts_.runtime.log().error("purge_failed", {{"reason", outcome.error().message}});
+  if (!found.ok()) co_return;
+  for (const RoomNumber number : found->histories) {
+    runtime::spawn(parts_.runtime, parts_.runtime.shard(shard_of(number)), "purge_history",
+                   erase_history_and_tell(number));
+  }
 }
 
 }  // namespace polder::rooms

@@ -6,10 +6,17 @@
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/aggregations.h"
 #include "storage/stores/relation_rows.h"
+#include "storage/stores/user_rows.h"
 
 namespace polder::rooms {
 
 using stores::Membership;
+
+namespace {
+
+constexpr size_t kMembershipsMax = 100;  // of a user, looked at for the last time they were joined
+
+}  // namespace
 
 RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head)
     : engine_(engine),
@@ -26,7 +33,27 @@ Result<ReaderOf> RoomReader::reader(const UserId& user) const {
   reader.number = *number;
   POLDER_TRY(const auto row, stores::read_membership(*snapshot_, *number, head_->number));
   if (row) reader.membership = *row;
+  if (row && row->membership != Membership::kJoin && row->event != 0) {
+    POLDER_TRY(reader.last_stay, last_stay(user, row->event));
+  }
   return reader;
+}
+
+// Back from a user's membership event to the one that ended a join.
+Result<std::optional<LastStay>> RoomReader::last_stay(const UserId& user,
+                                                      EventNumber membership) const {
+  for (size_t looked_at = 0; looked_at < kMembershipsMax; ++looked_at) {
+    POLDER_TRY(const auto record, view_.find_record(membership));
+    if (!record || record->standing.outlier) return std::optional<LastStay>();
+    POLDER_TRY(const auto before,
+               view_.state_number(record->state_before, "m.room.member", user.view()));
+    if (!before) return std::optional<LastStay>();
+    POLDER_TRY(const HeldEvent held, view_.load(*before));
+    if (held.event->membership() == "join")
+      return std::optional(LastStay{{record->depth, record->position}, record->state_after});
+    membership = *before;
+  }
+  return std::optional<LastStay>();
 }
 
 Status RoomReader::for_each_state(
@@ -91,6 +118,8 @@ Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const
 }
 
 Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
+  if (event.record.standing.rejected || event.record.standing.soft_failed) return false;
+  if (event.record.depth < head_->record.history_from) return false;  // purged, or about to be
   // A visibility or membership event counts with what holds before and with what holds after it.
   std::vector<stores::StateRoot> roots = {event.record.state_after};
   const bool own = event.event->is_state("m.room.member", reader.user.view());
@@ -119,63 +148,73 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
     // 4. The user was invited and the visibility is invited: allow.
     if (visibility == "invited" && membership == Membership::kInvite) return true;
   }
-  // 5. Otherwise: deny. Who left sees what was shared while they were a member.
-  const bool left = reader.membership.membership == Membership::kLeave ||
-                    reader.membership.membership == Membership::kBan;
-  if (!left || reader.membership.forgotten || reader.membership.event == 0 ||
-      event.record.position > reader.membership.position)
-    return false;
-  POLDER_TRY(const auto leaving, view_.record(reader.membership.event));
-  POLDER_TRY(const Membership before, membership_at(leaving.state_before, reader.user.view()));
+  // 5. Otherwise: deny. Who left sees what was shared while they were a member, or before.
+  if (!reader.last_stay || reader.membership.forgotten) return false;
+  const stores::DepthPlace end = reader.last_stay->end;
+  const bool earlier = event.record.standing.backfilled ? event.record.depth < end.depth
+                                                        : event.record.position <= end.position;
+  if (!earlier) return false;
   POLDER_TRY(const std::string_view visibility, visibility_at(event.record.state_after));
-  return before == Membership::kJoin && visibility == "shared";
+  return visibility == "shared";
 }
 
 Result<stores::StateRoot> RoomReader::visible_state(const ReaderOf& reader) const {
   if (reader.membership.membership == Membership::kJoin) return head_->record.state;
   POLDER_TRY(const std::string_view visibility, visibility_at(head_->record.state));
   if (visibility == "world_readable") return head_->record.state;
-  const bool left = reader.membership.membership == Membership::kLeave ||
-                    reader.membership.membership == Membership::kBan;
-  if (left && !reader.membership.forgotten && reader.membership.event != 0) {
-    POLDER_TRY(const auto leaving, view_.record(reader.membership.event));
-    POLDER_TRY(const Membership before, membership_at(leaving.state_before, reader.user.view()));
-    if (before == Membership::kJoin) return leaving.state_after;
-  }
+  if (reader.last_stay && !reader.membership.forgotten) return reader.last_stay->state;
   return fail(ErrorCode::kForbidden, "You are not a member of this room");
 }
 
-kv::Position RoomReader::last_visible(const ReaderOf& reader) const {
-  const bool left = reader.membership.membership == Membership::kLeave ||
-                    reader.membership.membership == Membership::kBan;
-  return left ? reader.membership.position : kv::kLastPosition;
+Result<bool> RoomReader::is_erased(const events::Event& event) const {
+  if (event.is_state() && !event.is("m.room.member")) return false;
+  if (event.sender().server() != engine_.parts().own_name.view()) return false;
+  POLDER_TRY(const auto number, view_.names().find(stores::NameKind::kUser, event.sender().view()));
+  if (!number) return false;
+  POLDER_TRY(const auto account, stores::read_account(*snapshot_, *number));
+  return account && account->erased;
+}
+
+Result<RoomReader::Shown> RoomReader::shown(const ReaderOf& reader, EventNumber number,
+                                            const HeldEvent& event,
+                                            const ClientOptions& options) const {
+  Shown shown;
+  POLDER_TRY(shown.redaction, stores::read_redaction(*snapshot_, {head_->number, number}));
+  POLDER_TRY(shown.membership, membership_at(event.record.state_after, reader.user.view()));
+  shown.redacted = options.redacted || shown.redaction;
+  if (shown.membership != Membership::kJoin && !shown.redacted) {
+    POLDER_TRY(shown.redacted, is_erased(*event.event));
+  }
+  return shown;
+}
+
+Status RoomReader::write_replaced(json::Writer& writer, const HeldEvent& event,
+                                  const Shown& shown) const {
+  POLDER_TRY(const auto replaced, view_.state_event(event.record.state_before, event.event->type(),
+                                                    *event.event->state_key()));
+  if (!replaced) return {};
+  POLDER_TRY(const bool erased,
+             shown.membership != Membership::kJoin ? is_erased(*replaced) : Result<bool>(false));
+  if (!erased) writer.key("prev_content").value(replaced->content());
+  writer.member("prev_sender", replaced->sender().view());
+  writer.member("replaces_state", replaced->id().view());
+  return {};
 }
 
 Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEvent& event,
                                             const ClientOptions& options,
-                                            std::optional<EventNumber> redaction) const {
+                                            const Shown& shown) const {
   std::string out;
   json::Writer writer(out);
   const int64_t age = engine_.parts().runtime.clock().wall_ms() - event.event->origin_server_ts();
   writer.begin_object().member("age", std::max<int64_t>(age, 0));
-  POLDER_TRY(const Membership membership,
-             membership_at(event.record.state_after, reader.user.view()));
-  writer.member("membership", membership == Membership::kNone ? std::string_view("leave")
-                                                              : stores::to_string(membership));
+  const bool none = shown.membership == Membership::kNone;
+  writer.member("membership",
+                none ? std::string_view("leave") : stores::to_string(shown.membership));
   if (!options.transaction_id.empty()) writer.member("transaction_id", options.transaction_id);
-  if (event.event->is_state()) {
-    POLDER_TRY(const auto replaced,
-               view_.state_event(event.record.state_before, event.event->type(),
-                                 *event.event->state_key()));
-    if (replaced) {
-      writer.key("prev_content")
-          .value(replaced->content())
-          .member("prev_sender", replaced->sender().view());
-      writer.member("replaces_state", replaced->id().view());
-    }
-  }
-  if (redaction) {
-    POLDER_TRY(const HeldEvent because, view_.load(*redaction));
+  if (event.event->is_state()) POLDER_CHECK(write_replaced(writer, event, shown));
+  if (shown.redaction) {
+    POLDER_TRY(const HeldEvent because, view_.load(*shown.redaction));
     std::string text = events::client_head(*because.event, false);
     text += ",\"room_id\":";
     json::write_string_to(head_->record.id.view(), text);
@@ -185,7 +224,7 @@ Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEv
   }
   if (options.bundle && !event.event->is_state()) {
     POLDER_TRY(const std::string relations,
-               bundled_relations(*this, reader, event, redaction.has_value()));
+               bundled_relations(*this, reader, event, shown.redacted));
     if (!relations.empty()) writer.key("m.relations").raw(relations);
   }
   writer.end_object();
@@ -195,13 +234,13 @@ Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEv
 Result<std::string> RoomReader::client_event(const ReaderOf& reader, EventNumber number,
                                              const HeldEvent& event,
                                              const ClientOptions& options) const {
-  POLDER_TRY(const auto redaction, stores::read_redaction(*snapshot_, {head_->number, number}));
-  std::string text = events::client_head(*event.event, redaction.has_value());
+  POLDER_TRY(const Shown how, shown(reader, number, event, options));
+  std::string text = events::client_head(*event.event, how.redacted);
   if (options.with_room_id) {
     text += ",\"room_id\":";
     json::write_string_to(head_->record.id.view(), text);
   }
-  POLDER_TRY(const std::string tail, unsigned_of(reader, event, options, redaction));
+  POLDER_TRY(const std::string tail, unsigned_of(reader, event, options, how));
   text.append(",\"unsigned\":").append(tail).append("}");
   return text;
 }

@@ -10,13 +10,25 @@
 
 #include "homeserver/rooms/engine.h"
 
+namespace polder::json {
+class Writer;
+}
+
 namespace polder::rooms {
+
+// The end of the last time that a user was a member.
+struct LastStay {
+  stores::DepthPlace end;   // of the event that ended it
+  stores::StateRoot state;  // after that
+};
 
 // Who reads, and how their events are marked.
 struct ReaderOf {
   UserId user;
   stores::UserNumber number = 0;
   stores::MembershipRow membership;  // in this room, by the current state
+  // Of who was a member and is none now, whatever happened since: invites, bans.
+  std::optional<LastStay> last_stay = {};
 };
 
 // Synchronous; on the pool. Lives for one request.
@@ -57,22 +69,33 @@ class RoomReader {
   // The state that the reader may see: the current one for members, the one when they left for
   // others. kForbidden for who never was a member of a room that is not world readable.
   Result<stores::StateRoot> visible_state(const ReaderOf& reader) const;
-  // Events of the timeline after which a reader who left sees nothing; no limit for members.
-  kv::Position last_visible(const ReaderOf& reader) const;
+  // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate: whether
+  // the account of the event's sender was erased, so that whoever was no member at the event gets
+  // it redacted. Of state only memberships count: a room keeps its name.
+  Result<bool> is_erased(const events::Event& event) const;
 
   struct ClientOptions {
     bool with_room_id = true;
     std::string_view transaction_id = {};  // for the device that sent it
     bool bundle = true;                    // with what other events say about it
+    bool redacted = false;                 // as if it had been redacted
   };
   // The event as a client gets it: head, room id, unsigned.
   Result<std::string> client_event(const ReaderOf& reader, EventNumber number,
                                    const HeldEvent& event, const ClientOptions& options) const;
 
  private:
+  struct Shown {
+    stores::Membership membership = stores::Membership::kNone;  // of the reader, at the event
+    std::optional<EventNumber> redaction;
+    bool redacted = false;  // for whatever reason
+  };
+  Result<std::optional<LastStay>> last_stay(const UserId& user, EventNumber membership) const;
+  Result<Shown> shown(const ReaderOf& reader, EventNumber number, const HeldEvent& event,
+                      const ClientOptions& options) const;
   Result<std::string> unsigned_of(const ReaderOf& reader, const HeldEvent& event,
-                                  const ClientOptions& options,
-                                  std::optional<EventNumber> redaction) const;
+                                  const ClientOptions& options, const Shown& shown) const;
+  Status write_replaced(json::Writer& writer, const HeldEvent& event, const Shown& shown) const;
 
   const RoomEngine& engine_;
   std::shared_ptr<const kv::Snapshot> snapshot_;

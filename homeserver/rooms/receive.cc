@@ -27,8 +27,9 @@ Result<std::set<EventId>> named_by_known(RoomView& view, const std::vector<Event
   std::set<EventNumber> seen;
   const auto add = [&](EventNumber number) -> Status {
     if (!seen.insert(number).second) return {};
-    POLDER_TRY(const auto record, view.record(number));
-    if (!record.standing.outlier && record.depth > depth) next.emplace(record.depth, number);
+    POLDER_TRY(const auto record, view.find_record(number));
+    if (record && !record->standing.outlier && record->depth > depth)
+      next.emplace(record->depth, number);
     return {};
   };
   for (const EventNumber number : edge)
@@ -173,7 +174,7 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
         return missing_between(*snapshot, *known, wanted);
       });
   if (!range.ok()) co_return std::move(range).error();
-  const int64_t min_depth = range->min_depth;
+  const int64_t min_depth = std::max(range->min_depth, known->record.history_from);
   auto pdus =
       co_await parts_.remote.missing_events(asked.server, event->room_id(), *std::move(range));
   if (!pdus.ok()) co_return Status();  // the state is asked for instead
@@ -263,6 +264,9 @@ Task<Result<size_t>> RoomEngine::backfill_on_shard(ServerName server, RoomNumber
   POLDER_CO_TRY(auto pdus,
                 co_await parts_.remote.backfill(server, head->record.id, std::move(from), limit));
   auto events = (co_await verify_all(std::move(pdus), *head->rules, head->record.id)).good;
+  std::erase_if(events, [&head](const events::EventPtr& event) {
+    return event->depth() < head->record.history_from;  // purged
+  });
   std::ranges::sort(events, older);
   const Asked asked{server, Uncheckable::kDrop};
   size_t stored = 0;

@@ -1,5 +1,6 @@
 #include "homeserver/rooms/reclaim.h"
 
+#include "storage/stores/purge_rows.h"
 #include "storage/stores/state_sweep.h"
 
 namespace polder::rooms {
@@ -27,25 +28,29 @@ Task<Result<uint64_t>> Reclaimer::pass() {
   POLDER_CO_TRY(
       const Rooms rooms, co_await runtime::on_pool(runtime_, [this]() -> Result<Rooms> {
         Rooms all;
+        const auto snapshot = database_.snapshot();
         POLDER_CHECK(stores::for_each_room(
-            *database_.snapshot(), [&](RoomNumber number, const stores::RoomRecord& record) {
-              all.emplace_back(number, record);
-              return Status();
+            *snapshot, [&](RoomNumber number, const stores::RoomRecord& record) -> Status {
+              POLDER_TRY(const auto purge, stores::read_history_purge(*snapshot, number));
+              all.push_back({number, record.last_node, purge && purge->done ? purge->below : 0});
+              return {};
             }));
         return all;
       }));
   uint64_t rows = 0;
-  for (const auto& [number, record] : rooms) {
-    const auto before = seen_.find(number);
+  for (const Listed& room : rooms) {
+    const auto before = seen_.find(room.number);
     // One that was purged and entered again begins anew.
-    const bool known = before != seen_.end() && before->second.last_node <= record.last_node;
-    const bool grew = known && before->second.last_node != record.last_node;
-    const bool sweeps = known && !before->second.swept;
+    const bool known = before != seen_.end() && before->second.last_node <= room.last_node;
+    const bool grew = known && before->second.last_node != room.last_node;
+    const bool shrank = known && before->second.purged != room.purged;
+    const bool sweeps = known && (!before->second.swept || shrank);
     if (sweeps) {
-      POLDER_CO_TRY(const uint64_t gone, co_await sweep(number, before->second.last_node));
+      POLDER_CO_TRY(const uint64_t gone, co_await sweep(room.number, before->second.last_node));
       rows += gone;
     }
-    if (!known || grew || sweeps) seen_[number] = {record.last_node, sweeps && !grew};
+    if (!known || grew || sweeps)
+      seen_[room.number] = {room.last_node, sweeps && !grew, room.purged};
   }
   co_return rows;
 }

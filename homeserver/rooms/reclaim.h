@@ -29,8 +29,14 @@ class Reclaimer {
   struct Seen {
     uint64_t last_node = 0;  // at the last pass
     bool swept = false;      // all up to there were judged then
+    int64_t purged = 0;      // depth before which history had been purged
   };
-  using Rooms = std::vector<std::pair<RoomNumber, stores::RoomRecord>>;
+  struct Listed {
+    RoomNumber number = 0;
+    uint64_t last_node = 0;
+    int64_t purged = 0;
+  };
+  using Rooms = std::vector<Listed>;
 
   Task<Result<uint64_t>> sweep(RoomNumber room, uint64_t upto);
 

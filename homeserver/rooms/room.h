@@ -95,6 +95,8 @@ class RoomView final : public dag::Source {
   Result<std::optional<EventNumber>> find(const EventId& id) const;
   Result<HeldEvent> load(EventNumber number) const;
   Result<stores::EventRecord> record(EventNumber number) const;
+  // Nothing if it is not there: what links lead to may have been purged.
+  Result<std::optional<stores::EventRecord>> find_record(EventNumber number) const;
 
   // The event that sets (type, key) in a state; null if none.
   Result<events::EventPtr> state_event(stores::StateRoot root, std::string_view type,

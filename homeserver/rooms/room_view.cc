@@ -34,11 +34,16 @@ Result<events::EventPtr> RoomView::load_event(EventNumber number) const {
   return event;
 }
 
-Result<stores::EventRecord> RoomView::record(EventNumber number) const {
+Result<std::optional<stores::EventRecord>> RoomView::find_record(EventNumber number) const {
   if (const auto pending = room_.pending.find(number); pending != room_.pending.end())
-    return pending->second.record;
-  if (const auto held = loaded_.find(number); held != loaded_.end()) return held->second.record;
-  POLDER_TRY(auto record, stores::read_event_record(snapshot_, {room_.number, number}));
+    return std::optional(pending->second.record);
+  if (const auto held = loaded_.find(number); held != loaded_.end())
+    return std::optional(held->second.record);
+  return stores::read_event_record(snapshot_, {room_.number, number});
+}
+
+Result<stores::EventRecord> RoomView::record(EventNumber number) const {
+  POLDER_TRY(auto record, find_record(number));
   if (!record) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
   return *std::move(record);
 }

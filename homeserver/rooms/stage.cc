@@ -13,6 +13,7 @@
 #include "homeserver/rooms/relations.h"
 #include "homeserver/rooms/room_state.h"
 #include "storage/stores/relation_rows.h"
+#include "storage/stores/time_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -342,6 +343,7 @@ class Staging {
     const auto relates_to = relation_of(event());
     if (!relates_to) return {};
     stores::Relation relation;
+    relation.place.depth = record_of_event_.depth;
     relation.child = staged_.stored.place.number;
     POLDER_TRY(relation.sender,
                context_.names.intern(stores::NameKind::kUser, event().sender().view(),
@@ -349,6 +351,20 @@ class Staging {
     relation.rel_type = relates_to->rel_type;
     relation.type = event().type();
     stores::put_relation(staged_.batch, room_.number, relates_to->parent, relation, slot);
+    return relates_to->rel_type == "m.thread" ? write_thread(relates_to->parent, slot) : Status();
+  }
+
+  // The thread gets on, unless a deeper reply is there: what is backfilled is older.
+  Status write_thread(const EventId& root, kv::PositionSlot slot) {
+    const int64_t depth = record_of_event_.depth;
+    POLDER_TRY(const auto latest, stores::read_thread(view_.snapshot(), room_.number, root));
+    if (latest && latest->depth > depth) return {};
+    for (const auto& [number, held] : room_.pending) {
+      if (held.record.depth <= depth) continue;
+      const auto other = relation_of(*held.event);
+      if (other && other->rel_type == "m.thread" && other->parent == root) return {};
+    }
+    stores::put_thread(staged_.batch, room_.number, root, depth, slot);
     return {};
   }
 
@@ -397,6 +413,7 @@ class Staging {
     staged_.stored.slot = slot;
     staged_.stored.local = input_.origin == Origin::kLocal;
     if (!slot || staged_.verdict != Verdict::kAccepted) return {};
+    stores::put_event_time(staged_.batch, staged_.stored.place, event().origin_server_ts());
     for (Contributor* contributor : context_.contributors) {
       POLDER_CHECK(contributor->contribute(staged_.stored, staged_.changes, staged_.batch));
     }

@@ -43,6 +43,7 @@ class TestRemote final : public RemoteServers {
   std::vector<std::string> missing;
   std::map<EventId, RemoteStateIds> states;
   bool reachable = true;
+  std::vector<std::string> history;  // given for a backfill; none: it fails
 
   Task<Result<std::string>> event(ServerName, EventId id) override {
     if (!reachable) co_return fail(ErrorCode::kUnavailable, "not reached");
@@ -69,6 +70,7 @@ class TestRemote final : public RemoteServers {
   }
   Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,
                                                   size_t) override {
+    if (!history.empty()) co_return history;
     co_return fail(ErrorCode::kUnavailable, "no history");
   }
 };

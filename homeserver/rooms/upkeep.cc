@@ -23,8 +23,9 @@ Result<std::vector<EventNumber>> soft_failed_below(const RoomView& view, EventNu
     POLDER_TRY(const auto record, view.record(waiting.back()));
     waiting.pop_back();
     for (const EventNumber prev : record.prev_events) {
-      POLDER_TRY(const auto below, view.record(prev));
-      if (below.standing.soft_failed && found.insert(prev).second) waiting.push_back(prev);
+      POLDER_TRY(const auto below, view.find_record(prev));
+      if (below && below->standing.soft_failed && found.insert(prev).second)
+        waiting.push_back(prev);
     }
   }
   return std::vector<EventNumber>(found.begin(), found.end());

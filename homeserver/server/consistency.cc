@@ -15,6 +15,7 @@ Result<stores::EventFacts> read_facts(std::string_view room_version, std::string
   facts.id = event->id();
   facts.type = event->type();
   facts.state_key = event->state_key();
+  facts.time_ms = event->origin_server_ts();
   if (event->is("m.room.member")) facts.membership = event->membership();
   return facts;
 }

@@ -1,5 +1,6 @@
 #include "homeserver/server/homeserver.h"
 
+#include "homeserver/client_api/departure.h"
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/signing_key.h"
@@ -63,6 +64,8 @@ Status Homeserver::start() {
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge", engine_->finish_purges());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "reclaim",
                  reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "departure",
+                 client_api::leave_rooms_of_deactivated(*api_));
   if (config_.federation.enabled) POLDER_CHECK(federation_api_->start());
   return sender_->start();
 }
@@ -177,11 +180,16 @@ void Homeserver::add_routes() {
   client_api::add_alias_routes(router_, *api_);
   client_api::add_membership_routes(router_, *api_);
   client_api::add_history_routes(router_, *api_);
+  client_api::add_thread_routes(router_, *api_);
+  client_api::add_timestamp_routes(router_, *api_);
   client_api::add_state_routes(router_, *api_);
   client_api::add_key_routes(router_, *api_);
   client_api::add_receipt_routes(router_, *api_);
   client_api::add_push_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
+  admin_api_ =
+      std::make_unique<admin_api::Api>(admin_api::Api{outside_.runtime, *engine_, *entry_});
+  admin_api::add_room_routes(router_, *admin_api_);
   media_api::add_upload_routes(router_, *media_api_);
   media_api::add_download_routes(router_, *media_api_);
   if (config_.federation.enabled) {

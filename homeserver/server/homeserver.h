@@ -12,6 +12,7 @@
 #include "federation/sender/sender.h"
 #include "federation/server/api.h"
 #include "federation/transport/transport.h"
+#include "homeserver/admin_api/api.h"
 #include "homeserver/client_api/api.h"
 #include "homeserver/crypto/keys.h"
 #include "homeserver/egress/egress.h"
@@ -107,6 +108,7 @@ class Homeserver {
   std::unique_ptr<remote_media::RemoteMedia> remote_media_;
   std::unique_ptr<media_api::Api> media_api_;
   std::unique_ptr<client_api::Api> api_;
+  std::unique_ptr<admin_api::Api> admin_api_;
   http::Router router_;
 };
 

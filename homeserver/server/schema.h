@@ -7,7 +7,7 @@
 namespace polder::server {
 
 // What is on disk changes its meaning only with this number (docs/formats).
-inline constexpr uint64_t kSchemaNumber = 3;
+inline constexpr uint64_t kSchemaNumber = 4;
 
 // Writes the description into an empty database; checks it in one that has it. kUnsupported for an
 // unknown schema number, kInvalid if the database is another server's, kCorrupt if the description

@@ -293,7 +293,8 @@ class Builder {
   // on what is here.
   Result<bool> is_after_gap(const RoomReader& reader, const rooms::HeldEvent& held) const {
     const bool local = held.event->sender().server() == engine_.parts().own_name.view();
-    if (local && !held.event->is("m.room.member")) return false;
+    const bool follows_purged = held.record.depth <= reader.head().record.history_from;
+    if (local && !held.event->is("m.room.member") && !follows_purged) return false;
     return rooms::has_gap_before(reader, held);
   }
 

@@ -146,16 +146,44 @@ Task<Status> Users::set_password(UserId user, std::string password) {
       });
 }
 
-Task<Status> Users::deactivate(UserId user) {
-  POLDER_CO_CHECK(
-      co_await change(user, [](stores::UserNumber, stores::AccountRow& row, kv::Batch&) -> Status {
+Task<Status> Users::deactivate(UserId user, bool erase) {
+  POLDER_CO_CHECK(co_await change(
+      user,
+      [erase](stores::UserNumber number, stores::AccountRow& row, kv::Batch& batch) -> Status {
         row.deactivated = true;
+        row.leaving = true;
+        row.erased = row.erased || erase;
         row.password_hash.clear();
         row.displayname.clear();
         row.avatar_url.clear();
+        if (erase) stores::erase_user_data(batch, number);
         return {};
       }));
   co_return co_await log_out_everywhere(std::move(user));
+}
+
+Task<Result<std::vector<UserId>>> Users::leaving() {
+  Users* self = this;
+  co_return co_await runtime::on_pool(parts_.runtime, [self]() -> Result<std::vector<UserId>> {
+    std::vector<UserId> users;
+    POLDER_CHECK(stores::for_each_account(
+        *self->parts_.database.snapshot(),
+        [&](stores::UserNumber number, const stores::AccountRow& row) -> Status {
+          if (!row.leaving) return {};
+          POLDER_TRY(std::string name, self->parts_.names.name(stores::NameKind::kUser, number));
+          users.push_back(UserId::trusted(std::move(name)));
+          return {};
+        }));
+    return users;
+  });
+}
+
+Task<Status> Users::left_all_rooms(UserId user) {
+  co_return co_await change(std::move(user),
+                            [](stores::UserNumber, stores::AccountRow& row, kv::Batch&) -> Status {
+                              row.leaving = false;
+                              return {};
+                            });
 }
 
 Task<Result<SessionToken>> Users::log_in(UserId user, NewSession wanted) {

@@ -66,7 +66,13 @@ class Users {
   // kForbidden for wrong passwords, unknown and deactivated users alike.
   Task<Result<UserId>> check_password(UserId user, std::string password);
   Task<Status> set_password(UserId user, std::string password);
-  Task<Status> deactivate(UserId user);  // ends every session; the name stays taken
+  // Ends every session; the name stays taken. If erased, account data goes, and who was no member
+  // when the user's events came gets them redacted. Whoever calls it has the user leave their
+  // rooms.
+  Task<Status> deactivate(UserId user, bool erase = false);
+  // Deactivated users who may still be in rooms; and that one of them is in none any more.
+  Task<Result<std::vector<UserId>>> leaving();
+  Task<Status> left_all_rooms(UserId user);
 
   Task<Result<SessionToken>> log_in(UserId user, NewSession session);
   // kUnauthenticated for unknown, expired and malformed tokens.

@@ -24,6 +24,7 @@ struct EventFacts {
   std::string type;
   std::optional<std::string> state_key;
   std::string membership;  // of a member event
+  int64_t time_ms = 0;     // origin_server_ts
 };
 // Reads stored JSON by the rules of a room version.
 using EventReader =
@@ -38,7 +39,7 @@ using EventReader =
 // - state: every map that a record names can be read, node by node, with the hash that is named,
 //   and its events are there; the current state is the one after the only extremity; memberships
 //   and counts of members are those of the current state, or are outside rooms not followed;
-// - timelines: each of the three orders (room by position, room by depth, all by position) has
+// - timelines: each of the four orders (a room by position, depth and time, all by position) has
 //   every event that belongs there, once, and no other;
 // - users: sessions and aliases have both of their rows, sessions an account and a device;
 // - cursors: none is beyond the last position, and destinations are server names.

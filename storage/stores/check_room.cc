@@ -4,8 +4,10 @@
 #include "storage/stores/check_chains.h"
 #include "storage/stores/columns.h"
 #include "storage/stores/partial_rows.h"
+#include "storage/stores/purge_rows.h"
 #include "storage/stores/relation_rows.h"
 #include "storage/stores/state_map.h"
+#include "storage/stores/time_rows.h"
 
 namespace polder::stores {
 namespace {
@@ -23,6 +25,10 @@ class RoomChecker {
         nodes_(room, context.snapshot, cache_) {}
 
   Status run() {
+    POLDER_TRY(const auto purge, read_history_purge(context_.snapshot, room_));
+    if (purge) purged_to_ = purge->last;
+    if ((purge ? purge->below : 0) != record_.history_from)
+      fault("the room does not know what was purged of its history");
     POLDER_CHECK(read_events());
     check_ids();
     check_links();
@@ -30,6 +36,7 @@ class RoomChecker {
     check_extremities();
     POLDER_CHECK(check_timeline());
     POLDER_CHECK(check_depths());
+    POLDER_CHECK(check_times());
     check_stream();
     POLDER_CHECK(check_partial());
     POLDER_CHECK(check_states());
@@ -95,10 +102,11 @@ class RoomChecker {
   void check_links() const {
     for (const auto& [number, known] : events_) {
       for (const EventNumber auth : known.record.auth_events) {
-        if (auth >= number || !has(auth)) fault("an auth event is missing or newer");
+        const bool lost = known.record.standing.rejected && auth <= purged_to_;
+        if (auth >= number || (!has(auth) && !lost)) fault("an auth event is missing or newer");
       }
       for (const EventNumber prev : known.record.prev_events) {
-        if (!has(prev)) fault("a prev event is missing");
+        if (!has(prev) && prev > purged_to_) fault("a prev event is missing");
       }
     }
   }
@@ -153,6 +161,22 @@ class RoomChecker {
         events_, [](const auto& item) { return shown(item.second.record.standing); });
     if (entries.size() != static_cast<size_t>(expected))
       fault("the order by depth lacks or repeats events");
+    return {};
+  }
+
+  Status check_times() const {
+    POLDER_TRY(const auto entries, read_from_time(context_.snapshot, room_, {}, ~size_t{0}));
+    for (const TimeEntry& entry : entries) {
+      const auto found = events_.find(entry.number);
+      if (found == events_.end() || !shown(found->second.record.standing) ||
+          (found->second.facts &&
+           std::max<int64_t>(found->second.facts->time_ms, 0) != entry.time_ms))
+        fault("an entry of the order by time leads astray");
+    }
+    const auto expected = std::ranges::count_if(
+        events_, [](const auto& item) { return shown(item.second.record.standing); });
+    if (entries.size() != static_cast<size_t>(expected))
+      fault("the order by time lacks or repeats events");
     return {};
   }
 
@@ -300,9 +324,19 @@ class RoomChecker {
   }
 
   Status check_relations() const {
-    POLDER_CHECK(
-        for_each_relation(context_.snapshot, room_, [this](const Relation& relation) -> Status {
-          if (!has(relation.child)) fault("a relation leads to no event");
+    POLDER_TRY(const auto threads, read_threads(context_.snapshot, room_));
+    std::map<std::string, DepthPlace> latest;
+    for (const Thread& thread : threads)
+      latest.emplace(thread.root, thread.latest);
+    POLDER_CHECK(for_each_relation(
+        context_.snapshot, room_, [&](std::string_view parent, const Relation& relation) -> Status {
+          const auto child = events_.find(relation.child);
+          if (child == events_.end() || child->second.record.depth != relation.place.depth)
+            fault("a relation leads to no event");
+          if (relation.rel_type != "m.thread") return {};
+          const auto thread = latest.find(std::string(parent));
+          if (thread == latest.end() || thread->second < relation.place)
+            fault("a thread does not know of a reply");
           return {};
         }));
     return for_each_redaction(context_.snapshot, room_,
@@ -319,6 +353,7 @@ class RoomChecker {
   const RoomMentions& mentions_;
   StateNodeCache cache_{kCachedNodes};
   StateNodes nodes_;
+  EventNumber purged_to_ = 0;  // events up to here may be gone
   std::map<EventNumber, KnownEvent> events_;
   std::unordered_map<uint64_t, uint64_t> hashes_;  // of the nodes that were looked at
   std::map<std::pair<NameKind, std::string>, uint64_t> numbers_;

@@ -11,6 +11,7 @@
 #include "storage/stores/relation_rows.h"
 #include "storage/stores/room_rows.h"
 #include "storage/stores/state_map.h"
+#include "storage/stores/time_rows.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::stores {
@@ -38,6 +39,7 @@ Result<EventFacts> read_facts(std::string_view, std::string_view json) {
 
 Relation relation_of(EventNumber child) {
   Relation relation;
+  relation.place.depth = 4;
   relation.child = child;
   relation.rel_type = "m.annotation";
   relation.type = "message";
@@ -129,6 +131,7 @@ class WholeDatabase {
     const kv::PositionSlot slot = batch.reserve_position();
     put_event(batch, {room, number}, EventId::trusted("$" + std::to_string(number)), json, record,
               slot);
+    put_event_time(batch, {room, number}, 0);
     put_stream_event(batch, slot, {room, number});
     before_ = state_;
     return slot;
@@ -262,6 +265,15 @@ TEST(Check, EveryKindOfDamageIsNamed) {
       {"the order by depth lacks or repeats events",
        [](WholeDatabase& whole, kv::Batch& batch) {
          batch.erase(kTimelines, KeyWriter(2).u64(whole.room).u64(3).u64(3));
+       }},
+      {"an entry of the order by time leads astray",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         erase_event_time(batch, {whole.room, 3}, 0);
+         put_event_time(batch, {whole.room, 3}, 1);
+       }},
+      {"the order by time lacks or repeats events",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         erase_event_time(batch, {whole.room, 3}, 0);
        }},
       {"the stream of all events lacks an event",
        [](WholeDatabase&, kv::Batch& batch) { batch.erase(kStreams, KeyWriter(1).u64(3)); }},

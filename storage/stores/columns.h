@@ -44,7 +44,7 @@ inline constexpr std::array<kv::ColumnSpec, kColumnCount> kColumns = {{
     {"event_records", "room, event number -> standing, position, links, state after",
      kv::Access::kScan},
     {"event_ids", "event id -> room, event number", kv::Access::kPoint},
-    {"timelines", "room by position, and room by depth and position -> event number",
+    {"timelines", "room by position, by depth and position, by time -> event number",
      kv::Access::kScan},
     {"state_nodes", "room, node -> a node of the persistent state maps", kv::Access::kPoint},
     {"rooms", "room -> version, extremities, current state, counters; servers; gaps",

@@ -157,7 +157,12 @@ void erase_from_timelines(kv::Batch& batch, RoomNumber room, const EventRecord& 
 }
 
 Result<std::optional<EventPlace>> find_event(const kv::Snapshot& snapshot, const EventId& id) {
-  POLDER_TRY(const auto value, snapshot.get(kEventIds, event_id_bytes(id)));
+  return find_event_by_bytes(snapshot, event_id_bytes(id));
+}
+
+Result<std::optional<EventPlace>> find_event_by_bytes(const kv::Snapshot& snapshot,
+                                                      std::string_view id_bytes) {
+  POLDER_TRY(const auto value, snapshot.get(kEventIds, id_bytes));
   if (!value) return std::optional<EventPlace>();
   keys::ValueReader reader(*value, kIdFormat);
   EventPlace place;

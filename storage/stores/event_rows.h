@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,6 +64,8 @@ void erase_from_timelines(kv::Batch& batch, RoomNumber room, const EventRecord& 
 // The bytes under which an event's id stands in keys: short for ids that are hashes.
 std::string event_id_bytes(const EventId& id);
 Result<std::optional<EventPlace>> find_event(const kv::Snapshot& snapshot, const EventId& id);
+Result<std::optional<EventPlace>> find_event_by_bytes(const kv::Snapshot& snapshot,
+                                                      std::string_view id_bytes);
 Result<std::optional<EventRecord>> read_event_record(const kv::Snapshot& snapshot,
                                                      EventPlace place);
 // The canonical JSON; nothing if the event is not there.
@@ -90,6 +93,8 @@ struct DepthPlace {
   kv::Position position = 0;
   friend auto operator<=>(const DepthPlace&, const DepthPlace&) = default;
 };
+// After every event.
+inline constexpr DepthPlace kLastPlace{std::numeric_limits<int64_t>::max(), kv::kLastPosition};
 struct DepthEntry {
   DepthPlace place;
   EventNumber number = 0;

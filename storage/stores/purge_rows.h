@@ -28,11 +28,29 @@ Result<std::optional<PurgeRow>> read_purge(const kv::Snapshot& snapshot, RoomNum
 Status for_each_purge(const kv::Snapshot& snapshot,
                       const std::function<Status(RoomNumber, const PurgeRow&)>& visit);
 
+// The history of a room before some depth is purged, or was.
+struct HistoryPurgeRow {
+  int64_t below = 0;        // events of smaller depth go; RoomRecord::history_from says the same
+  bool local_too = false;   // also the content of events of this server's users
+  EventNumber last = 0;     // events up to here are looked at
+  EventNumber reached = 0;  // up to here they were
+  bool done = false;
+};
+void put_history_purge(kv::Batch& batch, RoomNumber room, const HistoryPurgeRow& row);
+Result<std::optional<HistoryPurgeRow>> read_history_purge(const kv::Snapshot& snapshot,
+                                                          RoomNumber room);
+Status for_each_history_purge(
+    const kv::Snapshot& snapshot,
+    const std::function<Status(RoomNumber, const HistoryPurgeRow&)>& visit);
+
 // What makes a room one that is here: its record, the counts of its servers, its outsiders.
 void erase_room(kv::Batch& batch, RoomNumber room);
 void erase_membership(kv::Batch& batch, UserNumber user, RoomNumber room);
 // What leads to an event from outside of the room: its id and the stream of all events.
 void unlist_event(kv::Batch& batch, const EventId& id, kv::Position position);
+
+// An event's content, record and id.
+void erase_event(kv::Batch& batch, EventPlace place, const EventId& id);
 
 // Where all else of a room is.
 std::vector<std::pair<kv::ColumnId, kv::Range>> ranges_of_room(RoomNumber room);

@@ -3,6 +3,7 @@
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/room_rows.h"
 
 namespace polder::stores {
 namespace {
@@ -12,7 +13,17 @@ constexpr uint8_t kNotifyingTag = 3;  // tags in column timelines
 constexpr uint8_t kThreadTag = 4;
 constexpr uint8_t kHighlightTag = 5;
 constexpr uint8_t kReadTag = 6;
+constexpr size_t kHighlightsAtOnce = 2000;
 
+std::string notifying_key(RoomNumber room, kv::Position position) {
+  return keys::KeyWriter(kNotifyingTag).u64(room).u64(position).str();
+}
+Result<uint64_t> decode_notifying(std::string_view bytes) {
+  keys::ValueReader value(bytes, kFormat);
+  const uint64_t number = value.varint();
+  POLDER_CHECK(value.finish("notifying event"));
+  return number;
+}
 std::string thread_key(RoomNumber room, kv::Position position) {
   return keys::KeyWriter(kThreadTag).u64(room).u64(position).str();
 }
@@ -34,17 +45,45 @@ void put_notifying(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot, uin
 
 Result<uint64_t> read_notifying(const kv::Snapshot& snapshot, RoomNumber room, kv::Position up_to) {
   const auto rows =
-      snapshot.iterate(kTimelines, {keys::KeyWriter(kNotifyingTag).u64(room).u64(0).str(),
-                                    keys::KeyWriter(kNotifyingTag).u64(room).u64(up_to + 1).str()});
+      snapshot.iterate(kTimelines, {notifying_key(room, 0), notifying_key(room, up_to + 1)});
   rows->seek_to_last();
-  if (!rows->valid()) {
-    POLDER_CHECK(rows->status());
-    return uint64_t{0};
+  if (rows->valid()) return decode_notifying(rows->value());
+  POLDER_CHECK(rows->status());
+  const auto later = snapshot.iterate(
+      kTimelines, {notifying_key(room, up_to + 1), notifying_key(room, kv::kLastPosition)});
+  later->seek_to_first();
+  if (later->valid()) {
+    POLDER_TRY(const uint64_t first, decode_notifying(later->value()));
+    return first - 1;
   }
-  keys::ValueReader value(rows->value(), kFormat);
-  const uint64_t number = value.varint();
-  POLDER_CHECK(value.finish("notifying event"));
-  return number;
+  POLDER_CHECK(later->status());
+  return uint64_t{0};
+}
+
+void erase_notifying(kv::Batch& batch, RoomNumber room, kv::Position position) {
+  batch.erase(kTimelines, notifying_key(room, position));
+  batch.erase(kTimelines, thread_key(room, position));
+}
+
+Result<bool> erase_highlights(const kv::Snapshot& snapshot, kv::Batch& batch, RoomNumber room,
+                              std::string& cursor) {
+  kv::Range range = kv::prefix_range(keys::KeyWriter(kHighlightTag).u64(room).str());
+  if (!cursor.empty()) range.from = cursor;
+  const auto rows = snapshot.iterate(kTimelines, range);
+  size_t looked_at = 0;
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    cursor = rows->key();
+    if (looked_at++ == kHighlightsAtOnce) return true;
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    key.u64();
+    const kv::Position position = key.u64();
+    POLDER_TRY(const auto event, read_stream_events(snapshot, position - 1, position, 1));
+    if (event.empty()) batch.erase(kTimelines, cursor);
+  }
+  POLDER_CHECK(rows->status());
+  return false;
 }
 
 void put_notifying_in_thread(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot,

@@ -14,7 +14,8 @@ namespace polder::stores {
 // Events that notify by the default push rules, outside of threads: the number of each of its room,
 // from 1 on without gaps.
 void put_notifying(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot, uint64_t number);
-// The number of the last one with position <= up_to; 0 if there is none.
+// The number of the last one with position <= up_to, or the one before the first there is: what
+// came before that was purged. 0 if there is none.
 Result<uint64_t> read_notifying(const kv::Snapshot& snapshot, RoomNumber room, kv::Position up_to);
 
 // Where in a room, and in which of its threads: "main", or the id of the thread's root.
@@ -41,6 +42,13 @@ void put_highlight(kv::Batch& batch, RoomNumber room, UserNumber user, kv::Posit
 Result<std::vector<Highlight>> read_highlights(const kv::Snapshot& snapshot, RoomNumber room,
                                                UserNumber user, kv::Position from, kv::Position to,
                                                size_t limit);
+
+// What an event at the position notifies of; highlights go with erase_highlights().
+void erase_notifying(kv::Batch& batch, RoomNumber room, kv::Position position);
+// Erases highlights of events that are gone, looking at some thousand rows from the cursor on,
+// which begins empty. Whether there are more.
+Result<bool> erase_highlights(const kv::Snapshot& snapshot, kv::Batch& batch, RoomNumber room,
+                              std::string& cursor);
 
 // Up to where a user has read without a receipt: by sending an event (in its thread), and by
 // joining (empty thread: everywhere).

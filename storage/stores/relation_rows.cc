@@ -10,10 +10,30 @@ namespace {
 constexpr uint8_t kRelationTag = 1;  // tags in column relations
 constexpr uint8_t kRedactionTag = 2;
 constexpr uint8_t kWaitingTag = 3;
+constexpr uint8_t kThreadTag = 6;
 constexpr uint8_t kFormat = 1;
 
-std::string relation_key(RoomNumber room, const EventId& parent, kv::Position position) {
-  return keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).u64(position).str();
+keys::KeyWriter relation_prefix(RoomNumber room, const EventId& parent, int64_t depth) {
+  keys::KeyWriter key(kRelationTag);
+  key.u64(room).text(event_id_bytes(parent)).u64(static_cast<uint64_t>(depth));
+  return key;
+}
+
+std::string relation_key(RoomNumber room, const EventId& parent, DepthPlace child) {
+  return relation_prefix(room, parent, child.depth).u64(child.position).str();
+}
+
+std::string thread_key(RoomNumber room, const EventId& root) {
+  return keys::KeyWriter(kThreadTag).u64(room).tail(event_id_bytes(root)).str();
+}
+
+Result<DepthPlace> decode_thread(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kFormat);
+  DepthPlace latest;
+  latest.depth = static_cast<int64_t>(reader.varint());
+  latest.position = reader.fixed64();
+  POLDER_CHECK(reader.finish("thread"));
+  return latest;
 }
 
 std::string waiting_key(RoomNumber room, const EventId& target) {
@@ -44,7 +64,8 @@ Result<Relation> decode_relation(const kv::Iterator& rows) {
   key.u64();
   key.text();
   Relation relation;
-  relation.position = key.u64();
+  relation.place.depth = static_cast<int64_t>(key.u64());
+  relation.place.position = key.u64();
   if (!key.at_end()) return fail(ErrorCode::kCorrupt, "damaged key in column relations");
   keys::ValueReader value(rows.value(), kFormat);
   relation.child = value.varint();
@@ -69,8 +90,7 @@ Result<std::vector<Relation>> collect(kv::Iterator& rows, size_t limit, bool for
 
 void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
                   const Relation& relation, kv::PositionSlot slot) {
-  keys::put(batch, kRelations,
-            keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).position(slot),
+  keys::put(batch, kRelations, relation_prefix(room, parent, relation.place.depth).position(slot),
             keys::ValueWriter(kFormat)
                 .varint(relation.child)
                 .varint(relation.sender)
@@ -78,26 +98,35 @@ void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
                 .text(relation.type));
 }
 
+void erase_relation(kv::Batch& batch, RoomNumber room, const EventId& parent, DepthPlace child) {
+  batch.erase(kRelations, relation_key(room, parent, child));
+}
+
 Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
                                                        RoomNumber room, const EventId& parent,
-                                                       kv::Position before, size_t limit) {
+                                                       DepthPlace before, size_t limit) {
   const auto rows = snapshot.iterate(
-      kRelations, {relation_key(room, parent, 0), relation_key(room, parent, before)});
+      kRelations, {relation_key(room, parent, {}), relation_key(room, parent, before)});
   rows->seek_to_last();
   return collect(*rows, limit, false);
 }
 
 Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
-                                                      const EventId& parent, kv::Position after,
+                                                      const EventId& parent, DepthPlace after,
                                                       size_t limit) {
-  const auto rows = snapshot.iterate(kRelations, {relation_key(room, parent, after + 1),
-                                                  relation_key(room, parent, kv::kLastPosition)});
+  const DepthPlace first{after.depth, after.position + 1};
+  const auto rows = snapshot.iterate(
+      kRelations, {relation_key(room, parent, first), relation_key(room, parent, kLastPlace)});
   rows->seek_to_first();
   return collect(*rows, limit, true);
 }
 
 void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction) {
   batch.put(kRelations, redaction_key(target), keys::ValueWriter(kFormat).varint(redaction).str());
+}
+
+void erase_redaction(kv::Batch& batch, EventPlace target) {
+  batch.erase(kRelations, redaction_key(target));
 }
 
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target) {
@@ -110,20 +139,64 @@ void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& tar
             keys::ValueWriter(kFormat).varint(redaction).str());
 }
 
+void erase_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target) {
+  batch.erase(kRelations, waiting_key(room, target));
+}
+
 Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
                                                           RoomNumber room, const EventId& target) {
   return read_number(snapshot, waiting_key(room, target));
 }
 
-Status for_each_relation(const kv::Snapshot& snapshot, RoomNumber room,
-                         const std::function<Status(const Relation&)>& visit) {
+Status for_each_relation(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(std::string_view parent, const Relation&)>& visit) {
   const auto rows =
       snapshot.iterate(kRelations, kv::prefix_range(keys::KeyWriter(kRelationTag).u64(room).str()));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     POLDER_TRY(const Relation relation, decode_relation(*rows));
-    POLDER_CHECK(visit(relation));
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    POLDER_CHECK(visit(key.text(), relation));
   }
   return rows->status();
+}
+
+void put_thread(kv::Batch& batch, RoomNumber room, const EventId& root, int64_t depth,
+                kv::PositionSlot slot) {
+  keys::ValueWriter value(kFormat);
+  value.varint(static_cast<uint64_t>(depth)).position(slot);
+  batch.put(kRelations, thread_key(room, root), {}, value, value.patches());
+}
+
+void erase_thread(kv::Batch& batch, RoomNumber room, const EventId& root) {
+  batch.erase(kRelations, thread_key(room, root));
+}
+
+Result<std::optional<DepthPlace>> read_thread(const kv::Snapshot& snapshot, RoomNumber room,
+                                              const EventId& root) {
+  POLDER_TRY(const auto value, snapshot.get(kRelations, thread_key(room, root)));
+  if (!value) return std::optional<DepthPlace>();
+  POLDER_TRY(const DepthPlace latest, decode_thread(*value));
+  return std::optional(latest);
+}
+
+Result<std::vector<Thread>> read_threads(const kv::Snapshot& snapshot, RoomNumber room) {
+  std::vector<Thread> threads;
+  const auto rows =
+      snapshot.iterate(kRelations, kv::prefix_range(keys::KeyWriter(kThreadTag).u64(room).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    Thread thread;
+    thread.root = key.tail();
+    POLDER_TRY(thread.latest, decode_thread(rows->value()));
+    threads.push_back(std::move(thread));
+  }
+  POLDER_CHECK(rows->status());
+  return threads;
 }
 
 Status for_each_redaction(

@@ -11,30 +11,47 @@
 namespace polder::stores {
 
 struct Relation {
-  kv::Position position = 0;  // of the child
+  DepthPlace place;  // of the child
   EventNumber child = 0;
   UserNumber sender = 0;  // of the child
   std::string rel_type;   // "m.annotation", ...
   std::string type;       // of the child
 };
 
-// The parent need not be here: what relates to it may come first.
+// The parent need not be here: what relates to it may come first. The position is the slot's.
 void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
                   const Relation& relation, kv::PositionSlot slot);
-// Relations to an event with positions strictly before `before` (newest first) or after `after`
+void erase_relation(kv::Batch& batch, RoomNumber room, const EventId& parent, DepthPlace child);
+// Relations to an event whose places are strictly before `before` (newest first) or after `after`
 // (oldest first); at most limit.
 Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
                                                        RoomNumber room, const EventId& parent,
-                                                       kv::Position before, size_t limit);
+                                                       DepthPlace before, size_t limit);
 Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
-                                                      const EventId& parent, kv::Position after,
+                                                      const EventId& parent, DepthPlace after,
                                                       size_t limit);
 
-Status for_each_relation(const kv::Snapshot& snapshot, RoomNumber room,
-                         const std::function<Status(const Relation&)>& visit);
+// With the parent's id as in event_ids.
+Status for_each_relation(
+    const kv::Snapshot& snapshot, RoomNumber room,
+    const std::function<Status(std::string_view parent, const Relation&)>& visit);
+
+// The threads of a room, and how far each has got: no reply has a place after that. It may be
+// behind, where the last replies are not shown any more.
+struct Thread {
+  std::string root;  // its id as in event_ids
+  DepthPlace latest;
+};
+void put_thread(kv::Batch& batch, RoomNumber room, const EventId& root, int64_t depth,
+                kv::PositionSlot slot);
+void erase_thread(kv::Batch& batch, RoomNumber room, const EventId& root);
+Result<std::optional<DepthPlace>> read_thread(const kv::Snapshot& snapshot, RoomNumber room,
+                                              const EventId& root);
+Result<std::vector<Thread>> read_threads(const kv::Snapshot& snapshot, RoomNumber room);
 
 // The redaction that applies to an event. The first one stays.
 void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
+void erase_redaction(kv::Batch& batch, EventPlace target);
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
 
 Status for_each_redaction(
@@ -44,6 +61,7 @@ Status for_each_redaction(
 // A redaction whose target is not here yet: whether it applies is decided when that comes.
 void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
                            EventNumber redaction);
+void erase_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target);
 Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
                                                           RoomNumber room, const EventId& target);
 

@@ -46,6 +46,7 @@ Result<RoomRecord> decode_room(std::string_view bytes) {
   record.local_joined = (flags & 1) != 0;
   record.was_partial = (flags & 2) != 0;
   record.partial = (flags & 4) != 0;
+  record.history_from = reader.signed_varint();
   if ((flags & 8) != 0) {
     StateRoot& edge = record.edge_state.emplace();
     edge.node = reader.varint();
@@ -88,6 +89,7 @@ void put_room(kv::Batch& batch, RoomNumber room, const RoomRecord& record) {
       .varint(record.notifying);
   value.varint((record.local_joined ? 1u : 0u) | (record.was_partial ? 2u : 0u) |
                (record.partial ? 4u : 0u) | (record.edge_state ? 8u : 0u));
+  value.signed_varint(record.history_from);
   if (record.edge_state) value.varint(record.edge_state->node).fixed64(record.edge_state->hash);
   batch.put(kRooms, room_key(room), value.str());
 }

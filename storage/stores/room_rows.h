@@ -31,6 +31,7 @@ struct RoomRecord {
   bool partial = false;       // there are events with a partial state (partial_rows.h), or the
                               // current state is on its way
   bool was_partial = false;   // there were; see read_completed_at()
+  int64_t history_from = 0;   // events of smaller depth were purged, and are not asked for again
 
   // What the extremities resolve to: what the next event is built on and judged by.
   StateRoot edge() const { return edge_state.value_or(state); }

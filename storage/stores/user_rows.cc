@@ -49,6 +49,23 @@ std::string change_key(UserNumber user, kv::Position position) {
   return keys::KeyWriter(kAccountDataStream).u64(user).u64(position).str();
 }
 
+Result<AccountRow> decode_account(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kFormat);
+  AccountRow row;
+  const uint64_t flags = reader.varint();
+  row.admin = (flags & 1) != 0;
+  row.guest = (flags & 2) != 0;
+  row.deactivated = (flags & 4) != 0;
+  row.erased = (flags & 8) != 0;
+  row.leaving = (flags & 16) != 0;
+  row.created_ms = reader.signed_varint();
+  row.password_hash = reader.text();
+  row.displayname = reader.text();
+  row.avatar_url = reader.text();
+  POLDER_CHECK(reader.finish("account"));
+  return row;
+}
+
 Result<DeviceRow> decode_device(std::string_view bytes) {
   keys::ValueReader reader(bytes, kFormat);
   DeviceRow row;
@@ -102,7 +119,9 @@ std::string text_value(std::string_view text) {
 
 void put_account(kv::Batch& batch, UserNumber user, const AccountRow& row) {
   keys::ValueWriter value(kFormat);
-  value.varint((row.admin ? 1u : 0u) | (row.guest ? 2u : 0u) | (row.deactivated ? 4u : 0u))
+  value
+      .varint((row.admin ? 1u : 0u) | (row.guest ? 2u : 0u) | (row.deactivated ? 4u : 0u) |
+              (row.erased ? 8u : 0u) | (row.leaving ? 16u : 0u))
       .signed_varint(row.created_ms);
   value.text(row.password_hash).text(row.displayname).text(row.avatar_url);
   batch.put(kUsers, keys::KeyWriter(kAccountTag).u64(user), value);
@@ -111,18 +130,30 @@ void put_account(kv::Batch& batch, UserNumber user, const AccountRow& row) {
 Result<std::optional<AccountRow>> read_account(const kv::Snapshot& snapshot, UserNumber user) {
   POLDER_TRY(const auto value, snapshot.get(kUsers, keys::KeyWriter(kAccountTag).u64(user)));
   if (!value) return std::optional<AccountRow>();
-  keys::ValueReader reader(*value, kFormat);
-  AccountRow row;
-  const uint64_t flags = reader.varint();
-  row.admin = (flags & 1) != 0;
-  row.guest = (flags & 2) != 0;
-  row.deactivated = (flags & 4) != 0;
-  row.created_ms = reader.signed_varint();
-  row.password_hash = reader.text();
-  row.displayname = reader.text();
-  row.avatar_url = reader.text();
-  POLDER_CHECK(reader.finish("account"));
+  POLDER_TRY(AccountRow row, decode_account(*value));
   return std::optional(std::move(row));
+}
+
+Status for_each_account(const kv::Snapshot& snapshot,
+                        const std::function<Status(UserNumber, const AccountRow&)>& visit) {
+  const auto rows = snapshot.iterate(kUsers, kv::prefix_range(keys::KeyWriter(kAccountTag).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    const UserNumber user = key.u64();
+    POLDER_TRY(const AccountRow row, decode_account(rows->value()));
+    POLDER_CHECK(visit(user, row));
+  }
+  return rows->status();
+}
+
+void erase_user_data(kv::Batch& batch, UserNumber user) {
+  for (const uint8_t tag : {kAccountDataTag, kFilterTag, kPushRulesTag}) {
+    const kv::Range range = kv::prefix_range(keys::KeyWriter(tag).u64(user).str());
+    batch.erase_range(kUserData, range.from, range.to);
+  }
+  const kv::Range changes = kv::prefix_range(keys::KeyWriter(kAccountDataStream).u64(user).str());
+  batch.erase_range(kStreams, changes.from, changes.to);
 }
 
 void put_device(kv::Batch& batch, UserNumber user, const DeviceId& device, const DeviceRow& row) {

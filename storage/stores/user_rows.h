@@ -20,12 +20,18 @@ struct AccountRow {
   bool admin = false;
   bool guest = false;
   bool deactivated = false;
+  bool erased = false;   // who was no member when the user's events came gets them redacted
+  bool leaving = false;  // deactivated, and perhaps not out of all rooms yet
   int64_t created_ms = 0;
   std::string displayname;  // empty: none
   std::string avatar_url;
 };
 void put_account(kv::Batch& batch, UserNumber user, const AccountRow& row);
 Result<std::optional<AccountRow>> read_account(const kv::Snapshot& snapshot, UserNumber user);
+Status for_each_account(const kv::Snapshot& snapshot,
+                        const std::function<Status(UserNumber, const AccountRow&)>& visit);
+// Account data, filters and push rules.
+void erase_user_data(kv::Batch& batch, UserNumber user);
 
 struct DeviceRow {
   std::string display_name;
