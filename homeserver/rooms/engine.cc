@@ -124,6 +124,7 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
     room.pending_nodes.clear();
     room.settled.clear();
     room.record = {};
+    room.servers.clear();
     room.exists = room.loaded = room.failed = false;
   }
   for (const Room::Settled& settled : std::exchange(room.settled, {})) {
