@@ -67,10 +67,10 @@ Status Machine::start(Life& life, const std::string& name, files::FileSystem& fi
   config.federation.retry_max_ms = 10'000;
   config.storage.reclaim_hours = kReclaimHours;
   life.runtime = simulation_->add_runtime(name);
-  POLDER_TRY(life.homeserver, server::Homeserver::create(
-                                  std::move(config), {*life.runtime, files, *life.database,
-                                                      network_->transport(name),
-                                                      network_->resolver()}));
+  POLDER_TRY(life.homeserver,
+             server::Homeserver::create(std::move(config),
+                                        {*life.runtime, files, *life.database,
+                                         network_->transport(name), network_->resolver()}));
   POLDER_CHECK(life.homeserver->start());
   network_->attach(name, *life.runtime, life.homeserver->router());
   return {};
@@ -104,8 +104,8 @@ bool Machine::finish() {
 
 Result<stores::CheckReport> Machine::check() {
   POLDER_TRY(auto report, server::check_consistency(*own_.database));
-  POLDER_CHECK(server::check_media(*own_.database, disk_.files(), std::string(kDataDir) + "/media",
-                                   report));
+  POLDER_CHECK(
+      server::check_media(*own_.database, disk_.files(), std::string(kDataDir) + "/media", report));
   return report;
 }
 

@@ -43,8 +43,7 @@ Task<server::Answer> Person::ask(std::string method, std::string target, std::st
 Task<std::optional<json::Object>> Person::must(std::string method, std::string target,
                                                std::string body) {
   const std::string what = name_ + ": " + method + " " + target;
-  const server::Answer answer =
-      co_await ask(std::move(method), std::move(target), std::move(body));
+  const server::Answer answer = co_await ask(std::move(method), std::move(target), std::move(body));
   if (answer.status == 200) {
     const json::Object* object = answer.body.as_object();
     co_return object != nullptr ? *object : json::Object();
@@ -76,8 +75,6 @@ bool Person::may_be_in(const std::string& room) const {
 void Person::forget(const std::string& room) {
   memberships_.erase(room);
   receipts_.erase(room);
-  std::erase_if(values_,
-                [&](const auto& item) { return item.first.find(room) != std::string::npos; });
   if (said_ && said_->room == room) said_.reset();
 }
 
@@ -199,8 +196,7 @@ Task<void> Person::say_somewhere() {
 Task<void> Person::set_value(std::string target) {
   const std::string value = ledger_.next("value ");
   values_[target].asked = value;
-  const auto answer =
-      co_await must("PUT", kClient + target, R"({"value":)" + quoted(value) + "}");
+  const auto answer = co_await must("PUT", kClient + target, R"({"value":)" + quoted(value) + "}");
   if (answer) values_[target] = {value, std::nullopt};
 }
 
@@ -230,10 +226,10 @@ Task<void> Person::deliver(std::string message) {
   for (const auto& person : *people_) {
     if (person->id_ == ledger_.messages[message].to) to = person.get();
   }
-  const auto sent = co_await must(
-      "PUT", kClient + ("sendToDevice/org.example.message/" + message),
-      R"({"messages":{)" + quoted(to->id_) + ":{" + quoted(to->device_) + R"(:{"id":)" +
-          quoted(message) + "}}}}");
+  const auto sent =
+      co_await must("PUT", kClient + ("sendToDevice/org.example.message/" + message),
+                    R"({"messages":{)" + quoted(to->id_) + ":{" + quoted(to->device_) +
+                        R"(:{"id":)" + quoted(message) + "}}}}");
   if (sent) ledger_.messages[message].acknowledged = true;
 }
 
@@ -246,10 +242,9 @@ Task<void> Person::send_to_device() {
 
 Task<void> Person::upload_key() {
   ++keys_most_;
-  const auto uploaded =
-      co_await must("POST", "/_matrix/client/v3/keys/upload",
-                    R"({"one_time_keys":{"signed_curve25519:)" + ledger_.next("K") +
-                        R"(":{"key":"b25l"}}})");
+  const auto uploaded = co_await must(
+      "POST", "/_matrix/client/v3/keys/upload",
+      R"({"one_time_keys":{"signed_curve25519:)" + ledger_.next("K") + R"(":{"key":"b25l"}}})");
   if (uploaded) ++keys_least_;
 }
 
@@ -302,7 +297,8 @@ Task<void> Person::resume() {
     if (said_->id.empty()) {
       ledger_.events[said_->room].push_back(id);
     } else if (said_->id != id) {
-      ledger_.finding(name_ + " sent " + said_->transaction + " again: " + id + " for " + said_->id);
+      ledger_.finding(name_ + " sent " + said_->transaction + " again: " + id + " for " +
+                      said_->id);
     }
     said_->id = id;
   }
@@ -355,9 +351,10 @@ Task<void> Person::check_messages() {
 }
 
 Task<void> Person::check_receipts() {
-  const auto answer = co_await must("GET", "/_matrix/client/v3/sync?filter="
-                                           "%7B%22room%22%3A%7B%22timeline%22%3A%7B%22limit%22%3A1"
-                                           "%7D%7D%7D");
+  const auto answer = co_await must("GET",
+                                    "/_matrix/client/v3/sync?filter="
+                                    "%7B%22room%22%3A%7B%22timeline%22%3A%7B%22limit%22%3A1"
+                                    "%7D%7D%7D");
   if (!answer) co_return;
   for (auto& [room, known] : receipts_) {
     if (!is_in(room)) continue;

@@ -69,7 +69,8 @@ class Person {
   // Also if it was asked for only.
   bool may_be_in(const std::string& room) const;
   bool is_in(const std::string& room) const;
-  // The room is gone, and with it what was said there.
+  // The room is gone here, and with it what was said and read there. If it is another server's,
+  // its state is not.
   void forget(const std::string& room);
 
  private:

@@ -9,8 +9,8 @@ namespace polder::crash {
 namespace {
 
 constexpr size_t kPeople = 6;
-constexpr size_t kActs = 25;             // of each in a round
-constexpr uint64_t kActsChanges = 200;   // of the disk: fewer than they cause
+constexpr size_t kActs = 25;            // of each in a round
+constexpr uint64_t kActsChanges = 200;  // of the disk: fewer than they cause
 constexpr uint64_t kOpeningChanges = 40;
 constexpr uint64_t kEnteringChanges = 16;
 constexpr size_t kAtticSays = 250;       // more events than are purged in one step
