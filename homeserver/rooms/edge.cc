@@ -7,8 +7,6 @@
 namespace polder::rooms {
 namespace {
 
-constexpr size_t kFollowedMax = 1000;  // events of one state key
-
 Result<std::vector<std::string>> senders_servers(const RoomView& view,
                                                  const std::vector<EventNumber>& extremities) {
   std::vector<std::string> servers;
@@ -19,48 +17,7 @@ Result<std::vector<std::string>> senders_servers(const RoomView& view,
   return servers;
 }
 
-// What others cannot do again without knowing that it was done: each later event for the same key
-// names the one before it among its auth events
-// (https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection).
-bool is_control(const events::Event& event) {
-  if (event.is_state("m.room.power_levels", "")) return true;
-  if (!event.is("m.room.member")) return false;
-  const std::string_view membership = event.membership();
-  return membership == "ban" ||
-         (membership == "leave" && event.sender().view() != *event.state_key());
-}
-
-// Whether an event of a state key follows another one, by their auth events.
-Result<bool> follows(const RoomView& view, EventNumber later, EventNumber earlier,
-                     const events::Event& of_key) {
-  std::vector<EventNumber> waiting(1, later);
-  for (size_t looked = 0; !waiting.empty() && looked < kFollowedMax; ++looked) {
-    const EventNumber number = waiting.back();
-    waiting.pop_back();
-    if (number == earlier) return true;
-    POLDER_TRY(const auto record, view.record(number));
-    for (const EventNumber auth : record.auth_events) {
-      POLDER_TRY(const HeldEvent held, view.load(auth));
-      if (held.event->is_state(of_key.type(), *of_key.state_key())) waiting.push_back(auth);
-    }
-  }
-  return false;
-}
-
 }  // namespace
-
-Result<bool> lacks_known(const RoomView& view, stores::StateRoot known, stores::StateRoot told) {
-  POLDER_TRY(const auto differences, stores::state_diff(view.nodes(), known, told));
-  for (const stores::StateDifference& difference : differences) {
-    if (!difference.before) continue;
-    POLDER_TRY(const HeldEvent held, view.load(*difference.before));
-    if (!is_control(*held.event)) continue;
-    if (!difference.after) return true;
-    POLDER_TRY(const bool newer, follows(view, *difference.after, *difference.before, *held.event));
-    if (!newer) return true;
-  }
-  return false;
-}
 
 Result<std::vector<EventNumber>> edge_to_build_on(const RoomView& view, const ServerName& own_name,
                                                   const std::vector<EventNumber>& extremities) {

@@ -28,9 +28,4 @@ Status prune_edge(const RoomView& view, const ServerName& own_name,
 Result<std::vector<UserId>> local_members(const RoomView& view, const ServerName& own_name,
                                           stores::StateRoot state, size_t max);
 
-// Whether a state that another server told of, when this one enters a room again, was made without
-// knowledge of what this server knows from before: of somebody's ban or removal, or of a change of
-// the power levels. What was made with it says so by its auth events.
-Result<bool> lacks_known(const RoomView& view, stores::StateRoot known, stores::StateRoot told);
-
 }  // namespace polder::rooms

@@ -31,23 +31,15 @@ class EnteringTest : public RoomsTest {
                              std::move(content)};
     draft.prev_events = std::move(prev_events);
     draft.depth = depth;
-    draft.origin_server_ts = simulation_->clock().wall_ms() + depth;
     const std::string* membership = draft.content.find_string("membership");
-    const bool by_join_rules =
-        membership != nullptr && *membership != "ban" && *membership != "leave";
-    std::map<std::pair<std::string, std::string>, EventId> needed;  // the last of each key
+    const bool by_join_rules = membership != nullptr && *membership != "ban";
     for (const events::EventPtr& event : history_) {
-      const bool of_member =
-          event->is("m.room.member") &&
-          (*event->state_key() == sender.view() ||
-           (draft.type == "m.room.member" && *event->state_key() == *draft.state_key));
-      if ((event->is("m.room.create") && !rules_->room_id_is_create_hash) ||
-          event->is("m.room.power_levels") || (event->is("m.room.join_rules") && by_join_rules) ||
-          of_member)
-        needed.insert_or_assign(std::pair(event->type(), *event->state_key()), event->id());
+      const bool needed = (event->is("m.room.create") && !rules_->room_id_is_create_hash) ||
+                          event->is("m.room.power_levels") ||
+                          (event->is("m.room.join_rules") && by_join_rules) ||
+                          (event->is("m.room.member") && *event->state_key() == sender.view());
+      if (needed) draft.auth_events.push_back(event->id());
     }
-    for (const auto& [key, id] : needed)
-      draft.auth_events.push_back(id);
     const bool own = sender.server() == own_.view();
     json::Object pdu = events::make_pdu(draft, *rules_, "x");
     events::hash_and_sign(pdu, *rules_, own ? own_ : other_, own ? key_ : other_key_);
@@ -64,12 +56,6 @@ class EnteringTest : public RoomsTest {
                       {history_.back()->id()}, static_cast<int64_t>(history_.size()) + 1);
     return join;
   }
-  // Another one, on the same place.
-  events::EventPtr join_of_alice_again(const events::EventPtr& first) {
-    return build(alice_, "m.room.member", alice_.str(),
-                 {{"membership", "join"}, {"displayname", "Alice"}}, {history_.back()->id()},
-                 first->depth() + 3);
-  }
   // Enters with the state in that order; what became of it.
   Status enter(std::vector<events::EventPtr> state, const events::EventPtr& join) {
     const auto entered = run(engine_->enter(*rules_, ImportedState{std::move(state), {}}, join));
@@ -80,7 +66,6 @@ class EnteringTest : public RoomsTest {
     EXPECT_EQ(stores::check_database(*database_->snapshot())->faults, std::vector<std::string>{});
   }
 
-  const UserId dave_ = UserId::trusted("@dave:other");
   const events::RoomVersionRules* rules_ = nullptr;
   RoomId room_;
   std::vector<events::EventPtr> history_;
@@ -215,64 +200,6 @@ TEST_F(EnteringTest, ARoomIsEnteredAgainByWhatItIsNow) {
   const Status again = enter(history_, join_of_alice());
   EXPECT_TRUE(again.ok()) << again.error().message;
   EXPECT_TRUE(say(room_, alice_, "hello").ok());
-  expect_consistent();
-}
-
-// The other server knows nothing of a ban that this one learned of before alice left.
-TEST_F(EnteringTest, ABanThatIsKnownIsNotForgotten) {
-  for (const char* version : {"10", "12"}) {
-    make_room(version);
-    add(dave_, "m.room.member", dave_.str(), {{"membership", "join"}});
-    const auto before = history_;
-    const auto join = join_of_alice();
-    ASSERT_TRUE(enter(history_, join).ok());
-    history_.push_back(join);
-    add(bob_, "m.room.member", dave_.str(), {{"membership", "ban"}});
-    const auto ban = history_.back();
-    ASSERT_EQ(run(engine_->receive(other_, ban))->verdict, Verdict::kAccepted);
-    ASSERT_TRUE(set_membership(room_, alice_, alice_, "leave").ok());
-    history_ = before;
-    ASSERT_TRUE(enter(before, join_of_alice_again(join)).ok());
-    EXPECT_EQ(state(room_, "m.room.member", dave_.str()), ban->id().str()) << version;
-    EXPECT_EQ(edge(), 2u);
-    EXPECT_TRUE(say(room_, alice_, "hello").ok());
-    EXPECT_EQ(edge(), 1u);
-    expect_consistent();
-  }
-}
-
-TEST_F(EnteringTest, WhoIsKnownToBeBannedDoesNotEnterByAServerThatDoesNotKnow) {
-  make_room("12");
-  const auto before = history_;
-  const auto join = join_of_alice();
-  ASSERT_TRUE(enter(history_, join).ok());
-  history_.push_back(join);
-  add(bob_, "m.room.member", alice_.str(), {{"membership", "ban"}});
-  const auto ban = history_.back();
-  ASSERT_EQ(run(engine_->receive(other_, ban))->verdict, Verdict::kAccepted);
-  history_ = before;
-  EXPECT_EQ(enter(before, join_of_alice_again(join)).error().code, ErrorCode::kForbidden);
-  EXPECT_EQ(state(room_, "m.room.member", alice_.str()), ban->id().str());
-  EXPECT_FALSE((*engine_->head(room_))->record.local_joined);
-  expect_consistent();
-}
-
-// What the ban has become since, its successors say.
-TEST_F(EnteringTest, ABanThatWasTakenBackIsOver) {
-  make_room("12");
-  const auto join = join_of_alice();
-  ASSERT_TRUE(enter(history_, join).ok());
-  history_.push_back(join);
-  add(bob_, "m.room.member", dave_.str(), {{"membership", "ban"}});
-  ASSERT_EQ(run(engine_->receive(other_, history_.back()))->verdict, Verdict::kAccepted);
-  ASSERT_TRUE(set_membership(room_, alice_, alice_, "leave").ok());
-  add(bob_, "m.room.member", dave_.str(), {{"membership", "leave"}});
-  const auto ban = history_.end() - 2;
-  history_.erase(ban);
-  const auto over = history_.back();
-  ASSERT_TRUE(enter(history_, join_of_alice_again(join)).ok());
-  EXPECT_EQ(state(room_, "m.room.member", dave_.str()), over->id().str());
-  EXPECT_EQ(edge(), 1u);
   expect_consistent();
 }
 

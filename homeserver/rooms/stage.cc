@@ -33,11 +33,6 @@ class Staging {
   Result<Staged> run() {
     POLDER_CHECK(find_links());
     POLDER_CHECK(find_state_before());
-    if (input_.replaces_edge) {
-      POLDER_TRY(const bool lacks,
-                 lacks_known(view_, record_.state, record_of_event_.state_before));
-      replaces_edge_ = !lacks;
-    }
     POLDER_CHECK(check());
     if (input_.origin == Origin::kLocal && staged_.verdict != Verdict::kAccepted) {
       POLDER_TRY(const bool for_nobody, is_for_nobody());
@@ -215,7 +210,7 @@ class Staging {
     // Step 6: passes authorisation rules based on the current state of the room, otherwise it is
     // soft-failed.
     // What the room was before this server left it is not current.
-    const bool first = record_.extremities.empty() || replaces_edge_;
+    const bool first = record_.extremities.empty() || input_.replaces_edge;
     if (first || record_.state.hash == record_of_event_.state_before.hash) return {};
     StateRoot current = record_.state;
     // After a gap the event may know what this server missed, a join of its sender above all. What
@@ -287,7 +282,7 @@ class Staging {
     // The event must be readable from here on: the new state may name it.
     hold();
     if (staged_.verdict != Verdict::kAccepted || input_.origin == Origin::kBackfill) return {};
-    if (replaces_edge_) record_.extremities.clear();
+    if (input_.replaces_edge) record_.extremities.clear();
     std::erase_if(record_.extremities, [&](EventNumber number) {
       return std::ranges::find(record_of_event_.prev_events, number) !=
              record_of_event_.prev_events.end();
@@ -322,9 +317,9 @@ class Staging {
     if (input_.partial)
       stores::put_partial_origin(staged_.batch, staged_.stored.place, *input_.partial);
     POLDER_CHECK(current_.write(slot));
+    if (input_.replaces_edge) POLDER_CHECK(current_.end_outside(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
-      if (input_.replaces_edge) POLDER_CHECK(current_.end_outside(slot));
       POLDER_CHECK(write_reach(slot));
       POLDER_CHECK(write_relation(slot));
       POLDER_CHECK(write_redaction());
@@ -451,7 +446,6 @@ class Staging {
   std::optional<dag::NewChainPlace> place_;  // of a state event
   Staged staged_;
   CurrentState current_;
-  bool replaces_edge_ = false;
   bool held_ = false;                  // among the room's pending events...
   std::optional<HeldEvent> replaced_;  // ...instead of this, whose commit is under way
   bool done_ = false;

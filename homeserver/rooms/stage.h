@@ -23,8 +23,8 @@ struct StageInput {
   std::optional<stores::StateRoot> state_before = {};
   // With state_before, if that is not the whole: who may know the rest.
   std::optional<stores::PartialOrigin> partial = {};
-  // With state_before: this server enters the room. The event becomes the only forward extremity,
-  // for what was known is old; unless the state that it brings lacks some of it (lacks_known).
+  // The event becomes the only forward extremity: this server enters the room, and what it knew is
+  // old.
   bool replaces_edge = false;
 };
 
