@@ -62,14 +62,15 @@ bool is_refused_edge(const RoomFacts& one, const RoomFacts& other) {
   });
 }
 
-// Without what nobody had to tell the other one: events that it does not have, and at which it was
-// not in the room. They come from branches of before, and the next event of either joins them.
+// Without what nobody had to tell the other one: events that have no place there, and at which it
+// was not in the room. They come from branches of before, and the next event of either joins them.
 std::set<std::string> edge_for(const RoomFacts& one, const RoomFacts& other,
                                const std::string& other_name) {
   std::set<std::string> edge;
   for (const std::string& id : one.extremities) {
-    if (other.events.contains(id) || one.events.at(id).servers.contains(other_name))
-      edge.insert(id);
+    const auto found = other.events.find(id);
+    const bool placed = found != other.events.end() && !found->second.standing.outlier;
+    if (placed || one.events.at(id).servers.contains(other_name)) edge.insert(id);
   }
   return edge;
 }
