@@ -65,8 +65,7 @@ class Completing {
   }
 
  private:
-  // What is staged and not settled yet is left for another turn: it would be taken out of the
-  // pending ones with the first of two batches.
+  // What is staged and not settled yet is left for another turn, when its rows can be read.
   bool any_pending() const {
     return std::ranges::any_of(
         room_.pending, [](const auto& pending) { return pending.second.record.standing.partial; });

@@ -118,30 +118,8 @@ Status RoomEngine::publish_stored(Room& room, const kv::Snapshot& snapshot) {
 
 // What a turn begins with: the room is loaded, and what was made durable is no longer pending.
 Task<Status> RoomEngine::begin_turn(Room& room) {
-  if (room.failed) {
-    room.pending.clear();
-    room.pending_ids.clear();
-    room.pending_chain_ends.clear();
-    room.pending_nodes.clear();
-    room.settled.clear();
-    room.record = {};
-    room.exists = room.loaded = room.failed = false;
-  }
-  for (const Room::Settled& settled : std::exchange(room.settled, {})) {
-    if (auto pending = room.pending.extract(settled.event)) {
-      if (const auto& place = pending.mapped().place) {
-        const auto end = room.pending_chain_ends.find(place->chain);
-        if (end != room.pending_chain_ends.end() && end->second == settled.event)
-          room.pending_chain_ends.erase(end);
-      }
-      caches_.events.insert(room.number, settled.event, std::move(pending.mapped().event));
-    }
-    room.pending_ids.erase(settled.id);
-    for (const uint64_t node : settled.nodes) {
-      if (auto pending = room.pending_nodes.extract(node))
-        caches_.nodes.insert(room.number, node, std::move(pending.mapped()));
-    }
-  }
+  if (room.failed) room.forget();
+  room.settle(caches_);
   if (!room.loaded) {
     RoomEngine* self = this;
     Room* target = &room;

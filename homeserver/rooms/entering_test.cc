@@ -16,6 +16,21 @@ TEST_F(EnteringTest, TheOrderInWhichTheStateIsToldDoesNotMatter) {
   expect_consistent();
 }
 
+TEST_F(EnteringTest, ARoomThatWasPurgedBeginsAnew) {
+  make_room("12");
+  ASSERT_TRUE(enter(history_, join_of_alice()).ok());
+  ASSERT_TRUE(say(room_, alice_, "hello").ok());
+  ASSERT_TRUE(set_membership(room_, alice_, alice_, "leave").ok());
+  ASSERT_TRUE(run(engine_->purge(room_)).ok());
+  ASSERT_TRUE(enter(history_, join_of_alice()).ok());
+  EXPECT_EQ(timeline_size(room_), 1u);
+  EXPECT_TRUE(say(room_, alice_, "again").ok());
+  expect_consistent();
+  crash();
+  EXPECT_TRUE(say(room_, alice_, "and again").ok());
+  expect_consistent();
+}
+
 TEST_F(EnteringTest, HistoryIsNotTakenForNews) {
   for (const char* version : {"11", "12"}) {
     make_room(version);

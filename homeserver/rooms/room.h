@@ -27,6 +27,8 @@ struct HeldEvent {
   stores::EventRecord record;
   // Of a state event that is staged: in the index over auth chains.
   std::optional<dag::NewChainPlace> place = {};
+  // How many commits under way write it: an outlier may find its place before it is on disk itself.
+  uint32_t commits = 1;
 };
 
 // What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
@@ -74,7 +76,13 @@ struct Room : RoomContent {
     std::vector<uint64_t> nodes;
   };
   std::vector<Settled> settled;
-  bool failed = false;                           // a commit failed: what is staged is void
+  // Takes it out, at the beginning of a turn: what is on disk, and nobody else is about to write.
+  void settle(Caches& caches);
+
+  bool failed = false;  // a commit failed: what is staged is void
+  // Forgets all that it knows: it is read anew.
+  void forget();
+
   std::chrono::nanoseconds joins_edge_after{0};  // steady time (upkeep.cc)
 };
 

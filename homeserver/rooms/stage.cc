@@ -282,8 +282,7 @@ class Staging {
   // follows.
   Status move_edge() {
     // The event must be readable from here on: the new state may name it.
-    room_.pending.insert_or_assign(staged_.stored.place.number,
-                                   HeldEvent{input_.event, record_of_event_, place_});
+    hold();
     if (staged_.verdict != Verdict::kAccepted || input_.origin == Origin::kBackfill) return {};
     if (input_.replaces_edge) record_.extremities.clear();
     std::erase_if(record_.extremities, [&](EventNumber number) {
@@ -420,9 +419,18 @@ class Staging {
     return {};
   }
 
+  void hold() {
+    const EventNumber number = staged_.stored.place.number;
+    HeldEvent held{input_.event, record_of_event_, place_};
+    const auto known = room_.pending.find(number);
+    if (!std::exchange(held_, true) && known != room_.pending.end()) replaced_ = known->second;
+    if (replaced_) held.commits = replaced_->commits + 1;
+    room_.pending.insert_or_assign(number, std::move(held));
+  }
+
   void finish() {
     const EventNumber number = staged_.stored.place.number;
-    room_.pending.insert_or_assign(number, HeldEvent{input_.event, record_of_event_, place_});
+    hold();
     if (place_ && number > room_.record.last_event && place_->before != 0)
       room_.pending_chain_ends[place_->chain] = number;
     room_.pending_ids.insert_or_assign(event().id(), number);
@@ -438,7 +446,9 @@ class Staging {
     if (done_) return;
     for (const uint64_t node : staged_.nodes)
       room_.pending_nodes.erase(node);
+    if (!held_) return;
     room_.pending.erase(staged_.stored.place.number);
+    if (replaced_) room_.pending.emplace(staged_.stored.place.number, *std::move(replaced_));
   }
 
  private:
@@ -452,6 +462,8 @@ class Staging {
   std::optional<stores::StateKey> own_key_;  // of a state event that is not rejected
   Staged staged_;
   CurrentState current_;
+  bool held_ = false;                  // among the room's pending events...
+  std::optional<HeldEvent> replaced_;  // ...instead of this, whose commit is under way
   bool done_ = false;
 };
 

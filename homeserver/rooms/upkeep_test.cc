@@ -161,5 +161,36 @@ TEST_F(UpkeepTest, AnIdThatIsGivenTwiceStandsForTheFirstEvent) {
   expect_consistent();
 }
 
+// The first was told of as an auth event of another one, and has no place in the room yet.
+TEST_F(UpkeepTest, AnIdThatWasToldOfAndComesWithAnotherContentIsRefused) {
+  const RoomId room = room_with_bob("2");
+  const auto again = [&](const events::EventPtr& event, std::string name) {
+    json::Object pdu = event->object();
+    pdu.set("content", json::object({{"membership", "join"}, {"displayname", std::move(name)}}));
+    pdu.erase("signatures");
+    events::hash_and_sign(pdu, event->rules(), other_, other_key_);
+    return *events::Event::parse(std::move(pdu), event->rules());
+  };
+  const auto first = again(remote_on_edge(room, {.sender = bob_,
+                                                 .type = "m.room.member",
+                                                 .state_key = bob_.str(),
+                                                 .content = {{"membership", "join"}}}),
+                           "first");
+  const auto second = again(first, "second");
+  ASSERT_EQ(first->id(), second->id());
+  const auto old_base = std::exchange(base_, first);
+  const auto said = by_bob(room, "hello", {old_base->id()}, old_base->depth() + 1);
+  remote_.events[first->id()] = first->json();
+  ASSERT_TRUE(run(engine_->receive(other_, said)).ok());
+  ASSERT_TRUE(standing(room, first->id()).outlier);
+  const auto refused = run(engine_->receive(other_, second));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kForbidden) << refused.error().message;
+  EXPECT_TRUE(standing(room, first->id()).outlier);
+  EXPECT_EQ(run(engine_->receive(other_, first))->verdict, Verdict::kAccepted);
+  EXPECT_FALSE(standing(room, first->id()).outlier);
+  expect_consistent();
+}
+
 }  // namespace
 }  // namespace polder::rooms

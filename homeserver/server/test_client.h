@@ -34,6 +34,19 @@ struct Answer {
   }
 };
 
+// A request's body, in one piece.
+class WholeBody final : public http::BodySource {
+ public:
+  explicit WholeBody(std::string text) : text_(std::move(text)) {}
+  Task<Result<std::optional<std::string>>> next() override {
+    if (text_.empty()) co_return std::optional<std::string>();
+    co_return std::optional(std::exchange(text_, {}));
+  }
+
+ private:
+  std::string text_;
+};
+
 // All of a response's body.
 inline Task<std::string> body_of(http::Response& response) {
   std::string text;
@@ -57,7 +70,8 @@ inline Task<Answer> ask(const http::Router& router, ClientCall call) {
     answer.status = 400;
     co_return answer;
   }
-  exchange.request.body = std::move(call.body);
+  WholeBody body(std::move(call.body));
+  exchange.request.body_stream = &body;
   exchange.request.remote_address = std::move(call.address);
   if (!call.token.empty()) exchange.request.headers.add("Authorization", "Bearer " + call.token);
   http::Response response = co_await router.handle(exchange);

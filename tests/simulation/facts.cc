@@ -50,7 +50,8 @@ RoomFacts read_room(server::Homeserver& homeserver, const RoomId& id, const std:
     event.depth = held.event->depth();
     if (held.event->is("m.room.member") && event.position > 0 && !event.standing.backfilled)
       memberships[event.position] = held.record;
-    if (event.sender_server == own_name && !event.standing.outlier) {
+    const bool of_edge = facts.extremities.contains(held.event->id().str());
+    if ((event.sender_server == own_name && !event.standing.outlier) || of_edge) {
       add_servers(reader, held.record.state_before, event.servers);
       add_servers(reader, held.record.state_after, event.servers);
     }

@@ -15,7 +15,8 @@ struct EventFacts {
   stores::Standing standing;
   kv::Position position = 0;
   int64_t depth = 0;
-  std::set<std::string> servers;  // with joined members before or after it
+  // With joined members before or after it; of events of the own server, and of the edge.
+  std::set<std::string> servers;
 };
 
 struct RoomFacts {
