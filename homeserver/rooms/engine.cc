@@ -11,10 +11,6 @@
 namespace polder::rooms {
 namespace {
 
-constexpr size_t kCachedNodes = 200'000;
-constexpr size_t kCachedEvents = 8192;      // some 3 KiB each
-constexpr size_t kCachedChainPages = 4096;  // at most some 20 KiB each
-
 // The room as staged; its positions follow with the commit.
 std::shared_ptr<RoomHead> head_of(Room& room) {
   auto head = std::make_shared<RoomHead>();
@@ -33,8 +29,7 @@ std::shared_ptr<RoomHead> head_of(Room& room) {
 
 RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
-      caches_{stores::StateNodeCache(kCachedNodes), stores::RoomCache<events::Event>(kCachedEvents),
-              ChainCache(kCachedChainPages)},
+      caches_(parts_.cache_bytes),
       context_{parts_.names, caches_, parts_.own_name, contributors_, default_push_rules_} {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
@@ -133,12 +128,12 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
         if (end != room.pending_chain_ends.end() && end->second == settled.event)
           room.pending_chain_ends.erase(end);
       }
-      caches_.events.insert(room.number, settled.event, std::move(pending.mapped().event));
+      keep_event(caches_, room.number, settled.event, std::move(pending.mapped().event));
     }
     room.pending_ids.erase(settled.id);
     for (const uint64_t node : settled.nodes) {
       if (auto pending = room.pending_nodes.extract(node))
-        caches_.nodes.insert(room.number, node, std::move(pending.mapped()));
+        stores::keep_node(caches_.nodes, room.number, node, std::move(pending.mapped()));
     }
   }
   if (!room.loaded) {
@@ -185,11 +180,16 @@ std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::ve
 // the committer's thread, in commit order.
 void RoomEngine::publish(Enqueued& enqueued, kv::Committed positions) {
   RoomHead& head = *enqueued.head;
-  if (const RoomHeadPtr before = heads_.find(head.number)) {
+  const RoomHeadPtr before = heads_.find(head.number);
+  if (before) {
     head.last = before->last;
     head.last_change = before->last_change;
+    head.rewrites = before->rewrites;
   }
   const auto pass = [&](const Staged& one, uint32_t moved) {
+    const bool rewritten =
+        before && one.stored.event && one.stored.place.number <= before->record.last_event;
+    if (rewritten) ++head.rewrites;
     if (!one.stored.slot) return;
     const kv::Position position = positions.first + moved + one.stored.slot->index;
     if (one.stored.event && one.verdict == Verdict::kAccepted &&

@@ -28,6 +28,8 @@
 
 namespace polder::rooms {
 
+inline constexpr size_t kCacheBytes = size_t{64} << 20;
+
 // What the engine is made of; all outlive it.
 struct EngineParts {
   runtime::Runtime& runtime;
@@ -38,6 +40,7 @@ struct EngineParts {
   const crypto::SigningKey& signing_key;
   KeySource& keys;
   RemoteServers& remote;
+  size_t cache_bytes = kCacheBytes;  // of what was read of rooms, decoded
 };
 
 // An event that a local user sends.

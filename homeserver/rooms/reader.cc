@@ -9,14 +9,18 @@
 
 namespace polder::rooms {
 
-using stores::Membership;
-
 RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head)
+    : RoomReader(engine, std::move(head), engine.parts().database.snapshot()) {}
+
+RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head,
+                       std::shared_ptr<const kv::Snapshot> snapshot)
     : engine_(engine),
-      snapshot_(engine.parts().database.snapshot()),
+      snapshot_(std::move(snapshot)),
       head_(std::move(head)),
       content_(head_->number, head_->rules),
-      view_(content_, *snapshot_, engine_.parts().names, engine_.caches()) {}
+      view_(content_, *snapshot_, engine_.parts().names, engine_.caches()),
+      redactions_(*snapshot_, head_->number),
+      relations_(*snapshot_, head_->number) {}
 
 Result<ReaderOf> RoomReader::reader(const UserId& user) const {
   ReaderOf reader;
@@ -78,11 +82,42 @@ Result<bool> RoomReader::may_send_state(const UserId& user, std::string_view typ
   return power.user(user.view()) >= power.required_for(type, true);
 }
 
+Result<EventNumber> RoomReader::entry_at(Remembered& remembered, stores::StateRoot root,
+                                         std::string_view type, std::string_view key) const {
+  if (remembered.asked && remembered.root == root) return remembered.event;
+  if (!remembered.key) {
+    POLDER_TRY(remembered.key, view_.state_key(type, key));
+  }
+  std::optional<EventNumber> found;
+  if (remembered.key) {
+    POLDER_TRY(found, stores::state_get(view_.nodes(), root, *remembered.key));
+  }
+  remembered.asked = true;
+  remembered.root = root;
+  remembered.event = found.value_or(0);
+  return remembered.event;
+}
+
+Result<Membership> RoomReader::own_membership_at(stores::StateRoot root,
+                                                 const ReaderOf& reader) const {
+  if (own_user_ != reader.user) {
+    own_ = {};
+    own_user_ = reader.user;
+  }
+  POLDER_TRY(const EventNumber number, entry_at(own_, root, "m.room.member", reader.user.view()));
+  if (number == 0) return Membership::kNone;
+  POLDER_TRY(const ShownEventPtr event, shown(number));
+  return event->membership();
+}
+
 Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const {
-  POLDER_TRY(const auto event, view_.state_event(root, "m.room.history_visibility", ""));
-  const std::string* setting = event ? event->content().find_string("history_visibility") : nullptr;
+  POLDER_TRY(const EventNumber number,
+             entry_at(visibility_, root, "m.room.history_visibility", ""));
   // "By default if no history_visibility is set, or if the value is not understood, the visibility
   // is assumed to be shared."
+  if (number == 0) return std::string_view("shared");
+  POLDER_TRY(const auto event, view_.load(number));
+  const std::string* setting = event.event->content().find_string("history_visibility");
   if (setting == nullptr) return std::string_view("shared");
   for (const std::string_view known : {"world_readable", "joined", "invited"}) {
     if (*setting == known) return known;
@@ -91,19 +126,32 @@ Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const
 }
 
 Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
+  const stores::EventRecord& record = event.record;
+  return may_see(reader, {record.state_before, record.state_after, record.position,
+                          event.event->is_state("m.room.history_visibility", ""),
+                          event.event->is_state("m.room.member", reader.user.view()),
+                          stores::membership_from(event.event->membership())});
+}
+
+Result<bool> RoomReader::visible(const ReaderOf& reader, const ShownEvent& event) const {
+  return may_see(reader, {event.state_before(), event.state_after(), event.position(),
+                          event.is_state("m.room.history_visibility", ""),
+                          event.is_state("m.room.member", reader.user.view()),
+                          event.membership()});
+}
+
+Result<bool> RoomReader::may_see(const ReaderOf& reader, const Seen& event) const {
   // A visibility or membership event counts with what holds before and with what holds after it.
-  std::vector<stores::StateRoot> roots = {event.record.state_after};
-  const bool own = event.event->is_state("m.room.member", reader.user.view());
-  const bool changes_rule = event.event->is_state("m.room.history_visibility", "") || own;
+  std::array<stores::StateRoot, 2> roots = {event.state_after, event.state_before};
+  const size_t count = event.sets_visibility || event.is_own_membership ? 2 : 1;
   // Not among the specification's rules: who is invited or knocking learns that it is over. Else
   // /sync would name the room among those that were left and show nothing of it.
-  if (own && (event.event->membership() == "leave" || event.event->membership() == "ban")) {
-    POLDER_TRY(const Membership before,
-               membership_at(event.record.state_before, reader.user.view()));
+  if (event.is_own_membership &&
+      (event.membership == Membership::kLeave || event.membership == Membership::kBan)) {
+    POLDER_TRY(const Membership before, own_membership_at(event.state_before, reader));
     if (before == Membership::kInvite || before == Membership::kKnock) return true;
   }
-  if (changes_rule) roots.push_back(event.record.state_before);
-  for (const stores::StateRoot root : roots) {
+  for (const stores::StateRoot root : std::span(roots).first(count)) {
     POLDER_TRY(const std::string_view visibility, visibility_at(root));
     // 1. world_readable: allow.
     if (visibility == "world_readable") return true;
@@ -111,7 +159,7 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
     // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
     if (reader.membership.forgotten) continue;
     // 2. The user was joined: allow.
-    POLDER_TRY(const Membership membership, membership_at(root, reader.user.view()));
+    POLDER_TRY(const Membership membership, own_membership_at(root, reader));
     if (membership == Membership::kJoin) return true;
     // 3. shared, and the user joined at any point after the event was sent: allow.
     const bool joined_since = reader.membership.membership == Membership::kJoin;
@@ -123,11 +171,11 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
   const bool left = reader.membership.membership == Membership::kLeave ||
                     reader.membership.membership == Membership::kBan;
   if (!left || reader.membership.forgotten || reader.membership.event == 0 ||
-      event.record.position > reader.membership.position)
+      event.position > reader.membership.position)
     return false;
   POLDER_TRY(const auto leaving, view_.record(reader.membership.event));
-  POLDER_TRY(const Membership before, membership_at(leaving.state_before, reader.user.view()));
-  POLDER_TRY(const std::string_view visibility, visibility_at(event.record.state_after));
+  POLDER_TRY(const Membership before, own_membership_at(leaving.state_before, reader));
+  POLDER_TRY(const std::string_view visibility, visibility_at(event.state_after));
   return before == Membership::kJoin && visibility == "shared";
 }
 
@@ -151,58 +199,88 @@ kv::Position RoomReader::last_visible(const ReaderOf& reader) const {
   return left ? reader.membership.position : kv::kLastPosition;
 }
 
-Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEvent& event,
-                                            const ClientOptions& options,
-                                            std::optional<EventNumber> redaction) const {
-  std::string out;
-  json::Writer writer(out);
-  const int64_t age = engine_.parts().runtime.clock().wall_ms() - event.event->origin_server_ts();
-  writer.begin_object().member("age", std::max<int64_t>(age, 0));
-  POLDER_TRY(const Membership membership,
-             membership_at(event.record.state_after, reader.user.view()));
-  writer.member("membership", membership == Membership::kNone ? std::string_view("leave")
-                                                              : stores::to_string(membership));
-  if (!options.transaction_id.empty()) writer.member("transaction_id", options.transaction_id);
+Result<ShownEventPtr> RoomReader::make_shown(const HeldEvent& event) const {
+  events::EventPtr replaced;
   if (event.event->is_state()) {
-    POLDER_TRY(const auto replaced,
-               view_.state_event(event.record.state_before, event.event->type(),
-                                 *event.event->state_key()));
-    if (replaced) {
-      writer.key("prev_content")
-          .value(replaced->content())
-          .member("prev_sender", replaced->sender().view());
-      writer.member("replaces_state", replaced->id().view());
+    POLDER_TRY(replaced, view_.state_event(event.record.state_before, event.event->type(),
+                                           *event.event->state_key()));
+  }
+  return std::make_shared<const ShownEvent>(event, replaced.get(), head_->rewrites);
+}
+
+Result<ShownEventPtr> RoomReader::shown(EventNumber number) const {
+  auto& kept = engine_.caches().shown;
+  if (ShownEventPtr event = kept.find(head_->number, number);
+      event && event->as_of() >= head_->rewrites)
+    return event;
+  POLDER_TRY(const HeldEvent held, view_.load(number));
+  POLDER_TRY(ShownEventPtr event, make_shown(held));
+  kept.insert(head_->number, number, event, event->bytes());
+  return event;
+}
+
+Status RoomReader::append_unsigned(const ReaderOf& reader, EventNumber number,
+                                   const ShownEvent& event, const ClientOptions& options,
+                                   std::optional<EventNumber> redaction, std::string& out) const {
+  POLDER_TRY(const Membership membership, own_membership_at(event.state_after(), reader));
+  const int64_t age = engine_.parts().runtime.clock().wall_ms() - event.origin_server_ts();
+  out.append("{\"age\":").append(std::to_string(std::max<int64_t>(age, 0)));
+  out.append(",\"membership\":\"")
+      .append(membership == Membership::kNone ? std::string_view("leave")
+                                              : stores::to_string(membership))
+      .append("\"");
+  if (!options.transaction_id.empty()) {
+    out.append(",\"transaction_id\":");
+    json::write_string_to(options.transaction_id, out);
+  }
+  out.append(event.replaced());
+  if (redaction) {
+    POLDER_TRY(const ShownEventPtr because, shown(*redaction));
+    out.append(",\"redacted_by\":");
+    json::write_string_to(because->id(), out);
+    out.append(",\"redacted_because\":").append(because->head()).append(",\"room_id\":");
+    json::write_string_to(head_->record.id.view(), out);
+    out.append("}");
+  }
+  if (options.bundle && !event.is_state()) {
+    POLDER_TRY(const bool related, relations_.any(EventId::trusted(std::string(event.id()))));
+    if (related) {
+      POLDER_TRY(const HeldEvent held, view_.load(number));
+      POLDER_TRY(const std::string relations,
+                 bundled_relations(*this, reader, held, redaction.has_value()));
+      if (!relations.empty()) out.append(",\"m.relations\":").append(relations);
     }
   }
+  out.append("}");
+  return {};
+}
+
+Status RoomReader::append_client_event(const ReaderOf& reader, EventNumber number,
+                                       const ShownEvent& event, const ClientOptions& options,
+                                       std::string& out) const {
+  POLDER_TRY(const auto redaction, redactions_.find(number));
   if (redaction) {
-    POLDER_TRY(const HeldEvent because, view_.load(*redaction));
-    std::string text = events::client_head(*because.event, false);
-    text += ",\"room_id\":";
-    json::write_string_to(head_->record.id.view(), text);
-    writer.member("redacted_by", because.event->id().view())
-        .key("redacted_because")
-        .raw(text + "}");
+    POLDER_TRY(const HeldEvent held, view_.load(number));
+    out.append(events::client_head(*held.event, true));
+  } else {
+    out.append(event.head());
   }
-  if (options.bundle && !event.event->is_state()) {
-    POLDER_TRY(const std::string relations,
-               bundled_relations(*this, reader, event, redaction.has_value()));
-    if (!relations.empty()) writer.key("m.relations").raw(relations);
+  if (options.with_room_id) {
+    out.append(",\"room_id\":");
+    json::write_string_to(head_->record.id.view(), out);
   }
-  writer.end_object();
-  return out;
+  out.append(",\"unsigned\":");
+  POLDER_CHECK(append_unsigned(reader, number, event, options, redaction, out));
+  out.append("}");
+  return {};
 }
 
 Result<std::string> RoomReader::client_event(const ReaderOf& reader, EventNumber number,
                                              const HeldEvent& event,
                                              const ClientOptions& options) const {
-  POLDER_TRY(const auto redaction, stores::read_redaction(*snapshot_, {head_->number, number}));
-  std::string text = events::client_head(*event.event, redaction.has_value());
-  if (options.with_room_id) {
-    text += ",\"room_id\":";
-    json::write_string_to(head_->record.id.view(), text);
-  }
-  POLDER_TRY(const std::string tail, unsigned_of(reader, event, options, redaction));
-  text.append(",\"unsigned\":").append(tail).append("}");
+  POLDER_TRY(const ShownEventPtr shown, make_shown(event));
+  std::string text;
+  POLDER_CHECK(append_client_event(reader, number, *shown, options, text));
   return text;
 }
 

@@ -29,13 +29,20 @@ struct HeldEvent {
   std::optional<dag::NewChainPlace> place = {};
 };
 
+class ShownEvent;
+
 // What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
-// others again and again, or was stored a moment ago.
+// others again and again, or was stored a moment ago; and as it is shown, if somebody synced it.
 struct Caches {
+  explicit Caches(size_t bytes_max);
+
   stores::StateNodeCache nodes;
   stores::RoomCache<events::Event> events;
   ChainCache chains;
+  stores::RoomCache<ShownEvent> shown;
 };
+
+void keep_event(Caches& caches, RoomNumber room, EventNumber number, events::EventPtr event);
 
 // What of a room is read through a RoomView: readers have one with nothing pending.
 struct RoomContent {

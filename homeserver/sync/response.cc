@@ -1,8 +1,8 @@
 #include "homeserver/sync/response.h"
 
+#include <map>
 #include <set>
 
-#include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/gaps.h"
 #include "homeserver/rooms/reach.h"
@@ -40,12 +40,19 @@ class Builder {
     answer_.next.typing_changes = services_.typing.changes();
     // A token of an earlier run of the program counts from another zero.
     if (token_ && token_->typing_changes > answer_.next.typing_changes) token_->typing_changes = 0;
+    POLDER_TRY(const auto rooms,
+               stores::read_rooms_of(*engine_.parts().database.snapshot(), request_.number));
+    std::vector<rooms::RoomHeadPtr> heads;
+    heads.reserve(rooms.size());
+    for (const auto& [number, row] : rooms)
+      heads.push_back(engine_.head(number));
+    // After the heads, so that it has what they name.
     snapshot_ = engine_.parts().database.snapshot();
-    POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot_, request_.number));
+    POLDER_CHECK(find_names());
     POLDER_TRY(ignored_, users::IgnoredUsers::read(*snapshot_, request_.number, request_.user));
     POLDER_CHECK(find_data_changes());
-    for (const auto& [number, row] : rooms)
-      POLDER_CHECK(add_room(number, row));
+    for (size_t i = 0; i < rooms.size(); ++i)
+      POLDER_CHECK(add_room(rooms[i].first, rooms[i].second, heads[i]));
     json::Writer writer(answer_.text);
     writer.begin_object();
     POLDER_TRY(const bool news,
@@ -64,6 +71,13 @@ class Builder {
 
  private:
   using Section = std::vector<std::pair<RoomId, std::string>>;
+
+  Status find_names() {
+    POLDER_TRY(const auto type,
+               engine_.parts().names.find(stores::NameKind::kType, "m.room.member"));
+    member_type_ = static_cast<uint32_t>(type.value_or(0));
+    return {};
+  }
 
   void write_section(json::Writer& writer, std::string_view name, const Section& section) {
     writer.key(name).begin_object();
@@ -133,12 +147,12 @@ class Builder {
     return {};
   }
 
-  Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
+  Status add_room(stores::RoomNumber number, const stores::MembershipRow& row,
+                  const rooms::RoomHeadPtr& head) {
     // Other devices of the user learn that a room was left also if it was forgotten since; nobody
     // gets to see more of it.
     if (row.forgotten && !since_) return {};
     if (row.event == 0) return add_outside(number, row);
-    const auto head = engine_.head(number);
     if (!head || !request_.filter.allows_room(head->record.id.view())) return {};
     const bool changed_for_user = !since_ || row.position > *since_;
     switch (row.membership) {
@@ -164,7 +178,7 @@ class Builder {
     if (!events && !changed_data_.contains(head->number) &&
         !has_ephemeral(services_, head->number, *token_))
       return {};
-    const RoomReader reader(engine_, head);
+    const RoomReader reader(engine_, head, snapshot_);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
     POLDER_TRY(const auto from, known_until(reader, row));
     POLDER_TRY(const json::Array ephemeral, ephemeral_of(reader, from.has_value()));
@@ -205,17 +219,17 @@ class Builder {
   }
 
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
-    const RoomReader reader(engine_, head);
+    const RoomReader reader(engine_, head, snapshot_);
     POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
-    POLDER_TRY(const auto leaving, reader.view().load(row.event));
+    POLDER_TRY(const auto leaving, reader.shown(row.event));
     POLDER_TRY(const Membership before,
-               reader.membership_at(leaving.record.state_before, request_.user.view()));
+               reader.membership_at(leaving->state_before(), request_.user.view()));
     // Who declined an invite, took back a knock or was banned was not in the room: its state is not
     // for them.
     if (row.forgotten || before != Membership::kJoin) {
-      POLDER_TRY(const std::string event, client_event(reader, of, row.event, leaving));
-      leave_.emplace_back(head->record.id,
-                          ended_room("[" + event + "]", stream_token(answer_.next)));
+      std::string events = "[";
+      POLDER_CHECK(append_event(reader, of, row.event, *leaving, events));
+      leave_.emplace_back(head->record.id, ended_room(events + "]", stream_token(answer_.next)));
       return {};
     }
     POLDER_TRY(const auto from, known_until(reader, row));
@@ -234,14 +248,14 @@ class Builder {
 
   // "Servers must not send room invites from ignored users to clients."
   Status add_invite(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
-    const RoomReader reader(engine_, head);
-    POLDER_TRY(const auto invite, reader.view().load(row.event));
-    if (ignored_.contains(invite.event->sender().view())) return {};
+    const RoomReader reader(engine_, head, snapshot_);
+    POLDER_TRY(const auto invite, reader.shown(row.event));
+    if (ignored_.contains(invite->sender())) return {};
     return add_stripped(head, invite_, "invite_state");
   }
 
   Status add_stripped(const rooms::RoomHeadPtr& head, Section& section, std::string_view name) {
-    const RoomReader reader(engine_, head);
+    const RoomReader reader(engine_, head, snapshot_);
     POLDER_TRY(std::string text, stripped_room(reader, request_.user, name));
     section.emplace_back(head->record.id, std::move(text));
     return {};
@@ -265,25 +279,34 @@ class Builder {
     return {};
   }
 
-  Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
-                                   stores::EventNumber number, const rooms::HeldEvent& held) const {
+  Status append_event(const RoomReader& reader, const ReaderOf& of, stores::EventNumber number,
+                      const rooms::ShownEvent& event, std::string& out) const {
     RoomReader::ClientOptions options;
     options.with_room_id = false;
     std::optional<std::string> transaction;
-    if (held.event->sender() == request_.user) {
-      POLDER_TRY(transaction, stores::read_event_transaction(*snapshot_, request_.number,
-                                                             request_.device, held.event->id()));
+    if (event.sender() == request_.user.view()) {
+      POLDER_TRY(transaction, stores::read_event_transaction(
+                                  *snapshot_, request_.number, request_.device,
+                                  EventId::trusted(std::string(event.id()))));
       if (transaction) options.transaction_id = *transaction;
     }
-    return reader.client_event(of, number, held, options);
+    return reader.append_client_event(of, number, event, options, out);
   }
 
-  bool is_ignored(const events::Event& event) const {
-    return ignored_.hides(event.sender().view(), event.is_state());
+  Status write_event(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
+                     stores::EventNumber number, const rooms::ShownEvent& event) {
+    event_text_.clear();
+    POLDER_CHECK(append_event(reader, of, number, event, event_text_));
+    writer.raw(event_text_);
+    return {};
+  }
+
+  bool is_ignored(const rooms::ShownEvent& event) const {
+    return ignored_.hides(event.sender(), event.is_state());
   }
 
   struct Timeline {
-    std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
+    std::vector<std::pair<stores::EventNumber, rooms::ShownEventPtr>> events;  // oldest first
     bool limited = false;
     bool begins_after_gap = false;  // before the first event, others are missing here
     std::optional<stores::StateRoot> state_before;  // the room's, at the first event
@@ -291,9 +314,13 @@ class Builder {
 
   // What was missed between two servers is paged: a timeline has no holes. Local messages are built
   // on what is here.
-  Result<bool> is_after_gap(const RoomReader& reader, const rooms::HeldEvent& held) const {
-    const bool local = held.event->sender().server() == engine_.parts().own_name.view();
-    if (local && !held.event->is("m.room.member")) return false;
+  Result<bool> is_after_gap(const RoomReader& reader, stores::EventNumber number,
+                            const rooms::ShownEvent& event) const {
+    const size_t server = event.sender().find(':');
+    const bool local = server != std::string_view::npos &&
+                       event.sender().substr(server + 1) == engine_.parts().own_name.view();
+    if (local && event.type() != "m.room.member") return false;
+    POLDER_TRY(const auto held, reader.view().load(number));
     return rooms::has_gap_before(reader, held);
   }
 
@@ -308,18 +335,18 @@ class Builder {
                  stores::read_timeline_backwards(*snapshot_, reader.head().number, from.value_or(0),
                                                  to, kTimelinePage));
       for (const stores::TimelineEntry& entry : entries) {
-        POLDER_TRY(auto held, reader.view().load(entry.number));
+        POLDER_TRY(auto event, reader.shown(entry.number));
         // What comes before an event that the user may not see is paged, if they may.
-        POLDER_TRY(const bool visible, reader.visible(of, held));
+        POLDER_TRY(const bool visible, reader.visible(of, *event));
         timeline.limited = !visible;
         if (timeline.limited) break;
-        const bool shown = filter.timeline.allows(*held.event) && !is_ignored(*held.event);
+        const bool shown = filter.timeline.allows(*event) && !is_ignored(*event);
         timeline.limited = shown && timeline.events.size() == filter.timeline_limit;
         if (timeline.limited) break;
-        POLDER_TRY(timeline.limited, is_after_gap(reader, held));
+        POLDER_TRY(timeline.limited, is_after_gap(reader, entry.number, *event));
         timeline.begins_after_gap = shown && timeline.limited;
         if (shown) {
-          timeline.events.emplace_back(entry.number, std::move(held));
+          timeline.events.emplace_back(entry.number, std::move(event));
           first = entry.position;
         }
         if (timeline.limited) break;
@@ -332,14 +359,13 @@ class Builder {
     if (timeline.events.empty()) return timeline;
     if (timeline.begins_after_gap) {
       // What changed in the gap is known by what holds after it.
-      const stores::EventRecord& record = timeline.events.front().second.record;
-      timeline.state_before = record.room_state.value_or(record.state_after);
+      timeline.state_before = timeline.events.front().second->room_state();
       return timeline;
     }
     POLDER_TRY(timeline.state_before, state_at(reader, first - 1));
     // The first event that this server knows has the state that it came with.
     if (timeline.state_before->node == 0)
-      timeline.state_before = timeline.events.front().second.record.state_before;
+      timeline.state_before = timeline.events.front().second->state_before();
     return timeline;
   }
 
@@ -348,16 +374,14 @@ class Builder {
                                   kv::Position to) {
     POLDER_TRY(const Timeline timeline, read_timeline(reader, of, from, to));
     writer.key("timeline").begin_object().key("events").begin_array();
-    for (const auto& [number, held] : timeline.events) {
-      POLDER_TRY(const std::string text, client_event(reader, of, number, held));
-      writer.raw(text);
-    }
+    for (const auto& [number, event] : timeline.events)
+      POLDER_CHECK(write_event(writer, reader, of, number, *event));
     // A client may have an older timeline of a room that was entered since; this one does not go on
     // from there.
     const bool entered = since_ && !from;
     writer.end_array().member("limited", timeline.limited || entered);
     const kv::Position before =
-        timeline.events.empty() ? to : timeline.events.front().second.record.position - 1;
+        timeline.events.empty() ? to : timeline.events.front().second->position() - 1;
     writer.member("prev_batch", std::string_view(stream_token(before))).end_object();
 
     POLDER_TRY(const stores::StateRoot end, state_at(reader, to));
@@ -376,6 +400,20 @@ class Builder {
     return {};
   }
 
+  // Whose members a client needs: senders in the timeline, and the user. By state key.
+  Result<std::map<uint64_t, std::string_view>> members_needed(const Timeline& timeline) const {
+    std::set<std::string_view> users;
+    users.insert(request_.user.view());
+    for (const auto& [number, event] : timeline.events)
+      users.insert(event->sender());
+    std::map<uint64_t, std::string_view> needed;
+    for (const std::string_view user : users) {
+      POLDER_TRY(const auto key, engine_.parts().names.find(stores::NameKind::kStateKey, user));
+      if (key) needed.emplace(*key, user);
+    }
+    return needed;
+  }
+
   // What the user's client lacks between a state that it knows and the one at the timeline's start
   // (or, with state_after, at its end). With lazy loading, members only where they matter: senders
   // in the timeline, and whoever changed.
@@ -383,10 +421,10 @@ class Builder {
                              stores::StateRoot known, stores::StateRoot target,
                              const Timeline& timeline) {
     const bool lazy = request_.filter.lazy_load_members;
-    std::set<std::string> senders;
-    senders.insert(request_.user.str());
-    for (const auto& [number, held] : timeline.events)
-      senders.insert(held.event->sender().str());
+    std::map<uint64_t, std::string_view> needed;
+    if (lazy) {
+      POLDER_TRY(needed, members_needed(timeline));
+    }
     POLDER_TRY(const auto differences, stores::state_diff(reader.view().nodes(), known, target));
     const bool initial = known.node == 0;
     // After a gap, the state is the one that the first event left.
@@ -394,26 +432,23 @@ class Builder {
     if (timeline.begins_after_gap && !request_.use_state_after) told = timeline.events[0].first;
     for (const stores::StateDifference& difference : differences) {
       if (!difference.after || difference.after == told) continue;
-      POLDER_TRY(const auto held, reader.view().load(*difference.after));
-      const bool member = held.event->is("m.room.member");
-      if (member) {
-        const bool sender = senders.erase(*held.event->state_key()) > 0;
-        if (lazy && initial && !sender) continue;
+      if (lazy && difference.key.type == member_type_) {
+        const bool sender = needed.erase(difference.key.key) > 0;
+        if (initial && !sender) continue;
       }
-      if (!request_.filter.state.allows(*held.event)) continue;
-      POLDER_TRY(const std::string text, client_event(reader, of, *difference.after, held));
-      writer.raw(text);
+      POLDER_TRY(const auto event, reader.shown(*difference.after));
+      if (!request_.filter.state.allows(*event)) continue;
+      POLDER_CHECK(write_event(writer, reader, of, *difference.after, *event));
     }
-    if (!lazy) return {};
     // Senders whose membership did not change are sent again: the server does not remember who has
     // them.
-    for (const std::string& sender : senders) {
-      if (sender == request_.user.view() && !initial) continue;
-      POLDER_TRY(const auto number, reader.view().state_number(target, "m.room.member", sender));
+    for (const auto& [key, user] : needed) {
+      if (user == request_.user.view() && !initial) continue;
+      POLDER_TRY(const auto number,
+                 stores::state_get(reader.view().nodes(), target, {member_type_, key}));
       if (!number) continue;
-      POLDER_TRY(const auto held, reader.view().load(*number));
-      POLDER_TRY(const std::string text, client_event(reader, of, *number, held));
-      writer.raw(text);
+      POLDER_TRY(const auto event, reader.shown(*number));
+      POLDER_CHECK(write_event(writer, reader, of, *number, *event));
     }
     return {};
   }
@@ -438,32 +473,34 @@ class Builder {
     return {};
   }
 
+  Result<json::Array> heroes_of(const RoomReader& reader) const {
+    json::Array heroes;
+    std::optional<Error> failure;
+    POLDER_CHECK(stores::state_for_each(
+        reader.view().nodes(), reader.head().record.state, member_type_,
+        [&](const stores::StateEntry& entry) {
+          const auto event = reader.shown(entry.event);
+          if (!event.ok()) {
+            failure = event.error();
+            return false;
+          }
+          const Membership membership = (*event)->membership();
+          const bool counts = membership == Membership::kJoin || membership == Membership::kInvite;
+          if (counts && (*event)->state_key() != request_.user.view())
+            heroes.emplace_back((*event)->state_key());
+          return heroes.size() < kHeroesMax;
+        }));
+    if (failure) return *failure;
+    return heroes;
+  }
+
   Status write_summary(json::Writer& writer, const RoomReader& reader) {
     const stores::RoomRecord& record = reader.head().record;
     json::Array heroes;
     POLDER_TRY(const auto name, reader.state_event(record.state, "m.room.name", ""));
     POLDER_TRY(const auto alias, reader.state_event(record.state, "m.room.canonical_alias", ""));
     if (!name && !alias) {
-      POLDER_TRY(const auto type,
-                 reader.view().names().find(stores::NameKind::kType, "m.room.member"));
-      if (type) {
-        std::optional<Error> failure;
-        POLDER_CHECK(stores::state_for_each(
-            reader.view().nodes(), record.state, static_cast<uint32_t>(*type),
-            [&](const stores::StateEntry& entry) {
-              const auto held = reader.view().load(entry.event);
-              if (!held.ok()) {
-                failure = held.error();
-                return false;
-              }
-              const auto membership = held->event->membership();
-              const bool counts = membership == "join" || membership == "invite";
-              if (counts && *held->event->state_key() != request_.user.view())
-                heroes.emplace_back(*held->event->state_key());
-              return heroes.size() < kHeroesMax;
-            }));
-        if (failure) return *failure;
-      }
+      POLDER_TRY(heroes, heroes_of(reader));
     }
     writer.key("summary").begin_object();
     if (!heroes.empty()) writer.key("m.heroes").value(heroes);
@@ -481,6 +518,8 @@ class Builder {
   users::IgnoredUsers ignored_;
   std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
   Section join_, invite_, knock_, leave_;
+  uint32_t member_type_ = 0;  // the number of m.room.member
+  std::string event_text_;    // of one event at a time
   Answer answer_;
 };
 

@@ -10,7 +10,7 @@
 namespace polder::stores {
 namespace {
 
-constexpr size_t kCachedNodes = 10'000;
+constexpr size_t kNodeCacheBytes = size_t{4} << 20;
 
 class RoomChecker {
  public:
@@ -315,7 +315,7 @@ class RoomChecker {
   const RoomNumber room_;
   const RoomRecord& record_;
   const RoomMentions& mentions_;
-  StateNodeCache cache_{kCachedNodes};
+  StateNodeCache cache_{kNodeCacheBytes};
   StateNodes nodes_;
   std::map<EventNumber, KnownEvent> events_;
   std::unordered_map<uint64_t, uint64_t> hashes_;  // of the nodes that were looked at
