@@ -72,9 +72,28 @@ Task<Result<RoomNumber>> RoomEngine::number_of(RoomId room) const {
 }
 
 Room& RoomEngine::room_at(size_t shard, RoomNumber number) {
-  auto& room = shards_[shard]->rooms[number];
-  if (!room) room = std::make_unique<Room>(parts_.runtime, number);
-  return *room;
+  Shard& here = *shards_[shard];
+  auto found = here.rooms.find(number);
+  if (found == here.rooms.end()) {
+    if (here.rooms.size() >= 2 * parts_.rooms_held) let_rooms_go(here);
+    found = here.rooms.emplace(number, std::make_unique<Room>(parts_.runtime, number)).first;
+  }
+  found->second->used = ++here.uses;
+  return *found->second;
+}
+
+// Of the rooms that nothing is under way in, all but those that were used last. A room that is
+// being made has nothing on disk to be read again from.
+void RoomEngine::let_rooms_go(Shard& shard) const {
+  std::vector<std::pair<uint64_t, RoomNumber>> idle;
+  for (const auto& [number, room] : shard.rooms) {
+    const bool being_made = room->rules != nullptr && !room->exists;
+    if (room->queue.idle() && room->commits == 0 && !being_made)
+      idle.emplace_back(room->used, number);
+  }
+  std::ranges::sort(idle, std::greater());
+  for (size_t i = parts_.rooms_held; i < idle.size(); ++i)
+    shard.rooms.erase(idle[i].second);
 }
 
 Status RoomEngine::load(Room& room, const kv::Snapshot& snapshot) const {
@@ -128,7 +147,9 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
         if (end != room.pending_chain_ends.end() && end->second == settled.event)
           room.pending_chain_ends.erase(end);
       }
-      keep_event(caches_, room.number, settled.event, std::move(pending.mapped().event));
+      events::EventPtr& event = pending.mapped().event;
+      if (event->is_state()) keep_event(caches_, room.number, settled.event, event);
+      room.edge.insert_or_assign(settled.event, std::move(event));
     }
     room.pending_ids.erase(settled.id);
     for (const uint64_t node : settled.nodes) {
@@ -136,6 +157,9 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
         stores::keep_node(caches_.nodes, room.number, node, std::move(pending.mapped()));
     }
   }
+  std::erase_if(room.edge, [&](const auto& event) {
+    return std::ranges::find(room.record.extremities, event.first) == room.record.extremities.end();
+  });
   if (!room.loaded) {
     RoomEngine* self = this;
     Room* target = &room;
@@ -159,6 +183,7 @@ Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::stage_and_enqueue(Room& room
 std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::vector<Staged> also,
                                               std::vector<uint32_t> moved) {
   auto enqueued = std::make_shared<Enqueued>(parts_.runtime);
+  ++room.commits;
   enqueued->staged = std::move(staged);
   enqueued->also = std::move(also);
   enqueued->moved = std::move(moved);
@@ -213,6 +238,7 @@ Task<Result<Staged>> RoomEngine::finish(std::shared_ptr<Enqueued> enqueued) {
 // On the room's shard, in the order of the room's positions.
 void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Committed>& result) {
   Staged& staged = enqueued.staged;
+  --room.commits;
   if (!result.ok()) {
     room.failed = true;
     enqueued.failure = result.error();

@@ -29,6 +29,7 @@
 namespace polder::rooms {
 
 inline constexpr size_t kCacheBytes = size_t{64} << 20;
+inline constexpr size_t kRoomsHeld = 2000;
 
 // What the engine is made of; all outlive it.
 struct EngineParts {
@@ -41,6 +42,7 @@ struct EngineParts {
   KeySource& keys;
   RemoteServers& remote;
   size_t cache_bytes = kCacheBytes;  // of what was read of rooms, decoded
+  size_t rooms_held = kRoomsHeld;    // in memory, besides those in use; of each shard
 };
 
 // An event that a local user sends.
@@ -192,7 +194,9 @@ class RoomEngine {
   using Step = std::function<Result<Staged>(Room&, const kv::Snapshot&)>;
 
   size_t shard_of(RoomNumber room) const { return room % parts_.runtime.shard_count(); }
+  // Stays where it is as long as somebody has or awaits its turn, or its commits are under way.
   Room& room_at(size_t shard, RoomNumber number);
+  void let_rooms_go(Shard& shard) const;
   Status load(Room& room, const kv::Snapshot& snapshot) const;
   Status publish_stored(Room& room, const kv::Snapshot& snapshot);
   void publish(Enqueued& enqueued, kv::Committed positions);

@@ -103,11 +103,15 @@ Result<Membership> RoomReader::own_membership_at(stores::StateRoot root,
   if (own_user_ != reader.user) {
     own_ = {};
     own_user_ = reader.user;
+    own_event_ = 0;
   }
   POLDER_TRY(const EventNumber number, entry_at(own_, root, "m.room.member", reader.user.view()));
   if (number == 0) return Membership::kNone;
+  if (number == own_event_) return own_membership_;
   POLDER_TRY(const ShownEventPtr event, shown(number));
-  return event->membership();
+  own_event_ = number;
+  own_membership_ = event->membership();
+  return own_membership_;
 }
 
 Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const {
@@ -136,8 +140,7 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
 Result<bool> RoomReader::visible(const ReaderOf& reader, const ShownEvent& event) const {
   return may_see(reader, {event.state_before(), event.state_after(), event.position(),
                           event.is_state("m.room.history_visibility", ""),
-                          event.is_state("m.room.member", reader.user.view()),
-                          event.membership()});
+                          event.is_state("m.room.member", reader.user.view()), event.membership()});
 }
 
 Result<bool> RoomReader::may_see(const ReaderOf& reader, const Seen& event) const {

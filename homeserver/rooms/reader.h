@@ -117,6 +117,8 @@ class RoomReader {
   RoomView view_;
   mutable Remembered visibility_, own_;
   mutable UserId own_user_;  // whom own_ is about
+  mutable EventNumber own_event_ = 0;
+  mutable Membership own_membership_ = Membership::kNone;  // by own_event_
   mutable stores::RedactionLookup redactions_;
   mutable stores::RelationLookup relations_;
 };

@@ -32,7 +32,7 @@ struct HeldEvent {
 class ShownEvent;
 
 // What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
-// others again and again, or was stored a moment ago; and as it is shown, if somebody synced it.
+// others again and again; and as it is shown, if somebody synced it.
 struct Caches {
   explicit Caches(size_t bytes_max);
 
@@ -55,6 +55,8 @@ struct RoomContent {
   std::unordered_map<EventNumber, HeldEvent> pending;
   std::unordered_map<EventId, EventNumber> pending_ids;
   std::unordered_map<EventNumber, EventNumber> pending_chain_ends;  // by chain
+  // The forward extremities, as far as they were stored lately: the next event is built on them.
+  std::unordered_map<EventNumber, events::EventPtr> edge;
   stores::StateNodes::Overlay pending_nodes;
 };
 
@@ -82,6 +84,8 @@ struct Room : RoomContent {
   };
   std::vector<Settled> settled;
   bool failed = false;                           // a commit failed: what is staged is void
+  size_t commits = 0;                            // enqueued and not done
+  uint64_t used = 0;                             // when, as its shard counts
   std::chrono::nanoseconds joins_edge_after{0};  // steady time (upkeep.cc)
 };
 

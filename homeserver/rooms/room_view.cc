@@ -9,9 +9,9 @@ namespace {
 
 // Of the whole, in parts of 16: most for what clients are shown, of which there is most.
 constexpr size_t kNodesPart = 4;
-constexpr size_t kEventsPart = 2;
+constexpr size_t kEventsPart = 1;
 constexpr size_t kChainsPart = 2;
-constexpr size_t kShownPart = 8;
+constexpr size_t kShownPart = 9;
 
 // An event takes its text, the same as a tree, and what was taken out of it.
 constexpr size_t kEventBytes = 1024;
@@ -52,6 +52,7 @@ Result<HeldEvent> RoomView::load(EventNumber number) const {
 }
 
 Result<events::EventPtr> RoomView::load_event(EventNumber number) const {
+  if (const auto edge = room_.edge.find(number); edge != room_.edge.end()) return edge->second;
   if (auto cached = caches_.events.find(room_.number, number)) return cached;
   POLDER_TRY(const auto json, stores::read_event_json(snapshot_, {room_.number, number}));
   if (!json) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
