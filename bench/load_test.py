@@ -17,7 +17,7 @@ import servers  # noqa: E402
 POLDER, LOAD = sys.argv.pop(1), sys.argv.pop(1)
 
 WORKLOADS = {
-    "messages": ["--users", "4", "--rooms", "2", "--seconds", "1", "--warm-up", "0"],
+    "messages": ["--users", "4", "--rooms", "2", "--seconds", "1", "--warm-up", "0", "--patience", "2"],
     "fanout": ["--listeners", "5", "--seconds", "1"],
     "initial_sync": ["--users", "2", "--rooms", "3", "--members", "4", "--times", "1", "--messages", "5",
                      "--profiles", "1T,5T,3F"],

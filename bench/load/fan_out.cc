@@ -5,6 +5,8 @@
 namespace polder::load {
 namespace {
 
+constexpr Millis kHeardWithin{60'000};  // by all, from when it was acknowledged
+
 std::string text_of(size_t number) {
   return "message " + std::to_string(number) + " for everybody who listens";
 }
@@ -60,7 +62,13 @@ class Talk {
       missing_ = listeners_.size();
       const size_t number = said_++;
       POLDER_CO_CHECK(co_await talker_.send(room_, std::to_string(number), text_of(number)));
-      if (missing_ > 0) co_await all_.wait();
+      if (missing_ == 0) continue;
+      const bool heard = co_await all_.wait_for(kHeardWithin);
+      if (!heard) {
+        co_return fail(ErrorCode::kTimeout, std::to_string(missing_) +
+                                                " of the listeners did not hear \"" +
+                                                text_of(number) + "\" in a minute");
+      }
     }
     co_return Status();
   }

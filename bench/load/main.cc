@@ -83,6 +83,7 @@ void add_messages(CLI::App& app, Arguments& arguments, Messages& plan) {
   number(command, "--seconds", plan.seconds, "How long to measure");
   number(command, "--warm-up", plan.warm_up, "How many seconds to send before that", 0);
   number(command, "--text-bytes", plan.text_bytes, "Length of each message", 40);
+  number(command, "--patience", plan.patience, "Seconds to wait for what was sent to be there", 0);
   number(command, "--rate", plan.rate, "Messages per second of all; 0: as many as possible", 0);
   command.callback([&] {
     arguments.workload = [&plan](Stage& stage, const Target&) {

@@ -12,8 +12,7 @@ using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
 constexpr size_t kPagesMax = 100'000;  // of one room's history
-constexpr size_t kTriesMax = 5;        // to read it
-constexpr Millis kPause{1000};         // between them
+constexpr Millis kPause{1000};         // between looks at it
 
 struct Room {
   std::string id;
@@ -96,12 +95,14 @@ class Conversation {
     if (wait > Millis(0)) co_await runtime::sleep_for(stage_.runtime, wait);
   }
 
-  // Some servers acknowledge a message before they can read it back.
+  // Some servers acknowledge a message long before they can read it back.
   Task<Status> check_room(Session& reader, Room& room) {
-    for (size_t tries = 0; tries < kTriesMax; ++tries) {
-      if (tries > 0) co_await runtime::sleep_for(stage_.runtime, kPause);
+    for (size_t tries = 0; tries <= plan_.patience; ++tries) {
+      const size_t missing = room.sent.size();
       POLDER_CO_CHECK(co_await read_room(reader, room));
       if (room.sent.empty()) co_return Status();
+      if (room.sent.size() < missing) tries = 0;
+      co_await runtime::sleep_for(stage_.runtime, kPause);
     }
     co_return fail(ErrorCode::kInternal, std::to_string(room.sent.size()) +
                                              " acknowledged messages were not found in " + room.id);

@@ -16,7 +16,8 @@ struct Messages {
   size_t seconds = 10;
   size_t warm_up = 2;  // seconds before that
   size_t text_bytes = 100;
-  size_t rate = 0;  // messages per second of all together; 0: as fast as they are answered
+  size_t rate = 0;       // messages per second of all together; 0: as fast as they are answered
+  size_t patience = 60;  // seconds to look for messages without finding any more of them
 };
 Reports measure_messages(Stage& stage, Messages plan);
 

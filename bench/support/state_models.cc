@@ -19,7 +19,7 @@ using stores::StateKey;
 using Entries = StateModel::Entries;
 
 constexpr stores::RoomNumber kRoom = 1;
-constexpr size_t kNodesHeld = 20'000;
+constexpr size_t kNodesHeldBytes = size_t{8} << 20;
 constexpr size_t kStacksHeld = 100;  // Tuwunel's default for each core
 constexpr size_t kLayersMax = 4;     // likewise
 constexpr size_t kHopsMax = 100;     // Synapse's MAX_STATE_DELTA_HOPS
@@ -51,7 +51,7 @@ size_t count_differences(const Entries& a, const Entries& b) {
 
 class PersistentMap final : public StateModel {
  public:
-  explicit PersistentMap(kv::Database& database) : database_(database), cache_(kNodesHeld) {}
+  explicit PersistentMap(kv::Database& database) : database_(database), cache_(kNodesHeldBytes) {}
 
   State apply(State base, std::vector<StateEdit> edits) override {
     const auto snapshot = database_.snapshot();
@@ -62,7 +62,7 @@ class PersistentMap final : public StateModel {
     put_state_nodes(batch, kRoom, update);
     if (!batch.empty()) write(database_, batch);
     for (const stores::WrittenNode& written : update.new_nodes)
-      cache_.insert(kRoom, written.number, written.node);
+      keep_node(cache_, kRoom, written.number, written.node);
     roots_.push_back(update.root);
     return roots_.size() - 1;
   }

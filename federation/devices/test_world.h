@@ -221,7 +221,7 @@ class WorldTest : public testing::Test {
 
   uint64_t boots_ = 0;
   kv::MemoryDisk disk_;
-  stores::StateNodeCache nodes_{1000};
+  stores::StateNodeCache nodes_{1 << 20};
   std::vector<stores::UserNumber> told_;  // by remote_list_changed
   std::unique_ptr<runtime::Simulation> simulation_;
   std::unique_ptr<runtime::Runtime> runtime_;

@@ -214,7 +214,7 @@ class SenderTest : public testing::Test {
   uint64_t last_node_ = 0;
   stores::EventNumber events_ = 0;
   kv::MemoryDisk disk_;
-  stores::StateNodeCache nodes_{1000};
+  stores::StateNodeCache nodes_{1 << 20};
   FakeSource source_;
   std::unique_ptr<runtime::Simulation> simulation_;
   std::unique_ptr<runtime::Runtime> runtime_;

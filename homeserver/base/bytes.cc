@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <cstring>
+
 namespace polder::base {
 namespace {
 
@@ -142,6 +144,14 @@ bool is_utf8(std::string_view text) {
   const auto byte = [&](size_t at) { return static_cast<uint8_t>(text[at]); };
   const auto continues = [&](size_t at) { return at < text.size() && (byte(at) & 0xC0) == 0x80; };
   while (i < text.size()) {
+    // Mostly it is ASCII: eight bytes at a time.
+    uint64_t word = 0;
+    while (i + sizeof word <= text.size()) {
+      std::memcpy(&word, text.data() + i, sizeof word);
+      if ((word & 0x8080808080808080u) != 0) break;
+      i += sizeof word;
+    }
+    if (i == text.size()) break;
     const uint8_t first = byte(i);
     if (first < 0x80) {
       i += 1;

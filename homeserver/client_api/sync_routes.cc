@@ -10,7 +10,26 @@ namespace {
 using http::Method;
 using http::Response;
 
+constexpr std::string_view kPath = "/_matrix/client/v3/sync";
 constexpr int64_t kTimeoutMaxMs = 60'000;
+
+class RestOfResponse final : public http::BodySource {
+ public:
+  using More = decltype(sync::SyncResponse::more);
+  RestOfResponse(Log& log, More more) : log_(log), more_(std::move(more)) {}
+
+  // After an error the response ends where no client takes it for whole.
+  Task<Result<std::optional<std::string>>> next() override {
+    auto piece = co_await more_();
+    if (!piece.ok())
+      log_.error("request_failed", {{"route", kPath}, {"reason", piece.error().message}});
+    co_return piece;
+  }
+
+ private:
+  Log& log_;
+  const More more_;
+};
 
 Task<Result<json::Object>> filter_of(const Api& api, const Call& call) {
   const std::string text(call.query("filter").value_or(""));
@@ -48,14 +67,17 @@ Task<Result<Response>> sync(const Api& api, Call& call) {
   }
   POLDER_CO_TRY(const json::Object filter, co_await filter_of(api, call));
   POLDER_CO_TRY(request.filter, sync::parse_filter(filter));
-  POLDER_CO_TRY(std::string text, co_await api.sync.run(std::move(request)));
-  co_return Response::json(200, std::move(text));
+  POLDER_CO_TRY(sync::SyncResponse answer, co_await api.sync.run(std::move(request)));
+  Response response = Response::json(200, std::move(answer.text));
+  if (answer.more)
+    response.stream = std::make_unique<RestOfResponse>(api.runtime.log(), std::move(answer.more));
+  co_return response;
 }
 
 }  // namespace
 
 void add_sync_routes(http::Router& router, const Api& api) {
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/sync"}, sync);
+  add_route(router, api, {Method::kGet, kPath}, sync);
 }
 
 }  // namespace polder::client_api

@@ -22,10 +22,10 @@ class Input {
  public:
   Input(Stream& stream, Deadline& deadline) : stream_(stream), deadline_(deadline) {}
 
-  // Reads more; false at the end of the connection.
-  Task<Result<bool>> fill(Millis timeout) {
+  // Reads more, up to a size; false at the end of the connection.
+  Task<Result<bool>> fill(Millis timeout, size_t max) {
     deadline_.set(std::min(timeout, patience_));
-    const auto space = buffer_.prepare(kReadBytes);
+    const auto space = buffer_.prepare(max);
     auto size = co_await stream_.read_some({static_cast<char*>(space.data()), space.size()});
     deadline_.stop();
     if (!size.ok()) co_return std::move(size).error();
@@ -33,6 +33,10 @@ class Input {
     co_return *size > 0;
   }
   beast::flat_buffer& buffer() { return buffer_; }
+  // While a request is answered there may be nothing to hold, for minutes and on many connections.
+  void give_back() {
+    if (buffer_.size() == 0) buffer_.shrink_to_fit();
+  }
   // From now on no wait is longer.
   void lose_patience() { patience_ = kLingerTimeout; }
 
@@ -83,7 +87,7 @@ class RequestBody final : public BodySource {
       if (!piece.empty()) co_return std::optional(std::move(piece));
       if (parser_.is_done()) break;
       if (used > 0 && input_.buffer().size() > 0) continue;
-      POLDER_CO_TRY(const bool more, co_await input_.fill(kBodyPieceTimeout));
+      POLDER_CO_TRY(const bool more, co_await input_.fill(kBodyPieceTimeout, kReadBytes));
       if (!more) co_return fail(ErrorCode::kUnavailable, "the connection ended within a body");
     }
     co_return std::optional<std::string>();
@@ -218,7 +222,8 @@ Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy) {
       if (error == beast::http::error::need_more) error = {};
       if (error || parser.is_header_done()) break;
       const bool started = parser.got_some();
-      const auto more = co_await input.fill(started || first ? kHeadTimeout : kIdleTimeout);
+      const auto more =
+          co_await input.fill(started || first ? kHeadTimeout : kIdleTimeout, kHeadReadBytes);
       if (!more.ok() || !*more) co_return;
     }
     busy = true;
@@ -247,6 +252,7 @@ Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy) {
     RequestBody body(parser, input, stream,
                      exchange.request.headers.find("Expect") == "100-continue");
     exchange.request.body_stream = &body;
+    input.give_back();
     Response response = co_await context.router.handle(exchange);
     // What nobody read of a small body must not cost the client its connection.
     if (!body.awaits_consent()) co_await body.skip(kSkippedBytesMax);

@@ -11,6 +11,8 @@ inline constexpr size_t kHeadBytesMax = 64 * 1024;    // request line and header
 inline constexpr size_t kTargetBytesMax = 16 * 1024;  // within it
 inline constexpr size_t kHeaderFieldsMax = 100;
 inline constexpr size_t kReadBytes = 16 * 1024;
+inline constexpr size_t kHeadReadBytes =
+    4 * 1024;  // held by every connection that waits for a head
 inline constexpr size_t kSkippedBytesMax = 64 * 1024;  // of a body that nobody read, to go on
 inline constexpr size_t kLingerBytesMax = 4 << 20;     // the same, before the connection ends
 inline constexpr size_t kConnectionsMax = 20'000;

@@ -22,6 +22,11 @@ Result<std::shared_ptr<const ChainPage>> ChainPage::read(const kv::Snapshot& sna
   return std::shared_ptr<const ChainPage>(std::move(made));
 }
 
+size_t ChainPage::bytes() const {
+  return sizeof(*this) + entries_.capacity() * sizeof(Entry) +
+         links_.capacity() * sizeof(dag::ChainLink);
+}
+
 std::optional<dag::ChainPlace> ChainPage::find(EventNumber number) const {
   const uint16_t index = entry_of_.at(number % kEvents);
   if (index == 0) return std::nullopt;
@@ -39,7 +44,7 @@ Result<const ChainPage*> ChainView::page(uint64_t number) {
     POLDER_TRY(held, ChainPage::read(snapshot_, room_.number, number));
     const EventNumber next = (number + 1) * ChainPage::kEvents;
     POLDER_TRY(const auto beyond, stores::read_event_record(snapshot_, {room_.number, next}));
-    if (beyond) cache_.insert(room_.number, number, held);
+    if (beyond) cache_.insert(room_.number, number, held, held->bytes());
   }
   return held.get();
 }

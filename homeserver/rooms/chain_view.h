@@ -26,6 +26,7 @@ class ChainPage {
   static Result<std::shared_ptr<const ChainPage>> read(const kv::Snapshot& snapshot,
                                                        stores::RoomNumber room, uint64_t page);
   std::optional<dag::ChainPlace> find(dag::EventNumber number) const;
+  size_t bytes() const;
 
  private:
   struct Entry {

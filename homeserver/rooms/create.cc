@@ -123,7 +123,8 @@ Task<Result<SentEvent>> RoomEngine::enter_on_shard(RoomNumber number,
   POLDER_CO_TRY(const Staged staged, co_await change(number, std::move(step)));
   if (staged.verdict != Verdict::kAccepted) co_return fail(ErrorCode::kForbidden, staged.refusal);
   if (rest) shards_[shard_of(number)]->told[number] = {staged.stored.place.number, rest};
-  if (room_at(shard_of(number), number).record.partial) complete_later(number);
+  const RoomHeadPtr head = heads_.find(number);
+  if (head && head->record.partial) complete_later(number);
   co_return SentEvent{join->id(), staged.stored.record.position};
 }
 

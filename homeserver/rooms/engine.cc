@@ -11,10 +11,6 @@
 namespace polder::rooms {
 namespace {
 
-constexpr size_t kCachedNodes = 200'000;
-constexpr size_t kCachedEvents = 8192;      // some 3 KiB each
-constexpr size_t kCachedChainPages = 4096;  // at most some 20 KiB each
-
 // The room as staged; its positions follow with the commit.
 std::shared_ptr<RoomHead> head_of(Room& room) {
   auto head = std::make_shared<RoomHead>();
@@ -33,8 +29,7 @@ std::shared_ptr<RoomHead> head_of(Room& room) {
 
 RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
-      caches_{stores::StateNodeCache(kCachedNodes), stores::RoomCache<events::Event>(kCachedEvents),
-              ChainCache(kCachedChainPages)},
+      caches_(parts_.cache_bytes),
       context_{parts_.names,        caches_, parts_.own_name, contributors_, default_push_rules_,
                parts_.steps.changes} {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
@@ -78,9 +73,28 @@ Task<Result<RoomNumber>> RoomEngine::number_of(RoomId room) const {
 }
 
 Room& RoomEngine::room_at(size_t shard, RoomNumber number) {
-  auto& room = shards_[shard]->rooms[number];
-  if (!room) room = std::make_unique<Room>(parts_.runtime, number);
-  return *room;
+  Shard& here = *shards_[shard];
+  auto found = here.rooms.find(number);
+  if (found == here.rooms.end()) {
+    if (here.rooms.size() >= 2 * parts_.rooms_held) let_rooms_go(here);
+    found = here.rooms.emplace(number, std::make_unique<Room>(parts_.runtime, number)).first;
+  }
+  found->second->used = ++here.uses;
+  return *found->second;
+}
+
+// Of the rooms that nothing is under way in, all but those that were used last. A room that is
+// being made has nothing on disk to be read again from.
+void RoomEngine::let_rooms_go(Shard& shard) const {
+  std::vector<std::pair<uint64_t, RoomNumber>> idle;
+  for (const auto& [number, room] : shard.rooms) {
+    const bool being_made = room->rules != nullptr && !room->exists;
+    if (room->queue.idle() && room->commits == 0 && !being_made)
+      idle.emplace_back(room->used, number);
+  }
+  std::ranges::sort(idle, std::greater());
+  for (size_t i = parts_.rooms_held; i < idle.size(); ++i)
+    shard.rooms.erase(idle[i].second);
 }
 
 Status RoomEngine::load(Room& room, const kv::Snapshot& snapshot) const {
@@ -120,6 +134,9 @@ Status RoomEngine::publish_stored(Room& room, const kv::Snapshot& snapshot) {
 Task<Status> RoomEngine::begin_turn(Room& room) {
   if (room.failed) room.forget();
   room.settle(caches_);
+  std::erase_if(room.edge, [&](const auto& event) {
+    return std::ranges::find(room.record.extremities, event.first) == room.record.extremities.end();
+  });
   if (!room.loaded) {
     RoomEngine* self = this;
     Room* target = &room;
@@ -143,6 +160,7 @@ Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::stage_and_enqueue(Room& room
 std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::vector<Staged> also,
                                               std::vector<uint32_t> moved) {
   auto enqueued = std::make_shared<Enqueued>(parts_.runtime);
+  ++room.commits;
   enqueued->staged = std::move(staged);
   enqueued->also = std::move(also);
   enqueued->moved = std::move(moved);
@@ -164,11 +182,16 @@ std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::ve
 // the committer's thread, in commit order.
 void RoomEngine::publish(Enqueued& enqueued, kv::Committed positions) {
   RoomHead& head = *enqueued.head;
-  if (const RoomHeadPtr before = heads_.find(head.number)) {
+  const RoomHeadPtr before = heads_.find(head.number);
+  if (before) {
     head.last = before->last;
     head.last_change = before->last_change;
+    head.rewrites = before->rewrites;
   }
   const auto pass = [&](const Staged& one, uint32_t moved) {
+    const bool rewritten =
+        before && one.stored.event && one.stored.place.number <= before->record.last_event;
+    if (rewritten) ++head.rewrites;
     if (!one.stored.slot) return;
     const kv::Position position = positions.first + moved + one.stored.slot->index;
     if (one.stored.event && one.verdict == Verdict::kAccepted &&
@@ -192,6 +215,7 @@ Task<Result<Staged>> RoomEngine::finish(std::shared_ptr<Enqueued> enqueued) {
 // On the room's shard, in the order of the room's positions.
 void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Committed>& result) {
   Staged& staged = enqueued.staged;
+  --room.commits;
   if (!result.ok()) {
     room.failed = true;
     enqueued.failure = result.error();

@@ -29,6 +29,9 @@
 
 namespace polder::rooms {
 
+inline constexpr size_t kCacheBytes = size_t{64} << 20;
+inline constexpr size_t kRoomsHeld = 2000;
+
 // What the engine is made of; all outlive it.
 struct EngineParts {
   runtime::Runtime& runtime;
@@ -40,6 +43,8 @@ struct EngineParts {
   KeySource& keys;
   RemoteServers& remote;
   StepSizes steps = {};
+  size_t cache_bytes = kCacheBytes;  // of what was read of rooms, decoded
+  size_t rooms_held = kRoomsHeld;    // in memory, besides those in use; of each shard
 };
 
 // An event that a local user sends.
@@ -206,7 +211,9 @@ class RoomEngine {
   using Step = std::function<Result<Staged>(Room&, const kv::Snapshot&)>;
 
   size_t shard_of(RoomNumber room) const { return room % parts_.runtime.shard_count(); }
+  // Stays where it is as long as somebody has or awaits its turn, or its commits are under way.
   Room& room_at(size_t shard, RoomNumber number);
+  void let_rooms_go(Shard& shard) const;
   Status load(Room& room, const kv::Snapshot& snapshot) const;
   Status publish_stored(Room& room, const kv::Snapshot& snapshot);
   void publish(Enqueued& enqueued, kv::Committed positions);

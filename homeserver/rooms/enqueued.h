@@ -24,7 +24,9 @@ struct Enqueued {
 };
 
 struct RoomEngine::Shard {
+  // Those that were changed or looked at lately; others are read again when they are needed.
   std::unordered_map<RoomNumber, std::unique_ptr<Room>> rooms;
+  uint64_t uses = 0;  // of rooms, counted
   // Whose states are being completed, and whether there is more to look at than was known then.
   std::unordered_map<RoomNumber, bool> completing;
   // What is not yet taken in of the state that came with an event; in memory only: it can be asked

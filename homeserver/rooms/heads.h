@@ -20,6 +20,9 @@ struct RoomHead {
   const events::RoomVersionRules* rules = nullptr;
   kv::Position last = 0;         // of the newest event in the timeline
   kv::Position last_change = 0;  // of the newest change of the current state
+  // How often records of events that were stored before have changed since the start: what was read
+  // of them before the last time may be old.
+  uint64_t rewrites = 0;
   // Servers with joined members, and how many; shared as long as no server comes or goes.
   std::shared_ptr<const std::unordered_map<stores::ServerNumber, uint64_t>> servers;
 };

@@ -5,13 +5,9 @@
 #include "homeserver/events/signing.h"
 #include "homeserver/json/write.h"
 #include "homeserver/rooms/aggregations.h"
-#include "storage/stores/relation_rows.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::rooms {
-
-using stores::Membership;
-
 namespace {
 
 constexpr size_t kMembershipsMax = 100;  // of a user, looked at for the last time they were joined
@@ -19,11 +15,17 @@ constexpr size_t kMembershipsMax = 100;  // of a user, looked at for the last ti
 }  // namespace
 
 RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head)
+    : RoomReader(engine, std::move(head), engine.parts().database.snapshot()) {}
+
+RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head,
+                       std::shared_ptr<const kv::Snapshot> snapshot)
     : engine_(engine),
-      snapshot_(engine.parts().database.snapshot()),
+      snapshot_(std::move(snapshot)),
       head_(std::move(head)),
       content_(head_->number, head_->rules),
-      view_(content_, *snapshot_, engine_.parts().names, engine_.caches()) {}
+      view_(content_, *snapshot_, engine_.parts().names, engine_.caches()),
+      redactions_(*snapshot_, head_->number),
+      relations_(*snapshot_, head_->number) {}
 
 Result<ReaderOf> RoomReader::reader(const UserId& user) const {
   ReaderOf reader;
@@ -105,11 +107,46 @@ Result<bool> RoomReader::may_send_state(const UserId& user, std::string_view typ
   return power.user(user.view()) >= power.required_for(type, true);
 }
 
+Result<EventNumber> RoomReader::entry_at(Remembered& remembered, stores::StateRoot root,
+                                         std::string_view type, std::string_view key) const {
+  if (remembered.asked && remembered.root == root) return remembered.event;
+  if (!remembered.key) {
+    POLDER_TRY(remembered.key, view_.state_key(type, key));
+  }
+  std::optional<EventNumber> found;
+  if (remembered.key) {
+    POLDER_TRY(found, stores::state_get(view_.nodes(), root, *remembered.key));
+  }
+  remembered.asked = true;
+  remembered.root = root;
+  remembered.event = found.value_or(0);
+  return remembered.event;
+}
+
+Result<Membership> RoomReader::own_membership_at(stores::StateRoot root,
+                                                 const ReaderOf& reader) const {
+  if (own_user_ != reader.user) {
+    own_ = {};
+    own_user_ = reader.user;
+    own_event_ = 0;
+  }
+  POLDER_TRY(const EventNumber number, entry_at(own_, root, "m.room.member", reader.user.view()));
+  if (number == 0) return Membership::kNone;
+  if (number == own_event_) return own_membership_;
+  POLDER_TRY(const ShownEventPtr event, shown(number));
+  own_event_ = number;
+  own_membership_ = event->membership();
+  return own_membership_;
+}
+
 Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const {
-  POLDER_TRY(const auto event, view_.state_event(root, "m.room.history_visibility", ""));
-  const std::string* setting = event ? event->content().find_string("history_visibility") : nullptr;
+  POLDER_TRY(const EventNumber number,
+             entry_at(visibility_, root, "m.room.history_visibility", ""));
   // "By default if no history_visibility is set, or if the value is not understood, the visibility
   // is assumed to be shared."
+  if (number == 0) return std::string_view("shared");
+  POLDER_TRY(const auto event, view_.load(number));
+  const std::string* setting = event.event->content().find_string("history_visibility");
   if (setting == nullptr) return std::string_view("shared");
   for (const std::string_view known : {"world_readable", "joined", "invited"}) {
     if (*setting == known) return known;
@@ -118,21 +155,34 @@ Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const
 }
 
 Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
-  if (event.record.standing.rejected || event.record.standing.soft_failed) return false;
-  if (event.record.depth < head_->record.history_from) return false;  // purged, or about to be
+  const stores::EventRecord& record = event.record;
+  return may_see(reader, {record.state_before, record.state_after, record.position, record.depth,
+                          record.standing, event.event->is_state("m.room.history_visibility", ""),
+                          event.event->is_state("m.room.member", reader.user.view()),
+                          stores::membership_from(event.event->membership())});
+}
+
+Result<bool> RoomReader::visible(const ReaderOf& reader, const ShownEvent& event) const {
+  return may_see(reader,
+                 {event.state_before(), event.state_after(), event.position(), event.depth(),
+                  event.standing(), event.is_state("m.room.history_visibility", ""),
+                  event.is_state("m.room.member", reader.user.view()), event.membership()});
+}
+
+Result<bool> RoomReader::may_see(const ReaderOf& reader, const Seen& event) const {
+  if (event.standing.rejected || event.standing.soft_failed) return false;
+  if (event.depth < head_->record.history_from) return false;  // purged, or about to be
   // A visibility or membership event counts with what holds before and with what holds after it.
-  std::vector<stores::StateRoot> roots = {event.record.state_after};
-  const bool own = event.event->is_state("m.room.member", reader.user.view());
-  const bool changes_rule = event.event->is_state("m.room.history_visibility", "") || own;
+  std::array<stores::StateRoot, 2> roots = {event.state_after, event.state_before};
+  const size_t count = event.sets_visibility || event.is_own_membership ? 2 : 1;
   // Not among the specification's rules: who is invited or knocking learns that it is over. Else
   // /sync would name the room among those that were left and show nothing of it.
-  if (own && (event.event->membership() == "leave" || event.event->membership() == "ban")) {
-    POLDER_TRY(const Membership before,
-               membership_at(event.record.state_before, reader.user.view()));
+  if (event.is_own_membership &&
+      (event.membership == Membership::kLeave || event.membership == Membership::kBan)) {
+    POLDER_TRY(const Membership before, own_membership_at(event.state_before, reader));
     if (before == Membership::kInvite || before == Membership::kKnock) return true;
   }
-  if (changes_rule) roots.push_back(event.record.state_before);
-  for (const stores::StateRoot root : roots) {
+  for (const stores::StateRoot root : std::span(roots).first(count)) {
     POLDER_TRY(const std::string_view visibility, visibility_at(root));
     // 1. world_readable: allow.
     if (visibility == "world_readable") return true;
@@ -140,7 +190,7 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
     // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
     if (reader.membership.forgotten) continue;
     // 2. The user was joined: allow.
-    POLDER_TRY(const Membership membership, membership_at(root, reader.user.view()));
+    POLDER_TRY(const Membership membership, own_membership_at(root, reader));
     if (membership == Membership::kJoin) return true;
     // 3. shared, and the user joined at any point after the event was sent: allow.
     const bool joined_since = reader.membership.membership == Membership::kJoin;
@@ -151,10 +201,10 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event)
   // 5. Otherwise: deny. Who left sees what was shared while they were a member, or before.
   if (!reader.last_stay || reader.membership.forgotten) return false;
   const stores::DepthPlace end = reader.last_stay->end;
-  const bool earlier = event.record.standing.backfilled ? event.record.depth < end.depth
-                                                        : event.record.position <= end.position;
+  const bool earlier =
+      event.standing.backfilled ? event.depth < end.depth : event.position <= end.position;
   if (!earlier) return false;
-  POLDER_TRY(const std::string_view visibility, visibility_at(event.record.state_after));
+  POLDER_TRY(const std::string_view visibility, visibility_at(event.state_after));
   return visibility == "shared";
 }
 
@@ -168,80 +218,132 @@ Result<stores::StateRoot> RoomReader::visible_state(const ReaderOf& reader) cons
 
 Result<bool> RoomReader::is_erased(const events::Event& event) const {
   if (event.is_state() && !event.is("m.room.member")) return false;
-  if (event.sender().server() != engine_.parts().own_name.view()) return false;
-  POLDER_TRY(const auto number, view_.names().find(stores::NameKind::kUser, event.sender().view()));
+  return is_erased(event.sender().view());
+}
+
+Result<bool> RoomReader::is_erased(std::string_view sender) const {
+  const UserId user = UserId::trusted(std::string(sender));
+  if (user.server() != engine_.parts().own_name.view()) return false;
+  POLDER_TRY(const auto number, view_.names().find(stores::NameKind::kUser, sender));
   if (!number) return false;
   POLDER_TRY(const auto account, stores::read_account(*snapshot_, *number));
   return account && account->erased;
 }
 
-Result<RoomReader::Shown> RoomReader::shown(const ReaderOf& reader, EventNumber number,
-                                            const HeldEvent& event,
-                                            const ClientOptions& options) const {
-  Shown shown;
-  POLDER_TRY(shown.redaction, stores::read_redaction(*snapshot_, {head_->number, number}));
-  POLDER_TRY(shown.membership, membership_at(event.record.state_after, reader.user.view()));
-  shown.redacted = options.redacted || shown.redaction;
-  if (shown.membership != Membership::kJoin && !shown.redacted) {
-    POLDER_TRY(shown.redacted, is_erased(*event.event));
+Result<ShownEventPtr> RoomReader::make_shown(const HeldEvent& event) const {
+  events::EventPtr replaced;
+  if (event.event->is_state()) {
+    POLDER_TRY(replaced, view_.state_event(event.record.state_before, event.event->type(),
+                                           *event.event->state_key()));
   }
-  return shown;
+  return std::make_shared<const ShownEvent>(event, replaced.get(), head_->rewrites);
 }
 
-Status RoomReader::write_replaced(json::Writer& writer, const HeldEvent& event,
-                                  const Shown& shown) const {
-  POLDER_TRY(const auto replaced, view_.state_event(event.record.state_before, event.event->type(),
-                                                    *event.event->state_key()));
-  if (!replaced) return {};
-  POLDER_TRY(const bool erased,
-             shown.membership != Membership::kJoin ? is_erased(*replaced) : Result<bool>(false));
-  if (!erased) writer.key("prev_content").value(replaced->content());
-  writer.member("prev_sender", replaced->sender().view());
-  writer.member("replaces_state", replaced->id().view());
+Result<ShownEventPtr> RoomReader::shown(EventNumber number) const {
+  auto& kept = engine_.caches().shown;
+  if (ShownEventPtr event = kept.find(head_->number, number);
+      event && event->as_of() >= head_->rewrites)
+    return event;
+  POLDER_TRY(const HeldEvent held, view_.load(number));
+  POLDER_TRY(ShownEventPtr event, make_shown(held));
+  kept.insert(head_->number, number, event, event->bytes());
+  return event;
+}
+
+Result<RoomReader::How> RoomReader::how(const ReaderOf& reader, EventNumber number,
+                                        const ShownEvent& event,
+                                        const ClientOptions& options) const {
+  How how;
+  POLDER_TRY(how.redaction, redactions_.find(number));
+  POLDER_TRY(how.membership, own_membership_at(event.state_after(), reader));
+  how.redacted = options.redacted || how.redaction;
+  const bool erasable = !event.is_state() || event.type() == "m.room.member";
+  if (how.membership != Membership::kJoin && erasable && !how.redacted) {
+    POLDER_TRY(how.redacted, is_erased(event.sender()));
+  }
+  return how;
+}
+
+// What an erased user said before is not told to who was not there.
+Status RoomReader::append_replaced(const ShownEvent& event, Membership membership,
+                                   std::string& out) const {
+  if (event.replaced().empty()) return {};
+  if (membership != Membership::kJoin) {
+    POLDER_TRY(const auto replaced,
+               view_.state_event(event.state_before(), event.type(), event.state_key()));
+    POLDER_TRY(const bool erased, replaced ? is_erased(*replaced) : Result<bool>(false));
+    if (erased) {
+      out.append(",\"prev_sender\":");
+      json::write_string_to(replaced->sender().view(), out);
+      out.append(",\"replaces_state\":");
+      json::write_string_to(replaced->id().view(), out);
+      return {};
+    }
+  }
+  out.append(event.replaced());
   return {};
 }
 
-Result<std::string> RoomReader::unsigned_of(const ReaderOf& reader, const HeldEvent& event,
-                                            const ClientOptions& options,
-                                            const Shown& shown) const {
-  std::string out;
-  json::Writer writer(out);
-  const int64_t age = engine_.parts().runtime.clock().wall_ms() - event.event->origin_server_ts();
-  writer.begin_object().member("age", std::max<int64_t>(age, 0));
-  const bool none = shown.membership == Membership::kNone;
-  writer.member("membership",
-                none ? std::string_view("leave") : stores::to_string(shown.membership));
-  if (!options.transaction_id.empty()) writer.member("transaction_id", options.transaction_id);
-  if (event.event->is_state()) POLDER_CHECK(write_replaced(writer, event, shown));
-  if (shown.redaction) {
-    POLDER_TRY(const HeldEvent because, view_.load(*shown.redaction));
-    std::string text = events::client_head(*because.event, false);
-    text += ",\"room_id\":";
-    json::write_string_to(head_->record.id.view(), text);
-    writer.member("redacted_by", because.event->id().view())
-        .key("redacted_because")
-        .raw(text + "}");
+Status RoomReader::append_unsigned(const ReaderOf& reader, EventNumber number,
+                                   const ShownEvent& event, const ClientOptions& options,
+                                   const How& how, std::string& out) const {
+  const int64_t age = engine_.parts().runtime.clock().wall_ms() - event.origin_server_ts();
+  out.append("{\"age\":").append(std::to_string(std::max<int64_t>(age, 0)));
+  out.append(",\"membership\":\"")
+      .append(how.membership == Membership::kNone ? std::string_view("leave")
+                                                  : stores::to_string(how.membership))
+      .append("\"");
+  if (!options.transaction_id.empty()) {
+    out.append(",\"transaction_id\":");
+    json::write_string_to(options.transaction_id, out);
   }
-  if (options.bundle && !event.event->is_state()) {
-    POLDER_TRY(const std::string relations,
-               bundled_relations(*this, reader, event, shown.redacted));
-    if (!relations.empty()) writer.key("m.relations").raw(relations);
+  POLDER_CHECK(append_replaced(event, how.membership, out));
+  if (how.redaction) {
+    POLDER_TRY(const ShownEventPtr because, shown(*how.redaction));
+    out.append(",\"redacted_by\":");
+    json::write_string_to(because->id(), out);
+    out.append(",\"redacted_because\":").append(because->head()).append(",\"room_id\":");
+    json::write_string_to(head_->record.id.view(), out);
+    out.append("}");
   }
-  writer.end_object();
-  return out;
+  if (options.bundle && !event.is_state()) {
+    POLDER_TRY(const bool related, relations_.any(EventId::trusted(std::string(event.id()))));
+    if (related) {
+      POLDER_TRY(const HeldEvent held, view_.load(number));
+      POLDER_TRY(const std::string relations, bundled_relations(*this, reader, held, how.redacted));
+      if (!relations.empty()) out.append(",\"m.relations\":").append(relations);
+    }
+  }
+  out.append("}");
+  return {};
+}
+
+Status RoomReader::append_client_event(const ReaderOf& reader, EventNumber number,
+                                       const ShownEvent& event, const ClientOptions& options,
+                                       std::string& out) const {
+  POLDER_TRY(const How how, this->how(reader, number, event, options));
+  if (how.redacted) {
+    POLDER_TRY(const HeldEvent held, view_.load(number));
+    out.append(events::client_head(*held.event, true));
+  } else {
+    out.append(event.head());
+  }
+  if (options.with_room_id) {
+    out.append(",\"room_id\":");
+    json::write_string_to(head_->record.id.view(), out);
+  }
+  out.append(",\"unsigned\":");
+  POLDER_CHECK(append_unsigned(reader, number, event, options, how, out));
+  out.append("}");
+  return {};
 }
 
 Result<std::string> RoomReader::client_event(const ReaderOf& reader, EventNumber number,
                                              const HeldEvent& event,
                                              const ClientOptions& options) const {
-  POLDER_TRY(const Shown how, shown(reader, number, event, options));
-  std::string text = events::client_head(*event.event, how.redacted);
-  if (options.with_room_id) {
-    text += ",\"room_id\":";
-    json::write_string_to(head_->record.id.view(), text);
-  }
-  POLDER_TRY(const std::string tail, unsigned_of(reader, event, options, how));
-  text.append(",\"unsigned\":").append(tail).append("}");
+  POLDER_TRY(const ShownEventPtr shown, make_shown(event));
+  std::string text;
+  POLDER_CHECK(append_client_event(reader, number, *shown, options, text));
   return text;
 }
 

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "homeserver/rooms/engine.h"
-
-namespace polder::json {
-class Writer;
-}
+#include "homeserver/rooms/shown_event.h"
+#include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
+
+using stores::Membership;
 
 // The end of the last time that a user was a member.
 struct LastStay {
@@ -36,6 +36,9 @@ class RoomReader {
  public:
   // The snapshot is taken here: what a head names is there only in snapshots that are newer.
   RoomReader(const RoomEngine& engine, RoomHeadPtr head);
+  // The snapshot was taken after the head.
+  RoomReader(const RoomEngine& engine, RoomHeadPtr head,
+             std::shared_ptr<const kv::Snapshot> snapshot);
   RoomReader(const RoomReader&) = delete;
   RoomReader& operator=(const RoomReader&) = delete;
 
@@ -66,6 +69,7 @@ class RoomReader {
   Result<std::string_view> visibility_at(stores::StateRoot root) const;
   // https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5 (history visibility)
   Result<bool> visible(const ReaderOf& reader, const HeldEvent& event) const;
+  Result<bool> visible(const ReaderOf& reader, const ShownEvent& event) const;
   // The state that the reader may see: the current one for members, the one when they left for
   // others. kForbidden for who never was a member of a room that is not world readable.
   Result<stores::StateRoot> visible_state(const ReaderOf& reader) const;
@@ -83,25 +87,63 @@ class RoomReader {
   // The event as a client gets it: head, room id, unsigned.
   Result<std::string> client_event(const ReaderOf& reader, EventNumber number,
                                    const HeldEvent& event, const ClientOptions& options) const;
+  // The same, appended to `out`.
+  Status append_client_event(const ReaderOf& reader, EventNumber number, const ShownEvent& event,
+                             const ClientOptions& options, std::string& out) const;
+
+  // An event as it is shown; kept for whoever else will be shown it.
+  Result<ShownEventPtr> shown(EventNumber number) const;
 
  private:
-  struct Shown {
-    stores::Membership membership = stores::Membership::kNone;  // of the reader, at the event
+  // What decides who may see an event.
+  struct Seen {
+    stores::StateRoot state_before, state_after;
+    kv::Position position = 0;
+    int64_t depth = 0;
+    stores::Standing standing;
+    bool sets_visibility = false;
+    bool is_own_membership = false;
+    Membership membership = Membership::kNone;  // that it gives, if it is one
+  };
+  // What one key of the state leads to, in the state that was asked about last: most events in a
+  // row have the same.
+  struct Remembered {
+    bool asked = false;
+    std::optional<stores::StateKey> key;
+    stores::StateRoot root;
+    EventNumber event = 0;  // 0: none
+  };
+  // How a reader is shown an event.
+  struct How {
+    Membership membership = Membership::kNone;  // theirs, at the event
     std::optional<EventNumber> redaction;
     bool redacted = false;  // for whatever reason
   };
+
   Result<std::optional<LastStay>> last_stay(const UserId& user, EventNumber membership) const;
-  Result<Shown> shown(const ReaderOf& reader, EventNumber number, const HeldEvent& event,
-                      const ClientOptions& options) const;
-  Result<std::string> unsigned_of(const ReaderOf& reader, const HeldEvent& event,
-                                  const ClientOptions& options, const Shown& shown) const;
-  Status write_replaced(json::Writer& writer, const HeldEvent& event, const Shown& shown) const;
+  Result<EventNumber> entry_at(Remembered& remembered, stores::StateRoot root,
+                               std::string_view type, std::string_view key) const;
+  Result<Membership> own_membership_at(stores::StateRoot root, const ReaderOf& reader) const;
+  Result<bool> may_see(const ReaderOf& reader, const Seen& event) const;
+  Result<bool> is_erased(std::string_view sender) const;
+  Result<ShownEventPtr> make_shown(const HeldEvent& event) const;
+  Result<How> how(const ReaderOf& reader, EventNumber number, const ShownEvent& event,
+                  const ClientOptions& options) const;
+  Status append_replaced(const ShownEvent& event, Membership membership, std::string& out) const;
+  Status append_unsigned(const ReaderOf& reader, EventNumber number, const ShownEvent& event,
+                         const ClientOptions& options, const How& how, std::string& out) const;
 
   const RoomEngine& engine_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
   RoomHeadPtr head_;
   RoomContent content_;
   RoomView view_;
+  mutable Remembered visibility_, own_;
+  mutable UserId own_user_;  // whom own_ is about
+  mutable EventNumber own_event_ = 0;
+  mutable Membership own_membership_ = Membership::kNone;  // by own_event_
+  mutable stores::RedactionLookup redactions_;
+  mutable stores::RelationLookup relations_;
 };
 
 }  // namespace polder::rooms

@@ -6,7 +6,7 @@ void Room::settle(Caches& caches) {
   for (const Settled& done : std::exchange(settled, {})) {
     for (const uint64_t node : done.nodes) {
       if (auto held = pending_nodes.extract(node))
-        caches.nodes.insert(number, node, std::move(held.mapped()));
+        stores::keep_node(caches.nodes, number, node, std::move(held.mapped()));
     }
     const auto held = pending.find(done.event);
     if (held == pending.end() || --held->second.commits > 0) continue;
@@ -15,7 +15,9 @@ void Room::settle(Caches& caches) {
       if (end != pending_chain_ends.end() && end->second == done.event)
         pending_chain_ends.erase(end);
     }
-    caches.events.insert(number, done.event, std::move(held->second.event));
+    events::EventPtr& event = held->second.event;
+    if (event->is_state()) keep_event(caches, number, done.event, event);
+    edge.insert_or_assign(done.event, std::move(event));
     pending.erase(held);
     pending_ids.erase(done.id);
   }
@@ -26,6 +28,7 @@ void Room::forget() {
   pending_ids.clear();
   pending_chain_ends.clear();
   pending_nodes.clear();
+  edge.clear();
   settled.clear();
   record = {};
   servers.clear();

@@ -31,13 +31,20 @@ struct HeldEvent {
   uint32_t commits = 1;
 };
 
+class ShownEvent;
+
 // What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
-// others again and again, or was stored a moment ago.
+// others again and again; and as it is shown, if somebody synced it.
 struct Caches {
+  explicit Caches(size_t bytes_max);
+
   stores::StateNodeCache nodes;
   stores::RoomCache<events::Event> events;
   ChainCache chains;
+  stores::RoomCache<ShownEvent> shown;
 };
+
+void keep_event(Caches& caches, RoomNumber room, EventNumber number, events::EventPtr event);
 
 // What of a room is read through a RoomView: readers have one with nothing pending.
 struct RoomContent {
@@ -50,6 +57,8 @@ struct RoomContent {
   std::unordered_map<EventNumber, HeldEvent> pending;
   std::unordered_map<EventId, EventNumber> pending_ids;
   std::unordered_map<EventNumber, EventNumber> pending_chain_ends;  // by chain
+  // The forward extremities, as far as they were stored lately: the next event is built on them.
+  std::unordered_map<EventNumber, events::EventPtr> edge;
   stores::StateNodes::Overlay pending_nodes;
 };
 
@@ -83,6 +92,8 @@ struct Room : RoomContent {
   // Forgets all that it knows: it is read anew.
   void forget();
 
+  size_t commits = 0;                            // enqueued and not done
+  uint64_t used = 0;                             // when, as its shard counts
   std::chrono::nanoseconds joins_edge_after{0};  // steady time (upkeep.cc)
 };
 

@@ -2,7 +2,33 @@
 
 #include <algorithm>
 
+#include "homeserver/rooms/shown_event.h"
+
 namespace polder::rooms {
+namespace {
+
+// Of the whole, in parts of 16: most for what clients are shown, of which there is most.
+constexpr size_t kNodesPart = 4;
+constexpr size_t kEventsPart = 1;
+constexpr size_t kChainsPart = 2;
+constexpr size_t kShownPart = 9;
+
+// An event takes its text, the same as a tree, and what was taken out of it.
+constexpr size_t kEventBytes = 1024;
+constexpr size_t kTreeBytes = 4;  // of a byte of text
+
+}  // namespace
+
+Caches::Caches(size_t bytes_max)
+    : nodes(bytes_max / 16 * kNodesPart),
+      events(bytes_max / 16 * kEventsPart),
+      chains(bytes_max / 16 * kChainsPart),
+      shown(bytes_max / 16 * kShownPart) {}
+
+void keep_event(Caches& caches, RoomNumber room, EventNumber number, events::EventPtr event) {
+  const size_t bytes = kEventBytes + event->json().size() * (1 + kTreeBytes);
+  caches.events.insert(room, number, std::move(event), bytes);
+}
 
 Result<std::optional<EventNumber>> RoomView::find(const EventId& id) const {
   if (const auto pending = room_.pending_ids.find(id); pending != room_.pending_ids.end()) {
@@ -26,11 +52,12 @@ Result<HeldEvent> RoomView::load(EventNumber number) const {
 }
 
 Result<events::EventPtr> RoomView::load_event(EventNumber number) const {
+  if (const auto edge = room_.edge.find(number); edge != room_.edge.end()) return edge->second;
   if (auto cached = caches_.events.find(room_.number, number)) return cached;
   POLDER_TRY(const auto json, stores::read_event_json(snapshot_, {room_.number, number}));
   if (!json) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
   POLDER_TRY(auto event, events::Event::parse(*json, *room_.rules));
-  if (event->is_state()) caches_.events.insert(room_.number, number, event);
+  if (event->is_state()) keep_event(caches_, room_.number, number, event);
   return event;
 }
 

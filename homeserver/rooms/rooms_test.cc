@@ -79,6 +79,25 @@ TEST_F(RoomsTest, ManyAtOnceFormALine) {
   EXPECT_EQ(timeline_size(room), 54u);
 }
 
+TEST_F(RoomsTest, RoomsThatWereLetGoAreReadAgain) {
+  constexpr size_t kHeld = 1;
+  constexpr size_t kRooms = 5;
+  constexpr size_t kRounds = 3;
+  EngineParts parts{*runtime_, *database_, *committer_, *names_, own_, key_, keys_, remote_};
+  parts.rooms_held = kHeld;
+  engine_ = std::make_unique<RoomEngine>(parts);
+  std::vector<RoomId> rooms;
+  for (size_t i = 0; i < kRooms; ++i)
+    rooms.push_back(create());
+  const size_t before = timeline_size(rooms[0]);
+  for (size_t round = 0; round < kRounds; ++round) {
+    for (const RoomId& room : rooms)
+      ASSERT_TRUE(say(room, alice_, "again").ok());
+  }
+  for (const RoomId& room : rooms)
+    EXPECT_EQ(timeline_size(room), before + kRounds);
+}
+
 TEST_F(RoomsTest, ARemoteUserJoinsAndSpeaks) {
   for (const char* version : {"1", "6", "10", "11", "12"}) {
     const RoomId room = create(version);

@@ -39,7 +39,8 @@ struct Config {
     int64_t pool_threads = 4;
   } runtime;
   struct Storage {
-    int64_t cache_mb = 128;
+    int64_t cache_mb = 8;
+    int64_t write_buffer_mb = 8;
     int64_t log_hours = 72;  // how long the write log is kept
     int64_t log_mb = 1024;
     int64_t reclaim_hours = 24;  // between looks for what rooms no longer need
@@ -54,6 +55,7 @@ struct Config {
   } registration;
   struct Rooms {
     std::string default_version = "12";
+    int64_t cache_mb = 64;
   } rooms;
   struct Media {
     bool legacy_downloads = false;

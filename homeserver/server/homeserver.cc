@@ -95,9 +95,10 @@ Status Homeserver::open() {
   committer_ = kv::Committer::create(outside_.runtime, outside_.database);
   POLDER_TRY(names_, stores::Names::open(outside_.database));
   open_network();
-  engine_ = std::make_unique<rooms::RoomEngine>(rooms::EngineParts{
-      outside_.runtime, outside_.database, *committer_, *names_, config_.server_name, signing_key_,
-      *keyring_, *federation_client_, outside_.steps});
+  engine_ = std::make_unique<rooms::RoomEngine>(
+      rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
+                         config_.server_name, signing_key_, *keyring_, *federation_client_,
+                         outside_.steps, static_cast<size_t>(config_.rooms.cache_mb) << 20});
   POLDER_CHECK(engine_->load_heads());
   reclaimer_ = std::make_unique<rooms::Reclaimer>(outside_.runtime, outside_.database, *committer_);
   entry_ = std::make_unique<entry::RoomEntry>(*engine_, *federation_client_);

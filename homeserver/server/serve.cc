@@ -51,6 +51,7 @@ Result<Opened> open_database(const Config& config, files::FileSystem& files, Log
   POLDER_CHECK(backup::check_restored(files, config.data_dir));
   kv::RocksOptions options{.files = files, .log = log, .directory = config.data_dir + "/database"};
   options.cache_bytes = static_cast<size_t>(config.storage.cache_mb) << 20;
+  options.write_buffer_bytes = static_cast<size_t>(config.storage.write_buffer_mb) << 20;
   options.log_keep_bytes = static_cast<uint64_t>(config.storage.log_mb) << 20;
   options.log_keep_seconds = static_cast<uint64_t>(config.storage.log_hours) * 3600;
   POLDER_TRY(opened.database, kv::open_rocks(options, stores::kColumns));

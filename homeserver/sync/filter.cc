@@ -109,6 +109,11 @@ bool EventFilter::allows(const events::Event& event) const {
   return !contains_url || event.content().contains("url") == *contains_url;
 }
 
+bool EventFilter::allows(const rooms::ShownEvent& event) const {
+  if (!allows_type(event.type()) || !allows_sender(event.sender())) return false;
+  return !contains_url || event.contains_url() == *contains_url;
+}
+
 Result<EventFilter> parse_event_filter(const json::Object& filter) {
   EventFilter parsed;
   POLDER_TRY(const auto types, list_of(filter, "types"));

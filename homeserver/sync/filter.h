@@ -10,6 +10,7 @@
 #include "homeserver/base/glob.h"
 #include "homeserver/events/event.h"
 #include "homeserver/json/value.h"
+#include "homeserver/rooms/shown_event.h"
 
 namespace polder::sync {
 
@@ -28,6 +29,7 @@ struct EventFilter {
   bool allows_sender(std::string_view sender) const;
   bool allows_room(std::string_view room) const;
   bool allows(const events::Event& event) const;
+  bool allows(const rooms::ShownEvent& event) const;
 };
 
 // kInvalid for a filter whose members have the wrong types.

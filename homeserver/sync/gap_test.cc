@@ -99,9 +99,9 @@ TEST_F(GapTest, AFilterHidesNoGap) {
   ASSERT_TRUE(say(room_, alice_, "later").ok());
   SyncRequest only_alice = request(since);
   only_alice.filter.timeline.senders.emplace({alice_.str()});
-  const auto text = run(sync_->run(only_alice));
-  ASSERT_TRUE(text.ok());
-  const json::Object room = joined(*json::parse_object(*text));
+  const auto response = run(sync_->run(only_alice));
+  ASSERT_TRUE(response.ok());
+  const json::Object room = joined(*json::parse_object(response->text));
   EXPECT_EQ(what(room, "timeline"), "later;");
   EXPECT_TRUE(limited(room));
   EXPECT_EQ(what(room, "state"), "m.room.name;");

@@ -92,7 +92,7 @@ TEST_F(OutsideSyncTest, AKnockHasASectionOfItsOwn) {
 
 TEST_F(OutsideSyncTest, WhoWaitsIsWoken) {
   const std::string before = next(sync());
-  std::optional<Result<std::string>> answer;
+  std::optional<Result<SyncResponse>> answer;
   runtime::spawn(*runtime_, runtime_->shard(0), "sync",
                  keep(sync_->run(request(before, Millis(30'000))), answer));
   simulation_->run_for(Millis(1'000));
@@ -101,7 +101,7 @@ TEST_F(OutsideSyncTest, WhoWaitsIsWoken) {
   const auto stored_at = simulation_->clock().steady();
   ASSERT_TRUE(simulation_->run_until([&] { return answer.has_value(); }, Millis(60'000)));
   EXPECT_LT(simulation_->clock().steady() - stored_at, std::chrono::seconds(5));
-  EXPECT_NE(events_in(*json::parse_object(**answer), "invite", "invite_state"), nullptr);
+  EXPECT_NE(events_in(*json::parse_object((*answer)->text), "invite", "invite_state"), nullptr);
 }
 
 }  // namespace

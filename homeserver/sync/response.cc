@@ -1,14 +1,11 @@
 #include "homeserver/sync/response.h"
 
-#include <set>
-
-#include "homeserver/events/client_format.h"
 #include "homeserver/json/write.h"
-#include "homeserver/rooms/gaps.h"
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/encryption.h"
 #include "homeserver/sync/ephemeral.h"
+#include "homeserver/sync/room_events.h"
 #include "homeserver/sync/stripped.h"
 #include "homeserver/users/ignored.h"
 #include "storage/stores/user_rows.h"
@@ -20,56 +17,99 @@ using rooms::ReaderOf;
 using rooms::RoomReader;
 using stores::Membership;
 
-constexpr size_t kHeroesMax = 5;
-constexpr size_t kTimelinePage = 21;          // entries read at once: most responses need one page
-constexpr size_t kTimelineScannedMax = 5000;  // events that a filter leaves out
+// A piece ends with the room that makes it as large: what of a response is in memory at once.
+constexpr size_t kPieceBytes = 256 * 1024;
 
+// Rooms that the user is in come last, and one at a time.
 class Builder {
  public:
-  Builder(const Services& services, const SyncRequest& request,
+  Builder(const Services& services, std::shared_ptr<const SyncRequest> request,
           const std::optional<StreamToken>& since)
       : services_(services),
         engine_(services.rooms),
-        request_(request),
+        shared_request_(std::move(request)),
+        request_(*shared_request_),
         token_(since),
-        since_(since ? std::optional(since->position) : std::nullopt) {}
+        since_(since ? std::optional(since->position) : std::nullopt),
+        writer_(text_) {}
 
-  Result<Answer> run() {
+  Result<Answer> begin() {
     // The position first: what the snapshot has beyond it comes with the next request.
     answer_.next.position = engine_.parts().committer.visible();
     answer_.next.typing_changes = services_.typing.changes();
     // A token of an earlier run of the program counts from another zero.
     if (token_ && token_->typing_changes > answer_.next.typing_changes) token_->typing_changes = 0;
+    POLDER_CHECK(find_rooms());
+    // After the heads, so that it has what they name.
     snapshot_ = engine_.parts().database.snapshot();
-    POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot_, request_.number));
     POLDER_TRY(ignored_, users::IgnoredUsers::read(*snapshot_, request_.number, request_.user));
     POLDER_CHECK(find_data_changes());
-    for (const auto& [number, row] : rooms)
-      POLDER_CHECK(add_room(number, row));
-    json::Writer writer(answer_.text);
-    writer.begin_object();
+    for (const Room& room : others_)
+      POLDER_CHECK(add_other(room));
+    text_.reserve(since_ ? 0 : kPieceBytes);
+    writer_.begin_object();
     POLDER_TRY(const bool news,
-               write_encryption(writer, engine_, snapshot_, request_, token_, answer_.next));
+               write_encryption(writer_, engine_, snapshot_, request_, token_, answer_.next));
     if (news) answer_.empty = false;
-    writer.member("next_batch", std::string_view(stream_token(answer_.next)));
-    POLDER_CHECK(write_global_data(writer));
-    writer.key("rooms").begin_object();
-    write_section(writer, "join", join_);
-    write_section(writer, "invite", invite_);
-    write_section(writer, "knock", knock_);
-    write_section(writer, "leave", leave_);
-    writer.end_object().end_object();
-    return std::move(answer_);
+    writer_.member("next_batch", std::string_view(stream_token(answer_.next)));
+    POLDER_CHECK(write_global_data(writer_));
+    writer_.key("rooms").begin_object();
+    write_section("invite", invite_);
+    write_section("knock", knock_);
+    write_section("leave", leave_);
+    writer_.key("join").begin_object();
+    POLDER_TRY(std::string text, joined_rooms());
+    Answer answer = answer_;
+    answer.text = std::move(text);
+    return answer;
+  }
+
+  bool done() const { return done_; }
+
+  // The next piece.
+  Result<std::string> more() {
+    snapshot_ = engine_.parts().database.snapshot();
+    return joined_rooms();
   }
 
  private:
+  struct Room {
+    stores::RoomNumber number = 0;
+    stores::MembershipRow row;
+    rooms::RoomHeadPtr head;
+  };
   using Section = std::vector<std::pair<RoomId, std::string>>;
 
-  void write_section(json::Writer& writer, std::string_view name, const Section& section) {
-    writer.key(name).begin_object();
+  Status find_rooms() {
+    POLDER_TRY(auto rooms,
+               stores::read_rooms_of(*engine_.parts().database.snapshot(), request_.number));
+    for (auto& [number, row] : rooms) {
+      const bool joined = row.membership == Membership::kJoin && row.event != 0;
+      Room room{number, std::move(row), engine_.head(number)};
+      if (room.row.event != 0 &&
+          (!room.head || !request_.filter.allows_room(room.head->record.id.view())))
+        continue;
+      if (joined) answer_.joined.push_back(number);
+      (joined ? joined_ : others_).push_back(std::move(room));
+    }
+    return {};
+  }
+
+  // Up to a piece of what has been written since the last one, to the end of the response.
+  Result<std::string> joined_rooms() {
+    for (; next_ < joined_.size() && text_.size() < kPieceBytes; ++next_)
+      POLDER_CHECK(add_joined(joined_[next_].head, joined_[next_].row));
+    snapshot_ = nullptr;  // not kept while the piece is sent
+    done_ = next_ == joined_.size();
+    if (done_) writer_.end_object().end_object().end_object();
+    return std::exchange(text_, {});
+  }
+
+  void write_section(std::string_view name, const Section& section) {
+    writer_.key(name).begin_object();
     for (const auto& [room, text] : section)
-      writer.key(room.view()).raw(text);
-    writer.end_object();
+      writer_.key(room.view()).raw(text);
+    writer_.end_object();
     if (!section.empty()) answer_.empty = false;
   }
 
@@ -133,26 +173,21 @@ class Builder {
     return {};
   }
 
-  Status add_room(stores::RoomNumber number, const stores::MembershipRow& row) {
+  Status add_other(const Room& room) {
+    const stores::MembershipRow& row = room.row;
     // Other devices of the user learn that a room was left also if it was forgotten since; nobody
     // gets to see more of it.
     if (row.forgotten && !since_) return {};
-    if (row.event == 0) return add_outside(number, row);
-    const auto head = engine_.head(number);
-    if (!head || !request_.filter.allows_room(head->record.id.view())) return {};
-    const bool changed_for_user = !since_ || row.position > *since_;
+    if (row.event == 0) return add_outside(room.number, row);
+    if (since_ && row.position <= *since_) return {};
     switch (row.membership) {
-      case Membership::kJoin:
-        answer_.joined.push_back(number);
-        return add_joined(head, row);
       case Membership::kInvite:
-        return changed_for_user ? add_invite(head, row) : Status();
+        return add_invite(room.head, row);
       case Membership::kKnock:
-        return changed_for_user ? add_stripped(head, knock_, "knock_state") : Status();
+        return add_stripped(room.head, knock_, "knock_state");
       case Membership::kLeave:
       case Membership::kBan:
-        return changed_for_user && (since_ || request_.filter.include_leave) ? add_left(head, row)
-                                                                             : Status();
+        return since_ || request_.filter.include_leave ? add_left(room.head, row) : Status();
       default:
         return {};
     }
@@ -164,25 +199,27 @@ class Builder {
     if (!events && !changed_data_.contains(head->number) &&
         !has_ephemeral(services_, head->number, *token_))
       return {};
-    const RoomReader reader(engine_, head);
-    POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
+    const RoomReader reader(engine_, head, snapshot_);
+    const ReaderOf of{request_.user, request_.number, row};
     POLDER_TRY(const auto from, known_until(reader, row));
     POLDER_TRY(const json::Array ephemeral, ephemeral_of(reader, from.has_value()));
     if (!events && ephemeral.empty() && !changed_data_.contains(head->number)) return {};
-    std::string text;
-    json::Writer writer(text);
-    writer.begin_object();
-    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from, answer_.next.position));
+    answer_.empty = false;
+    RoomEvents room(query(), engine_, reader, of);
+    writer_.key(head->record.id.view()).begin_object();
+    POLDER_CHECK(room.write(writer_, from, answer_.next.position));
     POLDER_TRY(const auto data, data_of(head->number, !from));
-    writer.key("account_data");
-    write_data(writer, request_.filter.room_account_data, data);
-    writer.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral)).end_object();
-    POLDER_CHECK(write_unread(writer, reader, of));
-    POLDER_CHECK(write_summary(writer, reader));
-    writer.end_object();
-    join_.emplace_back(head->record.id, std::move(text));
+    writer_.key("account_data");
+    write_data(writer_, request_.filter.room_account_data, data);
+    writer_.key("ephemeral").begin_object().key("events").value(json::Value(ephemeral));
+    writer_.end_object();
+    POLDER_CHECK(write_unread(reader, of));
+    POLDER_CHECK(write_summary(reader, room));
+    writer_.end_object();
     return {};
   }
+
+  EventsQuery query() const { return {request_, !since_, ignored_}; }
 
   // Up to where the client knows the room: one that was joined since the token is new to it, unless
   // the user was in it before and only their profile changed.
@@ -205,25 +242,25 @@ class Builder {
   }
 
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
-    const RoomReader reader(engine_, head);
-    POLDER_TRY(const ReaderOf of, reader.reader(request_.user));
-    POLDER_TRY(const auto leaving, reader.view().load(row.event));
+    const RoomReader reader(engine_, head, snapshot_);
+    const ReaderOf of{request_.user, request_.number, row};
+    RoomEvents room(query(), engine_, reader, of);
+    POLDER_TRY(const auto leaving, reader.shown(row.event));
     POLDER_TRY(const Membership before,
-               reader.membership_at(leaving.record.state_before, request_.user.view()));
+               reader.membership_at(leaving->state_before(), request_.user.view()));
     // Who declined an invite, took back a knock or was banned was not in the room: its state is not
     // for them.
     if (row.forgotten || before != Membership::kJoin) {
-      POLDER_TRY(const std::string event, client_event(reader, of, row.event, leaving));
-      leave_.emplace_back(head->record.id,
-                          ended_room("[" + event + "]", stream_token(answer_.next)));
+      std::string events = "[";
+      POLDER_CHECK(room.append(row.event, *leaving, events));
+      leave_.emplace_back(head->record.id, ended_room(events + "]", stream_token(answer_.next)));
       return {};
     }
     POLDER_TRY(const auto from, known_until(reader, row));
     std::string text;
     json::Writer writer(text);
     writer.begin_object();
-    POLDER_CHECK(write_timeline_and_state(writer, reader, of, from,
-                                          std::min(row.position, answer_.next.position)));
+    POLDER_CHECK(room.write(writer, from, std::min(row.position, answer_.next.position)));
     POLDER_TRY(const auto data, data_of(head->number, false));
     writer.key("account_data");
     write_data(writer, request_.filter.room_account_data, data);
@@ -234,14 +271,14 @@ class Builder {
 
   // "Servers must not send room invites from ignored users to clients."
   Status add_invite(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
-    const RoomReader reader(engine_, head);
-    POLDER_TRY(const auto invite, reader.view().load(row.event));
-    if (ignored_.contains(invite.event->sender().view())) return {};
+    const RoomReader reader(engine_, head, snapshot_);
+    POLDER_TRY(const auto invite, reader.shown(row.event));
+    if (ignored_.contains(invite->sender())) return {};
     return add_stripped(head, invite_, "invite_state");
   }
 
   Status add_stripped(const rooms::RoomHeadPtr& head, Section& section, std::string_view name) {
-    const RoomReader reader(engine_, head);
+    const RoomReader reader(engine_, head, snapshot_);
     POLDER_TRY(std::string text, stripped_room(reader, request_.user, name));
     section.emplace_back(head->record.id, std::move(text));
     return {};
@@ -265,231 +302,72 @@ class Builder {
     return {};
   }
 
-  Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
-                                   stores::EventNumber number, const rooms::HeldEvent& held) const {
-    RoomReader::ClientOptions options;
-    options.with_room_id = false;
-    std::optional<std::string> transaction;
-    if (held.event->sender() == request_.user) {
-      POLDER_TRY(transaction, stores::read_event_transaction(*snapshot_, request_.number,
-                                                             request_.device, held.event->id()));
-      if (transaction) options.transaction_id = *transaction;
-    }
-    return reader.client_event(of, number, held, options);
-  }
-
-  bool is_ignored(const events::Event& event) const {
-    return ignored_.hides(event.sender().view(), event.is_state());
-  }
-
-  struct Timeline {
-    std::vector<std::pair<stores::EventNumber, rooms::HeldEvent>> events;  // oldest first
-    bool limited = false;
-    bool begins_after_gap = false;  // before the first event, others are missing here
-    std::optional<stores::StateRoot> state_before;  // the room's, at the first event
-  };
-
-  // What was missed between two servers is paged: a timeline has no holes. Local messages are built
-  // on what is here.
-  Result<bool> is_after_gap(const RoomReader& reader, const rooms::HeldEvent& held) const {
-    const bool local = held.event->sender().server() == engine_.parts().own_name.view();
-    const bool follows_purged = held.record.depth <= reader.head().record.history_from;
-    if (local && !held.event->is("m.room.member") && !follows_purged) return false;
-    return rooms::has_gap_before(reader, held);
-  }
-
-  Result<Timeline> read_timeline(const RoomReader& reader, const ReaderOf& of,
-                                 std::optional<kv::Position> from, kv::Position to) const {
-    Timeline timeline;
-    kv::Position first = 0;
-    const Filter& filter = request_.filter;
-    const bool wanted = filter.timeline.allows_room(reader.head().record.id.view());
-    for (size_t scanned = 0; wanted && !timeline.limited; scanned += kTimelinePage) {
-      POLDER_TRY(const auto entries,
-                 stores::read_timeline_backwards(*snapshot_, reader.head().number, from.value_or(0),
-                                                 to, kTimelinePage));
-      for (const stores::TimelineEntry& entry : entries) {
-        POLDER_TRY(auto held, reader.view().load(entry.number));
-        // What comes before an event that the user may not see is paged, if they may.
-        POLDER_TRY(const bool visible, reader.visible(of, held));
-        timeline.limited = !visible;
-        if (timeline.limited) break;
-        const bool shown = filter.timeline.allows(*held.event) && !is_ignored(*held.event);
-        timeline.limited = shown && timeline.events.size() == filter.timeline_limit;
-        if (timeline.limited) break;
-        POLDER_TRY(timeline.limited, is_after_gap(reader, held));
-        timeline.begins_after_gap = shown && timeline.limited;
-        if (shown) {
-          timeline.events.emplace_back(entry.number, std::move(held));
-          first = entry.position;
-        }
-        if (timeline.limited) break;
-      }
-      if (entries.size() < kTimelinePage) break;
-      to = entries.back().position - 1;
-      if (scanned > kTimelineScannedMax) timeline.limited = true;
-    }
-    std::ranges::reverse(timeline.events);
-    if (timeline.events.empty()) return timeline;
-    if (timeline.begins_after_gap) {
-      // What changed in the gap is known by what holds after it.
-      const stores::EventRecord& record = timeline.events.front().second.record;
-      timeline.state_before = record.room_state.value_or(record.state_after);
-      return timeline;
-    }
-    POLDER_TRY(timeline.state_before, state_at(reader, first - 1));
-    // The first event that this server knows has the state that it came with.
-    if (timeline.state_before->node == 0)
-      timeline.state_before = timeline.events.front().second.record.state_before;
-    return timeline;
-  }
-
-  Status write_timeline_and_state(json::Writer& writer, const RoomReader& reader,
-                                  const ReaderOf& of, std::optional<kv::Position> from,
-                                  kv::Position to) {
-    POLDER_TRY(const Timeline timeline, read_timeline(reader, of, from, to));
-    writer.key("timeline").begin_object().key("events").begin_array();
-    for (const auto& [number, held] : timeline.events) {
-      POLDER_TRY(const std::string text, client_event(reader, of, number, held));
-      writer.raw(text);
-    }
-    // A client may have an older timeline of a room that was entered since; this one does not go on
-    // from there.
-    const bool entered = since_ && !from;
-    writer.end_array().member("limited", timeline.limited || entered);
-    const kv::Position before =
-        timeline.events.empty() ? to : timeline.events.front().second.record.position - 1;
-    writer.member("prev_batch", std::string_view(stream_token(before))).end_object();
-
-    POLDER_TRY(const stores::StateRoot end, state_at(reader, to));
-    const stores::StateRoot target =
-        request_.use_state_after ? end : timeline.state_before.value_or(end);
-    stores::StateRoot known;
-    if (from && !request_.full_state) {
-      POLDER_TRY(known, state_told(reader, *from));
-    }
-    const std::string_view name = !request_.use_state_after       ? "state"
-                                  : request_.unstable_state_after ? "org.matrix.msc4222.state_after"
-                                                                  : "state_after";
-    writer.key(name).begin_object().key("events").begin_array();
-    POLDER_CHECK(write_state_changes(writer, reader, of, known, target, timeline));
-    writer.end_array().end_object();
-    return {};
-  }
-
-  // What the user's client lacks between a state that it knows and the one at the timeline's start
-  // (or, with state_after, at its end). With lazy loading, members only where they matter: senders
-  // in the timeline, and whoever changed.
-  Status write_state_changes(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
-                             stores::StateRoot known, stores::StateRoot target,
-                             const Timeline& timeline) {
-    const bool lazy = request_.filter.lazy_load_members;
-    std::set<std::string> senders;
-    senders.insert(request_.user.str());
-    for (const auto& [number, held] : timeline.events)
-      senders.insert(held.event->sender().str());
-    POLDER_TRY(const auto differences, stores::state_diff(reader.view().nodes(), known, target));
-    const bool initial = known.node == 0;
-    // After a gap, the state is the one that the first event left.
-    std::optional<stores::EventNumber> told;
-    if (timeline.begins_after_gap && !request_.use_state_after) told = timeline.events[0].first;
-    for (const stores::StateDifference& difference : differences) {
-      if (!difference.after || difference.after == told) continue;
-      POLDER_TRY(const auto held, reader.view().load(*difference.after));
-      const bool member = held.event->is("m.room.member");
-      if (member) {
-        const bool sender = senders.erase(*held.event->state_key()) > 0;
-        if (lazy && initial && !sender) continue;
-      }
-      if (!request_.filter.state.allows(*held.event)) continue;
-      POLDER_TRY(const std::string text, client_event(reader, of, *difference.after, held));
-      writer.raw(text);
-    }
-    if (!lazy) return {};
-    // Senders whose membership did not change are sent again: the server does not remember who has
-    // them.
-    for (const std::string& sender : senders) {
-      if (sender == request_.user.view() && !initial) continue;
-      POLDER_TRY(const auto number, reader.view().state_number(target, "m.room.member", sender));
-      if (!number) continue;
-      POLDER_TRY(const auto held, reader.view().load(*number));
-      POLDER_TRY(const std::string text, client_event(reader, of, *number, held));
-      writer.raw(text);
-    }
-    return {};
-  }
-
   // "If unread_thread_notifications was specified as true on the RoomEventFilter, these counts will
   // only be for the main timeline."
-  Status write_unread(json::Writer& writer, const RoomReader& reader, const ReaderOf& of) const {
+  Status write_unread(const RoomReader& reader, const ReaderOf& of) {
     POLDER_TRY(const push::Unread unread,
                services_.counts.unread(reader, of, answer_.next.position));
-    const auto write = [&writer](std::string_view name, const push::Count& count) {
-      writer.key(name).begin_object();
-      writer.member("notification_count", static_cast<int64_t>(count.notifications));
-      writer.member("highlight_count", static_cast<int64_t>(count.highlights)).end_object();
+    const auto write = [this](std::string_view name, const push::Count& count) {
+      writer_.key(name).begin_object();
+      writer_.member("notification_count", static_cast<int64_t>(count.notifications));
+      writer_.member("highlight_count", static_cast<int64_t>(count.highlights)).end_object();
     };
     const bool by_thread = request_.filter.unread_thread_notifications;
     write("unread_notifications", by_thread ? unread.main() : unread.total());
     if (!by_thread) return {};
-    writer.key("unread_thread_notifications").begin_object();
+    writer_.key("unread_thread_notifications").begin_object();
     for (const auto& [thread, count] : unread.threads)
       if (thread != rooms::kMainThread) write(thread, count);
-    writer.end_object();
+    writer_.end_object();
     return {};
   }
 
-  Status write_summary(json::Writer& writer, const RoomReader& reader) {
+  Status write_summary(const RoomReader& reader, const RoomEvents& room) {
     const stores::RoomRecord& record = reader.head().record;
     json::Array heroes;
     POLDER_TRY(const auto name, reader.state_event(record.state, "m.room.name", ""));
     POLDER_TRY(const auto alias, reader.state_event(record.state, "m.room.canonical_alias", ""));
     if (!name && !alias) {
-      POLDER_TRY(const auto type,
-                 reader.view().names().find(stores::NameKind::kType, "m.room.member"));
-      if (type) {
-        std::optional<Error> failure;
-        POLDER_CHECK(stores::state_for_each(
-            reader.view().nodes(), record.state, static_cast<uint32_t>(*type),
-            [&](const stores::StateEntry& entry) {
-              const auto held = reader.view().load(entry.event);
-              if (!held.ok()) {
-                failure = held.error();
-                return false;
-              }
-              const auto membership = held->event->membership();
-              const bool counts = membership == "join" || membership == "invite";
-              if (counts && *held->event->state_key() != request_.user.view())
-                heroes.emplace_back(*held->event->state_key());
-              return heroes.size() < kHeroesMax;
-            }));
-        if (failure) return *failure;
-      }
+      POLDER_TRY(heroes, room.heroes());
     }
-    writer.key("summary").begin_object();
-    if (!heroes.empty()) writer.key("m.heroes").value(heroes);
-    writer.member("m.joined_member_count", static_cast<int64_t>(record.joined));
-    writer.member("m.invited_member_count", static_cast<int64_t>(record.invited)).end_object();
+    writer_.key("summary").begin_object();
+    if (!heroes.empty()) writer_.key("m.heroes").value(heroes);
+    writer_.member("m.joined_member_count", static_cast<int64_t>(record.joined));
+    writer_.member("m.invited_member_count", static_cast<int64_t>(record.invited)).end_object();
     return {};
   }
 
   const Services& services_;
   const rooms::RoomEngine& engine_;
+  const std::shared_ptr<const SyncRequest> shared_request_;
   const SyncRequest& request_;
   std::optional<StreamToken> token_;
   const std::optional<kv::Position> since_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
   users::IgnoredUsers ignored_;
   std::unordered_map<stores::RoomNumber, std::vector<std::string>> changed_data_;
-  Section join_, invite_, knock_, leave_;
+  std::vector<Room> joined_, others_;
+  size_t next_ = 0;  // of joined_
+  bool done_ = false;
+  Section invite_, knock_, leave_;
+  std::string text_;  // what was not given yet
+  json::Writer writer_;
   Answer answer_;
 };
 
 }  // namespace
 
-Result<Answer> build_response(const Services& services, const SyncRequest& request,
+Result<Answer> build_response(const Services& services, std::shared_ptr<const SyncRequest> request,
                               const std::optional<StreamToken>& since) {
-  return Builder(services, request, since).run();
+  const auto builder = std::make_shared<Builder>(services, std::move(request), since);
+  POLDER_TRY(Answer answer, builder->begin());
+  if (builder->done()) return answer;
+  answer.more = [builder]() -> Result<std::optional<std::string>> {
+    if (builder->done()) return std::optional<std::string>();
+    POLDER_TRY(std::string piece, builder->more());
+    return std::optional(std::move(piece));
+  };
+  return answer;
 }
 
 }  // namespace polder::sync

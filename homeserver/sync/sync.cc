@@ -47,6 +47,16 @@ struct Sync::Waiter {
   }
 };
 
+namespace {
+
+using More = std::function<Result<std::optional<std::string>>()>;
+
+Task<Result<std::optional<std::string>>> next_piece(runtime::Runtime& runtime, More more) {
+  co_return co_await runtime::on_pool(runtime, std::move(more));
+}
+
+}  // namespace
+
 Sync::Sync(Services services)
     : services_(services), shards_(services.rooms.parts().runtime.shard_count()) {
   services_.rooms.add_observer(*this);
@@ -111,7 +121,7 @@ void Sync::committed_outside(const rooms::OutsideMembership& membership) {
   if (number.ok() && *number) wake(**number);
 }
 
-Task<Result<std::string>> Sync::run(SyncRequest request) {
+Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
   runtime::Runtime& runtime = services_.rooms.parts().runtime;
   const auto deadline = runtime.clock().steady() + request.timeout;
   // A token of another version means: from the beginning.
@@ -123,11 +133,18 @@ Task<Result<std::string>> Sync::run(SyncRequest request) {
   for (;;) {
     waiter.woken = false;
     auto answer = co_await runtime::on_pool(
-        runtime, [services, shared, since] { return build_response(*services, *shared, since); });
+        runtime, [services, shared, since] { return build_response(*services, shared, since); });
     if (!answer.ok()) co_return std::move(answer).error();
     const auto left = std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
-    if (!answer->empty || !since || shared->full_state || left <= Millis(0))
-      co_return std::move(answer->text);
+    if (!answer->empty || !since || shared->full_state || left <= Millis(0)) {
+      SyncResponse response{std::move(answer->text), {}};
+      if (answer->more) {
+        response.more = [&runtime, more = std::move(answer->more)] {
+          return next_piece(runtime, more);
+        };
+      }
+      co_return response;
+    }
     waiter.watch(answer->joined);
     // A change between the snapshot and the registration would wake nobody: look once more.
     if (!waiter.woken && unchanged_since(answer->next)) co_await waiter.signal.wait_for(left);

@@ -5,7 +5,9 @@
 // of heads, and reads only the rooms that changed.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -42,14 +44,20 @@ struct Services {
   const push::Counts& counts;
 };
 
+// JSON: all of it, or how it begins.
+struct SyncResponse {
+  std::string text;
+  // Of a large one, makes the next piece; gives nothing at the end. One call at a time.
+  std::function<Task<Result<std::optional<std::string>>>()> more;
+};
+
 // Thread-safe.
 class Sync final : public rooms::Observer {
  public:
   explicit Sync(Services services);
   ~Sync() override;
 
-  // The response's JSON.
-  Task<Result<std::string>> run(SyncRequest request);
+  Task<Result<SyncResponse>> run(SyncRequest request);
   // Something of the user changed that is no event of a room.
   void wake(stores::UserNumber user);
   // Something of a room changed that is no event: a receipt.

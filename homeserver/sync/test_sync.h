@@ -34,9 +34,19 @@ class SyncTest : public rooms::RoomsTest {
     return request;
   }
   json::Object sync(std::string since = "") {
-    const auto text = run(sync_->run(request(std::move(since))));
-    EXPECT_TRUE(text.ok()) << text.error().message;
-    return *json::parse_object(*text);
+    auto response = run(sync_->run(request(std::move(since))));
+    EXPECT_TRUE(response.ok()) << response.error().message;
+    return *json::parse_object(whole(*response));
+  }
+  std::string whole(SyncResponse& response) {
+    std::string text = response.text;
+    while (response.more) {
+      const auto piece = run(response.more());
+      EXPECT_TRUE(piece.ok());
+      if (!piece.ok() || !*piece) break;
+      text += **piece;
+    }
+    return text;
   }
   static std::string next(const json::Object& response) {
     return *response.find_string("next_batch");

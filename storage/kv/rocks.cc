@@ -20,8 +20,6 @@
 namespace polder::kv {
 namespace {
 
-constexpr size_t kWriteBufferBytes = size_t{16} << 20;  // of one column, at most
-constexpr size_t kAllWriteBuffersBytes = size_t{96} << 20;
 constexpr uint64_t kUnflushedLogBytes = uint64_t{256} << 20;     // replayed at start, at most
 constexpr std::string_view kPositionKey("\0last_position", 14);  // in column 0, with every group
 constexpr uint32_t kPositionColumn = 1;                          // as RocksDB counts
@@ -57,7 +55,7 @@ Status status_of(const rocksdb::Status& status) {
   return status.ok() ? Status() : Status(error_of(status));
 }
 
-rocksdb::ColumnFamilyOptions column_options(const ColumnSpec& column,
+rocksdb::ColumnFamilyOptions column_options(const RocksOptions& of, const ColumnSpec& column,
                                             const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
@@ -69,7 +67,7 @@ rocksdb::ColumnFamilyOptions column_options(const ColumnSpec& column,
     table.filter_policy.reset(rocksdb::NewRibbonFilterPolicy(10));
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.write_buffer_size = kWriteBufferBytes;
+  options.write_buffer_size = of.write_buffer_bytes / 4;
   options.arena_block_size = 64 * 1024;  // most columns are written rarely
   options.compression = rocksdb::kLZ4Compression;
   options.bottommost_compression = rocksdb::kZSTD;
@@ -116,7 +114,8 @@ rocksdb::DBOptions database_options(const RocksOptions& options, rocksdb::Env& e
   db.max_total_wal_size = kUnflushedLogBytes;
   db.max_background_jobs = 2;
   db.max_open_files = 512;
-  db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kAllWriteBuffersBytes);
+  db.write_buffer_manager =
+      std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
   db.avoid_unnecessary_blocking_io = true;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
@@ -403,7 +402,7 @@ Result<Descriptors> describe(const RocksOptions& options, const rocksdb::DBOptio
   };
   add(rocksdb::kDefaultColumnFamilyName, {});
   for (const ColumnSpec& column : columns)
-    add(std::string(column.name), column_options(column, cache));
+    add(std::string(column.name), column_options(options, column, cache));
   if (!names.empty()) {
     return fail(ErrorCode::kCorrupt, "the database has a column \"" + names.front() +
                                          "\", which this version does not know");

@@ -16,6 +16,8 @@ struct RocksOptions {
   Log& log;                  // gets RocksDB's warnings and errors
   std::string directory;
   size_t cache_bytes = size_t{128} << 20;
+  // Of what was written and is not in tables yet; a column is written out at a quarter of it.
+  size_t write_buffer_bytes = size_t{8} << 20;
   // How much of the write log is kept for read_log(), at the least; with either 0, only what a
   // start needs.
   uint64_t log_keep_bytes = uint64_t{1} << 30;

@@ -12,7 +12,7 @@
 namespace polder::stores {
 namespace {
 
-constexpr size_t kCachedNodes = 10'000;
+constexpr size_t kNodeCacheBytes = size_t{4} << 20;
 
 class RoomChecker {
  public:
@@ -351,7 +351,7 @@ class RoomChecker {
   const RoomNumber room_;
   const RoomRecord& record_;
   const RoomMentions& mentions_;
-  StateNodeCache cache_{kCachedNodes};
+  StateNodeCache cache_{kNodeCacheBytes};
   StateNodes nodes_;
   EventNumber purged_to_ = 0;  // events up to here may be gone
   std::map<EventNumber, KnownEvent> events_;

@@ -156,7 +156,7 @@ class WholeDatabase {
   kv::MemoryDisk disk_;
   std::unique_ptr<kv::Database> database_ = kv::open_memory(kColumns, disk_);
   std::unique_ptr<Names> names_;
-  StateNodeCache cache_{100};
+  StateNodeCache cache_{1 << 20};
   StateNodes::Overlay overlay_;
   StateRoot before_, state_;
 };

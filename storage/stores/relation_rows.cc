@@ -12,6 +12,11 @@ constexpr uint8_t kRedactionTag = 2;
 constexpr uint8_t kWaitingTag = 3;
 constexpr uint8_t kThreadTag = 6;
 constexpr uint8_t kFormat = 1;
+constexpr EventNumber kNone = ~EventNumber{0};  // beyond all numbers
+
+std::string parent_prefix(RoomNumber room, const EventId& parent) {
+  return keys::KeyWriter(kRelationTag).u64(room).text(event_id_bytes(parent)).str();
+}
 
 keys::KeyWriter relation_prefix(RoomNumber room, const EventId& parent, int64_t depth) {
   keys::KeyWriter key(kRelationTag);
@@ -131,6 +136,47 @@ void erase_redaction(kv::Batch& batch, EventPlace target) {
 
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target) {
   return read_number(snapshot, redaction_key(target));
+}
+
+Status RedactionLookup::seek(EventNumber target) {
+  rows_->seek(redaction_key({room_, target}));
+  sought_ = target;
+  found_ = kNone;
+  if (!rows_->valid()) return rows_->status();
+  keys::KeyReader key(rows_->key());
+  key.u8();
+  key.u64();
+  found_ = key.u64();
+  return {};
+}
+
+Result<std::optional<EventNumber>> RedactionLookup::find(EventNumber target) {
+  if (!rows_) {
+    rows_ = snapshot_.iterate(kRelations,
+                              kv::prefix_range(keys::KeyWriter(kRedactionTag).u64(room_).str()));
+    POLDER_CHECK(seek(0));
+    first_ = found_;
+  }
+  if (target < first_) return std::optional<EventNumber>();
+  if (target < sought_ || target > found_) POLDER_CHECK(seek(target));
+  if (target != found_) return std::optional<EventNumber>();
+  POLDER_TRY(const EventNumber redaction, decode_number(rows_->value()));
+  return std::optional(redaction);
+}
+
+Result<bool> RelationLookup::any(const EventId& parent) {
+  if (!rows_) {
+    rows_ = snapshot_.iterate(kRelations,
+                              kv::prefix_range(keys::KeyWriter(kRelationTag).u64(room_).str()));
+    rows_->seek_to_first();
+    POLDER_CHECK(rows_->status());
+    any_at_all_ = rows_->valid();
+  }
+  if (!any_at_all_) return false;
+  const std::string prefix = parent_prefix(room_, parent);
+  rows_->seek(prefix);
+  POLDER_CHECK(rows_->status());
+  return rows_->valid() && rows_->key().starts_with(prefix);
 }
 
 void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,

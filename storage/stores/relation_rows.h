@@ -58,6 +58,39 @@ Status for_each_redaction(
     const kv::Snapshot& snapshot, RoomNumber room,
     const std::function<Status(EventNumber target, EventNumber redaction)>& visit);
 
+// Answers whether events of a room are redacted, one after the other, from one walk over the room's
+// redactions: where there are none, many events cost one look. For one thread; the snapshot
+// outlives it.
+class RedactionLookup {
+ public:
+  RedactionLookup(const kv::Snapshot& snapshot, RoomNumber room)
+      : snapshot_(snapshot), room_(room) {}
+  Result<std::optional<EventNumber>> find(EventNumber target);
+
+ private:
+  Status seek(EventNumber target);
+
+  const kv::Snapshot& snapshot_;
+  const RoomNumber room_;
+  std::unique_ptr<kv::Iterator> rows_;  // from the first question on
+  EventNumber first_ = 0;               // that is redacted at all
+  EventNumber sought_ = 0, found_ = 0;  // the second is the next one from the first on
+};
+
+// The same for relations: whether anything relates to an event.
+class RelationLookup {
+ public:
+  RelationLookup(const kv::Snapshot& snapshot, RoomNumber room)
+      : snapshot_(snapshot), room_(room) {}
+  Result<bool> any(const EventId& parent);
+
+ private:
+  const kv::Snapshot& snapshot_;
+  const RoomNumber room_;
+  std::unique_ptr<kv::Iterator> rows_;  // from the first question on
+  bool any_at_all_ = false;
+};
+
 // A redaction whose target is not here yet: whether it applies is decided when that comes.
 void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
                            EventNumber redaction);

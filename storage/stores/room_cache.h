@@ -11,11 +11,11 @@
 
 namespace polder::stores {
 
-// For what never changes under its number. Bounded: what was used least lately goes. Thread-safe.
+// Bounded by bytes: what was used least lately goes. Thread-safe.
 template <class T>
 class RoomCache {
  public:
-  explicit RoomCache(size_t entries_max) : part_max_(entries_max / kParts + 1) {}
+  explicit RoomCache(size_t bytes_max) : part_max_(bytes_max / kParts) {}
 
   // Null if it is not held.
   std::shared_ptr<const T> find(uint64_t room, uint64_t number) {
@@ -25,35 +25,49 @@ class RoomCache {
     const auto place = part.places.find(key);
     if (place == part.places.end()) return nullptr;
     part.recent.splice(part.recent.begin(), part.recent, place->second);
-    return place->second->second;
+    return place->second->content;
   }
 
-  void insert(uint64_t room, uint64_t number, std::shared_ptr<const T> content) {
+  // In place of what is held under the number. `bytes`: what the content takes.
+  void insert(uint64_t room, uint64_t number, std::shared_ptr<const T> content, size_t bytes) {
     const Key key{room, number};
     Part& part = part_of(key);
     const std::lock_guard lock(part.mutex);
-    if (part.places.contains(key)) return;
-    part.recent.emplace_front(key, std::move(content));
+    if (const auto place = part.places.find(key); place != part.places.end())
+      part.drop(place->second);
+    part.recent.push_front({key, std::move(content), bytes + kEntryBytes});
     part.places.emplace(key, part.recent.begin());
-    if (part.recent.size() > part_max_) {
-      part.places.erase(part.recent.back().first);
-      part.recent.pop_back();
-    }
+    part.bytes += bytes + kEntryBytes;
+    while (part.bytes > part_max_)
+      part.drop(std::prev(part.recent.end()));
   }
 
  private:
   static constexpr size_t kParts = 16;
+  static constexpr size_t kEntryBytes = 160;  // what an entry takes besides its content
   using Key = std::pair<uint64_t, uint64_t>;
-  using Recent = std::list<std::pair<Key, std::shared_ptr<const T>>>;  // most recent first
+  struct Entry {
+    Key key;
+    std::shared_ptr<const T> content;
+    size_t bytes = 0;
+  };
+  using Recent = std::list<Entry>;  // most recent first
   struct KeyHash {
     size_t operator()(const Key& key) const {
       return (key.first * 0x9E3779B97F4A7C15u ^ key.second) * 0xBF58476D1CE4E5B9u >> 8;
     }
   };
   struct Part {
+    void drop(typename Recent::iterator entry) {
+      bytes -= entry->bytes;
+      places.erase(entry->key);
+      recent.erase(entry);
+    }
+
     std::mutex mutex;
     Recent recent;
     std::unordered_map<Key, typename Recent::iterator, KeyHash> places;
+    size_t bytes = 0;
   };
   Part& part_of(const Key& key) { return parts_[KeyHash()(key) % kParts]; }
 

@@ -54,7 +54,7 @@ class Maps {
   }
   // Every second time with nothing in the cache.
   StateNodes nodes() {
-    if (++asked_ % 2 == 0) cache_ = std::make_unique<StateNodeCache>(1000);
+    if (++asked_ % 2 == 0) cache_ = std::make_unique<StateNodeCache>(1 << 20);
     return {1, rows_, *cache_};
   }
   Model read(StateRoot root) {
@@ -71,7 +71,7 @@ class Maps {
 
  private:
   Rows rows_;
-  std::unique_ptr<StateNodeCache> cache_ = std::make_unique<StateNodeCache>(1000);
+  std::unique_ptr<StateNodeCache> cache_ = std::make_unique<StateNodeCache>(1 << 20);
   size_t asked_ = 0;
   uint8_t most_steps_ = 0;
   uint64_t last_node_ = 0;

@@ -134,6 +134,11 @@ uint64_t StateNode::content_hash() const {
   return hash == 0 ? 1 : hash;
 }
 
+void keep_node(StateNodeCache& cache, RoomNumber room, uint64_t number, StateNodePtr node) {
+  const size_t bytes = sizeof(StateNode) + node->items.capacity() * sizeof(Item);
+  cache.insert(room, number, std::move(node), bytes);
+}
+
 WrittenNode written_node(uint64_t number, StateNode node, uint64_t base_number,
                          const StateNodePtr& base) {
   WrittenNode written;
@@ -218,13 +223,13 @@ Result<StateNode> StateNodes::read(uint64_t node) const {
 }
 
 Result<StateNodePtr> StateNodes::load(uint64_t node) const {
-  if (overlay_ != nullptr) {
+  if (overlay_ != nullptr && !overlay_->empty()) {
     if (const auto found = overlay_->find(node); found != overlay_->end()) return found->second;
   }
   if (StateNodePtr found = cache_.find(room_, node)) return found;
   POLDER_TRY(StateNode read, this->read(node));
   auto content = std::make_shared<const StateNode>(std::move(read));
-  cache_.insert(room_, node, content);
+  keep_node(cache_, room_, node, content);
   return StateNodePtr(content);
 }
 

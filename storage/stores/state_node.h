@@ -69,6 +69,7 @@ void put_state_row(kv::Batch& batch, RoomNumber room, uint64_t row,
                    const std::vector<WrittenNode>& nodes);
 
 using StateNodeCache = RoomCache<StateNode>;
+void keep_node(StateNodeCache& cache, RoomNumber room, uint64_t number, StateNodePtr node);
 
 // The nodes of one room as one caller sees them: those not yet committed (the overlay, which may be
 // null), the cache, the snapshot.

@@ -95,7 +95,7 @@ class StateSweepTest : public testing::Test {
 
   kv::MemoryDisk disk_;
   std::unique_ptr<kv::Database> database_ = kv::open_memory(kColumns, disk_);
-  StateNodeCache cache_{1000};
+  StateNodeCache cache_{1 << 20};
   RoomRecord record_;
 };
 
