@@ -95,8 +95,8 @@ class RoomsTest : public testing::Test {
     database_ = kv::open_memory(stores::kColumns, disk_);
     committer_ = kv::Committer::create(*runtime_, *database_);
     names_ = *stores::Names::open(*database_);
-    engine_ = std::make_unique<RoomEngine>(
-        EngineParts{*runtime_, *database_, *committer_, *names_, own_, key_, keys_, remote_});
+    engine_ = std::make_unique<RoomEngine>(EngineParts{*runtime_, *database_, *committer_, *names_,
+                                                       own_, key_, keys_, remote_, steps_});
     ASSERT_TRUE(engine_->load_heads().ok());
   }
   // Power is cut: what was not synced is gone.
@@ -206,6 +206,7 @@ class RoomsTest : public testing::Test {
   crypto::SigningKey other_key_;
   TestKeys keys_;
   TestRemote remote_;
+  StepSizes steps_;
   uint64_t starts_ = 0;
   kv::MemoryDisk disk_;
   std::unique_ptr<runtime::Simulation> simulation_;

@@ -8,10 +8,15 @@
 namespace polder::rooms {
 namespace {
 
-constexpr size_t kMembers = 2500;
+constexpr size_t kMembers = 500;
+constexpr size_t kStep = 100;
 
 class ToldStateTest : public EnteringTest, public Observer {
  protected:
+  ToldStateTest() {
+    steps_ = {.large_state = kStep, .changes = kStep};
+    crash();
+  }
   // A room of many: its state as the other server tells it, members before what they need.
   void make_large_room(std::string_view version) {
     make_room(version);
@@ -45,7 +50,7 @@ class ToldStateTest : public EnteringTest, public Observer {
     state.partial->since_ms = runtime_->clock().wall_ms();
     state.partial->servers = {other_};
     state.state =
-        run(engine_->verify_all(rest->take_first(*join_, 1000).state, *rules_, room_)).good;
+        run(engine_->verify_all(rest->take_first(*join_, kStep).state, *rules_, room_)).good;
     state.rest = rest;
     const auto entered = run(engine_->enter(*rules_, std::move(state), join_));
     ASSERT_TRUE(entered.ok()) << entered.error().message;
@@ -107,7 +112,7 @@ TEST_F(ToldStateTest, WhatMakesALargeRoomUsableComesFirst) {
   events::hash_and_sign(pdu, *rules_, own_, key_);
   const auto join = *events::Event::parse(std::move(pdu), *rules_);
   const ToldStatePtr told = sorted();
-  const RemoteState first = told->take_first(*join, 1000);
+  const RemoteState first = told->take_first(*join, kStep);
   EXPECT_EQ(first.state.size(), history_.size() + 1);
   EXPECT_NE(std::ranges::find(first.state, ban->json()), first.state.end());
   EXPECT_EQ(first.auth_chain, std::vector<std::string>{allowing->json()});
@@ -123,7 +128,7 @@ TEST_F(ToldStateTest, ASmallStateComesWhole) {
   for (const events::EventPtr& event : history_)
     told_.state.push_back(event->json());
   const ToldStatePtr told = sorted();
-  EXPECT_EQ(told->take_first(*join_of_alice(), 1000).state.size(), history_.size());
+  EXPECT_EQ(told->take_first(*join_of_alice(), kStep).state.size(), history_.size());
   EXPECT_TRUE(told->empty());
 }
 
@@ -155,7 +160,7 @@ TEST_F(ToldStateTest, ALargeRoomIsUsedBeforeAllOfItIsTakenIn) {
   expect_consistent();
   complete();
   EXPECT_EQ(state(room_, "m.room.name", ""), name->id().str());
-  EXPECT_LE(most_changes_, 1001u);
+  EXPECT_LE(most_changes_, kStep + 1);
   EXPECT_TRUE(say(room_, alice_, "hello").ok());
   crash();
   EXPECT_EQ(record().joined, kMembers + 2);
