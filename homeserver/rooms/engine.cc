@@ -164,6 +164,7 @@ std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::ve
   enqueued->staged = std::move(staged);
   enqueued->also = std::move(also);
   enqueued->moved = std::move(moved);
+  enqueued->lags = room.record.edge_state.has_value();
   if (!enqueued->staged.outside) enqueued->head = head_of(room);
   parts_.committer.enqueue(
       std::move(enqueued->staged.batch), kv::Durability::kDurable,
@@ -243,7 +244,7 @@ void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Comm
   for (size_t i = 0; i < enqueued.also.size(); ++i)
     settle(enqueued.also[i], enqueued.moved[i]);
 
-  if (room.record.edge_state && !shards_[shard_of(room.number)]->completing.contains(room.number))
+  if (enqueued.lags && !shards_[shard_of(room.number)]->completing.contains(room.number))
     complete_later(room.number);
 
   const auto tell = [&](const Staged& one) {

@@ -18,6 +18,7 @@ struct Enqueued {
   std::vector<Staged> also;        // further events of the same batch
   std::vector<uint32_t> moved;     // by how much the slots of each moved
   std::shared_ptr<RoomHead> head;  // to be published
+  bool lags = false;               // the current state is on its way to the edge
   runtime::Signal signal;
   bool done = false;
   std::optional<Error> failure;
