@@ -83,6 +83,15 @@ class History {
   // Nothing is asked of hostile servers.
   bool is_honest(size_t server) const { return server + plan_.hostile < plan_.servers; }
   bool one_in(uint64_t count) { return below(count) == 0; }
+  // A server was told a state of a room that never was there, or is misled itself who told it. The
+  // protocol gives no proof of a state: what follows from it is what the others have only by
+  // chance.
+  void mislead(const std::string& server, const std::string& room) {
+    misled_.emplace(server, room);
+  }
+  bool is_misled(const std::string& server, const std::string& room) const {
+    return misled_.contains({server, room});
+  }
   void finding(std::string text);
 
   // --- For actions. ---
@@ -140,7 +149,8 @@ class History {
   std::vector<std::unique_ptr<DeviceMessage>> messages_;
   std::vector<Recovery> recoveries_;
   std::vector<std::string> findings_;
-  size_t unanswered_ = 0;  // requests on which somebody insists
+  std::set<std::pair<std::string, std::string>> misled_;  // servers and rooms
+  size_t unanswered_ = 0;                                 // requests on which somebody insists
   size_t crashes_ = 0;
   bool ended_ = false;
 };

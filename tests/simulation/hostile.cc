@@ -133,6 +133,19 @@ void withhold(History& history, HostileRoom& room) {
   room.send_to_any({room.sign(draft)});
 }
 
+// On top of what nobody gets: whoever asks for the state there may be told an old one, and what it
+// would allow is already sent.
+void build_on_stale_state(History& history, HostileRoom& room) {
+  const std::string first =
+      room.sign(room.draft_on(room.edge(), "m.room.message", std::nullopt, note(history)));
+  const auto old = room.any_event();
+  if (!old) return;
+  events::EventDraft draft = room.draft_on(*old, "org.example.note", "2", note(history));
+  draft.prev_events = {room.id_of(first)};
+  draft.depth = room.event(room.edge())->depth() + 2;
+  room.send_to_all({room.sign(draft)});
+}
+
 void speak_for_others(History& history, HostileRoom& room) {
   events::EventDraft draft = room.draft_on(room.edge(), "org.example.note", "1", note(history));
   draft.sender = UserId::trusted(history.users().front()->id);
@@ -154,6 +167,7 @@ constexpr auto kMisdeeds = std::to_array<Misdeed>({
     {"equivocate", 3, equivocate},
     {"flood", 2, flood},
     {"withhold", 2, withhold},
+    {"build_on_stale_state", 2, build_on_stale_state},
     {"speak_for_others", 2, speak_for_others},
     {"return_to_the_past", 2, return_to_the_past},
 });

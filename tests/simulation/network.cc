@@ -189,6 +189,8 @@ Task<void> Network::serve(FlightPtr flight, const http::Router& router) {
     response.status = made.status;
     response.headers = std::move(made.headers);
   }
+  const auto distortion = distortions_.find(flight->to);
+  if (distortion != distortions_.end()) distortion->second(flight->from, flight->request, response);
   answer(flight, std::move(response));
 }
 

@@ -5,6 +5,7 @@
 // one's runtime, and wakes the asking task in its own.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -43,6 +44,13 @@ class Network {
   // fail.
   void detach(const std::string& server);
 
+  // What the server's answers become before the asking one gets them.
+  using Distortion = std::function<void(const std::string& asker, const http::ClientRequest&,
+                                        http::ClientResponse&)>;
+  void distort(const std::string& server, Distortion distortion) {
+    distortions_[server] = std::move(distortion);
+  }
+
   void set_conditions(Conditions conditions) { conditions_ = conditions; }
   // Between the two nothing gets through, in both directions, not even what is under way.
   void cut(const std::string& one, const std::string& other);
@@ -75,6 +83,7 @@ class Network {
   std::set<std::pair<std::string, std::string>> cuts_;  // names in order
   std::map<std::string, Host> hosts_;                   // those that answer
   std::map<std::string, std::unique_ptr<Way>> ways_;
+  std::map<std::string, Distortion> distortions_;
   std::unique_ptr<Names> names_;
   std::map<uint64_t, FlightPtr> flights_;  // not yet finished
   uint64_t launched_ = 0;

@@ -103,7 +103,8 @@ void shared_rooms_are_the_same(History& history) {
       const auto others = read_rooms(world, j);
       for (const auto& [room, one] : ones) {
         if (i == j || !history.is_honest(i) || !history.is_honest(j) || !one.followed ||
-            !one.servers().contains(world.name(j)))
+            !one.servers().contains(world.name(j)) || history.is_misled(world.name(i), room) ||
+            history.is_misled(world.name(j), room))
           continue;
         const auto other = others.find(room);
         if (other == others.end() || !other->second.followed) {
