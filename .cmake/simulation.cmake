@@ -4,7 +4,7 @@
 #
 # builds the library polder_simulation, its unit tests (*_test.cc, the test simulation/harness) and
 # the program polder_simulate (main.cc), and registers the test simulation/seeds: SEEDS histories,
-# under sanitizers a tenth of them. The simulation is one thread: the threads lane has nothing to
+# under sanitizers a twentieth of them. The simulation is one thread: the threads lane has nothing to
 # find there.
 
 function(polder_simulation)
@@ -40,7 +40,7 @@ function(polder_simulation)
 
   set(seeds ${S_SEEDS})
   if(POLDER_LANE STREQUAL "sanitize")
-    math(EXPR seeds "${S_SEEDS} / 10")
+    math(EXPR seeds "${S_SEEDS} / 20")
   endif()
   add_test(NAME simulation/harness COMMAND polder_simulation_test)
   add_test(NAME simulation/seeds COMMAND polder_simulate --seeds ${seeds} --servers 5 --hostile 2)
