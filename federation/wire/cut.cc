@@ -5,9 +5,6 @@
 namespace polder::wire {
 namespace {
 
-constexpr size_t kDepthMax = 100;
-constexpr size_t kNameMax = 512;
-
 Error malformed() {
   return fail(ErrorCode::kMalformed, "not JSON");
 }
@@ -43,7 +40,8 @@ class Cutter {
       if (c == '"') {
         POLDER_CHECK(skip_string());
       } else if (c == '{' || c == '[') {
-        if (open.size() == kDepthMax) return fail(ErrorCode::kTooLarge, "JSON nested too deeply");
+        if (open.size() == kCutDepthMax)
+          return fail(ErrorCode::kTooLarge, "JSON nested too deeply");
         open.push_back(c == '{' ? '}' : ']');
         ++place_;
       } else if (c == '}' || c == ']') {
@@ -106,7 +104,7 @@ Result<std::vector<Member>> cut_object(std::string_view text, size_t max) {
     do {
       if (members.size() == max) return fail(ErrorCode::kTooLarge, "too large an object");
       POLDER_TRY(const std::string_view quoted, cutter.value());
-      if (quoted.size() > kNameMax) return fail(ErrorCode::kTooLarge, "too long a key");
+      if (quoted.size() > kCutNameMax) return fail(ErrorCode::kTooLarge, "too long a key");
       POLDER_TRY(const json::Value name, json::parse(quoted));
       if (name.as_string() == nullptr || !cutter.take(':')) return malformed();
       POLDER_TRY(const std::string_view value, cutter.value());

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
+#include "federation/wire/cut.h"
 #include "homeserver/json/parse.h"
 
 namespace polder::wire {
 namespace {
-
-constexpr size_t kDepthMax = 100;
-constexpr size_t kNameMax = 512;
 
 Error malformed() {
   return fail(ErrorCode::kMalformed, "not JSON");
@@ -61,7 +59,7 @@ Status StreamCutter::begin(char c) {
   in_token_ = true;
   complete_ = in_string_ = escaped_ = too_long_ = false;
   scalar_ = c != '"' && c != '{' && c != '[';
-  token_max_ = for_name                  ? kNameMax
+  token_max_ = for_name                  ? kCutNameMax
                : place_ == Place::kValue ? limits_.member_bytes
                                          : limits_.element_bytes;
   token_.clear();
@@ -122,7 +120,8 @@ Result<size_t> StreamCutter::scan(std::string_view text) {
     } else if (c == '"') {
       in_string_ = true;
     } else if (c == '{' || c == '[') {
-      if (closing_.size() == kDepthMax) return fail(ErrorCode::kTooLarge, "JSON nested too deeply");
+      if (closing_.size() == kCutDepthMax)
+        return fail(ErrorCode::kTooLarge, "JSON nested too deeply");
       closing_.push_back(c == '{' ? '}' : ']');
     } else if (c == '}' || c == ']') {
       if (closing_.back() != c) return malformed();

@@ -56,6 +56,17 @@ class PurgeHistoryTest : public RoomsTest {
       ++count;
     return count;
   }
+  std::pair<events::EventPtr, events::EventPtr> bob_joins_and_speaks(const RoomId& room) {
+    const auto joining = remote_on_edge(room, {.sender = bob_,
+                                               .type = "m.room.member",
+                                               .state_key = bob_.str(),
+                                               .content = {{"membership", "join"}}});
+    EXPECT_TRUE(run(engine_->receive(other_, joining)).ok());
+    const auto spoken = remote_on_edge(
+        room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "x"}}});
+    EXPECT_TRUE(run(engine_->receive(other_, spoken)).ok());
+    return {joining, spoken};
+  }
   void check() {
     const auto report =
         stores::check_database(*database_->snapshot(), database_->last_position(), {});
@@ -92,14 +103,7 @@ TEST_F(PurgeHistoryTest, MessagesGoAndStateStaysWithoutItsPlace) {
 TEST_F(PurgeHistoryTest, WhatThisServersUsersSaidStaysUnlessItIsToGo) {
   const RoomId room = create();
   const EventId own = said(room, "own");
-  const auto joining = remote_on_edge(room, {.sender = bob_,
-                                             .type = "m.room.member",
-                                             .state_key = bob_.str(),
-                                             .content = {{"membership", "join"}}});
-  ASSERT_TRUE(run(engine_->receive(other_, joining)).ok());
-  const auto theirs =
-      remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "x"}}});
-  ASSERT_TRUE(run(engine_->receive(other_, theirs)).ok());
+  const auto [joining, theirs] = bob_joins_and_speaks(room);
   const EventId point = said(room, "point");
   ASSERT_TRUE(purge(room, point, false).ok());
   EXPECT_EQ(place_of(own), "outlier");
@@ -144,14 +148,7 @@ TEST_F(PurgeHistoryTest, OnlyAPointInTheRoomsHistoryWillDo) {
 
 TEST_F(PurgeHistoryTest, OtherServersAreNotAskedForItAndCannotBringItBack) {
   const RoomId room = create();
-  const auto joining = remote_on_edge(room, {.sender = bob_,
-                                             .type = "m.room.member",
-                                             .state_key = bob_.str(),
-                                             .content = {{"membership", "join"}}});
-  ASSERT_TRUE(run(engine_->receive(other_, joining)).ok());
-  const auto theirs =
-      remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "x"}}});
-  ASSERT_TRUE(run(engine_->receive(other_, theirs)).ok());
+  const auto [joining, theirs] = bob_joins_and_speaks(room);
   const EventId point = said(room, "point");
   ASSERT_TRUE(purge(room, point).ok());
   remote_.history = {joining->json(), theirs->json()};
