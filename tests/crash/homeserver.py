@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -46,7 +47,7 @@ class Homeserver:
         self.port = None
         self.process = subprocess.Popen(
             [*self.prefix, *wrapper, self.binary, "serve", "--config", str(self.config)],
-            stderr=subprocess.PIPE, text=True)
+            stderr=subprocess.PIPE, text=True, start_new_session=True)
         ready = threading.Event()
         self.lines = []
         self.reader = threading.Thread(target=self._read_log, args=(self.process, ready), daemon=True)
@@ -74,7 +75,8 @@ class Homeserver:
         return True
 
     def kill(self):
-        self.process.kill()
+        """Also what a wrapper runs, which would outlive it."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
 
     def end_children(self, number):
