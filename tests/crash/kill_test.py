@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The real binary is killed with SIGKILL while clients send: whatever it acknowledged is there afterwards."""
+"""The real binary is killed with SIGKILL while clients send: whatever it acknowledged is there afterwards.
+
+kill_test.py BINARY [TIMES]: so many times, each on an empty directory."""
 
 import random
 import sys
@@ -11,19 +13,23 @@ from homeserver import Homeserver
 from sending import find_all, set_up_rooms
 
 BINARY = sys.argv.pop(1)
-ROUNDS = 20
+TIMES = int(sys.argv.pop(1)) if len(sys.argv) > 1 else 1
+ROUNDS = 20  # of each time
 SENDERS = 6
 SEED = random.SystemRandom().randrange(1 << 32)
 
 
 class Kill(unittest.TestCase):
     def test_everything_acknowledged_outlives_sigkill(self):
-        print(f"seed {SEED}", flush=True)
-        chance = random.Random(SEED)
+        for seed in range(SEED, SEED + TIMES):
+            print(f"seed {seed}", flush=True)
+            self.kill_again_and_again(random.Random(seed))
+
+    def kill_again_and_again(self, chance):
         with tempfile.TemporaryDirectory() as directory:
             server = Homeserver(BINARY, directory)
             server.start()
-            self.addCleanup(server.kill)
+            self.addCleanup(server.kill_if_running)
             senders = set_up_rooms(self, server, SENDERS)
             for _ in range(ROUNDS):
                 for sender in senders:
