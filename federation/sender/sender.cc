@@ -10,6 +10,7 @@ constexpr size_t kSendingMax = 200;  // transactions under way at once
 constexpr size_t kEdusAtOnce = wire::kEdusMax;
 constexpr Millis kPersistEvery{1000};
 constexpr Millis kAfterFailure{1000};  // of the disk
+constexpr Millis kCatchUpMax{30'000};
 constexpr Millis kTransactionTimeout{90'000};
 constexpr size_t kAnswerMax = 1 << 20;
 constexpr Millis kRefusedFirst{10'000};
@@ -57,6 +58,7 @@ Sender::Sender(SenderParts parts)
     : parts_(std::move(parts)),
       reader_(parts_.database, parts_.names, parts_.nodes, parts_.own_name),
       wake_(parts_.runtime),
+      handed_out_(parts_.runtime),
       slot_free_(parts_.runtime) {}
 
 Sender::~Sender() = default;
@@ -142,6 +144,21 @@ void Sender::hand_out(const OutgoingPage& page) {
   }
   dispatched_ = page.read_to;
   dirty_ = true;
+  handed_out_.notify_all();
+}
+
+Task<void> Sender::caught_up() {
+  const kv::Position to = parts_.committer.visible();
+  co_await runtime::on_shard(parts_.runtime, 0, [this, to] { return dispatched_up_to(to); });
+}
+
+Task<void> Sender::dispatched_up_to(kv::Position position) {
+  const auto end = parts_.runtime.clock().steady() + kCatchUpMax;
+  while (dispatched_ < position) {
+    const auto now = parts_.runtime.clock().steady();
+    if (now >= end) co_return;
+    co_await handed_out_.wait_for(std::chrono::ceil<Millis>(end - now));
+  }
 }
 
 // All of it in one batch: a place in the stream that is ahead of its destinations would lose

@@ -59,6 +59,11 @@ class Sender final : public rooms::Observer {
   // now.
   void heard_from(ServerName server);
 
+  // Ends once all that was committed before stands in the queues of its destinations, which need
+  // its rows no more: whoever erases them waits for that. Not so for a destination that is too far
+  // behind, nor after a start: those read rows. Ends after half a minute in any case.
+  Task<void> caught_up();
+
  private:
   struct Destination;
   struct Transaction;
@@ -67,6 +72,7 @@ class Sender final : public rooms::Observer {
   Task<void> notify();
   Task<void> pump();
   Task<Status> dispatch();
+  Task<void> dispatched_up_to(kv::Position position);
   void hand_out(const OutgoingPage& page);
   void persist();
   Task<void> wake_sources();
@@ -94,6 +100,7 @@ class Sender final : public rooms::Observer {
   bool dirty_ = false;
   std::atomic<bool> notified_ = false;
   runtime::Signal wake_;
+  runtime::Signal handed_out_;
   std::vector<EventId> forwarded_;  // whose rows are to be erased
   std::map<ServerName, DestinationPtr> destinations_;
   size_t sending_ = 0;

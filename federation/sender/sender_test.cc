@@ -6,6 +6,7 @@
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
 #include "storage/stores/federation_rows.h"
+#include "storage/stores/purge_rows.h"
 
 namespace polder::sender {
 namespace {
@@ -238,6 +239,29 @@ TEST_F(SenderTest, LocalEventsGoToTheServersInTheRoom) {
   EXPECT_EQ(servers_->types[kB], (Types{"one", "two"}));
   EXPECT_EQ(servers_->types[kC], (Types{"two"}));
   EXPECT_FALSE(servers_->types.contains(kOwn));
+}
+
+TEST_F(SenderTest, WhatStandsInQueuesNeedsItsRowsNoMore) {
+  start();
+  set_room({kOwn, kB});
+  servers_->failing[kB] = ErrorCode::kUnavailable;
+  send("one");
+  bool caught_up = false;
+  runtime::spawn(*runtime_, runtime_->shard(0), "test",
+                 [](Sender& sender, bool& done) -> Task<void> {
+                   co_await sender.caught_up();
+                   done = true;
+                 }(*sender_, caught_up));
+  ASSERT_TRUE(simulation_->run_until([&] { return caught_up; }, Millis(1000)));
+  kv::Batch batch;
+  stores::erase_room(batch, kRoom);
+  for (const auto& [column, range] : stores::ranges_of_room(kRoom))
+    batch.erase_range(column, range.from, range.to);
+  commit(std::move(batch));
+  servers_->failing.clear();
+  sender_->heard_from(kB);
+  run(1000);
+  EXPECT_EQ(servers_->types[kB], (Types{"one"}));
 }
 
 TEST_F(SenderTest, EventsOfOthersAndUnseenOnesStayHere) {

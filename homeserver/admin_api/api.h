@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "federation/entry/entry.h"
+#include "federation/sender/sender.h"
 #include "homeserver/admin_api/deletions.h"
 #include "homeserver/http/router.h"
 #include "homeserver/rooms/engine.h"
@@ -16,6 +17,7 @@ struct Api {
   runtime::Runtime& runtime;
   rooms::RoomEngine& rooms;
   entry::RoomEntry& entry;
+  sender::Sender& sender;
   std::unique_ptr<Deletions> deletions = std::make_unique<Deletions>();
 };
 

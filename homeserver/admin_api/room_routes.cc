@@ -155,6 +155,7 @@ Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> us
   if (purge) {
     deletion.status = "purging";
     api.deletions->update(deletion);
+    co_await api.sender.caught_up();  // other servers hear that the users left
     outcome = co_await api.rooms.purge(deletion.room);
   }
   deletion.status = outcome.ok() ? "complete" : "failed";

@@ -139,6 +139,7 @@ TEST_F(AdminTest, APurgeNeedsAPoint) {
 }
 
 TEST_F(AdminTest, ADeletedRoomIsLeftByAllAndGone) {
+  ASSERT_TRUE(homeserver_->start().ok());  // the sender reads what is to be erased
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");
   const std::string carol = join_token("carol");

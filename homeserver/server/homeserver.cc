@@ -188,8 +188,8 @@ void Homeserver::add_routes() {
   client_api::add_receipt_routes(router_, *api_);
   client_api::add_push_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
-  admin_api_ =
-      std::make_unique<admin_api::Api>(admin_api::Api{outside_.runtime, *engine_, *entry_});
+  admin_api_ = std::make_unique<admin_api::Api>(
+      admin_api::Api{outside_.runtime, *engine_, *entry_, *sender_});
   admin_api::add_room_routes(router_, *admin_api_);
   media_api::add_upload_routes(router_, *media_api_);
   media_api::add_download_routes(router_, *media_api_);
