@@ -1,8 +1,8 @@
 #include "tests/simulation/history.h"
 
+#include <algorithm>
 #include <cstdio>
 
-#include "tests/simulation/facts.h"
 #include "tests/simulation/hostile.h"
 #include "tests/simulation/stale_state.h"
 
@@ -232,19 +232,27 @@ void History::rejoin_half_joined() {
   world_.run_for(kSettledWithin);
 }
 
-// One more message of each server in each of its rooms joins what branches there are.
+// One more message of each server in each of its rooms joins what branches there are. Those who may
+// not know who is in the room come first: what they tell some is told to all by those after them.
 void History::last_words() {
-  for (size_t i = 0; i < world_.size(); ++i) {
-    for (const auto& [room, facts] : read_rooms(world_, i)) {
-      for (const auto& user : users_) {
-        if (user->server != i || facts.membership(user->id) != "join") continue;
-        send(*user, "PUT", room, "/send/m.room.message/" + next_transaction(*user),
-             R"({"body":"last","msgtype":"m.text"})");
-        break;
+  for (const bool knows_room : {false, true}) {
+    for (size_t i = 0; i < world_.size(); ++i) {
+      for (const auto& [room, facts] : read_rooms(world_, i)) {
+        if ((is_honest(i) && !is_misled(world_.name(i), room)) == knows_room)
+          last_word(i, room, facts);
       }
+      world_.run_for(Millis(60'000));
     }
-    world_.run_for(Millis(60'000));
   }
+}
+
+void History::last_word(size_t server, const std::string& room, const RoomFacts& facts) {
+  const auto user = std::ranges::find_if(users_, [&](const auto& one) {
+    return one->server == server && facts.membership(one->id) == "join";
+  });
+  if (user == users_.end()) return;
+  send(**user, "PUT", room, "/send/m.room.message/" + next_transaction(**user),
+       R"({"body":"last","msgtype":"m.text"})");
 }
 
 void History::sync(User& user) {

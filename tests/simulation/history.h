@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/simulation/facts.h"
 #include "tests/simulation/world.h"
 
 namespace polder::simulation {
@@ -135,6 +136,7 @@ class History {
   void settle();
   void rejoin_half_joined();
   void last_words();
+  void last_word(size_t server, const std::string& room, const RoomFacts& facts);
 
   struct Recovery {
     std::chrono::nanoseconds due{0};
