@@ -166,11 +166,11 @@ Task<void> Sender::dispatched_up_to(kv::Position position) {
 void Sender::persist() {
   kv::Batch batch;
   stores::put_dispatched(batch, dispatched_);
-  bool any_behind = false;
+  bool any_waits = false;
   for (auto& [name, to] : destinations_) {
-    any_behind = any_behind || to->behind;
     std::optional<kv::Position> delivered;
     if (!to->queue.empty() || to->behind) delivered = to->delivered();
+    any_waits = any_waits || delivered;
     if (delivered == to->persisted) continue;
     if (delivered) {
       stores::put_backlog(batch, name, *delivered);
@@ -179,8 +179,9 @@ void Sender::persist() {
     }
     to->persisted = delivered;
   }
-  // Whoever is behind looks the forwarded events up once more, and so does the pump after a start.
-  if (!any_behind && dispatched_ >= parts_.committer.visible()) {
+  // Whoever has not got everything may read the stream once more, after a start at the latest, and
+  // then looks the forwarded events up again.
+  if (!any_waits && dispatched_ >= parts_.committer.visible()) {
     for (const EventId& event : std::exchange(forwarded_, {}))
       stores::erase_forward(batch, event);
   }

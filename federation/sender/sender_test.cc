@@ -290,6 +290,24 @@ TEST_F(SenderTest, AMembershipThatCameByThisServerIsPassedOn) {
   EXPECT_FALSE(*stores::is_forward(*database_->snapshot(), join.id));
 }
 
+TEST_F(SenderTest, AMembershipThatIsStillToBePassedOnOutlivesACrash) {
+  start();
+  set_room({kOwn, kB, kC});
+  servers_->failing[kC] = ErrorCode::kUnavailable;
+  const Made join =
+      make("@bob:b.example", "m.room.member", "@bob:b.example", {{"membership", "join"}});
+  kv::Batch batch;
+  stores::put_forward(batch, join.id);
+  commit(std::move(batch));
+  store(join);
+  run(5000);
+  halt();
+  boot();
+  start();
+  run(5000);
+  EXPECT_EQ(servers_->types[kC], (Types{"m.room.member"}));
+}
+
 TEST_F(SenderTest, APassedOnMembershipSurvivesAPowerCutOnce) {
   set_room({kOwn, kB, kC});
   const Made join =
