@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <ranges>
+#include <set>
 
 namespace polder::rooms {
 namespace {
+
+constexpr size_t kLinksFollowed = 10'000;  // events whose prev events are looked at
 
 Result<std::vector<std::string>> senders_servers(const RoomView& view,
                                                  const std::vector<EventNumber>& extremities) {
@@ -47,6 +50,29 @@ Status prune_edge(const RoomView& view, const ServerName& own_name,
   const auto oldest = std::ranges::find(servers, most->first);
   extremities.erase(extremities.begin() + (oldest - servers.begin()));
   return {};
+}
+
+Result<bool> is_built_on(const RoomView& view, const std::vector<EventNumber>& extremities,
+                         EventNumber event) {
+  std::set<std::pair<int64_t, EventNumber>> next;  // by depth
+  std::set<EventNumber> seen;
+  const auto add = [&](EventNumber number) -> Status {
+    if (!seen.insert(number).second) return {};
+    POLDER_TRY(const auto record, view.find_record(number));
+    if (record && !record->standing.outlier) next.emplace(record->depth, number);
+    return {};
+  };
+  for (const EventNumber number : extremities)
+    POLDER_CHECK(add(number));
+  for (size_t followed = 0; !next.empty() && followed < kLinksFollowed; ++followed) {
+    const auto deepest = std::prev(next.end());
+    POLDER_TRY(const auto record, view.record(deepest->second));
+    next.erase(deepest);
+    if (std::ranges::find(record.prev_events, event) != record.prev_events.end()) return true;
+    for (const EventNumber prev : record.prev_events)
+      POLDER_CHECK(add(prev));
+  }
+  return false;
 }
 
 Result<std::vector<UserId>> local_members(const RoomView& view, const ServerName& own_name,

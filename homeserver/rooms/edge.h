@@ -24,6 +24,11 @@ Result<std::vector<EventNumber>> edge_to_build_on(const RoomView& view, const Se
 Status prune_edge(const RoomView& view, const ServerName& own_name,
                   std::vector<EventNumber>& extremities);
 
+// Whether an extremity builds on the event, as far as their links are known. Bounded: the deepest
+// are followed first.
+Result<bool> is_built_on(const RoomView& view, const std::vector<EventNumber>& extremities,
+                         EventNumber event);
+
 // Local members who might send such an event: first those whom the power levels name, then others.
 Result<std::vector<UserId>> local_members(const RoomView& view, const ServerName& own_name,
                                           stores::StateRoot state, size_t max);

@@ -69,10 +69,9 @@ class Staging {
     stores::erase_stream_event(staged_.batch, held.record.position);
     stores::erase_partial_event(staged_.batch, room_.number, held.record.position);
     record_of_event_.standing.soft_failed = false;
-    record_of_event_.room_depth = std::max(record_.max_depth, event().depth());
-    record_of_event_.room_state = record_.state;
     staged_.stored.place = {room_.number, number};
     POLDER_CHECK(find_place());
+    POLDER_CHECK(move_edge());
     POLDER_CHECK(write());
     finish();
     return std::move(staged_);
@@ -278,8 +277,8 @@ class Staging {
     return {};
   }
 
-  // The event becomes a forward extremity in place of its prev events, and the current state
-  // follows.
+  // The event becomes a forward extremity in place of its prev events, unless others build on it
+  // already, and the current state follows.
   Status move_edge() {
     // The event must be readable from here on: the new state may name it.
     hold();
@@ -289,19 +288,21 @@ class Staging {
       return std::ranges::find(record_of_event_.prev_events, number) !=
              record_of_event_.prev_events.end();
     });
-    record_.extremities.push_back(staged_.stored.place.number);
+    // Only what is here already, as an outlier or as soft-failed, can be named by others.
+    const EventNumber number = staged_.stored.place.number;
+    const bool known = number <= room_.record.last_event;
+    POLDER_TRY(const bool built_on,
+               known ? is_built_on(view_, record_.extremities, number) : Result<bool>(false));
+    if (!built_on) record_.extremities.push_back(number);
     POLDER_CHECK(prune_edge(view_, context_.own_name, record_.extremities));
     record_.max_depth = std::max(record_.max_depth, event().depth());
     record_of_event_.room_depth = record_.max_depth;
-    StateRoot edge = record_of_event_.state_after;
-    if (record_.extremities.size() > 1) {
-      std::vector<StateRoot> roots;
-      for (const EventNumber number : record_.extremities) {
-        POLDER_TRY(const auto end, view_.record(number));
-        roots.push_back(end.state_after);
-      }
-      POLDER_TRY(edge, resolved(std::move(roots)));
+    std::vector<StateRoot> roots;
+    for (const EventNumber end : record_.extremities) {
+      POLDER_TRY(const auto record, view_.record(end));
+      roots.push_back(record.state_after);
     }
+    POLDER_TRY(const StateRoot edge, resolved(std::move(roots)));
     POLDER_CHECK(current_.follow_event(edge, own_key_));
     if (record_.state != record_of_event_.state_after) record_of_event_.room_state = record_.state;
     return {};

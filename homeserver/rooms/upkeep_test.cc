@@ -144,6 +144,31 @@ TEST_F(UpkeepTest, OfTwoEventsThatForkTheRoomBothAreKept) {
   expect_consistent();
 }
 
+// It was told of as a part of the state before another event that builds on it, and comes later.
+TEST_F(UpkeepTest, WhatComesAfterWhatBuildsOnItIsNoExtremity) {
+  const RoomId room = room_with_bob("12");
+  const auto first =
+      remote_on_edge(room, {.sender = bob_,
+                            .type = "m.room.member",
+                            .state_key = bob_.str(),
+                            .content = {{"membership", "join"}, {"displayname", "b"}}});
+  const auto second = by_bob(room, "on top", {first->id()}, first->depth() + 1);
+  RemoteStateIds& before = remote_.states[second->id()];
+  for (const char* type : {"m.room.create", "m.room.power_levels", "m.room.join_rules"})
+    before.state.push_back(EventId::trusted(state(room, type, "")));
+  before.state.push_back(EventId::trusted(state(room, "m.room.member", alice_.view())));
+  before.state.push_back(first->id());
+  remote_.events[first->id()] = first->json();
+  ASSERT_EQ(run(engine_->receive(other_, second))->verdict, Verdict::kAccepted);
+  ASSERT_TRUE(standing(room, first->id()).outlier);
+  const size_t timeline = timeline_size(room);
+  ASSERT_EQ(run(engine_->receive(other_, first))->verdict, Verdict::kAccepted);
+  EXPECT_EQ(timeline_size(room), timeline + 1);
+  EXPECT_EQ(edge(room), std::vector<EventNumber>{number_of(second->id())});
+  EXPECT_EQ(state(room, "m.room.member", bob_.view()), first->id().str());
+  expect_consistent();
+}
+
 TEST_F(UpkeepTest, AnIdThatIsGivenTwiceStandsForTheFirstEvent) {
   const RoomId room = room_with_bob("1");
   const auto first = by_bob(room, "first", {base_->id()}, base_->depth() + 1);
