@@ -5,6 +5,7 @@
 
 #include "homeserver/dag/authorise.h"
 #include "homeserver/rooms/current_state.h"
+#include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/room_state.h"
 #include "storage/stores/time_rows.h"
 
@@ -14,7 +15,6 @@ namespace {
 using stores::StateRoot;
 
 constexpr size_t kPartialEventsMax = 100'000;  // looked at in one turn
-constexpr size_t kSuccessorsMax = 10'000;      // looked at for those of one event
 
 class Completing {
  public:
@@ -95,8 +95,10 @@ class Completing {
   // Nothing if it is not known in full yet.
   Result<std::optional<StateRoot>> state_before(EventNumber number,
                                                 const stores::EventRecord& record) {
-    if (const auto found = whole_.find(number); found != whole_.end())
-      return std::optional(found->second);
+    if (const auto found = whole_.find(number); found != whole_.end()) {
+      POLDER_TRY(const StateRoot root, kept(record.state_before, found->second));
+      return std::optional(root);
+    }
     if (origins_.contains(number)) return std::optional<StateRoot>();
     std::vector<StateRoot> roots;
     for (const EventNumber prev : record.prev_events) {
@@ -108,6 +110,21 @@ class Completing {
     return std::optional(root);
   }
 
+  // The whole, but for what is said otherwise by the part: who enters believes what it is told, and
+  // whoever told the rest may be somebody else, who has less or lies.
+  Result<StateRoot> kept(StateRoot part, StateRoot whole) {
+    POLDER_TRY(const auto differences, stores::state_diff(view_.nodes(), whole, part));
+    std::vector<stores::StateEdit> edits;
+    for (const stores::StateDifference& difference : differences) {
+      if (difference.after) edits.push_back({difference.key, difference.after});
+    }
+    POLDER_TRY(const auto update,
+               stores::state_apply(view_.nodes(), whole, std::move(edits), record_.last_node));
+    record_.last_node = update.last_node;
+    stage_nodes(room_, update, summary_);
+    return update.root;
+  }
+
   Result<StateRoot> resolved(std::vector<StateRoot> roots) {
     POLDER_TRY(const auto update,
                resolve_states(room_, view_, std::move(roots), record_.last_node));
@@ -116,11 +133,14 @@ class Completing {
     return update.root;
   }
 
-  // Step 5 of the checks on receipt, by the whole state; and what the event makes of it.
+  // Step 5 of the checks on receipt, by the whole state; and what the event makes of it. An event
+  // that came with its state was checked by what was told with it. If that by which this server
+  // entered were rejected, no edge would be left, and no later membership of the user could build
+  // on it: entering again would mend nothing.
   Status set_state_after(EventNumber number, HeldEvent& held) {
     stores::EventRecord& record = held.record;
     record.state_after = record.state_before;
-    if (!record.standing.rejected) {
+    if (!record.standing.rejected && !origins_.contains(number)) {
       const Status allowed = dag::authorise(*held.event, RoomState(view_, record.state_before));
       if (!allowed.ok() && allowed.error().code != ErrorCode::kForbidden) return allowed.error();
       if (!allowed.ok()) POLDER_CHECK(reject(number, held));
@@ -149,39 +169,33 @@ class Completing {
     stores::erase_from_timelines(summary_.batch, room_.number, record);
     stores::erase_event_time(summary_.batch, {room_.number, number},
                              held.event->origin_server_ts());
-    rejected_.insert(number);
     if (std::erase(record_.extremities, number) == 0) return {};
     return uncover(record);
   }
 
-  // The event leaves the edge: what it built on is there again, unless something else builds on it.
+  // The event leaves the edge: what it built on, also through what is refused itself, is there
+  // again, unless something else builds on it.
   Status uncover(const stores::EventRecord& rejected) {
-    std::set<EventNumber> uncovered;
-    kv::Position oldest = rejected.position;
-    for (const EventNumber prev : rejected.prev_events) {
-      POLDER_TRY(const auto record, view_.record(prev));
-      const stores::Standing& standing = record.standing;
-      if (standing.outlier || standing.rejected || standing.soft_failed) continue;
-      uncovered.insert(prev);
-      oldest = std::min(oldest, record.position);
+    std::vector<EventNumber> edge = record_.extremities;
+    std::vector<EventNumber> uncovered;
+    std::set<EventNumber> seen(edge.begin(), edge.end());
+    std::vector<EventNumber> below = rejected.prev_events;
+    while (!below.empty()) {
+      const EventNumber prev = below.back();
+      below.pop_back();
+      if (!seen.insert(prev).second) continue;
+      POLDER_TRY(const auto record, view_.find_record(prev));
+      if (!record || record->standing.outlier) continue;
+      if (record->standing.rejected || record->standing.soft_failed) {
+        below.insert(below.end(), record->prev_events.begin(), record->prev_events.end());
+      } else {
+        uncovered.push_back(prev);
+      }
     }
-    POLDER_TRY(const auto later,
-               stores::read_timeline_forwards(snapshot_, room_.number, oldest - 1,
-                                              kv::kLastPosition - 1, kSuccessorsMax));
-    for (const stores::TimelineEntry& entry : later) {
-      if (rejected_.contains(entry.number)) continue;
-      POLDER_TRY(const auto record, view_.record(entry.number));
-      for (const EventNumber prev : record.prev_events)
-        uncovered.erase(prev);
-    }
-    for (const auto& [number, held] : room_.pending) {
-      if (rejected_.contains(number) || held.record.standing.rejected) continue;
-      for (const EventNumber prev : held.record.prev_events)
-        uncovered.erase(prev);
-    }
+    edge.insert(edge.end(), uncovered.begin(), uncovered.end());
     for (const EventNumber number : uncovered) {
-      if (std::ranges::find(record_.extremities, number) == record_.extremities.end())
-        record_.extremities.push_back(number);
+      POLDER_TRY(const bool built_on, is_built_on(view_, edge, number));
+      if (!built_on) record_.extremities.push_back(number);
     }
     return {};
   }
@@ -217,7 +231,6 @@ class Completing {
   RoomView view_;
   const std::map<EventNumber, StateRoot>& whole_;
   std::set<EventNumber> origins_;
-  std::set<EventNumber> rejected_;  // in this run
   stores::RoomRecord record_;
   Staged summary_;
   CurrentState current_;

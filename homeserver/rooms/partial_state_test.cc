@@ -43,6 +43,28 @@ class PartialStateTest : public EnteringTest {
     ASSERT_TRUE(entered.ok()) << entered.error().message;
     join_ = join;
   }
+  // dora is banned, and neither the ban nor that she was in the room is known here.
+  void enter_without_ban(const char* version) {
+    make_room(version);
+    const auto dora = by_third("m.room.member", dora_.str(), {{"membership", "join"}},
+                               {history_.back()->id()}, 5);
+    history_.push_back(dora);
+    doras_ = build(bob_, "m.room.member", dora_.str(), {{"membership", "ban"}}, {dora->id()}, 6);
+    history_.pop_back();
+    history_.push_back(doras_);
+    finish_entering();
+    remote_.events[dora->id()] = dora->json();
+    // Also that of the ban, which bob's server has signed.
+    keys_.unreachable = {other_};
+    history_.back() = dora;
+  }
+  events::EventPtr says_dora(std::string body, EventId on, int64_t depth) {
+    const auto said = by_third("m.room.message", std::nullopt, {{"body", std::move(body)}},
+                               {std::move(on)}, depth);
+    const auto received = run(engine_->receive(third_, said));
+    EXPECT_TRUE(received.ok() && received->verdict == Verdict::kAccepted);
+    return said;
+  }
   bool is_partial() { return (*engine_->head(room_))->record.partial; }
   void complete() {
     keys_.unreachable.clear();
@@ -91,26 +113,11 @@ TEST_F(PartialStateTest, WhatIsNotKnownIsTakenFromTheAuthEvents) {
 // She names the auth events that suit her: the ban is not known here yet.
 TEST_F(PartialStateTest, WhatTheWholeRefusesIsTakenBack) {
   for (const char* version : {"6", "12"}) {
-    make_room(version);
-    const auto dora = by_third("m.room.member", dora_.str(), {{"membership", "join"}},
-                               {history_.back()->id()}, 5);
-    history_.push_back(dora);
-    doras_ = build(bob_, "m.room.member", dora_.str(), {{"membership", "ban"}}, {dora->id()}, 6);
-    history_.pop_back();
-    history_.push_back(doras_);
-    finish_entering();
-    remote_.events[dora->id()] = dora->json();
-    // Also that of the ban, which bob's server has signed.
-    keys_.unreachable = {other_};
-    history_.back() = dora;
-    const auto note = by_third("m.room.message", std::nullopt, {{"body", "x"}}, {join_->id()}, 8);
-    const auto received = run(engine_->receive(third_, note));
-    ASSERT_TRUE(received.ok()) << received.error().message;
-    EXPECT_EQ(received->verdict, Verdict::kAccepted) << received->refusal;
+    enter_without_ban(version);
+    const auto note = says_dora("x", join_->id(), 8);
     const auto sent = say(room_, alice_, "on top of it");
     ASSERT_TRUE(sent.ok());
-    const auto again = by_third("m.room.message", std::nullopt, {{"body", "y"}}, {note->id()}, 9);
-    ASSERT_EQ(run(engine_->receive(third_, again))->verdict, Verdict::kAccepted);
+    says_dora("y", note->id(), 9);
     const size_t timeline = timeline_size(room_);
     EXPECT_EQ(edge(), 2u);
     complete();
@@ -120,6 +127,45 @@ TEST_F(PartialStateTest, WhatTheWholeRefusesIsTakenBack) {
     EXPECT_TRUE(say(room_, alice_, "hello").ok());
     expect_consistent();
   }
+}
+
+TEST_F(PartialStateTest, WhatIsBelowAllThatIsTakenBackIsTheEdgeAgain) {
+  enter_without_ban("12");
+  const auto note = says_dora("x", join_->id(), 8);
+  says_dora("y", note->id(), 9);
+  complete();
+  EXPECT_EQ(edge(), 1u);
+  EXPECT_TRUE(say(room_, alice_, "hello").ok());
+  expect_consistent();
+}
+
+// Who is asked for the rest has less than what is here, and nothing that would let alice join.
+TEST_F(PartialStateTest, WhatWasToldFirstStays) {
+  for (const char* version : {"6", "12"}) {
+    enter_in_part(version);
+    const std::string rules = state(room_, "m.room.join_rules", "");
+    remote_.states[join_->id()].state = {history_[0]->id(), history_[1]->id(), doras_->id()};
+    complete();
+    EXPECT_EQ(state(room_, "m.room.member", dora_.view()), doras_->id().str()) << version;
+    EXPECT_EQ(state(room_, "m.room.member", alice_.view()), join_->id().str()) << version;
+    EXPECT_EQ(state(room_, "m.room.join_rules", ""), rules) << version;
+    EXPECT_TRUE(say(room_, alice_, "hello").ok());
+    expect_consistent();
+  }
+}
+
+// Who is asked knows of a ban of alice that the server by which she entered does not know of.
+TEST_F(PartialStateTest, TheEventByWhichThisServerEnteredIsNotTakenBack) {
+  enter_in_part("12");
+  const auto ban = build(bob_, "m.room.member", alice_.str(), {{"membership", "ban"}},
+                         {history_.back()->id()}, 6);
+  remote_.events[ban->id()] = ban->json();
+  remote_.states[join_->id()].state.push_back(ban->id());
+  complete();
+  EXPECT_EQ(state(room_, "m.room.member", alice_.view()), join_->id().str());
+  EXPECT_EQ(edge(), 1u);
+  EXPECT_TRUE(say(room_, alice_, "hello").ok());
+  expect_consistent();
 }
 
 TEST_F(PartialStateTest, ItGoesOnAfterARestart) {
