@@ -41,8 +41,9 @@ struct Sender::Destination {
   bool again = false;                     // something came while it ran
   std::optional<kv::Position> persisted;  // what its row says
   size_t pdus_max = wire::kPdusMax;
-  int refusals = 0;  // in a row
-  std::chrono::nanoseconds not_before{0};
+  int refusals = 0;                           // in a row
+  std::chrono::nanoseconds refused_until{0};  // by its refusals alone
+  std::chrono::nanoseconds not_before{0};     // earlier if it was heard from since
   runtime::Signal woken;
 };
 
@@ -352,6 +353,7 @@ Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
   const bool delivered = answer.ok() || answer.error().code == ErrorCode::kMalformed;
   if (delivered) {
     to->refusals = 0;
+    to->refused_until = {};
     to->pdus_max = std::min(to->pdus_max * 2, wire::kPdusMax);
     co_await finished(to, std::move(transaction));
     co_return;
@@ -371,9 +373,13 @@ Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
   }
   // From a server that does not answer the transport keeps away by itself.
   if (parts_.servers.back_off(to->name) > Millis(0)) co_return;
-  to->refusals = std::min(to->refusals + 1, 20);
-  const Millis wait = std::min(kRefusedFirst * (1 << (to->refusals - 1)), kRefusedLongest);
-  to->not_before = parts_.runtime.clock().steady() + wait;
+  // How often it was heard from, and asked early for that, says nothing of how long it refuses.
+  const auto now = parts_.runtime.clock().steady();
+  if (now >= to->refused_until) {
+    to->refusals = std::min(to->refusals + 1, 20);
+    to->refused_until = now + std::min(kRefusedFirst * (1 << (to->refusals - 1)), kRefusedLongest);
+  }
+  to->not_before = to->refused_until;
 }
 
 Task<void> Sender::finished(DestinationPtr to, Transaction transaction) {

@@ -456,6 +456,23 @@ TEST_F(SenderTest, AServerThatForbidsAfterAnOutageIsAskedAgainSoon) {
   EXPECT_EQ(servers_->types[kB], (Types{"one"}));
 }
 
+// It asks for keys no more than once a minute, say, and sends all the time.
+TEST_F(SenderTest, AServerThatForbidsAndIsHeardFromIsNotLeftAloneForLonger) {
+  start();
+  set_room({kOwn, kB});
+  servers_->failing[kB] = ErrorCode::kForbidden;
+  send("one");
+  for (int i = 0; i < 12; ++i) {
+    run(1000);
+    sender_->heard_from(kB);
+  }
+  run(1000);
+  EXPECT_GE(servers_->calls, 12);  // each time
+  servers_->failing.clear();
+  run(30'000);
+  EXPECT_EQ(servers_->types[kB], (Types{"one"}));
+}
+
 TEST_F(SenderTest, SourcesAreEmptiedInOrderAlsoDuringABacklog) {
   source_.pending[kB] = Types(150, "m.direct_to_device");
   start();
