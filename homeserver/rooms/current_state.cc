@@ -110,8 +110,11 @@ Status CurrentState::write(kv::PositionSlot slot) {
     const stores::Membership after = membership_of(change.after);
     POLDER_TRY(const uint64_t number, context_.names.intern(stores::NameKind::kUser, user->view(),
                                                             staged_.batch, staged_.names));
-    stores::put_membership(staged_.batch, number, room_.number,
-                           membership_row(after, change.after_number), slot);
+    // Another server may tell a state without somebody who was in it: they are out as if they had
+    // left, and /sync tells them.
+    const auto row = change.after ? membership_row(after, change.after_number)
+                                  : membership_row(stores::Membership::kLeave, 0);
+    stores::put_membership(staged_.batch, number, room_.number, row, slot);
     POLDER_CHECK(count(*user, membership_of(change.before), -1));
     POLDER_CHECK(count(*user, after, 1));
     written_.insert(number);

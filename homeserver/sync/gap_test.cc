@@ -26,7 +26,8 @@ class GapTest : public SyncTest {
     const auto received = run(engine_->receive(other_, event));
     return received.ok() && received->verdict == rooms::Verdict::kAccepted;
   }
-  void leave_gap() {
+  // Of somebody who is left out the state says nothing, nor is it resolved with what is here.
+  void leave_gap(const std::optional<UserId>& left_out = {}) {
     const auto name = remote_on_edge(
         room_,
         {.sender = bob_, .type = "m.room.name", .state_key = "", .content = {{"name", "N"}}});
@@ -34,6 +35,7 @@ class GapTest : public SyncTest {
     draft.sender = bob_;
     draft.type = "m.room.message";
     draft.content.set("body", "after");
+    if (left_out) draft.prev_events = name->prev_events();
     draft.prev_events.push_back(EventId::trusted("$" + std::string(43, 'x')));
     draft.auth_events = name->auth_events();
     draft.depth = name->depth() + 30;
@@ -44,6 +46,8 @@ class GapTest : public SyncTest {
     ASSERT_TRUE(reader
                     .for_each_state(reader.head().record.state, std::nullopt,
                                     [&](rooms::EventNumber, const rooms::HeldEvent& held) {
+                                      if (left_out && held.event->state_key() == left_out->view())
+                                        return;
                                       ids.state.push_back(held.event->id());
                                     })
                     .ok());
@@ -128,6 +132,22 @@ TEST_F(GapTest, ARoomThatWasEnteredSinceDoesNotGoOnFromAnOlderTimeline) {
   ASSERT_TRUE(set_membership(room_, alice_, alice_, "join").ok());
   EXPECT_TRUE(limited(joined(sync(left))));
   EXPECT_FALSE(limited(joined(sync())));
+}
+
+TEST_F(GapTest, WhoIsNotInTheStateAnyMoreLearnsThatTheyAreOut) {
+  ASSERT_TRUE(set_membership(room_, carol_, carol_, "join").ok());
+  const std::string since = next(sync());
+  leave_gap(alice_);
+  ASSERT_EQ(state(room_, "m.room.member", alice_.view()), "");
+  const json::Object response = sync(since);
+  const json::Object& rooms = *response.find_object("rooms");
+  EXPECT_EQ(rooms.find_object("join")->find(room_.view()), nullptr);
+  const json::Object* left = rooms.find_object("leave")->find_object(room_.view());
+  ASSERT_NE(left, nullptr);
+  EXPECT_EQ(what(*left, "timeline"), "");
+  EXPECT_TRUE(run(engine_->forget(room_, alice_)).ok());
+  ASSERT_TRUE(set_membership(room_, alice_, alice_, "join").ok());
+  EXPECT_TRUE(limited(joined(sync(next(response)))));
 }
 
 }  // namespace

@@ -284,7 +284,7 @@ class Builder {
     return {};
   }
 
-  // A room that this server is not in.
+  // A room that this server is not in, or in whose state the user is not any more.
   Status add_outside(stores::RoomNumber number, const stores::MembershipRow& row) {
     if (since_ && row.position <= *since_) return {};
     POLDER_TRY(std::string name, engine_.parts().names.name(stores::NameKind::kRoom, number));

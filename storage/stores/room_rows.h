@@ -56,7 +56,7 @@ std::string_view to_string(Membership membership);
 // the invite or knock that reached it, or by what ended that (an outside membership).
 struct MembershipRow {
   Membership membership = Membership::kNone;
-  EventNumber event = 0;      // of the membership event; 0 if outside
+  EventNumber event = 0;      // of the membership event; 0 if outside, or if the state has none
   kv::Position position = 0;  // when it came to be
   bool forgotten = false;     // the user does not want to see the room any more
   // A JSON array, if outside: of an invite or knock its stripped state, of a leave or ban that
