@@ -208,6 +208,23 @@ class SenderTest : public testing::Test {
     names_->committed(written);
   }
   void send(const std::string& type) { store(make("@alice:own.example", type)); }
+  // Bob's, which is to be passed on.
+  EventId join_by_way_of_own_server() {
+    const Made join =
+        make("@bob:b.example", "m.room.member", "@bob:b.example", {{"membership", "join"}});
+    kv::Batch batch;
+    stores::put_forward(batch, join.id);
+    commit(std::move(batch));
+    store(join);
+    return join.id;
+  }
+  // Each time, the sender tries it again.
+  void hear_from_b(int times) {
+    for (int i = 0; i < times; ++i) {
+      run(1000);
+      sender_->heard_from(kB);
+    }
+  }
 
   uint64_t boots_ = 0;
   uint64_t root_ = 0;
@@ -278,28 +295,18 @@ TEST_F(SenderTest, EventsOfOthersAndUnseenOnesStayHere) {
 TEST_F(SenderTest, AMembershipThatCameByThisServerIsPassedOn) {
   start();
   set_room({kOwn, kB, kC});
-  const Made join =
-      make("@bob:b.example", "m.room.member", "@bob:b.example", {{"membership", "join"}});
-  kv::Batch batch;
-  stores::put_forward(batch, join.id);
-  commit(std::move(batch));
-  store(join);
+  const EventId join = join_by_way_of_own_server();
   run(5000);
   EXPECT_EQ(servers_->types[kC], (Types{"m.room.member"}));
   EXPECT_FALSE(servers_->types.contains(kB));
-  EXPECT_FALSE(*stores::is_forward(*database_->snapshot(), join.id));
+  EXPECT_FALSE(*stores::is_forward(*database_->snapshot(), join));
 }
 
 TEST_F(SenderTest, AMembershipThatIsStillToBePassedOnOutlivesACrash) {
   start();
   set_room({kOwn, kB, kC});
   servers_->failing[kC] = ErrorCode::kUnavailable;
-  const Made join =
-      make("@bob:b.example", "m.room.member", "@bob:b.example", {{"membership", "join"}});
-  kv::Batch batch;
-  stores::put_forward(batch, join.id);
-  commit(std::move(batch));
-  store(join);
+  join_by_way_of_own_server();
   run(5000);
   halt();
   boot();
@@ -310,12 +317,7 @@ TEST_F(SenderTest, AMembershipThatIsStillToBePassedOnOutlivesACrash) {
 
 TEST_F(SenderTest, APassedOnMembershipSurvivesAPowerCutOnce) {
   set_room({kOwn, kB, kC});
-  const Made join =
-      make("@bob:b.example", "m.room.member", "@bob:b.example", {{"membership", "join"}});
-  kv::Batch batch;
-  stores::put_forward(batch, join.id);
-  commit(std::move(batch));
-  store(join);
+  join_by_way_of_own_server();
   halt();
   disk_.power_loss();
   boot();
@@ -444,10 +446,7 @@ TEST_F(SenderTest, AServerThatForbidsAfterAnOutageIsAskedAgainSoon) {
   set_room({kOwn, kB});
   servers_->failing[kB] = ErrorCode::kUnavailable;
   send("one");
-  for (int i = 0; i < 12; ++i) {
-    run(1000);
-    sender_->heard_from(kB);
-  }
+  hear_from_b(12);
   servers_->failing[kB] = ErrorCode::kForbidden;
   sender_->heard_from(kB);
   run(1000);
@@ -462,10 +461,7 @@ TEST_F(SenderTest, AServerThatForbidsAndIsHeardFromIsNotLeftAloneForLonger) {
   set_room({kOwn, kB});
   servers_->failing[kB] = ErrorCode::kForbidden;
   send("one");
-  for (int i = 0; i < 12; ++i) {
-    run(1000);
-    sender_->heard_from(kB);
-  }
+  hear_from_b(12);
   run(1000);
   EXPECT_GE(servers_->calls, 12);  // each time
   servers_->failing.clear();
