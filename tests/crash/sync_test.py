@@ -79,7 +79,7 @@ class SyncBeforeReply(unittest.TestCase):
             server = Homeserver(BINARY, directory)
             server.start(["strace", "-f", "-y", "-q", "-s", "200", "-e", "signal=none",
                           "-e", "trace=" + ",".join(CALLS), "-o", str(trace_file)])
-            self.addCleanup(server.kill)
+            self.addCleanup(server.kill_if_running)
             alice = Client(server)
             self.addCleanup(alice.close)
             requests = self.talk(alice)
