@@ -54,23 +54,23 @@ Status prune_edge(const RoomView& view, const ServerName& own_name,
 
 Result<bool> is_built_on(const RoomView& view, const std::vector<EventNumber>& extremities,
                          EventNumber event) {
-  std::set<std::pair<int64_t, EventNumber>> next;  // by depth
+  std::multimap<int64_t, std::vector<EventNumber>> next;  // prev events of what is there, by depth
   std::set<EventNumber> seen;
   const auto add = [&](EventNumber number) -> Status {
     if (!seen.insert(number).second) return {};
-    POLDER_TRY(const auto record, view.find_record(number));
-    if (record && !record->standing.outlier) next.emplace(record->depth, number);
+    POLDER_TRY(auto record, view.find_record(number));
+    if (record && !record->standing.outlier)
+      next.emplace(record->depth, std::move(record->prev_events));
     return {};
   };
   for (const EventNumber number : extremities)
     POLDER_CHECK(add(number));
   for (size_t followed = 0; !next.empty() && followed < kLinksFollowed; ++followed) {
-    const auto deepest = std::prev(next.end());
-    POLDER_TRY(const auto record, view.record(deepest->second));
-    next.erase(deepest);
-    if (std::ranges::find(record.prev_events, event) != record.prev_events.end()) return true;
-    for (const EventNumber prev : record.prev_events)
+    const auto deepest = next.extract(std::prev(next.end()));
+    for (const EventNumber prev : deepest.mapped()) {
+      if (prev == event) return true;
       POLDER_CHECK(add(prev));
+    }
   }
   return false;
 }
