@@ -1,6 +1,6 @@
 # polder_bench(): one module's micro benchmarks, in the release lane only.
 #
-#   polder_bench(events DEPS homeserver/events)
+#   polder_bench(events DEPS homeserver/protocol/events)
 #
 # builds bench/events_bench.cc into polder_bench_events and registers the test bench/events: the
 # same benchmarks over tiny inputs (--smoke), so that they cannot rot. `./dev bench` runs them whole.
@@ -44,8 +44,8 @@ function(polder_bench_load)
   add_executable(polder_load ${sources})
   target_precompile_headers(polder_load REUSE_FROM polder_task_pch)
   target_include_directories(polder_load PRIVATE "${include_root}")
-  target_link_libraries(polder_load PRIVATE polder_homeserver_egress polder_homeserver_http polder_homeserver_json
-    polder_homeserver_runtime polder_homeserver_base CLI11::CLI11 fmt::fmt)
+  target_link_libraries(polder_load PRIVATE polder_homeserver_base_egress polder_homeserver_base_http polder_homeserver_base_json
+    polder_homeserver_base_runtime polder_homeserver_base_values CLI11::CLI11 fmt::fmt)
   add_test(NAME bench/load
     COMMAND python3 ${CMAKE_SOURCE_DIR}/bench/load_test.py $<TARGET_FILE:polder> $<TARGET_FILE:polder_load>)
 endfunction()
@@ -54,5 +54,5 @@ endfunction()
 function(polder_resolution_cases)
   add_executable(polder_resolution_cases bench/resolution/cases.cc)
   target_precompile_headers(polder_resolution_cases REUSE_FROM polder_pch)
-  target_link_libraries(polder_resolution_cases PRIVATE polder_homeserver_dag GTest::gtest)
+  target_link_libraries(polder_resolution_cases PRIVATE polder_homeserver_protocol_dag GTest::gtest)
 endfunction()

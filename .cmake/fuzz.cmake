@@ -1,6 +1,6 @@
 # polder_fuzz(): one libFuzzer target out of tests/fuzz, in the sanitize lane only.
 #
-#   polder_fuzz(json DEPS homeserver/json RUNS 20000)
+#   polder_fuzz(json DEPS homeserver/base/json RUNS 20000)
 #
 # builds tests/fuzz/json_fuzz.cc and registers the test fuzz/json: every file of
 # tests/fuzz/corpus/json, and then a bounded number of mutations from a fixed seed. The corpus is

@@ -1,6 +1,6 @@
 # polder_module(): one folder is one target, one namespace, one include root.
 #
-#   polder_module(homeserver/events LEVEL 2 DEPS homeserver/json homeserver/crypto LIBS PkgConfig::SODIUM)
+#   polder_module(homeserver/protocol/events LEVEL 2 DEPS homeserver/base/json homeserver/base/crypto LIBS PkgConfig::SODIUM)
 #
 # (a) A dependency that is unknown or not on a lower level stops the configuration.
 # (b) The module's folder is reachable only through its own include root, so a header of a module

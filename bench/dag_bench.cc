@@ -1,7 +1,7 @@
 // Authorising one event, and resolving the states of MSC4297.
 #include "bench/support/bench.h"
-#include "homeserver/dag/authorise.h"
-#include "homeserver/dag/resolution_cases.h"
+#include "homeserver/protocol/dag/authorise.h"
+#include "homeserver/protocol/dag/testing/resolution_cases.h"
 
 namespace polder::dag {
 namespace {

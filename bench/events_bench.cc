@@ -1,8 +1,8 @@
 // Verifying and signing one event, and what both are made of.
 #include "bench/support/bench.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::events {
 namespace {

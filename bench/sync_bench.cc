@@ -2,7 +2,7 @@
 #include <atomic>
 
 #include "bench/support/local_server.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::sync {
 namespace {

@@ -1,6 +1,6 @@
 #include "bench/load/listeners.h"
 #include "bench/load/workloads.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
 
 namespace polder::load {
 namespace {

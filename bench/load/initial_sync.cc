@@ -5,8 +5,8 @@
 #include <set>
 
 #include "bench/load/workloads.h"
-#include "homeserver/base/bytes.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::load {
 namespace {

@@ -1,6 +1,6 @@
 #include "bench/load/listeners.h"
 
-#include "homeserver/base/bytes.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::load {
 namespace {

@@ -5,9 +5,9 @@
 #include <cstdio>
 
 #include "bench/load/workloads.h"
-#include "homeserver/base/log.h"
-#include "homeserver/egress/resolver.h"
-#include "homeserver/runtime/threads.h"
+#include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/runtime/threads.h"
+#include "homeserver/base/values/log.h"
 
 namespace polder::load {
 namespace {

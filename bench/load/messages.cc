@@ -2,8 +2,8 @@
 #include <unordered_map>
 
 #include "bench/load/workloads.h"
-#include "homeserver/base/bytes.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::load {
 namespace {

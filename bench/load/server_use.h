@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/result.h"
+#include "homeserver/base/values/result.h"
 
 namespace polder::load {
 

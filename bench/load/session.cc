@@ -1,8 +1,8 @@
 #include "bench/load/session.h"
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::load {
 namespace {

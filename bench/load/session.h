@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "homeserver/egress/url.h"
-#include "homeserver/http/client.h"
-#include "homeserver/json/value.h"
+#include "homeserver/base/egress/url.h"
+#include "homeserver/base/http/client.h"
+#include "homeserver/base/json/value.h"
 
 namespace polder::load {
 

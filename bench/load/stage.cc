@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "homeserver/json/write.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/sync.h"
 
 namespace polder::load {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "bench/load/server_use.h"
 #include "bench/load/session.h"
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/runtime/runtime.h"
 
 namespace polder::load {
 

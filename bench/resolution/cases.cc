@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "homeserver/dag/random_room.h"
-#include "homeserver/dag/resolution_cases.h"
+#include "homeserver/protocol/dag/testing/random_room.h"
+#include "homeserver/protocol/dag/testing/resolution_cases.h"
 
 namespace polder::dag {
 namespace {

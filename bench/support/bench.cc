@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "homeserver/crypto/hash.h"
+#include "homeserver/base/crypto/hash.h"
 
 namespace polder::bench {
 namespace {

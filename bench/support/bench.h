@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "homeserver/base/result.h"
+#include "homeserver/base/values/result.h"
 
 namespace polder::bench {
 

@@ -1,7 +1,7 @@
 #include "bench/support/big_room.h"
 
-#include "homeserver/events/room_version.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/room_version.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::bench {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 #include "storage/kv/rocks.h"
 #include "storage/stores/columns.h"
 

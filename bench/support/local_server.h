@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "bench/support/bench.h"
-#include "homeserver/json/value.h"
-#include "homeserver/runtime/threads.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/runtime/threads.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "storage/kv/memory.h"

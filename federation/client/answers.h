@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "federation/wire/cut.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/events/event.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/event.h"
 
 namespace polder::client {
 

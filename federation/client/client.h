@@ -10,8 +10,8 @@
 #include "federation/client/membership.h"
 #include "federation/client/state_answer.h"
 #include "federation/transport/transport.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/events/event.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/ports.h"
 
 namespace polder::client {

@@ -1,11 +1,11 @@
 #include "federation/client/client.h"
 
 #include "federation/client/answers.h"
-#include "homeserver/base/bytes.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/values/bytes.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::client {
 namespace {

@@ -1,7 +1,7 @@
 #include "federation/client/answers.h"
 #include "federation/client/client.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::client {
 namespace {

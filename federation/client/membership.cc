@@ -1,7 +1,7 @@
 #include "federation/client/membership.h"
 
-#include "homeserver/events/room_version.h"
-#include "homeserver/events/signing.h"
+#include "homeserver/protocol/events/room_version.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::client {
 namespace {

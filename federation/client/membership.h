@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/environment.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/crypto/keys.h"
-#include "homeserver/events/event.h"
-#include "homeserver/json/value.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/values/environment.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/event.h"
 
 namespace polder::client {
 

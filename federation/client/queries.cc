@@ -1,7 +1,7 @@
 #include "federation/client/client.h"
 #include "federation/wire/multipart.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::client {
 namespace {

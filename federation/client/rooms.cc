@@ -1,9 +1,9 @@
 #include "federation/client/answers.h"
 #include "federation/client/client.h"
-#include "homeserver/events/room_version.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/room_version.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::client {
 namespace {

@@ -1,7 +1,7 @@
 #include "federation/client/state_answer.h"
 
 #include "federation/client/answers.h"
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 
 namespace polder::client {
 namespace {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "federation/wire/stream_cut.h"
-#include "homeserver/http/message.h"
+#include "homeserver/base/http/message.h"
 #include "homeserver/rooms/ports.h"
 
 namespace polder::client {

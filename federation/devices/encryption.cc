@@ -1,7 +1,7 @@
 #include "federation/devices/encryption.h"
 
 #include "federation/devices/sharing.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 #include "homeserver/users/key_checks.h"
 
 namespace polder::devices {

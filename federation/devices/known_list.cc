@@ -1,7 +1,7 @@
 #include "federation/devices/known_list.h"
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 #include "homeserver/users/key_checks.h"
 
 namespace polder::devices {

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "federation/client/client.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/json/value.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::devices {
 

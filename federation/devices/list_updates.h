@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "federation/devices/parts.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
 #include "storage/stores/key_rows.h"
 
 namespace polder::devices {

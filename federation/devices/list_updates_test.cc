@@ -1,6 +1,6 @@
 #include "federation/devices/list_updates.h"
 
-#include "federation/devices/test_world.h"
+#include "federation/devices/testing/world.h"
 
 namespace polder::devices {
 namespace {

@@ -1,7 +1,7 @@
 #include "federation/devices/outgoing_messages.h"
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 #include "storage/stores/remote_device_rows.h"
 
 namespace polder::devices {

@@ -1,6 +1,6 @@
 #include "federation/devices/outgoing_messages.h"
 
-#include "federation/devices/test_world.h"
+#include "federation/devices/testing/world.h"
 #include "storage/stores/remote_device_rows.h"
 
 namespace polder::devices {

@@ -5,8 +5,8 @@
 
 #include "federation/client/client.h"
 #include "federation/sender/sender.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/ids.h"
 #include "homeserver/users/device_keys.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"

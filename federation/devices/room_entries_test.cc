@@ -1,7 +1,7 @@
 #include "federation/devices/room_entries.h"
 
-#include "federation/devices/test_world.h"
-#include "homeserver/events/room_version.h"
+#include "federation/devices/testing/world.h"
+#include "homeserver/protocol/events/room_version.h"
 
 namespace polder::devices {
 namespace {

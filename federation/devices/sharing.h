@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/key_rows.h"
 #include "storage/stores/names.h"

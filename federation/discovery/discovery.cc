@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 
 namespace polder::discovery {
 namespace {

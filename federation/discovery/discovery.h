@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/egress/egress.h"
-#include "homeserver/egress/resolver.h"
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/egress/egress.h"
+#include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::discovery {
 

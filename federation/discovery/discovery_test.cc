@@ -1,6 +1,6 @@
 #include "federation/discovery/discovery.h"
 
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/runtime/simulated.h"
 
 namespace polder::discovery {
 namespace {

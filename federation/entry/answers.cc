@@ -3,9 +3,9 @@
 #include <map>
 #include <set>
 
-#include "homeserver/dag/authorise.h"
-#include "homeserver/dag/power_levels.h"
-#include "homeserver/events/signing.h"
+#include "homeserver/protocol/dag/authorise.h"
+#include "homeserver/protocol/dag/power_levels.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::entry {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "homeserver/events/event.h"
+#include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/engine.h"
 
 namespace polder::entry {

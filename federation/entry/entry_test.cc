@@ -1,7 +1,7 @@
 #include "federation/entry/entry.h"
 
-#include "federation/entry/test_server.h"
-#include "homeserver/rooms/test_engine.h"
+#include "federation/entry/testing/server.h"
+#include "homeserver/rooms/testing/engine.h"
 #include "storage/stores/check.h"
 
 namespace polder::entry {

@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "federation/entry/entry.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
 
 namespace polder::entry {
 

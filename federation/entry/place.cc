@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::entry {

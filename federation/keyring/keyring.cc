@@ -1,8 +1,8 @@
 #include "federation/keyring/keyring.h"
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/sync.h"
 #include "storage/stores/federation_rows.h"
 
 namespace polder::keyring {

@@ -7,10 +7,10 @@
 
 #include "federation/transport/transport.h"
 #include "federation/wire/server_keys.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/crypto/keys.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/ids.h"
 #include "homeserver/rooms/ports.h"
-#include "homeserver/runtime/runtime.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
 

@@ -1,9 +1,9 @@
 #include "federation/keyring/keyring.h"
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/json/write.h"
-#include "homeserver/runtime/simulated.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/bytes.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "federation/wire/transaction.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::sender {
 

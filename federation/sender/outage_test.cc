@@ -1,5 +1,5 @@
 // Servers that do not answer or that refuse, and a sender that is cut off itself.
-#include "federation/sender/test_sender.h"
+#include "federation/sender/testing/sender.h"
 
 namespace polder::sender {
 namespace {

@@ -1,7 +1,7 @@
 #include "federation/sender/outgoing.h"
 
-#include "homeserver/events/event.h"
-#include "homeserver/events/room_version.h"
+#include "homeserver/protocol/events/event.h"
+#include "homeserver/protocol/events/room_version.h"
 #include "storage/stores/federation_rows.h"
 #include "storage/stores/partial_rows.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "federation/sender/room_servers.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/events/event.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/event.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/room_rows.h"

@@ -1,6 +1,6 @@
 #include "federation/sender/room_servers.h"
 
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/room_rows.h"
 

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/names.h"
 #include "storage/stores/state_map.h"

@@ -18,10 +18,10 @@
 #include "federation/sender/edus.h"
 #include "federation/sender/outgoing.h"
 #include "federation/transport/transport.h"
-#include "homeserver/base/ids.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/ids.h"
 #include "homeserver/rooms/ports.h"
-#include "homeserver/runtime/runtime.h"
-#include "homeserver/runtime/sync.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
 

@@ -1,4 +1,4 @@
-#include "federation/sender/test_sender.h"
+#include "federation/sender/testing/sender.h"
 
 namespace polder::sender {
 namespace {

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "homeserver/dag/server_acl.h"
+#include "homeserver/protocol/dag/server_acl.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::federation_server {

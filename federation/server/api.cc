@@ -6,8 +6,8 @@
 #include "federation/server/requests_at_once.h"
 #include "federation/server/transactions.h"
 #include "federation/server/waiting.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::federation_server {
 namespace {

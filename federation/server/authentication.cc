@@ -5,7 +5,7 @@
 #include "federation/server/api.h"
 #include "federation/server/requests_at_once.h"
 #include "federation/wire/authorization.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::federation_server {
 namespace {

@@ -1,4 +1,4 @@
-#include "federation/server/test_server.h"
+#include "federation/server/testing/server.h"
 
 namespace polder::federation_server {
 namespace {

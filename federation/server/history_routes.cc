@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "federation/server/open_room.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 #include "homeserver/rooms/at_time.h"
 
 namespace polder::federation_server {

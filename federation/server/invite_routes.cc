@@ -1,8 +1,8 @@
 // Invites of users of this server into rooms of others.
 // https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
 #include "federation/server/open_room.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::federation_server {
 namespace {

@@ -2,9 +2,9 @@
 #include "federation/server/api.h"
 #include "federation/server/parallel.h"
 #include "federation/wire/server_keys.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::federation_server {
 namespace {

@@ -6,8 +6,8 @@
 #include <iterator>
 
 #include "federation/server/open_room.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/restricted.h"
 #include "storage/stores/federation_rows.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
 
 namespace polder::federation_server {
 

@@ -6,10 +6,10 @@
 #include "federation/server/open_room.h"
 #include "federation/server/parallel.h"
 #include "federation/server/waiting.h"
-#include "homeserver/events/client_format.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/client_format.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::federation_server {
 namespace {

@@ -1,4 +1,4 @@
-#include "federation/server/test_server.h"
+#include "federation/server/testing/server.h"
 #include "storage/stores/directory_rows.h"
 
 namespace polder::federation_server {

@@ -1,9 +1,9 @@
 // What this server keeps of the devices and keys of other servers' users, as the endpoints see it.
 #pragma once
 
-#include "homeserver/base/ids.h"
-#include "homeserver/json/value.h"
-#include "homeserver/runtime/task.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/runtime/task.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::federation_server {
 

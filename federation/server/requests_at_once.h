@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::federation_server {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "federation/server/api.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
 
 namespace polder::federation_server {
 

@@ -1,4 +1,4 @@
-#include "federation/server/test_server.h"
+#include "federation/server/testing/server.h"
 #include "storage/stores/federation_rows.h"
 #include "storage/stores/key_rows.h"
 #include "storage/stores/receipt_rows.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "federation/server/open_room.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::federation_server {
 namespace {

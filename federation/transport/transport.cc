@@ -1,8 +1,8 @@
 #include "federation/transport/transport.h"
 
 #include "federation/wire/authorization.h"
-#include "homeserver/base/bytes.h"
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::transport {
 namespace {

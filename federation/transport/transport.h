@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "federation/discovery/discovery.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/crypto/keys.h"
-#include "homeserver/egress/egress.h"
-#include "homeserver/json/value.h"
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/egress/egress.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::transport {
 

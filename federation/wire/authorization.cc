@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::wire {
 namespace {

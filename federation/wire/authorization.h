@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/crypto/keys.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::wire {
 

@@ -1,6 +1,6 @@
 #include "federation/wire/cut.h"
 
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 
 namespace polder::wire {
 namespace {

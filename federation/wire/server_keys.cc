@@ -1,6 +1,6 @@
 #include "federation/wire/server_keys.h"
 
-#include "homeserver/events/signing.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::wire {
 namespace {

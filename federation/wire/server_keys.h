@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/crypto/keys.h"
-#include "homeserver/json/value.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::wire {
 

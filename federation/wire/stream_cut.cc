@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "federation/wire/cut.h"
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 
 namespace polder::wire {
 namespace {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "homeserver/base/result.h"
+#include "homeserver/base/values/result.h"
 
 namespace polder::wire {
 

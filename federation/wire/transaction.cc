@@ -1,6 +1,6 @@
 #include "federation/wire/transaction.h"
 
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::wire {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/json/value.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::wire {
 

@@ -3,10 +3,10 @@
 #include "federation/wire/multipart.h"
 #include "federation/wire/server_keys.h"
 #include "federation/wire/transaction.h"
-#include "homeserver/base/bytes.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/values/bytes.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::wire {
 namespace {

@@ -1,6 +1,6 @@
 #include "homeserver/rooms/aggregations.h"
 
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 #include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/dag/auth_chains.h"
+#include "homeserver/protocol/dag/auth_chains.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/names.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "homeserver/dag/authorise.h"
+#include "homeserver/protocol/dag/authorise.h"
 #include "homeserver/rooms/current_state.h"
 #include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/room_state.h"

@@ -1,7 +1,7 @@
 // New rooms: made here, or entered over federation.
 #include <algorithm>
 
-#include "homeserver/events/signing.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "homeserver/dag/auth_events.h"
-#include "homeserver/events/signing.h"
+#include "homeserver/protocol/dag/auth_events.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/enqueued.h"
 #include "storage/stores/purge_rows.h"

@@ -12,16 +12,16 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/crypto/keys.h"
-#include "homeserver/events/event.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/entering.h"
 #include "homeserver/rooms/heads.h"
 #include "homeserver/rooms/ports.h"
 #include "homeserver/rooms/room.h"
 #include "homeserver/rooms/stage.h"
 #include "homeserver/rooms/told_state.h"
-#include "homeserver/runtime/runtime.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/names.h"

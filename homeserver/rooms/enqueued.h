@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "homeserver/base/runtime/sync.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/told_state.h"
-#include "homeserver/runtime/sync.h"
 
 namespace polder::rooms {
 

@@ -7,8 +7,8 @@
 #include <mutex>
 #include <utility>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/events/room_version.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/room_version.h"
 
 namespace polder::rooms {
 

@@ -1,5 +1,5 @@
 // Rooms that another server made and this one enters.
-#include "homeserver/rooms/test_other_room.h"
+#include "homeserver/rooms/testing/other_room.h"
 
 namespace polder::rooms {
 namespace {

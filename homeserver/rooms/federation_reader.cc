@@ -5,9 +5,9 @@
 #include <queue>
 #include <unordered_set>
 
-#include "homeserver/dag/power_levels.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/dag/power_levels.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/room_state.h"
 #include "storage/stores/relation_rows.h"
 

@@ -7,8 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/events/room_version.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/room_version.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/room_rows.h"
 

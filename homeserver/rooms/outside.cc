@@ -1,6 +1,6 @@
 // Memberships in rooms that this server is not in: invites, knocks, and their ends.
-#include "homeserver/events/client_format.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/client_format.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
 

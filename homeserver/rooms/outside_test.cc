@@ -1,7 +1,7 @@
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 #include "homeserver/rooms/restricted.h"
-#include "homeserver/rooms/test_engine.h"
+#include "homeserver/rooms/testing/engine.h"
 #include "storage/stores/check.h"
 
 namespace polder::rooms {

@@ -1,5 +1,5 @@
 // Rooms whose state is known in part.
-#include "homeserver/rooms/test_other_room.h"
+#include "homeserver/rooms/testing/other_room.h"
 
 namespace polder::rooms {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/runtime/runtime.h"
 
 namespace polder::rooms {
 

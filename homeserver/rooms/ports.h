@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/crypto/keys.h"
-#include "homeserver/events/event.h"
-#include "homeserver/runtime/task.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/runtime/task.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/protocol/events/event.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/room_rows.h"

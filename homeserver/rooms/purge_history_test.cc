@@ -1,6 +1,6 @@
 #include "homeserver/rooms/reader.h"
 #include "homeserver/rooms/reclaim.h"
-#include "homeserver/rooms/test_engine.h"
+#include "homeserver/rooms/testing/engine.h"
 #include "storage/stores/check.h"
 #include "storage/stores/purge_rows.h"
 

@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "homeserver/dag/power_levels.h"
+#include "homeserver/protocol/dag/power_levels.h"
 #include "storage/stores/push_rows.h"
 
 namespace polder::rooms {

@@ -1,7 +1,7 @@
 // Whom an event reaches, by the default push rules, and the thread it is in. Synchronous.
 #pragma once
 
-#include "homeserver/push_rules/rule_set.h"
+#include "homeserver/protocol/push_rules/rule_set.h"
 #include "homeserver/rooms/room.h"
 
 namespace polder::rooms {

@@ -1,9 +1,9 @@
 #include "homeserver/rooms/reader.h"
 
-#include "homeserver/dag/power_levels.h"
-#include "homeserver/events/client_format.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/dag/power_levels.h"
+#include "homeserver/protocol/events/client_format.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/aggregations.h"
 #include "storage/stores/user_rows.h"
 

@@ -4,8 +4,8 @@
 
 #include <map>
 
+#include "homeserver/base/runtime/runtime.h"
 #include "homeserver/rooms/room.h"
-#include "homeserver/runtime/runtime.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/room_rows.h"

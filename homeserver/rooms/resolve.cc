@@ -1,7 +1,7 @@
 // From the room's states to the rules' resolution and back.
 #include <map>
 
-#include "homeserver/dag/state_resolution.h"
+#include "homeserver/protocol/dag/state_resolution.h"
 #include "homeserver/rooms/stage.h"
 
 namespace polder::rooms {

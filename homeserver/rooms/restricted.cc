@@ -1,6 +1,6 @@
 #include "homeserver/rooms/restricted.h"
 
-#include "homeserver/dag/power_levels.h"
+#include "homeserver/protocol/dag/power_levels.h"
 
 namespace polder::rooms {
 namespace {

@@ -1,6 +1,6 @@
 #include "homeserver/rooms/restricted.h"
 
-#include "homeserver/rooms/test_engine.h"
+#include "homeserver/rooms/testing/engine.h"
 
 namespace polder::rooms {
 namespace {

@@ -7,11 +7,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/dag/source.h"
-#include "homeserver/events/event.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/protocol/dag/source.h"
+#include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/chain_view.h"
 #include "homeserver/rooms/ports.h"
-#include "homeserver/runtime/sync.h"
 #include "storage/stores/names.h"
 #include "storage/stores/room_rows.h"
 #include "storage/stores/state_map.h"

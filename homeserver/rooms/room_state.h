@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "homeserver/dag/authorise.h"
+#include "homeserver/protocol/dag/authorise.h"
 #include "homeserver/rooms/room.h"
 
 namespace polder::rooms {

@@ -1,4 +1,4 @@
-#include "homeserver/rooms/test_engine.h"
+#include "homeserver/rooms/testing/engine.h"
 #include "storage/stores/check.h"
 #include "storage/stores/relation_rows.h"
 

@@ -1,7 +1,7 @@
 #include "homeserver/rooms/shown_event.h"
 
-#include "homeserver/events/client_format.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/events/client_format.h"
 
 namespace polder::rooms {
 namespace {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "homeserver/dag/auth_events.h"
-#include "homeserver/dag/authorise.h"
-#include "homeserver/dag/authorise_power_levels.h"
-#include "homeserver/dag/power_levels.h"
-#include "homeserver/events/signing.h"
+#include "homeserver/protocol/dag/auth_events.h"
+#include "homeserver/protocol/dag/authorise.h"
+#include "homeserver/protocol/dag/authorise_power_levels.h"
+#include "homeserver/protocol/dag/power_levels.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/current_state.h"
 #include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/reach.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "homeserver/push_rules/rule_set.h"
+#include "homeserver/protocol/push_rules/rule_set.h"
 #include "homeserver/rooms/room.h"
 #include "storage/stores/partial_rows.h"
 

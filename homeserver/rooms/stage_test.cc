@@ -1,5 +1,5 @@
 // What staging leaves in the room's memory, whatever becomes of it.
-#include "homeserver/rooms/test_engine.h"
+#include "homeserver/rooms/testing/engine.h"
 
 namespace polder::rooms {
 namespace {

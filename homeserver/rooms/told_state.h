@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/events/event.h"
+#include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/auth_order.h"
 #include "homeserver/rooms/ports.h"
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "homeserver/rooms/test_other_room.h"
+#include "homeserver/rooms/testing/other_room.h"
 
 namespace polder::rooms {
 namespace {

@@ -1,6 +1,6 @@
 // What comes of forks, of soft-failed events that others build on, and of ids that are given twice.
 #include "homeserver/rooms/edge.h"
-#include "homeserver/rooms/test_engine.h"
+#include "homeserver/rooms/testing/engine.h"
 #include "storage/stores/check.h"
 
 namespace polder::rooms {

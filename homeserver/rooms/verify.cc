@@ -5,10 +5,10 @@
 #include <set>
 #include <unordered_set>
 
-#include "homeserver/events/signing.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/pieces.h"
-#include "homeserver/runtime/sync.h"
 
 namespace polder::rooms {
 namespace {

@@ -1,5 +1,5 @@
 // What administrators do to rooms while the server runs.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 #include "storage/stores/check.h"
 
 namespace polder::server {

@@ -1,5 +1,5 @@
 // Aliases of rooms: who sees and removes them.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "homeserver/base/log.h"
+#include "homeserver/base/values/log.h"
 #include "storage/backup/backup.h"
 #include "storage/stores/columns.h"
 

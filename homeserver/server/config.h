@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "homeserver/base/environment.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/base/ip_address.h"
-#include "homeserver/http/rate_limits.h"
+#include "homeserver/base/http/rate_limits.h"
+#include "homeserver/base/values/environment.h"
+#include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/ip_address.h"
 
 namespace polder::server {
 

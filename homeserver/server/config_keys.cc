@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "homeserver/events/room_version.h"
+#include "homeserver/protocol/events/room_version.h"
 
 namespace polder::server {
 namespace {

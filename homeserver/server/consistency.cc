@@ -1,6 +1,6 @@
 #include "homeserver/server/consistency.h"
 
-#include "homeserver/events/event.h"
+#include "homeserver/protocol/events/event.h"
 #include "media/files/content_store.h"
 #include "storage/stores/media_rows.h"
 

@@ -1,5 +1,5 @@
 // What createRoom makes of its parameters, and state that nobody may send.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

@@ -1,6 +1,6 @@
 // What clients with end-to-end encryption rely on: keys, device lists, messages to devices; and
 // receipts and typing.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

@@ -1,7 +1,7 @@
 // Whether the server can do its work, for load balancers and operators.
 #pragma once
 
-#include "homeserver/http/router.h"
+#include "homeserver/base/http/router.h"
 #include "storage/kv/kv.h"
 
 namespace polder::server {

@@ -1,5 +1,5 @@
 // Finding one's way in a room's history: by time, and by thread.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 #include "storage/stores/check.h"
 
 namespace polder::server {

@@ -1,6 +1,6 @@
 #include "homeserver/server/homeserver.h"
 
-#include "homeserver/client_api/departure.h"
+#include "homeserver/api/client/departure.h"
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/signing_key.h"

@@ -1,7 +1,7 @@
 // The client-server API of a whole homeserver, in one process, without a network.
-#include "homeserver/crypto/hash.h"
+#include "homeserver/server/testing/homeserver.h"
+#include "homeserver/base/crypto/hash.h"
 #include "homeserver/server/consistency.h"
-#include "homeserver/server/test_homeserver.h"
 
 namespace polder::server {
 namespace {

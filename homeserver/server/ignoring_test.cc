@@ -1,5 +1,5 @@
 // Ignored users: what of theirs is shown.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

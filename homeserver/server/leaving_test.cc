@@ -1,5 +1,5 @@
 // Leaving and forgetting rooms, as the client-server API tells of it.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

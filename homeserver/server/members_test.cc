@@ -1,5 +1,5 @@
 // Who is in a room, now and at a place of its past.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

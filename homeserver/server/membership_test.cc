@@ -1,5 +1,5 @@
 // Entering rooms, as the client-server API has it.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

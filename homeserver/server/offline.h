@@ -2,8 +2,8 @@
 #pragma once
 
 #include "federation/transport/transport.h"
-#include "homeserver/egress/resolver.h"
-#include "homeserver/http/client.h"
+#include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/http/client.h"
 
 namespace polder::server {
 

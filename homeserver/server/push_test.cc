@@ -1,5 +1,5 @@
 // Push rules and unread counts, as clients see them.
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

@@ -1,7 +1,7 @@
 // Who is told to wait, as clients see it, with the limits that a configuration has if it names
 // none.
-#include "homeserver/crypto/hash.h"
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/base/crypto/hash.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

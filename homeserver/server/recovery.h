@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/runtime/runtime.h"
 #include "storage/files/files.h"
 #include "storage/kv/kv.h"
 

@@ -1,7 +1,7 @@
 // The database's own description: its schema number and the server that it belongs to.
 #pragma once
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 
 namespace polder::server {

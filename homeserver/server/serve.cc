@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <thread>
 
-#include "homeserver/base/log.h"
-#include "homeserver/runtime/threads.h"
+#include "homeserver/base/runtime/threads.h"
+#include "homeserver/base/values/log.h"
 #include "homeserver/server/consistency.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"

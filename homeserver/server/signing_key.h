@@ -1,8 +1,8 @@
 // The server's signing key, kept below the data directory.
 #pragma once
 
-#include "homeserver/base/environment.h"
-#include "homeserver/crypto/keys.h"
+#include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/values/environment.h"
 #include "storage/files/files.h"
 
 namespace polder::server {

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <thread>
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
-#include "homeserver/runtime/threads.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/threads.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "storage/kv/memory.h"

@@ -1,6 +1,6 @@
 // Who sees which events.
 // https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
-#include "homeserver/server/test_homeserver.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

@@ -2,8 +2,8 @@
 // #filtering).
 #pragma once
 
-#include "homeserver/json/value.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/runtime/sync.h"
 #include "homeserver/users/users.h"
 
 namespace polder::users {

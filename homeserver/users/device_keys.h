@@ -3,7 +3,7 @@
 // (https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption).
 #pragma once
 
-#include "homeserver/json/value.h"
+#include "homeserver/base/json/value.h"
 #include "homeserver/users/users.h"
 #include "storage/stores/key_rows.h"
 

@@ -1,8 +1,8 @@
 #include "homeserver/users/device_keys.h"
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/simulated.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
 

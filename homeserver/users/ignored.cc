@@ -1,6 +1,6 @@
 #include "homeserver/users/ignored.h"
 
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 
 namespace polder::users {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::users {

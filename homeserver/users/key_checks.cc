@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::users {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/json/value.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/values/ids.h"
 
 namespace polder::users {
 

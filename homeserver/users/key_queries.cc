@@ -1,5 +1,5 @@
 // Who sees which keys of local users.
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/key_checks.h"
 

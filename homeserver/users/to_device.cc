@@ -1,6 +1,6 @@
 // Messages to devices: from whoever sends them into the inboxes of local devices.
 // https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/write.h"
 #include "homeserver/users/device_keys.h"
 
 namespace polder::users {

@@ -1,6 +1,6 @@
 #include "homeserver/users/users.h"
 
-#include "homeserver/crypto/hash.h"
+#include "homeserver/base/crypto/hash.h"
 #include "storage/stores/key_rows.h"
 
 namespace polder::users {

@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/committer.h"
 #include "storage/stores/names.h"
 #include "storage/stores/user_rows.h"

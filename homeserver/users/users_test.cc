@@ -1,7 +1,7 @@
 #include "homeserver/users/users.h"
 
-#include "homeserver/json/parse.h"
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/runtime/simulated.h"
 #include "homeserver/users/account_data.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"

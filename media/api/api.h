@@ -3,7 +3,7 @@
 // https://spec.matrix.org/v1.19/server-server-api/#content-repository
 #pragma once
 
-#include "homeserver/http/router.h"
+#include "homeserver/base/http/router.h"
 #include "media/files/library.h"
 #include "media/remote/remote.h"
 

@@ -2,9 +2,9 @@
 
 #include "federation/transport/transport.h"
 #include "federation/wire/multipart.h"
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 #include "homeserver/users/users.h"
-#include "media/files/test_library.h"
+#include "media/files/testing/library.h"
 
 namespace polder::media_api {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "homeserver/http/errors.h"
+#include "homeserver/base/http/errors.h"
 
 namespace polder::media_api {
 namespace {

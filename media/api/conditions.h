@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include "homeserver/http/message.h"
+#include "homeserver/base/http/message.h"
 
 namespace polder::media_api {
 

@@ -1,5 +1,5 @@
 // Downloads by clients: with a token, and, where the configuration still has it, without.
-#include "homeserver/base/bytes.h"
+#include "homeserver/base/values/bytes.h"
 #include "media/api/common.h"
 #include "media/api/conditions.h"
 

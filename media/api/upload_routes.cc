@@ -1,8 +1,8 @@
 // Uploads, at once or to an id that was created before, and what clients are told of the limits.
 #include <charconv>
 
-#include "homeserver/http/errors.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/http/errors.h"
+#include "homeserver/base/json/write.h"
 #include "media/api/common.h"
 
 namespace polder::media_api {

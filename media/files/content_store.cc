@@ -1,6 +1,6 @@
 #include "media/files/content_store.h"
 
-#include "homeserver/crypto/hash.h"
+#include "homeserver/base/crypto/hash.h"
 #include "storage/stores/media_rows.h"
 
 namespace polder::media {

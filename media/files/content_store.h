@@ -16,9 +16,9 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/http/message.h"
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/http/message.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/bytes.h"
 #include "storage/files/files.h"
 #include "storage/kv/kv.h"
 

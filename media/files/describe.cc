@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "homeserver/base/bytes.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::media {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "homeserver/base/result.h"
+#include "homeserver/base/values/result.h"
 
 namespace polder::media {
 

@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/base/ids.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/ids.h"
 #include "media/files/content_store.h"
 #include "media/files/describe.h"
 #include "storage/kv/committer.h"

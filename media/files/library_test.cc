@@ -1,7 +1,7 @@
 #include "media/files/library.h"
 
-#include "homeserver/crypto/hash.h"
-#include "media/files/test_library.h"
+#include "homeserver/base/crypto/hash.h"
+#include "media/files/testing/library.h"
 
 namespace polder::media {
 namespace {

@@ -1,6 +1,6 @@
 #include "media/remote/remote.h"
 
-#include "homeserver/egress/url.h"
+#include "homeserver/base/egress/url.h"
 
 namespace polder::remote_media {
 namespace {

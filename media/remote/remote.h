@@ -6,9 +6,9 @@
 #include <string>
 
 #include "federation/client/client.h"
-#include "homeserver/base/ids.h"
-#include "homeserver/egress/egress.h"
-#include "homeserver/runtime/sync.h"
+#include "homeserver/base/egress/egress.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/ids.h"
 #include "media/files/library.h"
 
 namespace polder::remote_media {

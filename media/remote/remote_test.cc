@@ -1,7 +1,7 @@
 #include "media/remote/remote.h"
 
 #include "federation/transport/transport.h"
-#include "media/files/test_library.h"
+#include "media/files/testing/library.h"
 
 namespace polder::remote_media {
 namespace {

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/environment.h"
+#include "homeserver/base/values/environment.h"
 #include "storage/files/files.h"
 #include "storage/kv/kv.h"
 

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "homeserver/crypto/hash.h"
+#include "homeserver/base/crypto/hash.h"
 #include "storage/files/forgetting.h"
 #include "storage/kv/rocks.h"
 

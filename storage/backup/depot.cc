@@ -4,7 +4,7 @@
 #include <charconv>
 #include <functional>
 
-#include "homeserver/crypto/hash.h"
+#include "homeserver/base/crypto/hash.h"
 
 namespace polder::backup {
 namespace {

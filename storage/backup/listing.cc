@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "homeserver/crypto/hash.h"
+#include "homeserver/base/crypto/hash.h"
 
 namespace polder::backup {
 namespace {

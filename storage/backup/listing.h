@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "homeserver/base/bytes.h"
+#include "homeserver/base/values/bytes.h"
 
 namespace polder::backup {
 

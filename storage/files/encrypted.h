@@ -13,7 +13,7 @@
 #include <memory>
 #include <span>
 
-#include "homeserver/base/environment.h"
+#include "homeserver/base/values/environment.h"
 #include "storage/files/files.h"
 
 namespace polder::files {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "homeserver/base/environment.h"
+#include "homeserver/base/values/environment.h"
 #include "storage/files/files.h"
 
 namespace polder::files {

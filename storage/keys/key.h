@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "homeserver/base/result.h"
+#include "homeserver/base/values/result.h"
 #include "storage/kv/kv.h"
 
 namespace polder::keys {

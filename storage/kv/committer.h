@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "homeserver/runtime/runtime.h"
+#include "homeserver/base/runtime/runtime.h"
 #include "storage/kv/kv.h"
 
 namespace polder::kv {

@@ -4,9 +4,9 @@
 #include <set>
 #include <thread>
 
-#include "homeserver/runtime/simulated.h"
-#include "homeserver/runtime/threads.h"
-#include "storage/kv/test_places.h"
+#include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/threads.h"
+#include "storage/kv/testing/places.h"
 
 namespace polder::kv {
 namespace {

@@ -6,9 +6,9 @@
 #include <atomic>
 #include <thread>
 
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/runtime/simulated.h"
 #include "storage/kv/committer.h"
-#include "storage/kv/test_places.h"
+#include "storage/kv/testing/places.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

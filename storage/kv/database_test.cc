@@ -1,5 +1,5 @@
 // One suite for both implementations, RocksDB on every disk.
-#include "storage/kv/test_places.h"
+#include "storage/kv/testing/places.h"
 
 namespace polder::kv {
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "homeserver/base/environment.h"
+#include "homeserver/base/values/environment.h"
 #include "storage/files/files.h"
 #include "storage/kv/kv.h"
 

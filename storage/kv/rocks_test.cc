@@ -1,7 +1,7 @@
 // What only RocksDB does: its write log, damage, and what a failing disk leaves of it.
 #include "storage/kv/rocks.h"
 
-#include "storage/kv/test_places.h"
+#include "storage/kv/testing/places.h"
 
 namespace polder::kv {
 namespace {

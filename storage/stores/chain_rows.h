@@ -1,6 +1,6 @@
-// Rows of the index over a room's auth chains (homeserver/dag/auth_chains.h has what it means): one
-// for each state event, written with the event and never changed, and one for each chain of more
-// than one event.
+// Rows of the index over a room's auth chains (homeserver/protocol/dag/auth_chains.h has what it
+// means): one for each state event, written with the event and never changed, and one for each
+// chain of more than one event.
 #pragma once
 
 #include <functional>

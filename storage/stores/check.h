@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 
 namespace polder::stores {

@@ -1,6 +1,6 @@
 #include "storage/stores/event_rows.h"
 
-#include "homeserver/base/bytes.h"
+#include "homeserver/base/values/bytes.h"
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"

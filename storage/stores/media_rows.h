@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/bytes.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/names.h"
 

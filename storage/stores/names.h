@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/base/result.h"
+#include "homeserver/base/values/result.h"
 #include "storage/kv/kv.h"
 
 namespace polder::stores {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/names.h"
 #include "storage/stores/room_rows.h"

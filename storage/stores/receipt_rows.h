@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/names.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/names.h"

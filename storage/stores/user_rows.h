@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/base/ids.h"
+#include "homeserver/base/values/bytes.h"
+#include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/names.h"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/runtime/simulated.h"
 #include "homeserver/server/homeserver.h"
 #include "storage/files/forgetting.h"
 #include "storage/kv/memory.h"

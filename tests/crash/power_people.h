@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/environment.h"
-#include "homeserver/server/test_client.h"
+#include "homeserver/base/values/environment.h"
+#include "homeserver/server/testing/client.h"
 #include "storage/files/forgetting.h"
 
 namespace polder::crash {

@@ -11,9 +11,9 @@
 #include <cstdlib>
 #include <vector>
 
-#include "homeserver/dag/auth_events.h"
-#include "homeserver/dag/authorise.h"
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/protocol/dag/auth_events.h"
+#include "homeserver/protocol/dag/authorise.h"
 
 namespace polder::dag {
 namespace {

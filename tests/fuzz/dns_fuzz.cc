@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "homeserver/egress/dns_message.h"
+#include "homeserver/base/egress/dns_message.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto services = polder::egress::parse_services({data, size});

@@ -7,12 +7,12 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/events/client_format.h"
-#include "homeserver/events/event.h"
-#include "homeserver/events/signing.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/values/bytes.h"
+#include "homeserver/protocol/events/client_format.h"
+#include "homeserver/protocol/events/event.h"
+#include "homeserver/protocol/events/signing.h"
 
 namespace polder::events {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::json {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "homeserver/base/bytes.h"
+#include "homeserver/base/values/bytes.h"
 #include "media/files/describe.h"
 
 namespace polder::media {

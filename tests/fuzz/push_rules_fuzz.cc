@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
-#include "homeserver/push_rules/rule_set.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/push_rules/rule_set.h"
 
 namespace polder::push_rules {
 namespace {

@@ -9,7 +9,7 @@
 #include "federation/wire/multipart.h"
 #include "federation/wire/stream_cut.h"
 #include "federation/wire/transaction.h"
-#include "homeserver/json/parse.h"
+#include "homeserver/base/json/parse.h"
 
 namespace polder::wire {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "homeserver/events/signing.h"
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::simulation {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "homeserver/server/test_client.h"
+#include "homeserver/server/testing/client.h"
 
 namespace polder::simulation {
 namespace {

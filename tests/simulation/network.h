@@ -12,10 +12,10 @@
 #include <set>
 #include <string>
 
-#include "homeserver/egress/resolver.h"
-#include "homeserver/http/client.h"
-#include "homeserver/http/router.h"
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/http/client.h"
+#include "homeserver/base/http/router.h"
+#include "homeserver/base/runtime/simulated.h"
 
 namespace polder::simulation {
 

@@ -1,8 +1,8 @@
 #include "tests/simulation/stale_state.h"
 
-#include "homeserver/base/bytes.h"
-#include "homeserver/json/parse.h"
-#include "homeserver/json/write.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/values/bytes.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::simulation {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/runtime/simulated.h"
+#include "homeserver/base/runtime/simulated.h"
 #include "homeserver/server/homeserver.h"
-#include "homeserver/server/test_client.h"
+#include "homeserver/server/testing/client.h"
 #include "storage/files/files.h"
 #include "storage/kv/memory.h"
 #include "tests/simulation/network.h"

@@ -1,0 +1,28 @@
+// What administrators may ask of a running server: the routes of Synapse's admin API that tools
+// know (https://element-hq.github.io/synapse/latest/admin_api/), as far as they are served.
+#pragma once
+
+#include <memory>
+
+#include "federation/entry/entry.h"
+#include "federation/sender/sender.h"
+#include "homeserver/api/admin/deletions.h"
+#include "homeserver/base/http/router.h"
+#include "homeserver/rooms/engine.h"
+
+namespace polder::admin_api {
+
+// All outlive the router that the routes are added to, and what deletions begin.
+struct Api {
+  runtime::Runtime& runtime;
+  rooms::RoomEngine& rooms;
+  entry::RoomEntry& entry;
+  sender::Sender& sender;
+  std::unique_ptr<Deletions> deletions = std::make_unique<Deletions>();
+};
+
+// The routes need a hook around the handlers that lets only administrators pass
+// (http::Authentication::kAdmin).
+void add_room_routes(http::Router& router, const Api& api);  // purging history, deleting rooms
+
+}  // namespace polder::admin_api

@@ -1,0 +1,232 @@
+// Purging the history of rooms, and deleting them.
+// https://element-hq.github.io/synapse/latest/admin_api/purge_history_api.html
+// https://element-hq.github.io/synapse/latest/admin_api/rooms.html#version-2-new-version
+#include <charconv>
+
+#include "homeserver/api/admin/api.h"
+#include "homeserver/base/http/errors.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/rooms/at_time.h"
+#include "homeserver/rooms/reader.h"
+
+namespace polder::admin_api {
+namespace {
+
+using http::matrix_error;
+using http::Method;
+using http::Response;
+
+constexpr size_t kBodyMax = 64 * 1024;
+constexpr size_t kIdLetters = 16;
+
+struct Call {
+  http::Exchange& exchange;
+  json::Object body;
+  std::string_view path(std::string_view name) const {
+    return exchange.request.path_parameter(name);
+  }
+};
+using Action = std::function<Task<Result<Response>>(const Api&, Call&)>;
+
+Response ok_json(const json::Object& object) {
+  return Response::json(200, json::write(object));
+}
+
+Task<Response> run(const Api& api, http::Exchange& exchange, const Action& action) {
+  json::Object body;
+  if (exchange.route->body_max > 0 && !exchange.request.body.empty()) {
+    auto parsed = json::parse_object(exchange.request.body);
+    if (!parsed.ok())
+      co_return http::to_response(
+          matrix_error(ErrorCode::kInvalid, "M_NOT_JSON", parsed.error().message));
+    body = *std::move(parsed);
+  }
+  Call call{exchange, std::move(body)};
+  auto response = co_await action(api, call);
+  co_return response.ok() ? *std::move(response) : http::to_response(response.error());
+}
+
+void add(http::Router& router, const Api& api, Method method, std::string_view path,
+         Action action) {
+  http::Route route;
+  route.method = method;
+  route.path = path;
+  route.authentication = http::Authentication::kAdmin;
+  route.rate = http::RateClass::kCheap;
+  route.body_max = method == Method::kGet ? 0 : kBodyMax;
+  route.resource = http::Resource::kAdmin;
+  route.handler = [&api, action = std::move(action)](http::Exchange& exchange) {
+    return run(api, exchange, action);
+  };
+  router.add(std::move(route));
+}
+
+// --- History ---
+
+// The last event up to a time: what came before it goes.
+Result<EventId> event_up_to(const Api& api, const RoomId& room, int64_t time_ms) {
+  POLDER_TRY(const auto head, api.rooms.head(room));
+  if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
+  const rooms::RoomReader reader(api.rooms, head);
+  POLDER_TRY(const auto found,
+             rooms::event_at_time(reader, {time_ms, false},
+                                  [](const rooms::HeldEvent&) { return Result<bool>(true); }));
+  if (!found) return fail(ErrorCode::kNotFound, "There is no event to be purged");
+  return found->id;
+}
+
+Task<Result<EventId>> point_of(const Api& api, RoomId room, const Call& call) {
+  std::string text(call.path("eventId"));
+  if (const std::string* named = call.body.find_string("purge_up_to_event_id"))
+    text = text.empty() ? *named : text;
+  if (!text.empty()) co_return EventId::parse(text);
+  const auto time = call.body.find_int("purge_up_to_ts");
+  if (!time)
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON",
+                           "Must specify purge_up_to_event_id or purge_up_to_ts");
+  const int64_t time_ms = *time;
+  co_return co_await runtime::on_pool(
+      api.runtime, [&api, room, time_ms] { return event_up_to(api, room, time_ms); });
+}
+
+// The purge's id names it for good, also after a restart: the room, and the depth before which all
+// goes.
+std::string purge_id(const RoomId& room, int64_t below) {
+  return std::to_string(below) + "." + room.str();
+}
+
+Task<Result<Response>> purge_history(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  POLDER_CO_TRY(const EventId up_to, co_await point_of(api, room, call));
+  const bool local_too = call.body.find_bool("delete_local_events").value_or(false);
+  const auto below = co_await api.rooms.purge_history(room, up_to, local_too);
+  if (!below.ok() && below.error().code == ErrorCode::kExists)
+    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "Purge already in progress");
+  if (!below.ok()) co_return below.error();
+  co_return ok_json({{"purge_id", purge_id(room, *below)}});
+}
+
+Task<Result<Response>> purge_history_status(const Api& api, Call& call) {
+  const Error unknown = fail(ErrorCode::kNotFound, "purge id not found");
+  const std::string_view id = call.path("purgeId");
+  int64_t below = 0;
+  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), below);
+  if (error != std::errc() || end == id.data() + id.size() || *end != '.') co_return unknown;
+  const auto room = RoomId::parse(id.substr(static_cast<size_t>(end - id.data()) + 1));
+  if (!room.ok()) co_return unknown;
+  const RoomId named = *room;
+  POLDER_CO_TRY(const auto done, co_await runtime::on_pool(api.runtime, [&api, named, below] {
+                  return api.rooms.is_history_purged(named, below);
+                }));
+  if (!done) co_return unknown;
+  co_return ok_json({{"status", *done ? "complete" : "active"}});
+}
+
+// --- Rooms ---
+
+// Members come last: as long as one is there, the others can be let go from within the room.
+Result<std::vector<UserId>> local_users(const Api& api, const RoomId& room) {
+  POLDER_TRY(const auto head, api.rooms.head(room));
+  if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
+  const rooms::RoomReader reader(api.rooms, head);
+  std::vector<UserId> users;
+  const std::string_view own = api.rooms.parts().own_name.view();
+  POLDER_CHECK(reader.for_each_state(
+      head->record.state, "m.room.member", [&](stores::EventNumber, const rooms::HeldEvent& held) {
+        const auto user = UserId::parse(*held.event->state_key());
+        const stores::Membership membership = stores::membership_from(held.event->membership());
+        const bool out =
+            membership == stores::Membership::kLeave || membership == stores::Membership::kBan;
+        const bool member = membership == stores::Membership::kJoin;
+        if (user.ok() && user->server() == own && !out)
+          users.insert(member ? users.end() : users.begin(), *user);
+      }));
+  return users;
+}
+
+Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> users, bool purge) {
+  for (UserId& user : users) {
+    const Status left = co_await api.entry.leave({user, deletion.room});
+    (left.ok() ? deletion.kicked : deletion.failed_to_kick).push_back(std::move(user));
+    api.deletions->update(deletion);
+  }
+  Status outcome;
+  if (purge) {
+    deletion.status = "purging";
+    api.deletions->update(deletion);
+    co_await api.sender.caught_up();  // other servers hear that the users left
+    outcome = co_await api.rooms.purge(deletion.room);
+  }
+  deletion.status = outcome.ok() ? "complete" : "failed";
+  if (!outcome.ok()) deletion.error = outcome.error().message;
+  api.deletions->update(deletion);
+  api.runtime.log().info("room_deleted", {{"room", deletion.room}, {"status", deletion.status}});
+}
+
+// Local users leave, then nothing of the room is kept. What would need a list of rooms that nobody
+// may enter, or a new room, is refused.
+Task<Result<Response>> begin_deletion(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  if (call.body.find_bool("block").value_or(false) || call.body.contains("new_room_user_id"))
+    co_return matrix_error(ErrorCode::kInvalid, "M_UNRECOGNIZED",
+                           "block and new_room_user_id are not supported");
+  POLDER_CO_TRY(auto users, co_await runtime::on_pool(
+                                api.runtime, [&api, room] { return local_users(api, room); }));
+  Deletion deletion{api.runtime.random().letters(kIdLetters), room, "shutting_down"};
+  if (!api.deletions->begin(deletion))
+    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "The room is being deleted already");
+  const std::string id = deletion.id;
+  runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "delete_room",
+                 delete_room(api, std::move(deletion), std::move(users),
+                             call.body.find_bool("purge").value_or(true)));
+  co_return ok_json({{"delete_id", id}});
+}
+
+json::Array names_of(const std::vector<UserId>& users) {
+  json::Array names;
+  for (const UserId& user : users)
+    names.push_back(user.str());
+  return names;
+}
+
+json::Object told(const Deletion& deletion) {
+  json::Object object{{"delete_id", deletion.id}, {"status", deletion.status}};
+  if (!deletion.error.empty()) object.set("error", deletion.error);
+  object.set("shutdown_room",
+             json::Object{{"kicked_users", names_of(deletion.kicked)},
+                          {"failed_to_kick_users", names_of(deletion.failed_to_kick)}});
+  return object;
+}
+
+Task<Result<Response>> deletions_of_room(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  json::Array results;
+  for (const Deletion& deletion : api.deletions->of_room(room))
+    results.emplace_back(told(deletion));
+  if (results.empty()) co_return fail(ErrorCode::kNotFound, "No delete task for this room");
+  co_return ok_json({{"results", std::move(results)}});
+}
+
+Task<Result<Response>> deletion_status(const Api& api, Call& call) {
+  const auto found = api.deletions->find(call.path("deleteId"));
+  if (!found) co_return fail(ErrorCode::kNotFound, "delete id not found");
+  co_return ok_json(told(*found));
+}
+
+}  // namespace
+
+void add_room_routes(http::Router& router, const Api& api) {
+  add(router, api, Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}", purge_history);
+  add(router, api, Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}/{eventId}",
+      purge_history);
+  add(router, api, Method::kGet, "/_synapse/admin/v1/purge_history_status/{purgeId}",
+      purge_history_status);
+  add(router, api, Method::kDelete, "/_synapse/admin/v2/rooms/{roomId}", begin_deletion);
+  add(router, api, Method::kGet, "/_synapse/admin/v2/rooms/{roomId}/delete_status",
+      deletions_of_room);
+  add(router, api, Method::kGet, "/_synapse/admin/v2/rooms/delete_status/{deleteId}",
+      deletion_status);
+}
+
+}  // namespace polder::admin_api

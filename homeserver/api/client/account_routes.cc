@@ -1,0 +1,184 @@
+// Profiles, account data, filters.
+#include "homeserver/api/client/api.h"
+#include "homeserver/base/json/parse.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Authentication;
+using http::Method;
+using http::RateClass;
+using http::Response;
+
+Status require_self(const Call& call) {
+  if (call.path("userId") == call.session().user.view()) return {};
+  return fail(ErrorCode::kForbidden, "You can only do this for yourself");
+}
+
+Result<stores::RoomNumber> room_number(const Api& api, const Call& call) {
+  if (call.path("roomId").empty()) return stores::RoomNumber{0};
+  POLDER_TRY(const RoomId room, room_of(call));
+  POLDER_TRY(const auto number, api.rooms.find(room));
+  if (!number) return fail(ErrorCode::kNotFound, "Unknown room");
+  return *number;
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#client-behaviour-18 (account data): types that
+// the server itself writes cannot be set.
+Task<Result<Response>> put_account_data(const Api& api, Call& call) {
+  POLDER_CO_CHECK(require_self(call));
+  const std::string type(call.path("type"));
+  if (type == "m.fully_read" || type == stores::kPushRulesType) {
+    Response response =
+        http::error_response(405, "M_BAD_JSON", "Cannot set " + type + " through this API");
+    co_return response;
+  }
+  POLDER_CO_TRY(const auto room, room_number(api, call));
+  POLDER_CO_CHECK(co_await api.account_data.set(call.session().number, room, type, call.body));
+  api.sync.wake(call.session().number);
+  co_return empty_json();
+}
+
+Task<Result<Response>> get_account_data(const Api& api, Call& call) {
+  POLDER_CO_CHECK(require_self(call));
+  const bool global = call.path("roomId").empty();
+  if (global && call.path("type") == stores::kPushRulesType) {
+    const users::Session session = call.session();
+    POLDER_CO_TRY(std::string rules, co_await runtime::on_pool(api.runtime, [&api, session] {
+                    return api.push_rules.account_data(*api.database.snapshot(), session.number,
+                                                       session.user);
+                  }));
+    co_return Response::json(200, std::move(rules));
+  }
+  POLDER_CO_TRY(const auto room, room_number(api, call));
+  POLDER_CO_TRY(std::string content, co_await api.account_data.get(call.session().number, room,
+                                                                   std::string(call.path("type"))));
+  co_return Response::json(200, std::move(content));
+}
+
+Task<Result<Response>> add_filter(const Api& api, Call& call) {
+  POLDER_CO_CHECK(require_self(call));
+  if (const auto parsed = sync::parse_filter(call.body); !parsed.ok())
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", parsed.error().message);
+  POLDER_CO_TRY(const std::string id,
+                co_await api.account_data.add_filter(call.session().number, call.body));
+  co_return ok_json({{"filter_id", id}});
+}
+
+Task<Result<Response>> get_filter(const Api& api, Call& call) {
+  POLDER_CO_CHECK(require_self(call));
+  POLDER_CO_TRY(std::string filter, co_await api.account_data.filter(
+                                        call.session().number, std::string(call.path("filterId"))));
+  co_return Response::json(200, std::move(filter));
+}
+
+// The whole profile, or one field of it.
+Result<Response> profile_response(const json::Object& profile, std::string_view field) {
+  if (field.empty()) return ok_json(profile);
+  const json::Value* value = profile.find(field);
+  if (value == nullptr) return fail(ErrorCode::kNotFound, "Profile field not found");
+  return ok_json({{std::string(field), *value}});
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile
+Task<Result<Response>> get_remote_profile(const Api& api, Call& call, UserId user) {
+  POLDER_CO_TRY(const ServerName server, ServerName::parse(user.server()));
+  const std::string field(call.path("keyName"));
+  auto profile = co_await api.federation.profile(
+      server, std::move(user), field.empty() ? std::nullopt : std::optional(field));
+  if (!profile.ok() && profile.error().code == ErrorCode::kNotFound)
+    co_return fail(ErrorCode::kNotFound, "Profile not found");
+  if (!profile.ok()) co_return fail(ErrorCode::kUnavailable, profile.error().message);
+  co_return profile_response(*profile, field);
+}
+
+Task<Result<Response>> get_profile(const Api& api, Call& call) {
+  POLDER_CO_TRY(const UserId user, UserId::parse(call.path("userId")));
+  if (!api.users.is_local(user)) co_return co_await get_remote_profile(api, call, user);
+  auto account = co_await api.users.account(user);
+  if (!account.ok() || account->deactivated)
+    co_return fail(ErrorCode::kNotFound, "Profile not found");
+  json::Object profile;
+  if (!account->displayname.empty()) profile.set("displayname", account->displayname);
+  if (!account->avatar_url.empty()) profile.set("avatar_url", account->avatar_url);
+  co_return profile_response(profile, call.path("keyName"));
+}
+
+// A user's rooms show the profile that the user's membership carries: each is sent anew.
+Task<Status> send_profile_to_rooms(const Api& api, UserId user, stores::UserNumber number) {
+  POLDER_CO_TRY(const auto account, co_await api.users.account(user));
+  POLDER_CO_TRY(const auto rooms, co_await runtime::on_pool(api.runtime, [&api, number] {
+                  return stores::read_rooms_of(*api.database.snapshot(), number);
+                }));
+  for (const auto& [room, row] : rooms) {
+    const auto head = api.rooms.head(room);
+    if (row.membership != stores::Membership::kJoin || !head) continue;
+    rooms::LocalEvent event;
+    event.sender = user;
+    event.type = "m.room.member";
+    event.state_key = user.str();
+    event.content.set("membership", "join");
+    if (!account.displayname.empty()) event.content.set("displayname", account.displayname);
+    if (!account.avatar_url.empty()) event.content.set("avatar_url", account.avatar_url);
+    const auto sent = co_await api.rooms.send(head->record.id, std::move(event));
+    if (!sent.ok())
+      api.runtime.log().info("profile_not_sent",
+                             {{"room", head->record.id}, {"reason", sent.error().message}});
+  }
+  co_return Status();
+}
+
+Task<Result<Response>> put_profile(const Api& api, Call& call) {
+  POLDER_CO_CHECK(require_self(call));
+  const std::string field(call.path("keyName"));
+  if (field != "displayname" && field != "avatar_url")
+    co_return matrix_error(ErrorCode::kForbidden, "M_FORBIDDEN",
+                           "Only displayname and avatar_url can be set");
+  const json::Value* value = call.body.find(field);
+  if (value == nullptr)
+    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing " + field);
+  if (value->as_string() == nullptr && !value->is_null())
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", field + " must be a string");
+  const std::string text = value->as_string() != nullptr ? *value->as_string() : "";
+  const bool name = field == "displayname";
+  POLDER_CO_CHECK(co_await api.users.set_profile(call.session().user,
+                                                 name ? std::optional(text) : std::nullopt,
+                                                 name ? std::nullopt : std::optional(text)));
+  POLDER_CO_CHECK(co_await send_profile_to_rooms(api, call.session().user, call.session().number));
+  co_return empty_json();
+}
+
+}  // namespace
+
+void add_account_routes(http::Router& router, const Api& api) {
+  constexpr auto kToken = Authentication::kAccessToken;
+  constexpr auto kCheap = RateClass::kCheap;
+  add_route(router, api,
+            {Method::kPut, "/_matrix/client/v3/user/{userId}/account_data/{type}", kToken, kCheap,
+             kLargeBody},
+            put_account_data);
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/user/{userId}/account_data/{type}"},
+            get_account_data);
+  add_route(router, api,
+            {Method::kPut, "/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}",
+             kToken, kCheap, kLargeBody},
+            put_account_data);
+  add_route(router, api,
+            {Method::kGet, "/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}"},
+            get_account_data);
+  add_route(router, api,
+            {Method::kPost, "/_matrix/client/v3/user/{userId}/filter", kToken, kCheap, kLargeBody},
+            add_filter);
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/user/{userId}/filter/{filterId}"},
+            get_filter);
+  constexpr auto kNone = Authentication::kNone;
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/profile/{userId}", kNone}, get_profile);
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}", kNone},
+            get_profile);
+  add_route(
+      router, api,
+      {Method::kPut, "/_matrix/client/v3/profile/{userId}/{keyName}", kToken, kCheap, kSmallBody},
+      put_profile);
+}
+
+}  // namespace polder::client_api

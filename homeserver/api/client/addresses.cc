@@ -1,0 +1,51 @@
+#include "homeserver/api/client/addresses.h"
+
+#include "storage/stores/directory_rows.h"
+
+namespace polder::client_api {
+namespace {
+
+constexpr size_t kViaMax = 20;
+
+}  // namespace
+
+// https://spec.matrix.org/v1.19/client-server-api/#room-aliases
+Task<Result<RoomAddress>> resolve(const Api& api, std::string room_or_alias) {
+  RoomAddress address;
+  if (!room_or_alias.starts_with('#')) {
+    POLDER_CO_TRY(address.room, RoomId::parse(room_or_alias));
+    co_return address;
+  }
+  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(room_or_alias));
+  const ServerName& own_name = api.users.parts().own_name;
+  if (alias.server() != own_name.view()) {
+    POLDER_CO_TRY(const ServerName server, ServerName::parse(alias.server()));
+    auto found = co_await api.federation.directory(server, alias);
+    if (!found.ok() && found.error().code == ErrorCode::kNotFound)
+      co_return fail(ErrorCode::kNotFound, "Room alias not found");
+    if (!found.ok()) co_return fail(ErrorCode::kUnavailable, found.error().message);
+    co_return RoomAddress{std::move(found->room), std::move(found->servers)};
+  }
+  POLDER_CO_TRY(const auto row, co_await runtime::on_pool(api.runtime, [&api, alias] {
+                  return stores::read_alias(*api.database.snapshot(), alias);
+                }));
+  if (!row) co_return fail(ErrorCode::kNotFound, "Room alias not found");
+  address.room = row->room;
+  address.servers.push_back(own_name);
+  co_return address;
+}
+
+Task<Result<RoomAddress>> resolve_with_query(const Api& api, const Call& call, std::string named) {
+  std::vector<ServerName> via;
+  for (const std::string_view name : {"via", "server_name"}) {
+    for (const std::string& value : call.request().query_parameters(name)) {
+      auto server = ServerName::parse(value);
+      if (server.ok() && via.size() < kViaMax) via.push_back(*std::move(server));
+    }
+  }
+  POLDER_CO_TRY(RoomAddress address, co_await resolve(api, std::move(named)));
+  address.servers.insert(address.servers.begin(), via.begin(), via.end());
+  co_return address;
+}
+
+}  // namespace polder::client_api

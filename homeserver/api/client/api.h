@@ -1,0 +1,128 @@
+// What the client-server API's handlers share: the services, the caller, and the errors on the
+// wire.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "federation/client/client.h"
+#include "federation/devices/devices.h"
+#include "federation/entry/entry.h"
+#include "homeserver/base/http/errors.h"
+#include "homeserver/base/http/router.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/sync/classic/sync.h"
+#include "homeserver/sync/classic/tokens.h"
+#include "homeserver/sync/push/rules.h"
+#include "homeserver/users/account_data.h"
+#include "homeserver/users/device_keys.h"
+#include "homeserver/users/receipts.h"
+#include "homeserver/users/users.h"
+
+namespace polder::client_api {
+
+// Settings that the API's answers depend on.
+struct Settings {
+  bool registration_enabled = false;
+  bool guests_allowed = false;
+  std::string registration_secret;
+  std::string default_room_version;
+  std::string public_base_url;
+  std::vector<std::string> turn_uris;
+  std::string turn_secret;
+  int64_t turn_ttl_s = 0;
+};
+
+// All outlive the router that the routes are added to.
+struct Api {
+  runtime::Runtime& runtime;
+  kv::Database& database;
+  kv::Committer& committer;
+  rooms::RoomEngine& rooms;
+  users::Users& users;
+  users::AccountData& account_data;
+  users::DeviceKeys& device_keys;
+  users::Receipts& receipts;
+  users::Typing& typing;
+  push::Rules& push_rules;
+  sync::Sync& sync;
+  devices::Devices& devices;
+  entry::RoomEntry& entry;
+  client::FederationClient& federation;
+  http::RateLimits& rate_limits;
+  runtime::KeyedQueues& alias_turns;  // of who takes or deletes an alias, by its hash
+  Settings settings;
+};
+
+// One request, authenticated and parsed as far as its route says.
+struct Call {
+  http::Exchange& exchange;
+  json::Object body;  // empty if the route takes none
+
+  const http::Request& request() const { return exchange.request; }
+  // Of routes that need a token.
+  const users::Session& session() const {
+    return *static_cast<const users::Session*>(exchange.caller.get());
+  }
+  std::string_view path(std::string_view name) const { return request().path_parameter(name); }
+  std::optional<std::string_view> query(std::string_view name) const {
+    return request().query_parameter(name);
+  }
+};
+using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
+
+// The room that the path's {roomId} names; kInvalid if it is no room id.
+inline Result<RoomId> room_of(const Call& call) {
+  return RoomId::parse(call.path("roomId"));
+}
+
+using http::error_json;
+using http::matrix_error;
+using http::to_response;
+
+http::Response ok_json(const json::Object& object);
+http::Response empty_json();
+
+// Devices or keys of a local user changed and are committed: whoever shares a room with the user,
+// here or elsewhere, is told.
+void tell_of_devices(const Api& api, stores::UserNumber user);
+
+struct RouteSpec {
+  http::Method method;
+  std::string_view path;
+  http::Authentication authentication = http::Authentication::kAccessToken;
+  http::RateClass rate = http::RateClass::kCheap;
+  size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects
+};
+void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Action action);
+
+// Authenticates callers and counts their requests: installed around every handler. Who asks without
+// a token is their address; administrators are not limited, since bots that moderate are, and
+// whoever is may change the limits anyway.
+http::Router::Around authentication(const Api& api);
+
+// The route groups, one a file.
+void add_server_routes(http::Router& router,
+                       const Api& api);  // versions, well-known, capabilities, TURN
+void add_session_routes(http::Router& router, const Api& api);     // login, registration, devices
+void add_account_routes(http::Router& router, const Api& api);     // profile, account data, filters
+void add_room_routes(http::Router& router, const Api& api);        // rooms: create, send, state
+void add_alias_routes(http::Router& router, const Api& api);       // rooms: aliases
+void add_membership_routes(http::Router& router, const Api& api);  // rooms: join, invite, leave
+void add_history_routes(http::Router& router, const Api& api);     // rooms: messages, relations
+void add_timestamp_routes(http::Router& router, const Api& api);   // rooms: events at a time
+void add_thread_routes(http::Router& router, const Api& api);      // rooms: threads
+void add_state_routes(http::Router& router, const Api& api);       // rooms: state, members
+void add_key_routes(http::Router& router, const Api& api);         // encryption: keys, to-device
+void add_receipt_routes(http::Router& router, const Api& api);     // receipts, read markers, typing
+void add_push_routes(http::Router& router, const Api& api);        // push rules
+void add_sync_routes(http::Router& router, const Api& api);
+
+inline constexpr size_t kSmallBody = 64 * 1024;
+inline constexpr size_t kLargeBody = 1024 * 1024;
+
+}  // namespace polder::client_api

@@ -1,0 +1,246 @@
+#include "homeserver/api/client/create_room.h"
+
+#include "homeserver/api/client/api.h"
+
+namespace polder::client_api {
+namespace {
+
+constexpr size_t kInvitesMax = 100;
+constexpr size_t kInitialStateMax = 100;
+constexpr int64_t kModeratorLevel = 50;
+constexpr int64_t kTombstoneLevel = 150;  // MSC4289: only creators upgrade rooms
+
+struct Preset {
+  std::string_view join_rule;
+  std::string_view guest_access;
+  int64_t invite = 0;    // the power level that it needs
+  bool trusted = false;  // invitees are made the creator's equals
+};
+
+Error bad(std::string_view what) {
+  return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", what);
+}
+
+Result<Preset> preset_of(const json::Object& body) {
+  const std::string* visibility = body.find_string("visibility");
+  const std::string* named = body.find_string("preset");
+  std::string_view preset =
+      visibility != nullptr && *visibility == "public" ? "public_chat" : "private_chat";
+  if (named != nullptr) preset = *named;
+  if (preset == "private_chat") return Preset{"invite", "can_join"};
+  if (preset == "trusted_private_chat") return Preset{"invite", "can_join", 0, true};
+  // Where anybody may join, an invite adds nothing but unwanted ones; where the join rules are then
+  // made restricted, it would let members pass them by.
+  if (preset == "public_chat") return Preset{"public", "forbidden", kModeratorLevel};
+  return bad("Unknown preset");
+}
+
+class Planner {
+ public:
+  Planner(const json::Object& body, const UserId& creator) : body_(body), creator_(creator) {}
+
+  Result<RoomPlan> run(json::Object join, const ServerName& own_name,
+                       const std::string& default_version) {
+    const std::string* version = body_.find_string("room_version");
+    if (version == nullptr && body_.contains("room_version"))
+      return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "room_version must be a string");
+    plan_.rules = events::find_room_version(version != nullptr ? *version : default_version);
+    if (plan_.rules == nullptr)
+      return matrix_error(ErrorCode::kInvalid, "M_UNSUPPORTED_ROOM_VERSION",
+                          "Unknown room version");
+    POLDER_TRY(preset_, preset_of(body_));
+    POLDER_CHECK(read_invites());
+    POLDER_CHECK(read_alias(own_name));
+    // The order of events is the specification's.
+    POLDER_CHECK(add_create());
+    add("m.room.member", creator_.str(), std::move(join));
+    POLDER_CHECK(add_power_levels());
+    if (plan_.alias) add("m.room.canonical_alias", "", {{"alias", plan_.alias->str()}});
+    POLDER_CHECK(read_initial_state());
+    POLDER_TRY(auto named, implied_events());
+    add_preset();
+    for (rooms::LocalEvent& event : initial_state_)
+      plan_.events.push_back(std::move(event));
+    for (auto& [type, content] : named)
+      add(type, "", std::move(content));
+    if (body_.find_bool("is_direct").value_or(false)) plan_.invite_content.set("is_direct", true);
+    for (const UserId& user : invites_) {
+      if (user.server() != own_name.view()) {
+        plan_.remote_invites.push_back(user);
+        continue;
+      }
+      json::Object content = plan_.invite_content;
+      content.set("membership", "invite");
+      add("m.room.member", user.str(), std::move(content));
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  void add(std::string type, std::string state_key, json::Object content) {
+    rooms::LocalEvent event;
+    event.sender = creator_;
+    event.type = std::move(type);
+    event.state_key = std::move(state_key);
+    event.content = std::move(content);
+    plan_.events.push_back(std::move(event));
+  }
+
+  Status read_invites() {
+    const json::Value* invites = body_.find("invite");
+    if (invites == nullptr) return {};
+    if (invites->as_array() == nullptr || invites->as_array()->size() > kInvitesMax)
+      return bad("invite must be a list of at most 100 users");
+    for (const json::Value& invite : *invites->as_array()) {
+      if (invite.as_string() == nullptr) return bad("invite must be a list of user ids");
+      POLDER_TRY(UserId user, UserId::parse(*invite.as_string()));
+      invites_.push_back(std::move(user));
+    }
+    return {};
+  }
+
+  Status read_alias(const ServerName& own_name) {
+    const json::Value* name = body_.find("room_alias_name");
+    if (name == nullptr) return {};
+    if (name->as_string() == nullptr || name->as_string()->empty())
+      return bad("room_alias_name must be a string");
+    if (name->as_string()->find(':') != std::string::npos)
+      return fail(ErrorCode::kInvalid, "room_alias_name must be a localpart");
+    POLDER_TRY(plan_.alias, RoomAlias::parse("#" + *name->as_string() + ":" + own_name.str()));
+    return {};
+  }
+
+  Status add_create() {
+    json::Object content;
+    if (const json::Value* extra = body_.find("creation_content")) {
+      if (extra->as_object() == nullptr) return bad("creation_content must be an object");
+      content = *extra->as_object();
+    }
+    content.set("room_version", std::string(plan_.rules->id));
+    if (!plan_.rules->creator_is_sender) content.set("creator", creator_.str());
+    if (plan_.rules->privileged_creators && preset_.trusted) {
+      json::Array creators;
+      if (const json::Array* given = content.find_array("additional_creators")) creators = *given;
+      for (const UserId& user : invites_) {
+        if (std::ranges::find(creators, json::Value(user.str())) == creators.end())
+          creators.emplace_back(user.str());
+      }
+      if (!creators.empty()) content.set("additional_creators", std::move(creators));
+    }
+    add("m.room.create", "", std::move(content));
+    return {};
+  }
+
+  Status add_power_levels() {
+    json::Object users;
+    if (!plan_.rules->privileged_creators) {
+      users.set(creator_.str(), 100);
+      if (preset_.trusted) {
+        for (const UserId& user : invites_)
+          users.set(user.str(), 100);
+      }
+    }
+    json::Object events{{"m.room.name", 50},
+                        {"m.room.power_levels", 100},
+                        {"m.room.history_visibility", 100},
+                        {"m.room.canonical_alias", 50},
+                        {"m.room.avatar", 50},
+                        {"m.room.tombstone", 100},
+                        {"m.room.server_acl", 100},
+                        {"m.room.encryption", 100}};
+    if (plan_.rules->privileged_creators) events.set("m.room.tombstone", kTombstoneLevel);
+    json::Object content{{"users", users},
+                         {"users_default", 0},
+                         {"events", events},
+                         {"events_default", 0},
+                         {"state_default", 50},
+                         {"ban", 50},
+                         {"kick", 50},
+                         {"redact", 50},
+                         {"invite", preset_.invite},
+                         {"notifications", json::object({{"room", 50}})}};
+    if (const json::Value* override = body_.find("power_level_content_override")) {
+      if (override->as_object() == nullptr)
+        return bad("power_level_content_override must be an object");
+      for (const auto& [key, value] : *override->as_object())
+        content.set(key, value);
+    }
+    add("m.room.power_levels", "", std::move(content));
+    return {};
+  }
+
+  // What the client gives wins over the preset.
+  void add_preset() {
+    const auto given = [&](std::string_view type) {
+      return std::ranges::any_of(initial_state_, [&](const rooms::LocalEvent& event) {
+        return event.type == type && event.state_key == "";
+      });
+    };
+    if (!given("m.room.join_rules"))
+      add("m.room.join_rules", "", {{"join_rule", preset_.join_rule}});
+    if (!given("m.room.history_visibility"))
+      add("m.room.history_visibility", "", {{"history_visibility", "shared"}});
+    if (!given("m.room.guest_access"))
+      add("m.room.guest_access", "", {{"guest_access", preset_.guest_access}});
+  }
+
+  Status read_initial_state() {
+    const json::Value* state = body_.find("initial_state");
+    if (state == nullptr) return {};
+    if (state->as_array() == nullptr || state->as_array()->size() > kInitialStateMax)
+      return bad("initial_state must be a list of at most 100 events");
+    for (const json::Value& entry : *state->as_array()) {
+      const json::Object* object = entry.as_object();
+      const std::string* type = object != nullptr ? object->find_string("type") : nullptr;
+      const json::Object* content = object != nullptr ? object->find_object("content") : nullptr;
+      if (type == nullptr || content == nullptr)
+        return bad("initial_state must hold events with type and content");
+      const std::string* state_key = object->find_string("state_key");
+      rooms::LocalEvent event;
+      event.sender = creator_;
+      event.type = *type;
+      event.state_key = state_key != nullptr ? *state_key : "";
+      event.content = *content;
+      initial_state_.push_back(std::move(event));
+    }
+    return {};
+  }
+
+  // The events implied by `name` and `topic`, which overwrite those of initial_state.
+  // https://spec.matrix.org/v1.19/client-server-api/#mroomtopic
+  Result<std::vector<std::pair<std::string, json::Object>>> implied_events() {
+    std::vector<std::pair<std::string, json::Object>> implied;
+    for (const std::string key : {"name", "topic"}) {
+      const json::Value* text = body_.find(key);
+      if (text == nullptr) continue;
+      if (text->as_string() == nullptr) return bad(key + " must be a string");
+      json::Object content{{key, *text}};
+      if (key == "topic") {
+        const json::Object plain{{"body", *text}, {"mimetype", "text/plain"}};
+        content.set("m.topic", json::object({{"m.text", json::Array(1, plain)}}));
+      }
+      implied.emplace_back("m.room." + key, std::move(content));
+    }
+    std::erase_if(initial_state_, [&](const rooms::LocalEvent& event) {
+      return event.state_key == "" &&
+             std::ranges::any_of(implied, [&](const auto& one) { return one.first == event.type; });
+    });
+    return implied;
+  }
+
+  const json::Object& body_;
+  const UserId& creator_;
+  Preset preset_;
+  std::vector<UserId> invites_;
+  std::vector<rooms::LocalEvent> initial_state_;
+  RoomPlan plan_;
+};
+
+}  // namespace
+
+Result<RoomPlan> plan_room(const json::Object& body, const UserId& creator, json::Object join,
+                           const ServerName& own_name, const std::string& default_version) {
+  return Planner(body, creator).run(std::move(join), own_name, default_version);
+}
+
+}  // namespace polder::client_api

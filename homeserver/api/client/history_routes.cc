@@ -1,0 +1,304 @@
+// Reading what was said in rooms: messages, context, single events, relations.
+#include <set>
+
+#include "homeserver/api/client/room_reading.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/rooms/gaps.h"
+#include "homeserver/users/ignored.h"
+#include "storage/stores/relation_rows.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Method;
+using http::Response;
+using rooms::ReaderOf;
+using rooms::RoomReader;
+
+constexpr size_t kBackfillMax = 100;
+constexpr size_t kGapsMax = 20;
+constexpr size_t kScannedMax = 5000;  // events looked at for one page, most of them invisible
+
+Result<users::IgnoredUsers> ignored_by(const RoomReader& reader, const Call& call) {
+  return users::IgnoredUsers::read(reader.snapshot(), call.session().number, call.session().user);
+}
+
+bool is_hidden(const events::Event& event, const users::IgnoredUsers& ignored) {
+  return ignored.hides(event.sender().view(), event.is_state());
+}
+
+// A page of the order by depth and position, from a place in one direction.
+struct PageQuery {
+  sync::HistoryPlace from;
+  bool backwards = true;
+  size_t limit = 0;
+  sync::EventFilter filter = {};
+};
+struct Page {
+  std::vector<std::string> events;  // as clients get them
+  std::set<std::string> senders;
+  sync::HistoryPlace end;
+  bool more = false;
+  std::vector<EventId> gaps;  // events of the page before which others are missing here
+};
+
+Status note_gap(const RoomReader& reader, const rooms::HeldEvent& held, Page& page) {
+  // What was purged is not asked for.
+  if (held.record.depth <= reader.head().record.history_from) return {};
+  POLDER_TRY(const bool gap, rooms::has_gap_before(reader, held));
+  if (gap && page.gaps.size() < kGapsMax) page.gaps.push_back(held.event->id());
+  return {};
+}
+
+// Events may be missing before the very event at which the last page ended.
+Status find_gap_at(const RoomReader& reader, stores::DepthPlace place, Page& page) {
+  if (place.position == 0 || place.position == kv::kLastPosition) return {};
+  POLDER_TRY(const auto at, stores::read_after(reader.snapshot(), reader.head().number,
+                                               {place.depth, place.position - 1}, 1));
+  if (at.empty() || at[0].place != place) return {};
+  POLDER_TRY(const auto held, reader.view().load(at[0].number));
+  return note_gap(reader, held, page);
+}
+
+Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQuery& query,
+                       const Call& call) {
+  const size_t limit = query.limit;
+  POLDER_TRY(const auto ignored, ignored_by(reader, call));
+  Page page;
+  page.end = query.from;
+  const auto room = reader.head().number;
+  if (query.backwards) POLDER_CHECK(find_gap_at(reader, query.from.place, page));
+  for (size_t scanned = 0; page.events.size() < limit && scanned < kScannedMax;) {
+    const size_t want = limit - page.events.size() + 1;
+    POLDER_TRY(const auto entries,
+               query.backwards ? stores::read_before(reader.snapshot(), room, page.end.place, want)
+                               : stores::read_after(reader.snapshot(), room, page.end.place, want));
+    for (const stores::DepthEntry& entry : entries) {
+      if (page.events.size() == limit) {
+        page.more = true;
+        return page;
+      }
+      ++scanned;
+      page.end.place = entry.place;
+      POLDER_TRY(const auto held, reader.view().load(entry.number));
+      POLDER_CHECK(note_gap(reader, held, page));
+      const bool told =
+          entry.place.position >= query.from.told_from && !held.record.standing.backfilled;
+      if (query.backwards && told) continue;
+      POLDER_TRY(const bool visible, reader.visible(of, held));
+      if (!visible || !query.filter.allows(*held.event) || is_hidden(*held.event, ignored))
+        continue;
+      POLDER_TRY(std::string event, client_event(reader, of, entry.number, held, call));
+      page.events.push_back(std::move(event));
+      page.senders.insert(held.event->sender().str());
+    }
+    if (entries.size() < want) return page;
+  }
+  page.more = true;
+  return page;
+}
+
+void write_events(json::Writer& writer, const std::vector<std::string>& events) {
+  writer.begin_array();
+  for (const std::string& event : events)
+    writer.raw(event);
+  writer.end_array();
+}
+
+struct MessagesPage {
+  rooms::RoomHeadPtr head;
+  PageQuery query;
+  Page page;
+  std::vector<std::string> members;  // of the senders, with lazy loading
+};
+
+Result<sync::EventFilter> filter_of(const Call& call, bool& lazy_members) {
+  const auto text = call.query("filter");
+  if (!text) return sync::EventFilter();
+  const auto object = json::parse_object(*text);
+  if (!object.ok()) return fail(ErrorCode::kInvalid, "The filter is not JSON");
+  lazy_members = object->find_bool("lazy_load_members").value_or(false);
+  return sync::parse_event_filter(*object);
+}
+
+Result<MessagesPage> read_messages(const Api& api, const Call& call) {
+  POLDER_TRY(const OpenedRoom opened, open_room(api, call));
+  const RoomReader& reader = *opened.reader;
+  const ReaderOf& of = opened.of;
+  POLDER_CHECK(reader.visible_state(of));
+  const auto direction = call.query("dir");
+  if (direction != "b" && direction != "f")
+    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
+  MessagesPage result;
+  result.head = api.rooms.head(reader.head().number);
+  bool lazy_members = false;
+  result.query.backwards = direction == "b";
+  result.query.from = result.query.backwards ? sync::end_of_room() : sync::HistoryPlace();
+  POLDER_TRY(result.query.limit, limit_of(call));
+  POLDER_TRY(result.query.filter, filter_of(call, lazy_members));
+  if (const auto token = call.query("from")) {
+    POLDER_TRY(result.query.from,
+               sync::history_place(reader, *token,
+                                   result.query.backwards ? sync::Direction::kBackwards
+                                                          : sync::Direction::kForwards));
+  }
+  POLDER_TRY(result.page, read_page(reader, of, result.query, call));
+  if (!lazy_members) return result;
+  for (const std::string& sender : result.page.senders) {
+    POLDER_TRY(const auto number,
+               reader.view().state_number(reader.head().record.state, "m.room.member", sender));
+    if (!number) continue;
+    POLDER_TRY(const auto held, reader.view().load(*number));
+    POLDER_TRY(std::string member, reader.client_event(of, *number, held, {}));
+    result.members.push_back(std::move(member));
+  }
+  return result;
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages. Going
+// back over a gap, other servers are asked for what is missing, once a request.
+Task<Result<Response>> messages(const Api& api, Call& call) {
+  const auto read = [&api, &call] { return read_messages(api, call); };
+  POLDER_CO_TRY(MessagesPage found, co_await runtime::on_pool(api.runtime, read));
+  size_t filled = 0;
+  if (found.query.backwards && !found.page.gaps.empty()) {
+    filled = co_await rooms::fill_gap(api.rooms, found.head, found.page.gaps, kBackfillMax);
+    if (filled > 0) {
+      POLDER_CO_TRY(found, co_await runtime::on_pool(api.runtime, read));
+    }
+  }
+  const Page& page = found.page;
+  // Over what is still missing the client comes with the next page, unless nobody has it: then it
+  // would ask for ever.
+  const bool missing = found.query.backwards && !page.gaps.empty();
+  const bool more = page.more || (missing && (filled > 0 || !page.events.empty()));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().member("start", std::string_view(sync::history_token(found.query.from)));
+  writer.key("chunk");
+  write_events(writer, page.events);
+  if (!found.members.empty()) {
+    writer.key("state");
+    write_events(writer, found.members);
+  }
+  if (more) writer.member("end", std::string_view(sync::history_token(page.end)));
+  writer.end_object();
+  co_return Response::json(200, std::move(text));
+}
+
+Result<std::pair<stores::EventNumber, rooms::HeldEvent>> find_visible(const RoomReader& reader,
+                                                                      const ReaderOf& of,
+                                                                      const Call& call) {
+  const Error unknown = fail(ErrorCode::kNotFound, "Event not found");
+  const auto id = EventId::parse(call.path("eventId"));
+  if (!id.ok()) return unknown;
+  POLDER_TRY(const auto number, reader.view().find(*id));
+  if (!number) return unknown;
+  POLDER_TRY(auto held, reader.view().load(*number));
+  const stores::Standing& standing = held.record.standing;
+  if (standing.outlier || standing.rejected || standing.soft_failed) return unknown;
+  POLDER_TRY(const bool visible, reader.visible(of, held));
+  if (!visible) return unknown;
+  return std::pair(*number, std::move(held));
+}
+
+Result<Response> event(const Api&, const RoomReader& reader, const ReaderOf& of, const Call& call) {
+  POLDER_TRY(const auto found, find_visible(reader, of, call));
+  POLDER_TRY(std::string text, client_event(reader, of, found.first, found.second, call));
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
+Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& of,
+                         const Call& call) {
+  POLDER_TRY(const auto found, find_visible(reader, of, call));
+  POLDER_TRY(const size_t limit, limit_of(call));
+  const sync::HistoryPlace place{{found.second.record.depth, found.second.record.position}};
+  bool lazy_members = false;
+  POLDER_TRY(const sync::EventFilter filter, filter_of(call, lazy_members));
+  POLDER_TRY(const Page before, read_page(reader, of, {place, true, limit / 2, filter}, call));
+  POLDER_TRY(const Page after,
+             read_page(reader, of, {place, false, limit - limit / 2, filter}, call));
+  POLDER_TRY(const std::string itself, client_event(reader, of, found.first, found.second, call));
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("event").raw(itself).key("events_before");
+  write_events(writer, before.events);
+  writer.key("events_after");
+  write_events(writer, after.events);
+  writer.key("state");
+  std::set<std::string> senders = before.senders;
+  senders.insert(after.senders.begin(), after.senders.end());
+  senders.insert(found.second.event->sender().str());
+  POLDER_CHECK(write_state(writer, reader, of, found.second.record.state_after, std::nullopt,
+                           [&](const events::Event& state) {
+                             return !lazy_members || !state.is("m.room.member") ||
+                                    senders.contains(*state.state_key());
+                           }));
+  writer.member("start", std::string_view(sync::history_token(before.end)))
+      .member("end", std::string_view(sync::history_token(after.end)));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
+Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf& of,
+                           const Call& call) {
+  POLDER_TRY(const auto parent, find_visible(reader, of, call));
+  POLDER_TRY(const size_t limit, limit_of(call));
+  POLDER_TRY(const auto ignored, ignored_by(reader, call));
+  const bool forwards = call.query("dir") == "f";
+  sync::HistoryPlace at = forwards ? sync::HistoryPlace() : sync::end_of_room();
+  if (const auto token = call.query("from")) {
+    POLDER_TRY(at, sync::history_place(
+                       reader, *token,
+                       forwards ? sync::Direction::kForwards : sync::Direction::kBackwards));
+  }
+  std::vector<std::string> events;
+  const auto room = reader.head().number;
+  const EventId& id = parent.second.event->id();
+  POLDER_TRY(const auto found, forwards ? stores::read_relations_forwards(reader.snapshot(), room,
+                                                                          id, at.place, kScannedMax)
+                                        : stores::read_relations_backwards(
+                                              reader.snapshot(), room, id, at.place, kScannedMax));
+  for (const stores::Relation& relation : found) {
+    if (!call.path("relType").empty() && relation.rel_type != call.path("relType")) continue;
+    if (!call.path("eventType").empty() && relation.type != call.path("eventType")) continue;
+    if (events.size() == limit) break;
+    POLDER_TRY(const auto held, reader.view().load(relation.child));
+    const bool told = relation.place.position >= at.told_from && !held.record.standing.backfilled;
+    if (!forwards && told) continue;
+    POLDER_TRY(const bool visible, reader.visible(of, held));
+    POLDER_TRY(const auto redacted,
+               stores::read_redaction(reader.snapshot(), {room, relation.child}));
+    if (!visible || redacted || is_hidden(*held.event, ignored)) continue;
+    POLDER_TRY(std::string text, client_event(reader, of, relation.child, held, call));
+    events.push_back(std::move(text));
+    at.place = relation.place;
+  }
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object().key("chunk");
+  write_events(writer, events);
+  if (events.size() == limit)
+    writer.member("next_batch", std::string_view(sync::history_token(at)));
+  writer.end_object();
+  return Response::json(200, std::move(text));
+}
+
+}  // namespace
+
+void add_history_routes(http::Router& router, const Api& api) {
+  const auto get = [&](std::string_view path, ReadAction read) {
+    add_route(router, api, {Method::kGet, path}, reading(std::move(read)));
+  };
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages"}, messages);
+  get("/_matrix/client/v3/rooms/{roomId}/event/{eventId}", event);
+  get("/_matrix/client/v3/rooms/{roomId}/context/{eventId}", context);
+  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}", relations);
+  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", relations);
+  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}", relations);
+}
+
+}  // namespace polder::client_api

@@ -1,0 +1,52 @@
+#include "homeserver/api/client/interactive_auth.h"
+
+namespace polder::client_api {
+
+namespace {
+
+// https://spec.matrix.org/v1.19/client-server-api/#password-based: who confirms is who asks.
+bool names_another(const json::Object& auth, const UserId& user) {
+  const json::Object* identifier = auth.find_object("identifier");
+  const std::string* name = (identifier != nullptr ? *identifier : auth).find_string("user");
+  return name != nullptr && *name != user.view() && *name != user.localpart();
+}
+
+}  // namespace
+
+// Counted before it is known to be wrong, so that many at once are not more than one after another.
+Task<Result<std::optional<http::Response>>> check_password(const Api& api, UserId user,
+                                                           std::string password) {
+  const http::Principal account{http::Principal::Kind::kAccount, user.view()};
+  const auto wait = api.rate_limits.take(http::RateClass::kLoginFailed, account);
+  if (wait) co_return std::optional(http::limited(*wait));
+  const auto right = co_await api.users.check_password(user, std::move(password));
+  if (right.ok() || right.error().code != ErrorCode::kForbidden)
+    api.rate_limits.give_back(http::RateClass::kLoginFailed, account);
+  if (!right.ok()) co_return right.error();
+  co_return std::optional<http::Response>();
+}
+
+Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call) {
+  const json::Object* auth = call.body.find_object("auth");
+  const std::string* type = auth != nullptr ? auth->find_string("type") : nullptr;
+  json::Object challenge{
+      {"flows", json::Array(1, json::object({{"stages", json::Array(1, "m.login.password")}}))},
+      {"params", json::Object()},
+      {"session", api.runtime.random().letters(24)}};
+  if (type != nullptr && *type == "m.login.password") {
+    if (names_another(*auth, call.session().user))
+      co_return fail(ErrorCode::kForbidden, "The password must be that of the caller");
+    const std::string* password = auth->find_string("password");
+    auto right =
+        co_await check_password(api, call.session().user, password != nullptr ? *password : "");
+    if (right.ok()) co_return right;
+    if (right.error().code != ErrorCode::kForbidden) co_return right.error();
+    challenge.set("errcode", "M_FORBIDDEN");
+    challenge.set("error", "Invalid password");
+  }
+  http::Response response = ok_json(challenge);
+  response.status = 401;
+  co_return std::optional(std::move(response));
+}
+
+}  // namespace polder::client_api

@@ -1,0 +1,19 @@
+// https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api with the
+// password as the only stage. Nothing of it is kept between requests (CVE-2023-41335).
+#pragma once
+
+#include <optional>
+
+#include "homeserver/api/client/api.h"
+
+namespace polder::client_api {
+
+// Nothing if it is the user's password; the answer to who tried too many wrong ones, whether this
+// one is right or not. kForbidden if it is wrong or there is no such user.
+Task<Result<std::optional<http::Response>>> check_password(const Api& api, UserId user,
+                                                           std::string password);
+
+// Nothing if the caller proved who they are; else the challenge to answer with.
+Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call);
+
+}  // namespace polder::client_api

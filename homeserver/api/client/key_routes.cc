@@ -1,0 +1,167 @@
+// End-to-end encryption: keys, cross-signing, messages to devices.
+// https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption
+#include "homeserver/api/client/api.h"
+#include "homeserver/api/client/interactive_auth.h"
+#include "homeserver/sync/classic/device_lists.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Authentication;
+using http::Method;
+using http::RateClass;
+using http::Response;
+
+constexpr size_t kUsersMax = 1000;  // of one query or claim
+constexpr int64_t kTimeoutDefaultMs = 10'000;
+constexpr int64_t kTimeoutMaxMs = 60'000;
+
+// How long to wait for other servers.
+Millis timeout_of(const json::Object& body) {
+  const int64_t asked = body.find_int("timeout").value_or(kTimeoutDefaultMs);
+  return Millis(std::clamp<int64_t>(asked, 0, kTimeoutMaxMs));
+}
+
+Response answer_json(const devices::Answer& answer) {
+  json::Object body = answer.keys;
+  json::Object failures;
+  for (const auto& [server, error] : answer.failures)
+    failures.set(server.str(), error_json(error));
+  body.set("failures", std::move(failures));
+  return ok_json(body);
+}
+
+json::Object counts_json(const std::map<std::string, int64_t>& counts) {
+  json::Object object;
+  for (const auto& [algorithm, count] : counts)
+    object.set(algorithm, count);
+  // Clients take a missing algorithm for "not told".
+  if (!object.contains("signed_curve25519")) object.set("signed_curve25519", 0);
+  return object;
+}
+
+Task<Result<Response>> upload(const Api& api, Call& call) {
+  const auto counts = co_await api.device_keys.upload(call.session(), std::move(call.body));
+  if (!counts.ok() && counts.error().code == ErrorCode::kInvalid)
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", counts.error().message);
+  if (!counts.ok()) co_return counts.error();
+  tell_of_devices(api, call.session().number);
+  co_return ok_json({{"one_time_key_counts", counts_json(*counts)}});
+}
+
+Task<Result<Response>> query(const Api& api, Call& call) {
+  const json::Object* wanted = call.body.find_object("device_keys");
+  if (wanted == nullptr)
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "device_keys must be an object");
+  if (wanted->size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many users");
+  users::WantedKeys users;
+  for (const auto& [name, devices] : *wanted) {
+    POLDER_CO_TRY(UserId user, UserId::parse(name));
+    if (devices.as_array() == nullptr)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be a list");
+    std::vector<std::string> only;
+    for (const json::Value& device : *devices.as_array()) {
+      if (device.as_string() == nullptr)
+        co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A device is no string");
+      only.push_back(*device.as_string());
+    }
+    users.emplace_back(std::move(user), std::move(only));
+  }
+  POLDER_CO_TRY(const auto answer, co_await api.devices.encryption.query(
+                                       call.session(), std::move(users), timeout_of(call.body)));
+  co_return answer_json(answer);
+}
+
+Task<Result<Response>> claim(const Api& api, Call& call) {
+  const json::Object* wanted = call.body.find_object("one_time_keys");
+  if (wanted == nullptr)
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "one_time_keys must be an object");
+  devices::WantedOneTimeKeys keys;
+  for (const auto& [name, devices] : *wanted) {
+    POLDER_CO_TRY(const UserId user, UserId::parse(name));
+    if (devices.as_object() == nullptr)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be an object");
+    for (const auto& [device_name, algorithm] : *devices.as_object()) {
+      POLDER_CO_TRY(const DeviceId device, DeviceId::parse(device_name));
+      if (algorithm.as_string() == nullptr)
+        co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "An algorithm is no string");
+      keys.emplace_back(user, device, *algorithm.as_string());
+    }
+  }
+  if (keys.size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many keys");
+  POLDER_CO_TRY(const auto answer,
+                co_await api.devices.encryption.claim(std::move(keys), timeout_of(call.body)));
+  co_return answer_json(answer);
+}
+
+// The first upload needs no confirmation (MSC3967); a replacement does.
+Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
+  POLDER_CO_TRY(const bool replaces, co_await api.device_keys.would_replace_master_key(
+                                         call.session().number, call.body));
+  if (replaces) {
+    POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
+    if (challenge) co_return *std::move(challenge);
+  }
+  POLDER_CO_CHECK(
+      co_await api.device_keys.upload_cross_signing(call.session(), std::move(call.body)));
+  tell_of_devices(api, call.session().number);
+  co_return empty_json();
+}
+
+Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
+  POLDER_CO_TRY(json::Object failures,
+                co_await api.device_keys.upload_signatures(call.session(), std::move(call.body)));
+  tell_of_devices(api, call.session().number);
+  co_return ok_json({{"failures", std::move(failures)}});
+}
+
+Task<Result<Response>> changes(const Api& api, Call& call) {
+  const auto from = sync::parse_stream_token(call.query("from").value_or(""));
+  const auto to = sync::parse_stream_token(call.query("to").value_or(""));
+  if (!from || !to)
+    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM",
+                           "from and to must be tokens of sync");
+  const auto number = call.session().number;
+  POLDER_CO_TRY(const auto lists, co_await runtime::on_pool(api.runtime, [&api, number, from, to] {
+                  return sync::device_list_changes(api.rooms, api.database.snapshot(), number,
+                                                   from->position, to->position);
+                }));
+  co_return ok_json({{"changed", lists.changed}, {"left", lists.left}});
+}
+
+// A message goes out once for a transaction id.
+Task<Result<Response>> send_to_device(const Api& api, Call& call) {
+  const json::Object* messages = call.body.find_object("messages");
+  if (messages == nullptr)
+    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing messages");
+  users::ToDevice message{std::string(call.path("eventType")), std::string(call.path("txnId")),
+                          *messages, kv::Batch()};
+  POLDER_CO_TRY(const auto news,
+                co_await api.devices.encryption.send(call.session(), std::move(message)));
+  for (const auto user : news)
+    api.sync.wake(user);
+  co_return empty_json();
+}
+
+}  // namespace
+
+void add_key_routes(http::Router& router, const Api& api) {
+  const auto post = [&](std::string_view path, Action action) {
+    add_route(router, api,
+              {Method::kPost, path, Authentication::kAccessToken, RateClass::kCheap, kLargeBody},
+              std::move(action));
+  };
+  post("/_matrix/client/v3/keys/upload", upload);
+  post("/_matrix/client/v3/keys/query", query);
+  post("/_matrix/client/v3/keys/claim", claim);
+  post("/_matrix/client/v3/keys/device_signing/upload", upload_cross_signing);
+  post("/_matrix/client/v3/keys/signatures/upload", upload_signatures);
+  add_route(router, api, {Method::kGet, "/_matrix/client/v3/keys/changes"}, changes);
+  // Not among messages: keys for a large room go out in hundreds of these before one message does.
+  add_route(router, api,
+            {Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
+             Authentication::kAccessToken, RateClass::kCheap, kLargeBody},
+            send_to_device);
+}
+
+}  // namespace polder::client_api

@@ -1,0 +1,213 @@
+// Who is in a room: joining, inviting, leaving, banning, forgetting.
+#include "homeserver/api/client/addresses.h"
+#include "homeserver/api/client/api.h"
+#include "homeserver/api/client/membership.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/rooms/reader.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Authentication;
+using http::Method;
+using http::RateClass;
+using http::Response;
+
+Result<UserId> target_of(const Call& call) {
+  const std::string* user = call.body.find_string("user_id");
+  if (user == nullptr)
+    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing user_id");
+  return UserId::parse(*user);
+}
+
+// Members of a membership's content that are the server's to say.
+constexpr std::string_view kAuthoriser = "join_authorised_via_users_server";
+
+// What the caller wants for themselves.
+Task<Result<entry::Wish>> wish_of(const Api& api, const Call& call, RoomAddress address,
+                                  std::string membership) {
+  entry::Wish wish;
+  wish.user = call.session().user;
+  wish.room = std::move(address.room);
+  wish.via = std::move(address.servers);
+  POLDER_CO_TRY(wish.content,
+                co_await membership_content(api, wish.user, std::move(membership), call.body));
+  co_return wish;
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
+Task<Result<Response>> join(const Api& api, Call& call) {
+  const std::string_view named =
+      call.path("roomIdOrAlias").empty() ? call.path("roomId") : call.path("roomIdOrAlias");
+  POLDER_CO_TRY(auto address, co_await resolve_with_query(api, call, std::string(named)));
+  const RoomId room = address.room;
+  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "join"));
+  // What else the client gives goes into the event, as with other servers; a name for this room,
+  // for instance.
+  if (!json::is_canonical(call.body))
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+  for (const auto& [key, value] : call.body) {
+    if (key != "membership" && key != "third_party_signed" && key != kAuthoriser)
+      wish.content.set(key, value);
+  }
+  POLDER_CO_CHECK(co_await api.entry.join(std::move(wish)));
+  co_return ok_json({{"room_id", room.str()}});
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#knocking-on-rooms
+Task<Result<Response>> knock(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto address,
+                co_await resolve_with_query(api, call, std::string(call.path("roomIdOrAlias"))));
+  const RoomId room = address.room;
+  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "knock"));
+  POLDER_CO_CHECK(co_await api.entry.knock(std::move(wish)));
+  co_return ok_json({{"room_id", room.str()}});
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#leaving-rooms
+Task<Result<Response>> leave(const Api& api, Call& call) {
+  POLDER_CO_TRY(RoomId room, room_of(call));
+  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, {std::move(room), {}}, "leave"));
+  POLDER_CO_CHECK(co_await api.entry.leave(std::move(wish)));
+  co_return empty_json();
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite
+Task<Result<Response>> invite(const Api& api, Call& call) {
+  entry::Wish wish;
+  wish.user = call.session().user;
+  POLDER_CO_TRY(wish.room, room_of(call));
+  POLDER_CO_TRY(UserId target, target_of(call));
+  POLDER_CO_TRY(wish.content, co_await membership_content(api, target, "invite", call.body));
+  POLDER_CO_CHECK(co_await api.entry.invite(std::move(wish), std::move(target)));
+  co_return empty_json();
+}
+
+Task<Result<rooms::SentEvent>> set_membership(const Api& api, const Call& call, RoomId room,
+                                              UserId target, std::string membership) {
+  rooms::LocalEvent event;
+  event.sender = call.session().user;
+  event.type = "m.room.member";
+  event.state_key = target.str();
+  POLDER_CO_TRY(event.content, co_await membership_content(api, target, membership, call.body));
+  co_return co_await api.rooms.send(std::move(room), std::move(event));
+}
+
+// kick is a leave of somebody else who is in the room, unban one of somebody who is banned.
+Action change_of_other(std::string membership, std::optional<stores::Membership> needed) {
+  return [membership, needed](const Api& api, Call& call) -> Task<Result<Response>> {
+    return [](const Api& services, Call& of, std::string change,
+              std::optional<stores::Membership> from) -> Task<Result<Response>> {
+      POLDER_CO_TRY(const RoomId room, room_of(of));
+      POLDER_CO_TRY(const UserId target, target_of(of));
+      POLDER_CO_TRY(const auto now, co_await current_membership(services, room, target));
+      if (from == stores::Membership::kBan && now != stores::Membership::kBan)
+        co_return fail(ErrorCode::kForbidden, "The user is not banned");
+      if (from == stores::Membership::kJoin &&
+          (now == stores::Membership::kNone || now == stores::Membership::kLeave ||
+           now == stores::Membership::kBan)) {
+        co_return fail(ErrorCode::kForbidden, "The user is not in the room");
+      }
+      POLDER_CO_CHECK(co_await set_membership(services, of, room, target, change));
+      co_return empty_json();
+    }(api, call, membership, needed);
+  };
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
+Task<Result<Response>> forget(const Api& api, Call& call) {
+  POLDER_CO_TRY(RoomId room, room_of(call));
+  const Status forgotten = co_await api.rooms.forget(std::move(room), call.session().user);
+  if (!forgotten.ok() && forgotten.error().code == ErrorCode::kExists)
+    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
+  if (!forgotten.ok()) co_return forgotten.error();
+  co_return empty_json();
+}
+
+Task<Result<EventId>> current_member_event(const Api& api, RoomId room, UserId user) {
+  co_return co_await runtime::on_pool(api.runtime, [&api, room, user]() -> Result<EventId> {
+    POLDER_TRY(const auto head, api.rooms.head(room));
+    if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
+    const rooms::RoomReader reader(api.rooms, head);
+    POLDER_TRY(const auto event,
+               reader.state_event(head->record.state, "m.room.member", user.view()));
+    if (!event) return fail(ErrorCode::kNotFound, "The user is not in the room");
+    return event->id();
+  });
+}
+
+}  // namespace
+
+Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
+  co_return co_await runtime::on_pool(api.runtime,
+                                      [&api, room, user]() -> Result<stores::Membership> {
+                                        POLDER_TRY(const auto head, api.rooms.head(room));
+                                        if (!head)
+                                          return fail(ErrorCode::kNotFound, "Unknown room");
+                                        const rooms::RoomReader reader(api.rooms, head);
+                                        POLDER_TRY(const auto of, reader.reader(user));
+                                        return of.membership.membership;
+                                      });
+}
+
+// Entering a restricted room needs somebody who authorises it, and inviting a user of another
+// server that server: the same as through the endpoints for it.
+Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, UserId target) {
+  json::Object content = std::move(call.body);
+  content.erase(kAuthoriser);
+  const UserId user = call.session().user;
+  const std::string* named = content.find_string("membership");
+  const std::string membership = named != nullptr ? *named : "";
+  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, target));
+  if (membership == "join" && target == user && now != stores::Membership::kJoin) {
+    POLDER_CO_CHECK(co_await api.entry.join({user, room, std::move(content)}));
+    co_return co_await current_member_event(api, room, target);
+  }
+  if (membership == "invite" && !api.users.is_local(target)) {
+    POLDER_CO_CHECK(co_await api.entry.invite({user, room, std::move(content)}, target));
+    co_return co_await current_member_event(api, room, target);
+  }
+  rooms::LocalEvent event;
+  event.sender = user;
+  event.type = "m.room.member";
+  event.state_key = target.str();
+  event.content = std::move(content);
+  POLDER_CO_TRY(const auto sent, co_await api.rooms.send(room, std::move(event)));
+  co_return sent.id;
+}
+
+Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::string membership,
+                                              json::Object body) {
+  json::Object content{{"membership", membership}};
+  if (const std::string* reason = body.find_string("reason")) content.set("reason", *reason);
+  const bool shows_profile =
+      membership == "join" || membership == "invite" || membership == "knock";
+  if (!shows_profile || !api.users.is_local(user)) co_return content;
+  const auto account = co_await api.users.account(std::move(user));
+  if (!account.ok()) co_return account.error();
+  if (!account->displayname.empty()) content.set("displayname", account->displayname);
+  if (!account->avatar_url.empty()) content.set("avatar_url", account->avatar_url);
+  co_return content;
+}
+
+void add_membership_routes(http::Router& router, const Api& api) {
+  constexpr auto kToken = Authentication::kAccessToken;
+  const auto post = [&](std::string_view path, RateClass rate, Action action) {
+    add_route(router, api, {Method::kPost, path, kToken, rate, kLargeBody}, std::move(action));
+  };
+  using stores::Membership;
+  post("/_matrix/client/v3/join/{roomIdOrAlias}", RateClass::kJoin, join);
+  post("/_matrix/client/v3/knock/{roomIdOrAlias}", RateClass::kJoin, knock);
+  post("/_matrix/client/v3/rooms/{roomId}/join", RateClass::kJoin, join);
+  post("/_matrix/client/v3/rooms/{roomId}/leave", RateClass::kCheap, leave);
+  post("/_matrix/client/v3/rooms/{roomId}/forget", RateClass::kCheap, forget);
+  post("/_matrix/client/v3/rooms/{roomId}/invite", RateClass::kMessage, invite);
+  post("/_matrix/client/v3/rooms/{roomId}/kick", RateClass::kMessage,
+       change_of_other("leave", Membership::kJoin));
+  post("/_matrix/client/v3/rooms/{roomId}/ban", RateClass::kMessage,
+       change_of_other("ban", std::nullopt));
+  post("/_matrix/client/v3/rooms/{roomId}/unban", RateClass::kMessage,
+       change_of_other("leave", Membership::kBan));
+}
+
+}  // namespace polder::client_api

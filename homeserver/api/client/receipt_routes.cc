@@ -1,0 +1,146 @@
+// Receipts, read markers, typing.
+// https://spec.matrix.org/v1.19/client-server-api/#receipts
+#include "homeserver/api/client/api.h"
+#include "homeserver/rooms/reader.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Authentication;
+using http::Method;
+using http::RateClass;
+using http::Response;
+
+constexpr int64_t kTypingDefaultMs = 30'000;
+constexpr int64_t kTypingMaxMs = 60'000;
+
+// The room, if the caller is in it.
+Task<Result<rooms::RoomHeadPtr>> joined_room(const Api& api, const Call& call) {
+  POLDER_CO_TRY(const RoomId room, room_of(call));
+  const UserId user = call.session().user;
+  co_return co_await runtime::on_pool(
+      api.runtime, [&api, room, user]() -> Result<rooms::RoomHeadPtr> {
+        POLDER_TRY(const auto head, api.rooms.head(room));
+        if (!head) return fail(ErrorCode::kForbidden, "You are not in the room");
+        const rooms::RoomReader reader(api.rooms, head);
+        POLDER_TRY(const auto of, reader.reader(user));
+        if (of.membership.membership != stores::Membership::kJoin)
+          return fail(ErrorCode::kForbidden, "You are not in the room");
+        return head;
+      });
+}
+
+// A receipt points at an event of its room (CVE-2023-42453).
+Task<Status> require_event(const Api& api, rooms::RoomHeadPtr head, EventId event) {
+  co_return co_await runtime::on_pool(api.runtime, [&api, head, event]() -> Status {
+    POLDER_TRY(const auto place, stores::find_event(*api.database.snapshot(), event));
+    if (!place || place->room != head->number)
+      return fail(ErrorCode::kNotFound, "The event is not in this room");
+    return {};
+  });
+}
+
+struct Marker {
+  std::string type;    // m.read, m.read.private, m.fully_read
+  std::string thread;  // empty: unthreaded
+  EventId event;
+};
+
+Task<Status> set_marker(const Api& api, const Call& call, rooms::RoomHeadPtr head, Marker marker) {
+  const stores::UserNumber user = call.session().number;
+  POLDER_CO_CHECK(co_await require_event(api, head, marker.event));
+  if (marker.type == "m.fully_read") {
+    POLDER_CO_CHECK(co_await api.account_data.set(user, head->number, marker.type,
+                                                  json::Object{{"event_id", marker.event.str()}}));
+    api.sync.wake(user);
+    co_return Status();
+  }
+  POLDER_CO_CHECK(
+      co_await api.receipts.set(user, head->number, marker.type, marker.thread, marker.event));
+  if (marker.type == "m.read") {
+    api.sync.wake_room(head->number);
+    co_await api.devices.ephemeral.receipt(
+        head, call.session().user,
+        {marker.type, marker.thread, marker.event, api.runtime.clock().wall_ms()});
+  } else {
+    api.sync.wake(user);
+  }
+  co_return Status();
+}
+
+bool is_marker(std::string_view type) {
+  return type == "m.read" || type == "m.read.private" || type == "m.fully_read";
+}
+
+Task<Result<Response>> post_receipt(const Api& api, Call& call) {
+  Marker marker;
+  marker.type = call.path("receiptType");
+  if (!is_marker(marker.type)) co_return fail(ErrorCode::kInvalid, "Unknown receipt type");
+  POLDER_CO_TRY(marker.event, EventId::parse(call.path("eventId")));
+  if (const json::Value* thread = call.body.find("thread_id")) {
+    const bool text = thread->as_string() != nullptr && !thread->as_string()->empty();
+    if (!text || marker.type == "m.fully_read")
+      co_return fail(ErrorCode::kInvalid, "thread_id must name a thread of a receipt");
+    marker.thread = *thread->as_string();
+  }
+  POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
+  POLDER_CO_CHECK(co_await set_marker(api, call, head, std::move(marker)));
+  co_return empty_json();
+}
+
+Task<Result<Response>> post_read_markers(const Api& api, Call& call) {
+  POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
+  std::vector<Marker> markers;
+  for (const std::string_view type : {"m.fully_read", "m.read", "m.read.private"}) {
+    const json::Value* value = call.body.find(type);
+    if (value == nullptr) continue;
+    if (value->as_string() == nullptr)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A marker must be an event id");
+    POLDER_CO_TRY(EventId event, EventId::parse(*value->as_string()));
+    markers.push_back({std::string(type), "", std::move(event)});
+  }
+  for (Marker& marker : markers)
+    POLDER_CO_CHECK(co_await set_marker(api, call, head, std::move(marker)));
+  co_return empty_json();
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid
+Task<Result<Response>> put_typing(const Api& api, Call& call) {
+  if (call.path("userId") != call.session().user.view())
+    co_return fail(ErrorCode::kForbidden, "You can only do this for yourself");
+  const auto typing = call.body.find_bool("typing");
+  if (!typing) co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing typing");
+  POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
+  if (!*typing) {
+    api.typing.clear(head->number, call.session().user);
+    api.sync.wake_room(head->number);
+    co_await api.devices.ephemeral.typing(head, call.session().user, false);
+    co_return empty_json();
+  }
+  const int64_t asked = call.body.find_int("timeout").value_or(kTypingDefaultMs);
+  const Millis timeout(std::clamp<int64_t>(asked, 1, kTypingMaxMs));
+  api.typing.set(head->number, call.session().user, timeout);
+  api.sync.typing_changed(head->number, timeout);
+  co_await api.devices.ephemeral.typing(head, call.session().user, true);
+  co_return empty_json();
+}
+
+}  // namespace
+
+void add_receipt_routes(http::Router& router, const Api& api) {
+  constexpr auto kToken = Authentication::kAccessToken;
+  add_route(router, api,
+            {Method::kPost, "/_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}",
+             kToken, RateClass::kCheap, kSmallBody},
+            post_receipt);
+  add_route(router, api,
+            {Method::kPost, "/_matrix/client/v3/rooms/{roomId}/read_markers", kToken,
+             RateClass::kCheap, kSmallBody},
+            post_read_markers);
+  add_route(router, api,
+            {Method::kPut, "/_matrix/client/v3/rooms/{roomId}/typing/{userId}", kToken,
+             RateClass::kCheap, kSmallBody},
+            put_typing);
+}
+
+}  // namespace polder::client_api

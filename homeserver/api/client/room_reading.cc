@@ -1,0 +1,83 @@
+#include "homeserver/api/client/room_reading.h"
+
+#include <charconv>
+
+#include "homeserver/base/json/write.h"
+#include "storage/stores/user_rows.h"
+
+namespace polder::client_api {
+namespace {
+
+constexpr size_t kLimitDefault = 10;
+constexpr size_t kLimitMax = 1000;
+
+}  // namespace
+
+using http::Response;
+using rooms::ReaderOf;
+using rooms::RoomReader;
+
+Result<size_t> limit_of(const Call& call) {
+  const auto text = call.query("limit");
+  if (!text) return kLimitDefault;
+  size_t limit = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+  if (error != std::errc() || end != text->data() + text->size())
+    return fail(ErrorCode::kInvalid, "limit must be a number");
+  return std::min(std::max<size_t>(limit, 1), kLimitMax);
+}
+
+Result<OpenedRoom> open_room(const Api& api, const Call& call) {
+  POLDER_TRY(const RoomId room, room_of(call));
+  POLDER_TRY(auto head, api.rooms.head(room));
+  if (!head) return fail(ErrorCode::kForbidden, "You are not a member of this room");
+  OpenedRoom opened;
+  opened.reader = std::make_unique<const RoomReader>(api.rooms, std::move(head));
+  POLDER_TRY(opened.of, opened.reader->reader(call.session().user));
+  return opened;
+}
+
+Action reading(ReadAction read) {
+  return [read = std::move(read)](const Api& api, Call& call) -> Task<Result<Response>> {
+    return runtime::on_pool(api.runtime, [&api, &call, &read]() -> Result<Response> {
+      POLDER_TRY(const OpenedRoom opened, open_room(api, call));
+      return read(api, *opened.reader, opened.of, call);
+    });
+  };
+}
+
+Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
+                                 stores::EventNumber number, const rooms::HeldEvent& held,
+                                 const Call& call, bool redacted) {
+  RoomReader::ClientOptions options;
+  options.redacted = redacted;
+  std::optional<std::string> transaction;
+  if (held.event->sender() == call.session().user) {
+    POLDER_TRY(transaction,
+               stores::read_event_transaction(reader.snapshot(), call.session().number,
+                                              call.session().device, held.event->id()));
+    if (transaction) options.transaction_id = *transaction;
+  }
+  return reader.client_event(of, number, held, options);
+}
+
+Status write_state(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
+                   stores::StateRoot root, std::optional<std::string_view> type,
+                   const std::function<bool(const events::Event&)>& wanted) {
+  std::optional<Error> failure;
+  writer.begin_array();
+  POLDER_CHECK(reader.for_each_state(root, type,
+                                     [&](stores::EventNumber number, const rooms::HeldEvent& held) {
+                                       if (!wanted(*held.event) || failure) return;
+                                       const auto text = reader.client_event(of, number, held, {});
+                                       if (text.ok()) {
+                                         writer.raw(*text);
+                                       } else {
+                                         failure = text.error();
+                                       }
+                                     }));
+  writer.end_array();
+  return failure ? Status(*failure) : Status();
+}
+
+}  // namespace polder::client_api

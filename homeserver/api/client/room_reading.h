@@ -1,0 +1,43 @@
+// What the routes that read rooms share.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "homeserver/api/client/api.h"
+#include "homeserver/rooms/reader.h"
+
+namespace polder::json {
+class Writer;
+}
+
+namespace polder::client_api {
+
+// Runs on the pool with a reader of the room that the path names.
+using ReadAction = std::function<Result<http::Response>(const Api&, const rooms::RoomReader&,
+                                                        const rooms::ReaderOf&, const Call&)>;
+Action reading(ReadAction read);
+
+struct OpenedRoom {
+  std::unique_ptr<const rooms::RoomReader> reader;
+  rooms::ReaderOf of;
+};
+// The room that the path names, for the caller.
+Result<OpenedRoom> open_room(const Api& api, const Call& call);
+
+// How many events a page is to have.
+Result<size_t> limit_of(const Call& call);
+
+// An event as the caller's device gets it; or as if it had been redacted.
+Result<std::string> client_event(const rooms::RoomReader& reader, const rooms::ReaderOf& of,
+                                 stores::EventNumber number, const rooms::HeldEvent& held,
+                                 const Call& call, bool redacted = false);
+
+// The events of a state, or of one type in it, that are wanted.
+Status write_state(json::Writer& writer, const rooms::RoomReader& reader, const rooms::ReaderOf& of,
+                   stores::StateRoot root, std::optional<std::string_view> type,
+                   const std::function<bool(const events::Event&)>& wanted);
+
+}  // namespace polder::client_api

@@ -1,0 +1,221 @@
+// Changing rooms: creation, events, state, redaction.
+#include "homeserver/api/client/addresses.h"
+#include "homeserver/api/client/api.h"
+#include "homeserver/api/client/create_room.h"
+#include "homeserver/api/client/membership.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/rooms/reader.h"
+#include "storage/stores/directory_rows.h"
+
+namespace polder::client_api {
+namespace {
+
+using http::Authentication;
+using http::Method;
+using http::RateClass;
+using http::Response;
+
+constexpr size_t kAliasesMax = 100;  // of one canonical alias event
+constexpr size_t kTransactionIdBytesMax = 255;
+
+// Sends an event once for a transaction id, which is committed with it: a client that asks again,
+// also after a crash, gets the same event.
+Task<Result<Response>> send_once(const Api& api, Call& call, RoomId room, rooms::LocalEvent event,
+                                 std::string scope) {
+  const std::string id(call.path("txnId"));
+  if (id.empty() || id.size() > kTransactionIdBytesMax)
+    co_return fail(ErrorCode::kInvalid, "The transaction id is too long");
+  const users::Session session = call.session();
+  scope.append("|").append(room.view());
+  POLDER_CO_TRY(const auto known,
+                co_await runtime::on_pool(api.runtime, [&api, session, scope, id] {
+                  return stores::read_transaction(*api.database.snapshot(), session.number,
+                                                  session.device, scope, id);
+                }));
+  if (known) co_return ok_json({{"event_id", *known}});
+  event.with = [session, scope, id](kv::Batch& batch, const events::Event& sent) {
+    stores::put_transaction(batch, session.number, session.device, scope, id, sent.id().view());
+    stores::put_event_transaction(batch, session.number, session.device, sent.id(), id);
+  };
+  POLDER_CO_TRY(const rooms::SentEvent sent,
+                co_await api.rooms.send(std::move(room), std::move(event)));
+  co_return ok_json({{"event_id", sent.id.str()}});
+}
+
+Task<Result<Response>> send_message(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomId room, room_of(call));
+  if (!json::is_canonical(call.body))
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+  rooms::LocalEvent event;
+  event.sender = call.session().user;
+  event.type = call.path("eventType");
+  event.content = std::move(call.body);
+  if (event.type == "m.room.redaction") {
+    if (const std::string* target = event.content.find_string("redacts")) {
+      POLDER_CO_TRY(event.redacts, EventId::parse(*target));
+    }
+  }
+  co_return co_await send_once(api, call, room, std::move(event), "send");
+}
+
+Task<Result<Response>> redact(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomId room, room_of(call));
+  rooms::LocalEvent event;
+  event.sender = call.session().user;
+  event.type = "m.room.redaction";
+  POLDER_CO_TRY(event.redacts, EventId::parse(call.path("eventId")));
+  if (const std::string* reason = call.body.find_string("reason"))
+    event.content.set("reason", *reason);
+  co_return co_await send_once(api, call, room, std::move(event), "redact");
+}
+
+// The content of the room's canonical alias event, as JSON.
+Task<Result<std::string>> known_aliases(const Api& api, RoomId room) {
+  co_return co_await runtime::on_pool(api.runtime, [&api, room]() -> Result<std::string> {
+    POLDER_TRY(const auto head, api.rooms.head(room));
+    if (!head) return std::string();
+    const rooms::RoomReader reader(api.rooms, head);
+    POLDER_TRY(const auto event,
+               reader.state_event(head->record.state, "m.room.canonical_alias", ""));
+    return event ? json::write(event->content()) : std::string();
+  });
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey:
+// the aliases of a canonical alias event have the right form (M_INVALID_PARAM) and lead to the room
+// (M_BAD_ALIAS). Those that the room names already are left alone.
+Task<Status> check_aliases(const Api& api, RoomId room, json::Object content) {
+  std::vector<std::string> named;
+  const auto add = [&](const json::Value& alias) -> Status {
+    if (alias.as_string() == nullptr)
+      return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM", "An alias must be a string");
+    POLDER_CHECK(RoomAlias::parse(*alias.as_string()));
+    named.push_back(*alias.as_string());
+    return {};
+  };
+  const json::Value* main_alias = content.find("alias");
+  const bool cleared = main_alias == nullptr || main_alias->is_null() ||
+                       (main_alias->as_string() != nullptr && main_alias->as_string()->empty());
+  if (!cleared) POLDER_CO_CHECK(add(*main_alias));
+  if (const json::Array* others = content.find_array("alt_aliases")) {
+    if (others->size() > kAliasesMax) co_return fail(ErrorCode::kTooLarge, "Too many aliases");
+    for (const json::Value& alias : *others)
+      POLDER_CO_CHECK(add(alias));
+  }
+  POLDER_CO_TRY(const std::string known, co_await known_aliases(api, room));
+  for (const std::string& alias : named) {
+    if (known.find(json::write(json::Value(alias))) != std::string::npos) continue;
+    const auto found = co_await resolve(api, alias);
+    if (!found.ok() || found->room != room)
+      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_ALIAS",
+                             "The alias " + alias + " does not lead to this room");
+  }
+  co_return Status();
+}
+
+// The event that set the state to just this, if the same user, who is in the room, did so before:
+// setting it again changes nothing, as with Synapse.
+Task<Result<std::optional<EventId>>> same_state(const Api& api, RoomId room,
+                                                rooms::LocalEvent wanted) {
+  co_return co_await runtime::on_pool(
+      api.runtime, [&api, room, wanted]() -> Result<std::optional<EventId>> {
+        POLDER_TRY(const auto head, api.rooms.head(room));
+        if (!head) return std::optional<EventId>();
+        const rooms::RoomReader reader(api.rooms, head);
+        POLDER_TRY(const auto of, reader.reader(wanted.sender));
+        POLDER_TRY(const auto event,
+                   reader.state_event(head->record.state, wanted.type, *wanted.state_key));
+        const bool same = of.membership.membership == stores::Membership::kJoin && event &&
+                          event->sender() == wanted.sender && event->content() == wanted.content;
+        return same ? std::optional(event->id()) : std::optional<EventId>();
+      });
+}
+
+Task<Result<Response>> put_state(const Api& api, Call& call) {
+  POLDER_CO_TRY(const RoomId room, room_of(call));
+  if (!json::is_canonical(call.body))
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+  if (call.path("eventType") == "m.room.canonical_alias")
+    POLDER_CO_CHECK(co_await check_aliases(api, room, call.body));
+  rooms::LocalEvent event;
+  event.sender = call.session().user;
+  event.type = call.path("eventType");
+  event.state_key = std::string(call.path("stateKey"));
+  event.content = std::move(call.body);
+  POLDER_CO_TRY(const auto same, co_await same_state(api, room, event));
+  if (same) co_return ok_json({{"event_id", same->str()}});
+  const auto member = UserId::parse(*event.state_key);
+  if (event.type == "m.room.member" && member.ok()) {
+    call.body = std::move(event.content);
+    POLDER_CO_TRY(const EventId id, co_await send_membership(api, call, room, *member));
+    co_return ok_json({{"event_id", id.str()}});
+  }
+  POLDER_CO_TRY(const rooms::SentEvent sent, co_await api.rooms.send(room, std::move(event)));
+  co_return ok_json({{"event_id", sent.id.str()}});
+}
+
+Task<Result<Response>> create_planned(const Api& api, UserId creator, RoomPlan plan) {
+  if (plan.alias) {
+    const auto taken = co_await runtime::on_pool(api.runtime, [&api, alias = *plan.alias] {
+      return stores::read_alias(*api.database.snapshot(), alias);
+    });
+    if (!taken.ok()) co_return taken.error();
+    if (*taken) co_return matrix_error(ErrorCode::kInvalid, "M_ROOM_IN_USE", "The alias is taken");
+    plan.events.back().with = [alias = *plan.alias, creator](kv::Batch& batch,
+                                                             const events::Event& event) {
+      stores::put_alias(batch, alias, {event.room_id(), creator});
+    };
+  }
+  const auto created = co_await api.rooms.create(*plan.rules, std::move(plan.events));
+  // "The initial state implied by the parameters to the request is invalid."
+  if (!created.ok() && (created.error().code == ErrorCode::kForbidden ||
+                        created.error().code == ErrorCode::kInvalid))
+    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_ROOM_STATE", created.error().message);
+  if (!created.ok()) co_return created.error();
+  const RoomId& room = *created;
+  // The room stands, whether or not others' servers can be reached: who is missing is invited anew.
+  for (const UserId& user : plan.remote_invites) {
+    const Status invited = co_await api.entry.invite({creator, room, plan.invite_content}, user);
+    if (!invited.ok())
+      api.runtime.log().info("invite_failed",
+                             {{"room", room}, {"reason", invited.error().message}});
+  }
+  co_return ok_json({{"room_id", room.str()}});
+}
+
+Task<Result<Response>> create(const Api& api, Call& call) {
+  const UserId creator = call.session().user;
+  auto profile = co_await membership_content(api, creator, "join", {});
+  if (!profile.ok()) co_return profile.error();
+  POLDER_CO_TRY(RoomPlan plan,
+                plan_room(call.body, creator, *std::move(profile), api.users.parts().own_name,
+                          api.settings.default_room_version));
+  if (!plan.alias) co_return co_await create_planned(api, creator, std::move(plan));
+  const uint64_t turn = std::hash<RoomAlias>()(*plan.alias);
+  auto make = [&api, creator, plan = std::move(plan)] {
+    return create_planned(api, creator, plan);
+  };
+  co_return co_await api.alias_turns.in_turn(turn, std::move(make));
+}
+
+}  // namespace
+
+void add_room_routes(http::Router& router, const Api& api) {
+  constexpr auto kToken = Authentication::kAccessToken;
+  const auto post = [&](std::string_view path, RateClass rate, Action action) {
+    add_route(router, api, {Method::kPost, path, kToken, rate, kLargeBody}, std::move(action));
+  };
+  const auto put = [&](std::string_view path, RateClass rate, Action action) {
+    add_route(router, api, {Method::kPut, path, kToken, rate, kLargeBody}, std::move(action));
+  };
+  post("/_matrix/client/v3/createRoom", RateClass::kJoin, create);
+  put("/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}", RateClass::kMessage,
+      send_message);
+  put("/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}", RateClass::kMessage, redact);
+  put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", RateClass::kMessage, put_state);
+  put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", RateClass::kMessage, put_state);
+  put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", RateClass::kMessage,
+      put_state);
+}
+
+}  // namespace polder::client_api

@@ -1,0 +1,73 @@
+#include <map>
+#include <mutex>
+
+#include "homeserver/base/egress/resolver.h"
+
+namespace polder::egress {
+namespace {
+
+using std::chrono::seconds;
+constexpr size_t kEntriesMax = 10'000;
+constexpr seconds kShortest{5};
+constexpr seconds kLongest{3600};
+constexpr seconds kFailure{30};
+
+template <class T>
+class Cache {
+ public:
+  std::optional<Result<T>> find(const std::string& name, std::chrono::nanoseconds now) {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(name);
+    if (found == entries_.end() || found->second.expires <= now) return {};
+    return found->second.answer;
+  }
+  void insert(const std::string& name, const Result<T>& answer, std::chrono::nanoseconds now) {
+    const seconds keep = answer.ok() ? std::clamp(answer->ttl, kShortest, kLongest) : kFailure;
+    const std::lock_guard lock(mutex_);
+    if (entries_.size() >= kEntriesMax) {
+      std::erase_if(entries_, [&](const auto& entry) { return entry.second.expires <= now; });
+      if (entries_.size() >= kEntriesMax) entries_.clear();
+    }
+    entries_.insert_or_assign(name, Entry{answer, now + keep});
+  }
+
+ private:
+  struct Entry {
+    Result<T> answer;
+    std::chrono::nanoseconds expires;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Entry> entries_;
+};
+
+class CachingResolver final : public Resolver {
+ public:
+  CachingResolver(Resolver& resolver, const Clock& clock) : resolver_(resolver), clock_(clock) {}
+
+  Task<Result<Addresses>> addresses(std::string host) override {
+    if (auto known = addresses_.find(host, clock_.steady())) co_return *std::move(known);
+    auto answer = co_await resolver_.addresses(host);
+    addresses_.insert(host, answer, clock_.steady());
+    co_return answer;
+  }
+  Task<Result<Services>> services(std::string name) override {
+    if (auto known = services_.find(name, clock_.steady())) co_return *std::move(known);
+    auto answer = co_await resolver_.services(name);
+    services_.insert(name, answer, clock_.steady());
+    co_return answer;
+  }
+
+ private:
+  Resolver& resolver_;
+  const Clock& clock_;
+  Cache<Addresses> addresses_;
+  Cache<Services> services_;
+};
+
+}  // namespace
+
+std::unique_ptr<Resolver> make_caching_resolver(Resolver& resolver, const Clock& clock) {
+  return std::make_unique<CachingResolver>(resolver, clock);
+}
+
+}  // namespace polder::egress

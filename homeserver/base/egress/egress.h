@@ -1,0 +1,66 @@
+// The one way out (docs/architecture.md, decision 12): every outbound request goes through here.
+// Names are resolved, the addresses are checked, and the request goes to the address that was
+// checked, so that a second look-up cannot lead elsewhere.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/http/client.h"
+#include "homeserver/base/runtime/runtime.h"
+
+namespace polder::egress {
+
+struct EgressRequest {
+  std::string host;  // name or IP address (without brackets) to connect to
+  uint16_t port = 443;
+  bool tls = true;
+  std::string tls_name;     // what the certificate must be for; empty: the host
+  std::string host_header;  // empty: host and port
+  http::Method method = http::Method::kGet;
+  std::string target = "/";
+  http::Headers headers;
+  std::string body;
+  Millis timeout{60'000};      // for everything, look-ups and redirects included
+  size_t body_max = 10 << 20;  // bytes of the response's body
+  std::shared_ptr<http::BodySink> sink = nullptr;  // as in http::ClientRequest
+  int redirects_max = 0;  // followed for GET and HEAD, to https only, without the headers
+};
+
+// Replaced as a whole by simulations and tests. Thread-safe; called on shards.
+class Egress {
+ public:
+  virtual ~Egress() = default;
+  // kForbidden if the destination may not be reached, kNotFound if its name has no address,
+  // kUnavailable, kTimeout, kTooLarge, kMalformed; kInvalid for what cannot be a request.
+  virtual Task<Result<http::ClientResponse>> send(EgressRequest request) = 0;
+};
+
+// Over a resolver and a transport, which outlive it.
+class CheckedEgress final : public Egress {
+ public:
+  CheckedEgress(runtime::Runtime& runtime, Resolver& resolver, http::Transport& transport,
+                bool deny_private_addresses)
+      : runtime_(runtime),
+        resolver_(resolver),
+        transport_(transport),
+        deny_private_(deny_private_addresses) {}
+
+  Task<Result<http::ClientResponse>> send(EgressRequest request) override;
+  // For requests from now on. From any thread.
+  void set_deny_private_addresses(bool deny) { deny_private_ = deny; }
+
+ private:
+  Task<Result<std::vector<std::string>>> allowed_addresses(std::string host);
+  Task<Result<http::ClientResponse>> send_once(EgressRequest request,
+                                               std::chrono::nanoseconds deadline);
+
+  runtime::Runtime& runtime_;
+  Resolver& resolver_;
+  http::Transport& transport_;
+  std::atomic<bool> deny_private_;
+};
+
+}  // namespace polder::egress

@@ -1,0 +1,206 @@
+#include "homeserver/base/http/client.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <deque>
+#include <map>
+
+#include "homeserver/base/http/limits.h"
+#include "homeserver/base/http/tcp.h"
+
+namespace polder::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using asio::ip::tcp;
+using Parser = beast::http::response_parser<beast::http::string_body>;
+
+constexpr size_t kIdlePerHostMax = 4;
+constexpr size_t kIdleMax = 256;
+constexpr std::chrono::seconds kIdleTime{30};
+
+struct Idle {
+  std::unique_ptr<Stream> stream;
+  std::chrono::nanoseconds since{0};
+};
+
+std::string pool_key(const ClientRequest& request) {
+  return request.address + "|" + std::to_string(request.port) + "|" +
+         (request.tls ? request.tls_name : "");
+}
+
+std::string serialize(const ClientRequest& request) {
+  std::string text(to_string(request.method));
+  text.append(" ")
+      .append(request.target)
+      .append(" HTTP/1.1\r\nHost: ")
+      .append(request.host)
+      .append("\r\n");
+  for (const auto& [name, value] : request.headers) {
+    if (value.find_first_of("\r\n") == std::string::npos)
+      text.append(name).append(": ").append(value).append("\r\n");
+  }
+  if (!request.body.empty() || request.method == Method::kPost || request.method == Method::kPut) {
+    text.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
+  }
+  return text.append("\r\n");
+}
+
+class Client final : public Transport {
+ public:
+  Client(runtime::Runtime& runtime, TlsContext context)
+      : runtime_(runtime), context_(std::move(context)), pools_(runtime.shard_count()) {}
+
+  Task<Result<ClientResponse>> send(ClientRequest request) override {
+    const std::string key = pool_key(request);
+    if (auto kept = take(key)) {
+      auto [response, sent_nothing_back] = co_await attempt(std::move(kept), request, key);
+      // A kept connection may have ended meanwhile; then the request never reached anybody.
+      if (response.ok() || !sent_nothing_back) co_return std::move(response);
+    }
+    POLDER_CO_TRY(auto stream, co_await connect(request));
+    auto [response, ignored] = co_await attempt(std::move(stream), request, key);
+    co_return std::move(response);
+  }
+
+ private:
+  using Pool = std::map<std::string, std::deque<Idle>>;
+
+  Pool& pool() { return pools_[runtime_.current_shard()]; }
+
+  std::unique_ptr<Stream> take(const std::string& key) {
+    auto& idle = pool()[key];
+    while (!idle.empty()) {
+      Idle last = std::move(idle.back());
+      idle.pop_back();
+      if (runtime_.clock().steady() - last.since < kIdleTime) return std::move(last.stream);
+      last.stream->close();
+    }
+    pool().erase(key);
+    return nullptr;
+  }
+
+  void keep(const std::string& key, std::unique_ptr<Stream> stream) {
+    if (pool().size() >= kIdleMax) pool().clear();
+    auto& idle = pool()[key];
+    idle.push_back({std::move(stream), runtime_.clock().steady()});
+    if (idle.size() > kIdlePerHostMax) idle.pop_front();
+  }
+
+  Task<Result<std::unique_ptr<Stream>>> connect(const ClientRequest& request) {
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(request.address, error);
+    if (error) co_return fail(ErrorCode::kInvalid, "not an IP address: " + request.address);
+    Socket socket(co_await asio::this_coro::executor);
+    // The timer closes the socket; connecting then fails.
+    auto expired = std::make_shared<bool>(false);
+    const auto timer =
+        runtime_.after(std::min(request.timeout, kHandshakeTimeout), [&socket, expired] {
+          *expired = true;
+          boost::system::error_code ignored;
+          socket.close(ignored);
+        });
+    const auto [failed] = co_await socket.async_connect(tcp::endpoint(address, request.port),
+                                                        asio::as_tuple(asio::use_awaitable));
+    timer->cancel();
+    if (*expired) co_return fail(ErrorCode::kTimeout, "connecting took too long");
+    if (failed) co_return fail(ErrorCode::kUnavailable, "cannot connect: " + failed.message());
+    boost::system::error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    if (!request.tls) co_return make_stream(std::move(socket));
+    co_return co_await connect_tls(std::move(socket), context_, request.tls_name);
+  }
+
+  Task<std::pair<Result<ClientResponse>, bool>> attempt(std::unique_ptr<Stream> stream,
+                                                        const ClientRequest& request,
+                                                        std::string key) {
+    Deadline deadline(runtime_, *stream);
+    deadline.set(request.timeout);
+    bool sent_nothing_back = true;
+    bool reusable = false;
+    auto response = co_await exchange(*stream, request, sent_nothing_back, reusable);
+    deadline.stop();
+    if (!response.ok() && deadline.expired())
+      response = fail(ErrorCode::kTimeout, "no answer in time");
+    if (response.ok() && reusable) {
+      keep(key, std::move(stream));
+    } else {
+      stream->close();
+    }
+    co_return std::pair(std::move(response), sent_nothing_back && !deadline.expired());
+  }
+
+  static Task<Result<ClientResponse>> exchange(Stream& stream, const ClientRequest& request,
+                                               bool& sent_nothing_back, bool& reusable) {
+    const std::string head = serialize(request);
+    std::vector<std::string_view> pieces = {head, request.body};
+    POLDER_CO_CHECK(co_await stream.write(std::move(pieces)));
+    Parser parser;
+    parser.header_limit(kHeadBytesMax);
+    parser.body_limit(request.body_max);
+    if (request.method == Method::kHead) parser.skip(true);
+    parser.eager(true);
+    if (request.sink) request.sink->begin();
+    beast::flat_buffer buffer;
+    while (!parser.is_done()) {
+      const auto space = buffer.prepare(kReadBytes);
+      POLDER_CO_TRY(const size_t size,
+                    co_await stream.read_some({static_cast<char*>(space.data()), space.size()}));
+      beast::error_code error;
+      if (size == 0) {
+        // The parser takes an end for granted only after a beginning.
+        if (!parser.got_some())
+          co_return fail(ErrorCode::kUnavailable, "the connection ended before a response");
+        parser.put_eof(error);
+        if (error || !parser.is_done())
+          co_return fail(ErrorCode::kUnavailable, "the connection ended within a response");
+        break;
+      }
+      sent_nothing_back = false;
+      buffer.commit(size);
+      const size_t used = parser.put(buffer.data(), error);
+      buffer.consume(used);
+      if (error == beast::http::error::need_more) continue;
+      if (error == beast::http::error::body_limit)
+        co_return fail(ErrorCode::kTooLarge, "the response is too large");
+      if (error) co_return fail(ErrorCode::kMalformed, "bad response: " + error.message());
+      POLDER_CO_CHECK(co_await hand_over(parser, request));
+    }
+    reusable = parser.keep_alive() && buffer.size() == 0;
+    ClientResponse response;
+    response.status = static_cast<int>(parser.get().result_int());
+    for (const auto& field : parser.get()) {
+      response.headers.add({field.name_string().data(), field.name_string().size()},
+                           {field.value().data(), field.value().size()});
+    }
+    response.body = std::move(parser.get().body());
+    co_return response;
+  }
+
+  // What has come of the body.
+  static Task<Status> hand_over(Parser& parser, const ClientRequest& request) {
+    const bool wanted =
+        request.sink && parser.is_header_done() && parser.get().result_int() / 100 == 2;
+    if (!wanted || parser.get().body().empty()) co_return Status();
+    co_return co_await request.sink->take(std::exchange(parser.get().body(), {}));
+  }
+
+  runtime::Runtime& runtime_;
+  TlsContext context_;
+  std::vector<Pool> pools_;  // each touched on its shard only
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> make_transport(runtime::Runtime& runtime,
+                                                  const std::vector<std::string>& extra_ca_files) {
+  POLDER_TRY(TlsContext context, client_context(extra_ca_files));
+  return std::unique_ptr<Transport>(std::make_unique<Client>(runtime, std::move(context)));
+}
+
+}  // namespace polder::http

@@ -1,0 +1,20 @@
+// Errors on the wire, for every API: which status and errcode an error value becomes. Pure.
+#pragma once
+
+#include <string_view>
+
+#include "homeserver/base/http/message.h"
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/values/result.h"
+
+namespace polder::http {
+
+// An error with the errcode that the specification names for the case; others get that of their
+// kind.
+Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message);
+// https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
+Response to_response(const Error& error);
+// {"errcode", "error"}, as in an error's response.
+json::Object error_json(const Error& error);
+
+}  // namespace polder::http

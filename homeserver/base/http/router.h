@@ -1,0 +1,85 @@
+// Routes are a table (docs/architecture.md, decision 15): one row an operation.
+#pragma once
+
+#include <bitset>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/base/http/message.h"
+#include "homeserver/base/http/rate_limits.h"
+
+namespace polder::http {
+
+// Which listeners serve a route.
+enum class Resource : uint8_t { kClient, kFederation, kMedia, kAdmin, kMetrics, kHealth };
+using Resources = std::bitset<6>;
+
+// Who may ask. The router only carries it; the hook that the upper layer installs enforces it.
+enum class Authentication : uint8_t { kNone, kAccessToken, kOptionalAccessToken, kAdmin, kServer };
+
+// Lives until its response has been sent.
+struct Exchange {
+  Request request;
+  const struct Route* route = nullptr;
+  Resources served;  // by the listener
+  std::shared_ptr<void>
+      caller;  // who asks, as authentication found out; its type is the upper layer's
+};
+
+using Handler = std::function<Task<Response>(Exchange&)>;
+
+struct Route {
+  Method method = Method::kGet;
+  std::string_view path;  // "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}"
+  Authentication authentication = Authentication::kNone;
+  RateClass rate = RateClass::kNone;
+  size_t body_max = 0;  // bytes; more is 413. 0: a body is ignored
+  Resource resource = Resource::kClient;
+  Handler handler;
+  bool streams = false;  // the handler reads the body itself
+};
+
+// A table that is complete before the first request; then thread-safe.
+class Router {
+ public:
+  Router();
+  ~Router();
+
+  void add(Route route);  // two routes of the same method and path are a bug
+  // Paths that begin with the prefix are served as if they began with the other.
+  void add_alias(std::string prefix, std::string stands_for);
+  std::vector<const Route*> routes() const;
+
+  // Runs around every handler, before the body is read: authentication, rate limits, metrics, logs.
+  // It calls next, which reads the body unless that was done, or answers itself.
+  using Around = std::function<Task<Response>(Exchange&, const Handler& next)>;
+  void set_around(Around around) { around_ = std::move(around); }
+
+  // Finds the route, runs the hook and the handler, adds CORS. Never throws for
+  // what the request holds.
+  Task<Response> handle(Exchange& exchange) const;
+
+ private:
+  struct Node;
+  const Node* find(std::string_view path) const;
+  Task<Response> run(Exchange& exchange) const;
+
+  std::vector<std::unique_ptr<Route>> routes_;
+  std::unique_ptr<Node> root_;
+  std::vector<std::pair<std::string, std::string>> aliases_;
+  Around around_;
+};
+
+// Reads the body of a request that was routed, unless its route streams. Nothing, or the refusal of
+// a body that is too large or broken.
+Task<std::optional<Response>> read_body(Exchange& exchange);
+
+// {"errcode": ..., "error": ...}, and how long to wait if that is known.
+Response error_response(int status, std::string_view errcode, std::string_view error,
+                        std::optional<Millis> retry_after = std::nullopt);
+
+}  // namespace polder::http

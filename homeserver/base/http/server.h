@@ -1,0 +1,44 @@
+// The HTTP/1.1 server: listeners, connections, graceful end.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "homeserver/base/http/router.h"
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/ip_address.h"
+
+namespace polder::http {
+
+struct ListenerOptions {
+  std::string bind;
+  uint16_t port = 0;  // 0: a free one
+  Resources resources;
+  std::string tls_certificate = {};  // PEM files; empty: no TLS
+  std::string tls_key = {};
+  std::vector<IpRange> trusted_proxies = {};  // whose X-Forwarded-For is believed
+};
+
+class Server {
+ public:
+  // The router and the runtime outlive it.
+  Server(runtime::Runtime& runtime, const Router& router);
+  ~Server();
+
+  // Binds and starts to accept, on every shard. Gives the port. Before or while the runtime runs.
+  Result<uint16_t> listen(const ListenerOptions& options);
+
+  // Accepts no more, ends connections as soon as they have no request in flight, and returns when
+  // all have, or the time is over (then what is left is closed).
+  Task<void> drain(Millis time);
+
+  size_t connections() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace polder::http

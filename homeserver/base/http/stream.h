@@ -1,0 +1,46 @@
+// A connection's bytes, whatever carries them: the one place where TCP and TLS differ. Used on the
+// shard on which it was made.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/base/http/message.h"
+#include "homeserver/base/runtime/runtime.h"
+
+namespace polder::http {
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  // At least one byte, at most the buffer; 0 at the end. kUnavailable if the connection broke or
+  // closed.
+  virtual Task<Result<size_t>> read_some(std::span<char> buffer) = 0;
+  // All of the pieces; they stay valid until it returns.
+  virtual Task<Status> write(std::vector<std::string_view> pieces) = 0;
+  virtual Task<void> shutdown() = 0;  // says goodbye where the transport has a way to
+  virtual void close() = 0;           // at once; what is under way fails
+};
+
+// Closes the stream when the time is over, unless it is stopped or set again first.
+class Deadline {
+ public:
+  Deadline(runtime::Runtime& runtime, Stream& stream) : runtime_(runtime), stream_(stream) {}
+  ~Deadline() { stop(); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+  void set(Millis time);
+  void stop();
+  bool expired() const { return *expired_; }
+
+ private:
+  runtime::Runtime& runtime_;
+  Stream& stream_;
+  std::unique_ptr<runtime::Timer> timer_;
+  std::shared_ptr<bool> expired_ = std::make_shared<bool>(false);
+};
+
+}  // namespace polder::http

@@ -1,0 +1,175 @@
+#include "homeserver/base/http/tcp.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+namespace polder::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace ssl = boost::asio::ssl;
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+
+Error broken(const boost::system::error_code& error) {
+  return fail(ErrorCode::kUnavailable, "connection: " + error.message());
+}
+
+bool is_end(const boost::system::error_code& error) {
+  return error == asio::error::eof || error == ssl::error::stream_truncated;
+}
+
+// Over any stream of Asio's; instantiated for TCP and for TLS, and nowhere else.
+template <class Lower>
+Task<Result<size_t>> read_from(Lower& lower, std::span<char> buffer) {
+  auto [error, size] =
+      co_await lower.async_read_some(asio::buffer(buffer.data(), buffer.size()), kTuple);
+  if (is_end(error)) co_return size_t{0};
+  if (error) co_return broken(error);
+  co_return size;
+}
+
+template <class Lower>
+Task<Status> write_to(Lower& lower, std::vector<std::string_view> pieces) {
+  std::vector<asio::const_buffer> buffers;
+  buffers.reserve(pieces.size());
+  for (const std::string_view piece : pieces)
+    buffers.emplace_back(piece.data(), piece.size());
+  auto [error, size] = co_await asio::async_write(lower, buffers, kTuple);
+  if (error) co_return broken(error);
+  co_return Status();
+}
+
+void close_socket(Socket& socket) {
+  boost::system::error_code ignored;
+  socket.shutdown(Socket::shutdown_both, ignored);
+  socket.close(ignored);
+}
+
+class TcpStream final : public Stream {
+ public:
+  explicit TcpStream(Socket socket) : socket_(std::move(socket)) {}
+  Task<Result<size_t>> read_some(std::span<char> buffer) override {
+    return read_from(socket_, buffer);
+  }
+  Task<Status> write(std::vector<std::string_view> pieces) override {
+    return write_to(socket_, std::move(pieces));
+  }
+  Task<void> shutdown() override {
+    boost::system::error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+    co_return;
+  }
+  void close() override { close_socket(socket_); }
+
+ private:
+  Socket socket_;
+};
+
+class TlsStream final : public Stream {
+ public:
+  TlsStream(Socket socket, TlsContext context)
+      : context_(std::move(context)), stream_(std::move(socket), *context_) {}
+  Task<Result<size_t>> read_some(std::span<char> buffer) override {
+    return read_from(stream_, buffer);
+  }
+  Task<Status> write(std::vector<std::string_view> pieces) override {
+    // One record for what fits one, instead of one a piece.
+    std::string joined;
+    for (const std::string_view piece : pieces)
+      joined.append(piece);
+    std::vector<std::string_view> one(1, joined);
+    co_return co_await write_to(stream_, std::move(one));
+  }
+  Task<void> shutdown() override { co_await stream_.async_shutdown(kTuple); }
+  void close() override { close_socket(stream_.next_layer()); }
+
+  Task<Status> handshake(ssl::stream_base::handshake_type type) {
+    auto [error] = co_await stream_.async_handshake(type, kTuple);
+    if (error) co_return fail(ErrorCode::kUnavailable, "TLS: " + error.message());
+    co_return Status();
+  }
+  ssl::stream<Socket>& lower() { return stream_; }
+
+ private:
+  TlsContext context_;
+  ssl::stream<Socket> stream_;
+};
+
+bool is_address(const std::string& name) {
+  boost::system::error_code error;
+  asio::ip::make_address(name, error);
+  return !error;
+}
+
+void harden(ssl::context& context) {
+  context.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
+                      ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 |
+                      ssl::context::no_compression);
+  SSL_CTX_set_options(context.native_handle(), SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_cipher_list(context.native_handle(), "ECDHE+AESGCM:ECDHE+CHACHA20");
+}
+
+int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
+                const unsigned char* offered, unsigned offered_size, void*) {
+  static constexpr unsigned char kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+  unsigned char* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_size, kHttp11, sizeof kHttp11, offered, offered_size) !=
+      OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_NOACK;
+  }
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+}  // namespace
+
+std::unique_ptr<Stream> make_stream(Socket socket) {
+  return std::make_unique<TcpStream>(std::move(socket));
+}
+
+Task<Result<std::unique_ptr<Stream>>> accept_tls(Socket socket, TlsContext context) {
+  auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context));
+  POLDER_CO_CHECK(co_await stream->handshake(ssl::stream_base::server));
+  co_return std::unique_ptr<Stream>(std::move(stream));
+}
+
+Task<Result<std::unique_ptr<Stream>>> connect_tls(Socket socket, TlsContext context,
+                                                  std::string name) {
+  auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context));
+  if (!is_address(name)) SSL_set_tlsext_host_name(stream->lower().native_handle(), name.c_str());
+  stream->lower().set_verify_mode(ssl::verify_peer);
+  stream->lower().set_verify_callback(ssl::host_name_verification(name));
+  POLDER_CO_CHECK(co_await stream->handshake(ssl::stream_base::client));
+  co_return std::unique_ptr<Stream>(std::move(stream));
+}
+
+Result<TlsContext> server_context(const std::string& certificate_file,
+                                  const std::string& key_file) {
+  auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
+  harden(*context);
+  SSL_CTX_set_alpn_select_cb(context->native_handle(), choose_alpn, nullptr);
+  boost::system::error_code error;
+  context->use_certificate_chain_file(certificate_file, error);
+  if (error) return fail(ErrorCode::kInvalid, certificate_file + ": " + error.message());
+  context->use_private_key_file(key_file, ssl::context::pem, error);
+  if (error) return fail(ErrorCode::kInvalid, key_file + ": " + error.message());
+  return context;
+}
+
+Result<TlsContext> client_context(const std::vector<std::string>& extra_ca_files) {
+  auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
+  harden(*context);
+  boost::system::error_code error;
+  context->set_default_verify_paths(error);
+  for (const std::string& file : extra_ca_files) {
+    context->load_verify_file(file, error);
+    if (error) return fail(ErrorCode::kInvalid, file + ": " + error.message());
+  }
+  return context;
+}
+
+}  // namespace polder::http

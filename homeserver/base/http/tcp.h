@@ -1,0 +1,28 @@
+// TCP and TLS connections. Private to this module: the only code that knows sockets.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <memory>
+#include <string>
+
+#include "homeserver/base/http/stream.h"
+
+namespace polder::http {
+
+using Socket = boost::asio::ip::tcp::socket;
+using TlsContext = std::shared_ptr<boost::asio::ssl::context>;
+
+std::unique_ptr<Stream> make_stream(Socket socket);
+// Performs the handshake as a server.
+Task<Result<std::unique_ptr<Stream>>> accept_tls(Socket socket, TlsContext context);
+// Performs it as a client: verifies the chain, and the name (or IP address) in the certificate.
+Task<Result<std::unique_ptr<Stream>>> connect_tls(Socket socket, TlsContext context,
+                                                  std::string name);
+
+// PEM files. kInvalid if they cannot be used.
+Result<TlsContext> server_context(const std::string& certificate_file, const std::string& key_file);
+// Trusts the system's authorities and those of the files.
+Result<TlsContext> client_context(const std::vector<std::string>& extra_ca_files);
+
+}  // namespace polder::http

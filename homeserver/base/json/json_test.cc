@@ -1,0 +1,246 @@
+#include <random>
+
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+
+namespace polder::json {
+namespace {
+
+constexpr ParseLimits kCanonical{.numbers = Numbers::kCanonical};
+
+std::string canonical(std::string_view text) {
+  const auto value = parse(text, kCanonical);
+  return value.ok() ? write(*value) : "refused: " + value.error().message;
+}
+
+// The examples of https://spec.matrix.org/v1.19/appendices/#canonical-json
+TEST(CanonicalJson, MatchesTheSpecificationsExamples) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{}", "{}"},
+      {R"({ "one": 1, "two": "Two" })", R"({"one":1,"two":"Two"})"},
+      {R"({ "b": "2", "a": "1" })", R"({"a":"1","b":"2"})"},
+      {R"({ "a": "日本語" })", R"({"a":"日本語"})"},
+      {R"({ "本": 2, "日": 1 })", R"({"日":1,"本":2})"},
+      {R"({ "a": "\u65E5" })", R"({"a":"日"})"},
+      {R"({ "a": null })", R"({"a":null})"},
+      {R"({ "auth": { "success": true, "mxid": "@john.doe:example.com", "profile": { "display_name": "John Doe",
+          "three_pids": [ { "medium": "email", "address": "john.doe@example.org" }, { "medium": "msisdn", "address": "123456789" } ] } } })",
+       R"({"auth":{"mxid":"@john.doe:example.com","profile":{"display_name":"John Doe","three_pids":[{"address":"john.doe@example.org","medium":"email"},{"address":"123456789","medium":"msisdn"}]},"success":true}})"}};
+  for (const auto& [input, expected] : cases)
+    EXPECT_EQ(canonical(input), expected);
+}
+
+TEST(CanonicalJson, EscapesAsLittleAsPossible) {
+  EXPECT_EQ(canonical(R"("\u0000\u0001\b\t\n\u000b\f\r\u001f\"\\\/\u007f\u2028")"),
+            "\"\\u0000\\u0001\\b\\t\\n\\u000b\\f\\r\\u001f\\\"\\\\/\x7f\u2028\"");
+}
+
+TEST(CanonicalJson, SortsByCodePointBeyondTheBasicPlane) {
+  // U+FF61 sorts before U+1F600 by code point, and after it by UTF-16 code unit.
+  EXPECT_EQ(canonical(R"({"😀":1,"｡":2})"), R"({"｡":2,"😀":1})");
+}
+
+TEST(Numbers, CanonicalModeTakesOnlyIntegersInRange) {
+  for (const char* text : {"0", "-1", "9007199254740991", "-9007199254740991"})
+    EXPECT_EQ(canonical(text), text);
+  for (const char* text : {"9007199254740992", "-9007199254740992", "1.0", "1e3", "1E400", "-0",
+                           "-0.0", "0.5", "9223372036854775808", "18446744073709551616"}) {
+    const auto value = parse(text, kCanonical);
+    ASSERT_FALSE(value.ok()) << text;
+    EXPECT_EQ(value.error().code, ErrorCode::kInvalid) << text;
+  }
+}
+
+TEST(Numbers, AnyModeKeepsWhatItCannotHoldAsItWasWritten) {
+  for (const char* text :
+       {"1.0", "1e3", "1E400", "-0.0", "0.10", "18446744073709551616", "9223372036854775807"}) {
+    EXPECT_EQ(write(*parse(text)), text);
+  }
+  EXPECT_EQ(write(*parse("-0")), "0");  // as an integer, it is zero
+  EXPECT_FALSE(is_canonical(*parse("[1.0]")));
+  EXPECT_FALSE(is_canonical(*parse("{\"a\":9007199254740992}")));
+  EXPECT_TRUE(is_canonical(*parse("{\"a\":[9007199254740991,null,\"1.0\"]}")));
+}
+
+TEST(Parse, RefusesWhatIsNotJson) {
+  const std::vector<std::string> cases = {"",
+                                          " ",
+                                          "{",
+                                          "[",
+                                          "\"",
+                                          "{]",
+                                          "[1,]",
+                                          "{\"a\":1,}",
+                                          "{,}",
+                                          "{a:1}",
+                                          "{'a':1}",
+                                          "{\"a\" 1}",
+                                          "[1 2]",
+                                          "nul",
+                                          "tru",
+                                          "True",
+                                          "NaN",
+                                          "Infinity",
+                                          "-Infinity",
+                                          "01",
+                                          "-",
+                                          "+1",
+                                          ".5",
+                                          "1.",
+                                          "1e",
+                                          "1e+",
+                                          "0x10",
+                                          "--1",
+                                          "1 1",
+                                          "{} {}",
+                                          "[]]",
+                                          "\"\\x\"",
+                                          "\"\\u12\"",
+                                          "\"\\u12g4\"",
+                                          "\"\\",
+                                          "\"\n\"",
+                                          "\"\t\"",
+                                          "\xef\xbb\xbf{}",
+                                          "\"\xff\"",
+                                          "\"\xc0\x80\"",
+                                          "\"\xed\xa0\x80\"",
+                                          "/* a */ {}",
+                                          std::string("{\0}", 3),
+                                          std::string("1\0", 2)};
+  for (const std::string& text : cases) {
+    const auto value = parse(text);
+    ASSERT_FALSE(value.ok()) << text;
+    EXPECT_EQ(value.error().code, ErrorCode::kMalformed) << text;
+  }
+}
+
+TEST(Parse, RefusesLoneSurrogates) {
+  for (const char* text : {R"("\ud800")", R"("\udc00")", R"("\ud800a")", R"("\ud800\n")",
+                           R"("\ud800\ud800")", R"("\udc00\ud800")"}) {
+    EXPECT_FALSE(parse(text).ok()) << text;
+  }
+  EXPECT_EQ(*parse(R"("\ud83d\uDE00")")->as_string(), "😀");
+}
+
+TEST(Parse, RefusesDuplicateKeysHoweverWritten) {
+  EXPECT_FALSE(parse(R"({"a":1,"a":1})").ok());
+  EXPECT_FALSE(parse(R"({"a":1,"b":2,"\u0061":3})").ok());
+  EXPECT_FALSE(parse(R"([{"x":{"k":1,"k":2}}])").ok());
+  EXPECT_TRUE(parse(R"({"a":{"a":1}})").ok());
+}
+
+TEST(Parse, RefusesEveryTruncation) {
+  const std::string text = R"({"a":[1,true,null,"x\u00e9\ud83d\ude00"],"b":{"c":-12}})";
+  ASSERT_TRUE(parse(text, kCanonical).ok());
+  for (size_t size = 0; size < text.size(); ++size) {
+    const auto value = parse(text.substr(0, size), kCanonical);
+    ASSERT_FALSE(value.ok()) << size;
+    EXPECT_EQ(value.error().code, ErrorCode::kMalformed) << size;
+  }
+}
+
+TEST(Parse, LimitsDepthAndSize) {
+  const auto nested = [](int depth) {
+    return std::string(static_cast<size_t>(depth), '[') +
+           std::string(static_cast<size_t>(depth), ']');
+  };
+  EXPECT_TRUE(parse(nested(100)).ok());
+  EXPECT_EQ(parse(nested(101)).error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(parse(std::string(100'000, '[')).error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(parse("[1,2,3]", {.max_bytes = 6}).error().code, ErrorCode::kTooLarge);
+  EXPECT_TRUE(parse("[1,2,3]", {.max_bytes = 7}).ok());
+}
+
+TEST(Parse, AnObjectMustBeOneWhereAsked) {
+  EXPECT_EQ(parse_object("[]").error().code, ErrorCode::kInvalid);
+  EXPECT_TRUE(parse_object(" {\"a\" : [ true , false , null ] } ").ok());
+}
+
+TEST(Object, StaysSortedAndUnique) {
+  Object object{{"b", 1}, {"a", 2}, {"b", 3}};
+  EXPECT_EQ(write(object), R"({"a":2,"b":3})");
+  object.set("aa", Array{1, "x"});
+  EXPECT_TRUE(object.erase("a"));
+  EXPECT_FALSE(object.erase("a"));
+  EXPECT_EQ(write(object), R"({"aa":[1,"x"],"b":3})");
+  EXPECT_EQ(object.find_int("b"), 3);
+  EXPECT_EQ(object.find_string("b"), nullptr);
+}
+
+TEST(At, FollowsAPath) {
+  const Object object = *parse_object(R"({"a":{"b":{"c":7}},"x":1})");
+  EXPECT_EQ(*at(object, {"a", "b", "c"})->as_int(), 7);
+  EXPECT_EQ(at(object, {"x", "b"}), nullptr);
+  EXPECT_EQ(at(object, {"a", "c"}), nullptr);
+}
+
+TEST(Writer, SeparatesAndNests) {
+  std::string out;
+  Writer writer(out);
+  writer.begin_object()
+      .member("a", "x\n")
+      .key("b")
+      .begin_array()
+      .integer(1)
+      .null()
+      .begin_object()
+      .end_object();
+  writer.end_array()
+      .key("c")
+      .raw("{\"d\":1}")
+      .member("e", true)
+      .member("f", int64_t{-5})
+      .end_object();
+  EXPECT_EQ(out, R"({"a":"x\n","b":[1,null,{}],"c":{"d":1},"e":true,"f":-5})");
+}
+
+// A random tree; its strings hold every kind of character that needs care.
+Value random_value(std::mt19937& random, int depth) {
+  const auto below = [&](unsigned bound) { return static_cast<int>(random() % bound); };
+  const auto text = [&] {
+    static const std::vector<std::string> kParts = {"a", "\"", "\\", "\n",  std::string(1, '\0'),
+                                                    "é", "日", "😀", "\x7f"};
+    std::string out;
+    for (int i = below(6); i > 0; --i)
+      out += kParts[random() % kParts.size()];
+    return out;
+  };
+  switch (below(depth > 4 ? 5 : 7)) {
+    case 0:
+      return {};
+    case 1:
+      return below(2) == 0;
+    case 2:
+      return static_cast<int64_t>(random()) * (below(2) == 0 ? 1 : -1) * 1'000'000;
+    case 3:
+      return text();
+    case 4:
+      return Number{"1.5"};
+    case 5: {
+      Array array;
+      for (int i = below(5); i > 0; --i)
+        array.push_back(random_value(random, depth + 1));
+      return array;
+    }
+    default: {
+      Object object;
+      for (int i = below(5); i > 0; --i)
+        object.set(text(), random_value(random, depth + 1));
+      return object;
+    }
+  }
+}
+
+TEST(RoundTrip, WhatIsWrittenReadsBackEqual) {
+  std::mt19937 random(7);
+  for (int i = 0; i < 2000; ++i) {
+    const Value value = random_value(random, 0);
+    const auto back = parse(write(value));
+    ASSERT_TRUE(back.ok()) << write(value);
+    EXPECT_EQ(*back, value);
+    EXPECT_EQ(write(*back), write(value));
+  }
+}
+
+}  // namespace
+}  // namespace polder::json

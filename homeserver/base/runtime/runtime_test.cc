@@ -1,0 +1,218 @@
+#include <thread>
+
+#include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/runtime/threads.h"
+
+namespace polder::runtime {
+namespace {
+
+// Runs a task on shard 0 of a real runtime with two shards, to its end.
+class ThreadsTest : public testing::Test {
+ protected:
+  void run(std::function<Task<void>(Runtime&)> body) {
+    runtime_ = Threads::create({.shards = 2, .pool_threads = 3}, clock_, random_, log_);
+    spawn(*runtime_, runtime_->shard(0), "test", finish(std::move(body)));
+    runtime_->run();
+    runtime_.reset();
+  }
+
+ private:
+  Task<void> finish(std::function<Task<void>(Runtime&)> body) {
+    co_await body(*runtime_);
+    runtime_->stop();
+  }
+
+  base::SystemClock clock_;
+  base::SystemRandom random_;
+  base::NullLog log_;
+  std::unique_ptr<Threads> runtime_;
+};
+
+Task<int> add_on_pool(Runtime& runtime, int value) {
+  co_return co_await on_pool(runtime, [value] { return value + 1; });
+}
+
+TEST_F(ThreadsTest, PoolWorkRunsElsewhereAndReturnsHome) {
+  run([](Runtime& runtime) -> Task<void> {
+    const auto home = std::this_thread::get_id();
+    const auto there = co_await on_pool(runtime, [] { return std::this_thread::get_id(); });
+    EXPECT_NE(home, there);
+    EXPECT_EQ(home, std::this_thread::get_id());
+    auto moved = co_await on_pool(runtime, [] { return std::make_unique<int>(7); });
+    EXPECT_EQ(*moved, 7);
+    co_await on_pool(runtime, [] {});
+  });
+}
+
+TEST_F(ThreadsTest, AnExceptionInPoolWorkReachesTheCaller) {
+  run([](Runtime& runtime) -> Task<void> {
+    bool caught = false;
+    try {
+      co_await on_pool(runtime, []() -> int { throw std::runtime_error("bug"); });
+    } catch (const std::runtime_error&) {
+      caught = true;
+    }
+    EXPECT_TRUE(caught);
+  });
+}
+
+TEST_F(ThreadsTest, AnotherShardRunsATaskToItsEnd) {
+  run([](Runtime& runtime) -> Task<void> {
+    EXPECT_EQ(runtime.current_shard(), 0u);
+    const int value =
+        co_await on_shard(runtime, 1, [&runtime]() { return add_on_pool(runtime, 1); });
+    EXPECT_EQ(value, 2);
+    EXPECT_EQ(runtime.current_shard(), 0u);
+  });
+}
+
+TEST_F(ThreadsTest, ManyHopsAtOnceAllComeBack) {
+  run([](Runtime& runtime) -> Task<void> {
+    TaskGroup group(runtime);
+    int done = 0;
+    for (int i = 0; i < 200; ++i) {
+      group.spawn(runtime.shard(0), "hop", [](Runtime& hops, int value, int& count) -> Task<void> {
+        EXPECT_EQ(co_await add_on_pool(hops, value), value + 1);
+        EXPECT_EQ(co_await on_shard(hops, 1, [&hops, value]() { return add_on_pool(hops, value); }),
+                  value + 1);
+        ++count;
+      }(runtime, i, done));
+    }
+    co_await group.wait_all();
+    EXPECT_EQ(done, 200);
+  });
+}
+
+TEST_F(ThreadsTest, SignalsWakeOrTimeOut) {
+  run([](Runtime& runtime) -> Task<void> {
+    Signal signal(runtime);
+    EXPECT_FALSE(co_await signal.wait_for(Millis(1)));
+    EXPECT_EQ(signal.waiting(), 0u);
+    const auto timer = runtime.after(Millis(1), [&] { signal.notify_all(); });
+    EXPECT_TRUE(co_await signal.wait_for(Millis(60'000)));
+  });
+}
+
+TEST_F(ThreadsTest, WhatIsSuspendedAtTheEndIsDestroyed) {
+  run([](Runtime& runtime) -> Task<void> {
+    auto signal = std::make_shared<Signal>(runtime);
+    spawn(runtime, runtime.shard(0), "waits",
+          [](std::shared_ptr<Signal> mine) -> Task<void> { co_await mine->wait(); }(signal));
+    co_await sleep_for(runtime, Millis(1));
+    EXPECT_EQ(signal->waiting(), 1u);
+  });
+}
+
+Task<void> take_turn(Runtime& runtime, SerialQueue& queue, int number, std::vector<int>& order) {
+  const auto turn = co_await queue.turn();
+  order.push_back(number);
+  co_await sleep_for(runtime, Millis(static_cast<int64_t>(runtime.random().below(5))));
+  order.push_back(number);
+}
+
+TEST(SerialQueue, GivesTurnsInOrderOfArrivalOneAtATime) {
+  const auto simulation = Simulation::create(1);
+  const auto runtime = simulation->add_runtime("a");
+  SerialQueue queue(*runtime);
+  std::vector<int> order;
+  for (int i = 0; i < 5; ++i)
+    spawn(*runtime, runtime->shard(0), "turn", take_turn(*runtime, queue, i, order));
+  simulation->run_for(Millis(1000));
+  EXPECT_EQ(order, (std::vector<int>{0, 0, 1, 1, 2, 2, 3, 3, 4, 4}));
+  EXPECT_TRUE(queue.idle());
+}
+
+Task<Status> noted(Runtime& runtime, int number, std::vector<int>& order) {
+  order.push_back(number);
+  co_await sleep_for(runtime, Millis(10));
+  order.push_back(number);
+  co_return Status();
+}
+
+Task<void> in_turn_of(Runtime& runtime, KeyedQueues& queues, int number, std::vector<int>& order) {
+  auto make = [&runtime, number, &order] { return noted(runtime, number, order); };
+  EXPECT_TRUE((co_await queues.in_turn(static_cast<uint64_t>(number / 10), make)).ok());
+}
+
+TEST(KeyedQueues, OneKeyAfterTheOtherDifferentKeysAtOnce) {
+  const auto simulation = Simulation::create(1);
+  const auto runtime = simulation->add_runtime("a");
+  KeyedQueues queues(*runtime);
+  std::vector<int> order;
+  for (const int number : {10, 11, 20})
+    spawn(*runtime, runtime->shard(0), "turn", in_turn_of(*runtime, queues, number, order));
+  simulation->run_for(Millis(1000));
+  ASSERT_EQ(order.size(), 6u);
+  const auto place = [&](int number) { return std::ranges::find(order, number) - order.begin(); };
+  EXPECT_LT(place(20), 2);
+  EXPECT_EQ(std::count(order.begin(), order.begin() + place(11), 10), 2);
+}
+
+TEST_F(ThreadsTest, KeyedQueuesAreDroppedWhenNobodyHasATurn) {
+  run([](Runtime& runtime) -> Task<void> {
+    KeyedQueues queues(runtime);
+    std::vector<int> order;
+    co_await in_turn_of(runtime, queues, 10, order);
+    co_await in_turn_of(runtime, queues, 10, order);
+    EXPECT_EQ(order.size(), 4u);
+    EXPECT_EQ(queues.size(), 0u);
+  });
+}
+
+Task<void> chatter(Runtime& runtime, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    co_await sleep_for(runtime, Millis(static_cast<int64_t>(runtime.random().below(3))));
+    const int value = co_await on_pool(runtime, [i] { return i; });
+    runtime.log().info("step", {{"value", value}});
+  }
+}
+
+uint64_t run_seed(uint64_t seed) {
+  const auto simulation = Simulation::create(seed);
+  const auto a = simulation->add_runtime("a");
+  const auto b = simulation->add_runtime("b");
+  for (Runtime* runtime : {a.get(), b.get()}) {
+    for (int i = 0; i < 3; ++i)
+      spawn(*runtime, runtime->shard(0), "chatter", chatter(*runtime, 10));
+  }
+  simulation->run_for(Millis(10'000));
+  return simulation->trace_hash();
+}
+
+TEST(Simulation, IsAFunctionOfItsSeed) {
+  std::set<uint64_t> hashes;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    EXPECT_EQ(run_seed(seed), run_seed(seed));
+    hashes.insert(run_seed(seed));
+  }
+  EXPECT_EQ(hashes.size(), 20u);
+}
+
+TEST(Simulation, TimeIsVirtual) {
+  const auto simulation = Simulation::create(1);
+  const int64_t before = simulation->clock().wall_ms();
+  simulation->run_for(Millis(86'400'000));
+  EXPECT_EQ(simulation->clock().wall_ms() - before, 86'400'000);
+}
+
+TEST(Simulation, NothingOfACrashedRuntimeRunsAgain) {
+  const auto simulation = Simulation::create(1);
+  const auto runtime = simulation->add_runtime("a");
+  int steps = 0;
+  spawn(*runtime, runtime->shard(0), "count", [](Runtime& mine, int& count) -> Task<void> {
+    for (;;) {
+      co_await sleep_for(mine, Millis(10));
+      co_await on_pool(mine, [&count] { ++count; });
+    }
+  }(*runtime, steps));
+  simulation->run_for(Millis(100));
+  EXPECT_GT(steps, 5);
+  const int at_crash = steps;
+  simulation->crash(*runtime);
+  simulation->run_for(Millis(1000));
+  EXPECT_EQ(steps, at_crash);
+}
+
+}  // namespace
+}  // namespace polder::runtime

@@ -1,0 +1,129 @@
+// A whole homeserver in one process, without a network, and a client of it: for tests.
+#pragma once
+
+#include <filesystem>
+
+#include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/values/bytes.h"
+#include "homeserver/server/homeserver.h"
+#include "homeserver/server/offline.h"
+#include "homeserver/server/testing/client.h"
+#include "storage/kv/memory.h"
+#include "storage/stores/columns.h"
+
+namespace polder::server {
+
+class HomeserverTest : public testing::Test {
+ protected:
+  HomeserverTest() {
+    std::string pattern = testing::TempDir() + "polder-server-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    start();
+  }
+  ~HomeserverTest() override {
+    stop();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void start() {
+    simulation_ = runtime::Simulation::create(++starts_);
+    runtime_ = simulation_->add_runtime("a");
+    database_ = kv::open_memory(stores::kColumns, disk_);
+    Config config;
+    config.server_name = ServerName::trusted("own");
+    config.data_dir = directory_;
+    config.registration.enabled = true;
+    config.registration.shared_secret = "secret";
+    config.limits.rate_limits = rate_limits_;
+    homeserver_ = std::move(
+        *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
+  }
+  void stop() {
+    simulation_->crash(*runtime_);
+    homeserver_.reset();
+    database_.reset();
+    runtime_.reset();
+    simulation_.reset();
+  }
+  void crash() {
+    stop();
+    disk_.power_loss();
+    start();
+  }
+
+  // A request whose answer may take a while.
+  std::shared_ptr<std::optional<Answer>> begin(std::string method, std::string target,
+                                               std::string token, std::string body) {
+    auto result = std::make_shared<std::optional<Answer>>();
+    runtime::spawn(*runtime_, runtime_->shard(0), "request",
+                   perform(method, target, token, body, result));
+    return result;
+  }
+  Task<void> perform(std::string method, std::string target, std::string token, std::string body,
+                     std::shared_ptr<std::optional<Answer>> result) {
+    ClientCall call{std::move(method), std::move(target), std::move(token), std::move(body),
+                    address_};
+    *result = co_await ask(homeserver_->router(), std::move(call));
+  }
+  Answer call(std::string method, std::string target, std::string token = "",
+              std::string body = "") {
+    const auto result =
+        begin(std::move(method), std::move(target), std::move(token), std::move(body));
+    EXPECT_TRUE(simulation_->run_until([&] { return result->has_value(); }, Millis(120'000)));
+    return **result;
+  }
+
+  std::string join_token(const std::string& name) {
+    const Answer made =
+        call("POST", "/_matrix/client/v3/register", "",
+             R"({"username":")" + name + R"(","password":"pw","auth":{"type":"m.login.dummy"}})");
+    EXPECT_EQ(made.status, 200) << made.text({"error"});
+    return made.text({"access_token"});
+  }
+  std::string create_room(const std::string& token, const std::string& body = "{}") {
+    const Answer made = call("POST", "/_matrix/client/v3/createRoom", token, body);
+    EXPECT_EQ(made.status, 200) << made.text({"error"});
+    return made.text({"room_id"});
+  }
+  static std::string rooms(const std::string& room, const std::string& rest) {
+    return "/_matrix/client/v3/rooms/" + room + rest;
+  }
+  Answer say(const std::string& token, const std::string& room, const std::string& text,
+             const std::string& txn) {
+    return call("PUT", rooms(room, "/send/m.room.message/" + txn), token,
+                R"({"body":")" + text + R"(","msgtype":"m.text"})");
+  }
+  Answer sync(const std::string& token, const std::string& since = "",
+              const std::string& filter = "{}") {
+    std::string target = "/_matrix/client/v3/sync?filter=" + base::percent_encode(filter);
+    if (!since.empty()) target += "&since=" + since;
+    return call("GET", std::move(target), token);
+  }
+  // The bodies of the messages in a room's timeline of a sync.
+  static std::string bodies(const Answer& sync, const std::string& room) {
+    std::string all;
+    const json::Value* events =
+        json::at(*sync.body.as_object(), {"rooms", "join", room, "timeline", "events"});
+    if (events == nullptr) return "none";
+    for (const json::Value& event : *events->as_array()) {
+      if (const json::Value* body = json::at(*event.as_object(), {"content", "body"}))
+        all += *body->as_string() + ";";
+    }
+    return all;
+  }
+
+  std::string directory_;
+  uint64_t starts_ = 0;
+  bool rate_limits_ = false;           // from the next start
+  std::string address_ = "192.0.2.1";  // from which the client asks
+  std::unique_ptr<files::FileSystem> files_ = files::real_files();
+  OfflineTransport transport_;
+  OfflineResolver resolver_;
+  kv::MemoryDisk disk_;
+  std::unique_ptr<runtime::Simulation> simulation_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<kv::Database> database_;
+  std::unique_ptr<Homeserver> homeserver_;
+};
+
+}  // namespace polder::server

@@ -1,0 +1,21 @@
+// Whose devices a user's clients have to look up again, and whose they may forget.
+// https://spec.matrix.org/v1.19/client-server-api/#tracking-the-device-list-for-a-user
+#pragma once
+
+#include "homeserver/base/json/value.h"
+#include "homeserver/rooms/engine.h"
+
+namespace polder::sync {
+
+struct DeviceLists {
+  json::Array changed;  // user ids: their devices changed, or they began to share a room
+  json::Array left;     // user ids: no room is shared any more
+};
+
+// What changed for the user with from < position <= to. Synchronous; on the pool.
+Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
+                                        const std::shared_ptr<const kv::Snapshot>& snapshot,
+                                        stores::UserNumber user, kv::Position from,
+                                        kv::Position to);
+
+}  // namespace polder::sync

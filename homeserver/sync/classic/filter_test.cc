@@ -1,0 +1,74 @@
+#include "homeserver/sync/classic/filter.h"
+
+#include <gtest/gtest.h>
+
+#include "homeserver/base/json/parse.h"
+
+namespace polder::sync {
+namespace {
+
+json::Object object(std::string_view text) {
+  return *json::parse_object(text);
+}
+
+TEST(Filter, TypesAreIncludedAndExcludedWithWildcards) {
+  struct Case {
+    std::string_view filter, type;
+    bool allowed;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {R"({})", "m.room.message", true},
+           {R"({"types":[]})", "m.room.message", false},
+           {R"({"types":["m.room.message"]})", "m.room.message", true},
+           {R"({"types":["m.room.message"]})", "m.room.messages", false},
+           {R"({"types":["m.room.*"]})", "m.room.message", true},
+           {R"({"types":["m.*.name"]})", "m.room.name", true},
+           {R"({"types":["m.*.name"]})", "m.room.names", false},
+           {R"({"types":["*a*b*"]})", "xxaxxaxxbxx", true},
+           {R"({"types":["*"],"not_types":["m.room.*"]})", "m.room.message", false},
+           {R"({"not_types":["m.typing"]})", "m.receipt", true},
+           {R"({"types":["m.room.?"]})", "m.room.x", false},
+       }) {
+    const auto filter = parse_event_filter(object(c.filter));
+    ASSERT_TRUE(filter.ok()) << c.filter;
+    EXPECT_EQ(filter->allows_type(c.type), c.allowed) << c.filter << " " << c.type;
+  }
+}
+
+TEST(Filter, ExclusionWinsOverInclusion) {
+  const auto filter = *parse_event_filter(object(
+      R"({"senders":["@a:x","@b:x"],"not_senders":["@b:x"],"rooms":["!a:x"],"not_rooms":["!a:x"]})"));
+  EXPECT_TRUE(filter.allows_sender("@a:x"));
+  EXPECT_FALSE(filter.allows_sender("@b:x"));
+  EXPECT_FALSE(filter.allows_sender("@c:x"));
+  EXPECT_FALSE(filter.allows_room("!a:x"));
+}
+
+TEST(Filter, PartsOfARoomFilterAreRead) {
+  const auto filter = *parse_filter(object(
+      R"({"room":{"rooms":["!a:x"],"include_leave":true,"timeline":{"limit":3,"unread_thread_notifications":true},
+          "state":{"lazy_load_members":true,"types":["m.room.member"]},"ephemeral":{"not_types":["m.typing"]}}})"));
+  EXPECT_EQ(filter.timeline_limit, 3u);
+  EXPECT_TRUE(filter.include_leave);
+  EXPECT_TRUE(filter.lazy_load_members);
+  EXPECT_TRUE(filter.unread_thread_notifications);
+  EXPECT_TRUE(filter.allows_room("!a:x"));
+  EXPECT_FALSE(filter.allows_room("!b:x"));
+  EXPECT_FALSE(filter.state.allows_type("m.room.name"));
+  EXPECT_FALSE(filter.ephemeral.allows_type("m.typing"));
+}
+
+TEST(Filter, WrongTypesAreRefused) {
+  for (const std::string_view text :
+       {R"({"room":[]})", R"({"room":{"timeline":1}})", R"({"room":{"timeline":{"types":"m"}}})",
+        R"({"room":{"timeline":{"types":[1]}}})", R"({"room":{"timeline":{"limit":-1}}})",
+        R"({"room":{"timeline":{"limit":"x"}}})", R"({"room":{"timeline":{"senders":["nobody"]}}})",
+        R"({"account_data":7})", R"({"presence":"x"})", R"({"presence":{"types":1}})",
+        R"({"room":{"rooms":["#a:x"]}})", R"({"room":{"not_rooms":["a"]}})",
+        R"({"room":{"timeline":{"rooms":["not_a_room_id"]}}})"}) {
+    EXPECT_FALSE(parse_filter(object(text)).ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace polder::sync

@@ -1,0 +1,225 @@
+#include "homeserver/sync/classic/room_events.h"
+
+#include <set>
+
+#include "homeserver/rooms/gaps.h"
+#include "homeserver/sync/classic/tokens.h"
+#include "storage/stores/user_rows.h"
+
+namespace polder::sync {
+namespace {
+
+using rooms::RoomReader;
+using stores::Membership;
+
+constexpr size_t kHeroesMax = 5;
+constexpr size_t kTimelinePageMax = 21;       // entries read at once: most responses need one page
+constexpr size_t kTimelineScannedMax = 5000;  // events that a filter leaves out
+
+}  // namespace
+
+RoomEvents::RoomEvents(EventsQuery query, const rooms::RoomEngine& engine,
+                       const rooms::RoomReader& reader, const rooms::ReaderOf& of)
+    : query_(query), request_(query.request), engine_(engine), reader_(reader), of_(of) {}
+
+Status RoomEvents::append(stores::EventNumber number, const rooms::ShownEvent& event,
+                          std::string& out) const {
+  RoomReader::ClientOptions options;
+  options.with_room_id = false;
+  std::optional<std::string> transaction;
+  if (event.sender() == request_.user.view()) {
+    POLDER_TRY(transaction,
+               stores::read_event_transaction(reader_.snapshot(), request_.number, request_.device,
+                                              EventId::trusted(std::string(event.id()))));
+    if (transaction) options.transaction_id = *transaction;
+  }
+  return reader_.append_client_event(of_, number, event, options, out);
+}
+
+Status RoomEvents::write_event(json::Writer& writer, stores::EventNumber number,
+                               const rooms::ShownEvent& event) {
+  event_text_.clear();
+  POLDER_CHECK(append(number, event, event_text_));
+  writer.raw(event_text_);
+  return {};
+}
+
+bool RoomEvents::is_ignored(const rooms::ShownEvent& event) const {
+  return query_.ignored.hides(event.sender(), event.is_state());
+}
+
+// What was missed between two servers is paged: a timeline has no holes. Local messages are built
+// on what is here.
+Result<bool> RoomEvents::is_after_gap(stores::EventNumber number,
+                                      const rooms::ShownEvent& event) const {
+  const size_t server = event.sender().find(':');
+  const bool local = server != std::string_view::npos &&
+                     event.sender().substr(server + 1) == engine_.parts().own_name.view();
+  const bool follows_purged = event.depth() <= reader_.head().record.history_from;
+  if (local && event.type() != "m.room.member" && !follows_purged) return false;
+  POLDER_TRY(const auto held, reader_.view().load(number));
+  return rooms::has_gap_before(reader_, held);
+}
+
+Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Position> from,
+                                                       kv::Position to) const {
+  Timeline timeline;
+  kv::Position first = 0;
+  const Filter& filter = request_.filter;
+  const bool wanted = filter.timeline.allows_room(reader_.head().record.id.view());
+  const size_t page = std::min(filter.timeline_limit + 1, kTimelinePageMax);
+  for (size_t scanned = 0; wanted && !timeline.limited; scanned += page) {
+    POLDER_TRY(const auto entries,
+               stores::read_timeline_backwards(reader_.snapshot(), reader_.head().number,
+                                               from.value_or(0), to, page));
+    for (const stores::TimelineEntry& entry : entries) {
+      POLDER_TRY(auto event, reader_.shown(entry.number));
+      // What comes before an event that the user may not see is paged, if they may.
+      POLDER_TRY(const bool visible, reader_.visible(of_, *event));
+      timeline.limited = !visible;
+      if (timeline.limited) break;
+      const bool shown = filter.timeline.allows(*event) && !is_ignored(*event);
+      timeline.limited = shown && timeline.events.size() == filter.timeline_limit;
+      if (timeline.limited) break;
+      POLDER_TRY(timeline.limited, is_after_gap(entry.number, *event));
+      timeline.begins_after_gap = shown && timeline.limited;
+      if (shown) {
+        timeline.events.emplace_back(entry.number, std::move(event));
+        first = entry.position;
+      }
+      if (timeline.limited) break;
+    }
+    if (entries.size() < page) break;
+    to = entries.back().position - 1;
+    if (scanned > kTimelineScannedMax) timeline.limited = true;
+  }
+  std::ranges::reverse(timeline.events);
+  if (timeline.events.empty()) return timeline;
+  if (timeline.begins_after_gap) {
+    // What changed in the gap is known by what holds after it.
+    timeline.state_before = timeline.events.front().second->room_state();
+    return timeline;
+  }
+  POLDER_TRY(timeline.state_before, state_at(reader_, first - 1));
+  // The first event that this server knows has the state that it came with.
+  if (timeline.state_before->node == 0)
+    timeline.state_before = timeline.events.front().second->state_before();
+  return timeline;
+}
+
+Status RoomEvents::write(json::Writer& writer, std::optional<kv::Position> from, kv::Position to) {
+  POLDER_TRY(const Timeline timeline, read_timeline(from, to));
+  writer.key("timeline").begin_object().key("events").begin_array();
+  for (const auto& [number, event] : timeline.events)
+    POLDER_CHECK(write_event(writer, number, *event));
+  // A client may have an older timeline of a room that was entered since; this one does not go on
+  // from there.
+  const bool entered = !query_.initial && !from;
+  writer.end_array().member("limited", timeline.limited || entered);
+  const kv::Position before =
+      timeline.events.empty() ? to : timeline.events.front().second->position() - 1;
+  writer.member("prev_batch", std::string_view(stream_token(before))).end_object();
+  return write_state(writer, from, to, timeline);
+}
+
+Status RoomEvents::write_state(json::Writer& writer, std::optional<kv::Position> from,
+                               kv::Position to, const Timeline& timeline) {
+  POLDER_TRY(const stores::StateRoot end, state_at(reader_, to));
+  const stores::StateRoot target =
+      request_.use_state_after ? end : timeline.state_before.value_or(end);
+  stores::StateRoot known;
+  if (from && !request_.full_state) {
+    POLDER_TRY(known, state_told(reader_, *from));
+  }
+  const std::string_view name = !request_.use_state_after       ? "state"
+                                : request_.unstable_state_after ? "org.matrix.msc4222.state_after"
+                                                                : "state_after";
+  writer.key(name).begin_object().key("events").begin_array();
+  POLDER_CHECK(write_state_changes(writer, known, target, timeline));
+  writer.end_array().end_object();
+  return {};
+}
+
+Result<uint32_t> RoomEvents::member_type() const {
+  POLDER_TRY(const auto type,
+             reader_.view().names().find(stores::NameKind::kType, "m.room.member"));
+  return static_cast<uint32_t>(type.value_or(0));
+}
+
+// Whose members a client needs: senders in the timeline, and the user. By state key.
+Result<std::map<uint64_t, std::string_view>> RoomEvents::members_needed(
+    const Timeline& timeline) const {
+  std::set<std::string_view> users;
+  users.insert(request_.user.view());
+  for (const auto& [number, event] : timeline.events)
+    users.insert(event->sender());
+  std::map<uint64_t, std::string_view> needed;
+  for (const std::string_view user : users) {
+    POLDER_TRY(const auto key, reader_.view().names().find(stores::NameKind::kStateKey, user));
+    if (key) needed.emplace(*key, user);
+  }
+  return needed;
+}
+
+// What the user's client lacks between a state that it knows and the one at the timeline's start
+// (or, with state_after, at its end). With lazy loading, members only where they matter: senders in
+// the timeline, and whoever changed.
+Status RoomEvents::write_state_changes(json::Writer& writer, stores::StateRoot known,
+                                       stores::StateRoot target, const Timeline& timeline) {
+  const bool lazy = request_.filter.lazy_load_members;
+  POLDER_TRY(const uint32_t member_type, this->member_type());
+  std::map<uint64_t, std::string_view> needed;
+  if (lazy) {
+    POLDER_TRY(needed, members_needed(timeline));
+  }
+  POLDER_TRY(const auto differences, stores::state_diff(reader_.view().nodes(), known, target));
+  const bool initial = known.node == 0;
+  // After a gap, the state is the one that the first event left.
+  std::optional<stores::EventNumber> told;
+  if (timeline.begins_after_gap && !request_.use_state_after) told = timeline.events[0].first;
+  for (const stores::StateDifference& difference : differences) {
+    if (!difference.after || difference.after == told) continue;
+    if (lazy && difference.key.type == member_type) {
+      const bool sender = needed.erase(difference.key.key) > 0;
+      if (initial && !sender) continue;
+    }
+    POLDER_TRY(const auto event, reader_.shown(*difference.after));
+    if (!request_.filter.state.allows(*event)) continue;
+    POLDER_CHECK(write_event(writer, *difference.after, *event));
+  }
+  // Senders whose membership did not change are sent again: the server does not remember who has
+  // them.
+  for (const auto& [key, user] : needed) {
+    if (user == request_.user.view() && !initial) continue;
+    POLDER_TRY(const auto number,
+               stores::state_get(reader_.view().nodes(), target, {member_type, key}));
+    if (!number) continue;
+    POLDER_TRY(const auto event, reader_.shown(*number));
+    POLDER_CHECK(write_event(writer, *number, *event));
+  }
+  return {};
+}
+
+Result<json::Array> RoomEvents::heroes() const {
+  json::Array heroes;
+  std::optional<Error> failure;
+  POLDER_TRY(const uint32_t member_type, this->member_type());
+  POLDER_CHECK(stores::state_for_each(reader_.view().nodes(), reader_.head().record.state,
+                                      member_type, [&](const stores::StateEntry& entry) {
+                                        const auto event = reader_.shown(entry.event);
+                                        if (!event.ok()) {
+                                          failure = event.error();
+                                          return false;
+                                        }
+                                        const Membership membership = (*event)->membership();
+                                        const bool counts = membership == Membership::kJoin ||
+                                                            membership == Membership::kInvite;
+                                        if (counts && (*event)->state_key() != request_.user.view())
+                                          heroes.emplace_back((*event)->state_key());
+                                        return heroes.size() < kHeroesMax;
+                                      }));
+  if (failure) return *failure;
+  return heroes;
+}
+
+}  // namespace polder::sync

@@ -1,0 +1,62 @@
+// The events of one room in a /sync response: its timeline, and the state that goes with it.
+#pragma once
+
+#include <map>
+
+#include "homeserver/base/json/write.h"
+#include "homeserver/rooms/reader.h"
+#include "homeserver/sync/classic/sync.h"
+#include "homeserver/users/ignored.h"
+
+namespace polder::sync {
+
+// Who asks for what; all outlives RoomEvents.
+struct EventsQuery {
+  const SyncRequest& request;
+  bool initial = false;  // without a token
+  const users::IgnoredUsers& ignored;
+};
+
+// Synchronous, on the pool; for one room of one response.
+class RoomEvents {
+ public:
+  RoomEvents(EventsQuery query, const rooms::RoomEngine& engine, const rooms::RoomReader& reader,
+             const rooms::ReaderOf& of);
+
+  // Writes the members timeline and state (or state_after) as of `to`, for a client that knows the
+  // room as of `from`, or not at all.
+  Status write(json::Writer& writer, std::optional<kv::Position> from, kv::Position to);
+  // One event, without its room.
+  Status append(stores::EventNumber number, const rooms::ShownEvent& event, std::string& out) const;
+  // Members other than the user whom a client names the room after, if it has no name.
+  Result<json::Array> heroes() const;
+
+ private:
+  struct Timeline {
+    std::vector<std::pair<stores::EventNumber, rooms::ShownEventPtr>> events;  // oldest first
+    bool limited = false;
+    bool begins_after_gap = false;  // before the first event, others are missing here
+    std::optional<stores::StateRoot> state_before;  // the room's, at the first event
+  };
+
+  Status write_event(json::Writer& writer, stores::EventNumber number,
+                     const rooms::ShownEvent& event);
+  bool is_ignored(const rooms::ShownEvent& event) const;
+  Result<bool> is_after_gap(stores::EventNumber number, const rooms::ShownEvent& event) const;
+  Result<Timeline> read_timeline(std::optional<kv::Position> from, kv::Position to) const;
+  Result<std::map<uint64_t, std::string_view>> members_needed(const Timeline& timeline) const;
+  Status write_state(json::Writer& writer, std::optional<kv::Position> from, kv::Position to,
+                     const Timeline& timeline);
+  Status write_state_changes(json::Writer& writer, stores::StateRoot known,
+                             stores::StateRoot target, const Timeline& timeline);
+  Result<uint32_t> member_type() const;
+
+  const EventsQuery query_;
+  const SyncRequest& request_;
+  const rooms::RoomEngine& engine_;
+  const rooms::RoomReader& reader_;
+  const rooms::ReaderOf& of_;
+  std::string event_text_;  // of one event at a time
+};
+
+}  // namespace polder::sync

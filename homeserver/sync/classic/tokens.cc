@@ -1,0 +1,117 @@
+#include "homeserver/sync/classic/tokens.h"
+
+#include "storage/stores/partial_rows.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace polder::sync {
+namespace {
+
+template <class T>
+bool take_number(std::string_view& text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return true;
+}
+
+Result<HistoryPlace> stream_place(const rooms::RoomReader& reader, kv::Position position,
+                                  Direction direction) {
+  const kv::Snapshot& snapshot = reader.snapshot();
+  const stores::RoomNumber room = reader.head().number;
+  HistoryPlace place;
+  place.told_from = position + 1;
+  POLDER_TRY(const auto last, stores::read_timeline_backwards(snapshot, room, 0, position, 1));
+  if (!last.empty()) {
+    POLDER_TRY(const auto record, reader.view().record(last[0].number));
+    place.place = {record.room_depth, kv::kLastPosition};
+  }
+  if (direction == Direction::kForwards) return place;
+  // What another server sent meanwhile lies deeper than all that was here, up to the event that
+  // came.
+  POLDER_TRY(const auto next,
+             stores::read_timeline_forwards(snapshot, room, position, kv::kLastPosition, 1));
+  if (!next.empty()) {
+    POLDER_TRY(const auto record, reader.view().record(next[0].number));
+    place.place = {std::max(place.place.depth, record.depth), kv::kLastPosition};
+  }
+  return place;
+}
+
+}  // namespace
+
+std::string stream_token(kv::Position position) {
+  return "s1_" + std::to_string(position);
+}
+
+std::string stream_token(const StreamToken& token) {
+  return stream_token(token.position) + "_" + std::to_string(token.typing_changes) + "_" +
+         std::to_string(token.to_device);
+}
+
+std::optional<StreamToken> parse_stream_token(std::string_view token) {
+  StreamToken parsed;
+  if (!token.starts_with("s1_")) return std::nullopt;
+  token.remove_prefix(3);
+  if (!take_number(token, parsed.position)) return std::nullopt;
+  parsed.to_device = parsed.position;
+  for (uint64_t* part : {&parsed.typing_changes, &parsed.to_device}) {
+    if (token.empty()) return parsed;
+    if (!token.starts_with('_')) return std::nullopt;
+    token.remove_prefix(1);
+    if (!take_number(token, *part)) return std::nullopt;
+  }
+  return token.empty() ? std::optional(parsed) : std::nullopt;
+}
+
+std::string history_token(const HistoryPlace& place) {
+  std::string token =
+      "t1_" + std::to_string(place.place.depth) + "_" + std::to_string(place.place.position);
+  if (place.told_from != kv::kLastPosition) token += "_" + std::to_string(place.told_from);
+  return token;
+}
+
+HistoryPlace end_of_room() {
+  return {{json::kMaxCanonicalInt, kv::kLastPosition}, kv::kLastPosition};
+}
+
+Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token,
+                                   Direction direction) {
+  if (const auto stream = parse_stream_token(token))
+    return stream_place(reader, stream->position, direction);
+  HistoryPlace place;
+  const bool ours = token.starts_with("t1_");
+  if (ours) token.remove_prefix(3);
+  if (!ours || !take_number(token, place.place.depth) || !token.starts_with('_'))
+    return fail(ErrorCode::kInvalid, "Unknown token");
+  token.remove_prefix(1);
+  if (!take_number(token, place.place.position) || place.place.depth < 0)
+    return fail(ErrorCode::kInvalid, "Unknown token");
+  if (token.empty()) return place;
+  if (!token.starts_with('_')) return fail(ErrorCode::kInvalid, "Unknown token");
+  token.remove_prefix(1);
+  if (!take_number(token, place.told_from) || !token.empty())
+    return fail(ErrorCode::kInvalid, "Unknown token");
+  return place;
+}
+
+Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position) {
+  if (position >= reader.head().last) return reader.head().record.state;
+  POLDER_TRY(const auto last, stores::read_timeline_backwards(
+                                  reader.snapshot(), reader.head().number, 0, position, 1));
+  if (last.empty()) return stores::StateRoot();
+  POLDER_TRY(const auto record, reader.view().record(last[0].number));
+  return record.room_state.value_or(record.state_after);
+}
+
+Result<stores::StateRoot> state_told(const rooms::RoomReader& reader, kv::Position position) {
+  if (reader.head().record.was_partial) {
+    POLDER_TRY(const kv::Position completed,
+               stores::read_completed_at(reader.snapshot(), reader.head().number));
+    if (completed > position) return stores::StateRoot();
+  }
+  return state_at(reader, position);
+}
+
+}  // namespace polder::sync

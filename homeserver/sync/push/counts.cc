@@ -1,0 +1,222 @@
+#include "homeserver/sync/push/counts.h"
+
+#include "homeserver/rooms/reach.h"
+#include "homeserver/users/ignored.h"
+#include "storage/stores/push_rows.h"
+#include "storage/stores/receipt_rows.h"
+
+namespace polder::push {
+namespace {
+
+constexpr size_t kKnownMax = 100'000;
+
+// The position of the event that a receipt names; 0 if that is in no timeline.
+Result<kv::Position> position_of(const rooms::RoomReader& reader, const EventId& id) {
+  POLDER_TRY(const auto number, reader.view().find(id));
+  if (!number) return kv::Position{0};
+  POLDER_TRY(const auto record, reader.view().record(*number));
+  // What was backfilled is before all that can be unread.
+  if (record.standing.outlier || record.standing.backfilled) return kv::Position{0};
+  return record.position;
+}
+
+}  // namespace
+
+Count Unread::main() const {
+  const auto found = threads.find(std::string(rooms::kMainThread));
+  return found == threads.end() ? Count() : found->second;
+}
+
+Count Unread::total() const {
+  Count total;
+  for (const auto& [thread, count] : threads) {
+    total.notifications += count.notifications;
+    total.highlights += count.highlights;
+  }
+  return total;
+}
+
+size_t Counts::Hash::operator()(const Key& key) const {
+  size_t hash = 0;
+  for (const uint64_t part : {key.rules, key.room, key.event, key.user})
+    hash = (hash ^ part) * 0x9e3779b97f4a7c15u;
+  return hash ^ (hash >> 32u);
+}
+
+std::optional<Counts::Known> Counts::recall(Key key, stores::UserNumber user) const {
+  const std::lock_guard lock(mutex_);
+  auto found = known_.find(key);
+  if (found == known_.end()) return std::nullopt;
+  if (!found->second.personal) return found->second;
+  key.user = user;
+  found = known_.find(key);
+  return found == known_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Counts::remember(Key key, stores::UserNumber user, const Known& known) const {
+  const std::lock_guard lock(mutex_);
+  if (known_.size() >= kKnownMax) known_.clear();
+  known_[key] = known;
+  if (!known.personal) return;
+  key.user = user;
+  known_[key] = known;
+}
+
+// One room for one user.
+class Counts::Reading {
+ public:
+  Reading(const Counts& counts, const rooms::RoomReader& reader, const rooms::ReaderOf& of,
+          kv::Position up_to)
+      : counts_(counts), reader_(reader), of_(of), room_(reader.head().number), up_to_(up_to) {}
+
+  Result<Unread> run() {
+    POLDER_TRY(const RulesOf rules, counts_.rules_.read(reader_.snapshot(), of_.number));
+    POLDER_TRY(read_everywhere_, mark({}));
+    POLDER_TRY(ignored_, users::IgnoredUsers::read(reader_.snapshot(), of_.number, of_.user));
+    POLDER_TRY(const bool counted_otherwise, ignores_somebody_here());
+    if (!counted_otherwise &&
+        (rules.number == 0 || rules.rules->acts_as_default(reader_.head().record.id.view()))) {
+      POLDER_CHECK(count_by_default());
+    } else {
+      POLDER_CHECK(count_by(rules));
+    }
+    std::erase_if(unread_.threads, [](const auto& entry) { return entry.second == Count(); });
+    return std::move(unread_);
+  }
+
+ private:
+  // Whether somebody whom the user ignores is or was a member.
+  Result<bool> ignores_somebody_here() const {
+    for (const std::string& user : ignored_.names()) {
+      POLDER_TRY(const auto member,
+                 reader_.state_event(reader_.head().record.state, "m.room.member", user));
+      if (member) return true;
+    }
+    return false;
+  }
+
+  // Up to where the user has read in a thread; empty: in all of them. "If the user has both m.read
+  // and m.read.private set in the room then the receipt which is more recent/ahead must be used."
+  Result<kv::Position> mark(const std::string& thread) const {
+    POLDER_TRY(kv::Position read,
+               stores::read_read_up_to(reader_.snapshot(), room_, of_.number, thread));
+    for (const std::string_view type : {"m.read", "m.read.private"}) {
+      POLDER_TRY(const auto receipt,
+                 stores::read_receipt(reader_.snapshot(), room_, of_.number, type, thread));
+      if (!receipt) continue;
+      POLDER_TRY(const kv::Position position, position_of(reader_, receipt->event));
+      read = std::max(read, position);
+    }
+    return read;
+  }
+
+  Result<kv::Position> read_up_to(const std::string& thread) {
+    const auto known = marks_.find(thread);
+    if (known != marks_.end()) return known->second;
+    POLDER_TRY(const kv::Position read, mark(thread));
+    return marks_[thread] = std::max(read, read_everywhere_);
+  }
+
+  Status count_by_default() {
+    const std::string main(rooms::kMainThread);
+    POLDER_TRY(const kv::Position read, read_up_to(main));
+    POLDER_TRY(const uint64_t last, stores::read_notifying(reader_.snapshot(), room_, up_to_));
+    POLDER_TRY(const uint64_t seen,
+               stores::read_notifying(reader_.snapshot(), room_, std::min(read, up_to_)));
+    unread_.threads[main].notifications = last - seen;
+    POLDER_TRY(const auto in_threads,
+               stores::read_notifying_in_threads(reader_.snapshot(), room_, read_everywhere_,
+                                                 up_to_, kThreadEventsMax));
+    for (const stores::ThreadPlace& place : in_threads)
+      POLDER_CHECK(add(place, true, false));
+    for (const stores::UserNumber user : {of_.number, stores::UserNumber{0}}) {
+      POLDER_TRY(const auto highlights,
+                 stores::read_highlights(reader_.snapshot(), room_, user, read_everywhere_, up_to_,
+                                         kHighlightsMax));
+      for (const stores::Highlight& highlight : highlights)
+        POLDER_CHECK(add(highlight.place, !highlight.notifies_all, true));
+    }
+    return {};
+  }
+
+  Status add(const stores::ThreadPlace& place, bool notify, bool highlight) {
+    POLDER_TRY(const kv::Position read, read_up_to(place.thread));
+    if (place.position <= read) return {};
+    Count& count = unread_.threads[place.thread];
+    count.notifications += notify ? 1 : 0;
+    count.highlights += highlight ? 1 : 0;
+    return {};
+  }
+
+  Status count_by(const RulesOf& rules) {
+    POLDER_TRY(const auto entries,
+               stores::read_timeline_backwards(reader_.snapshot(), room_, read_everywhere_, up_to_,
+                                               kEventsReadMax));
+    size_t bytes = 0;
+    for (const stores::TimelineEntry& entry : entries) {
+      const Key key{rules.number, room_, entry.number, 0};
+      auto known = counts_.recall(key, of_.number);
+      if (!known) {
+        if (bytes > kBytesReadMax) break;
+        POLDER_TRY(known, evaluate(*rules.rules, entry.number, bytes));
+        counts_.remember(key, of_.number, *known);
+      }
+      if (!known->notify || known->sender == of_.user.view()) continue;
+      if (ignored_.hides(known->sender, known->state)) continue;
+      POLDER_CHECK(add({entry.position, known->thread}, true, known->highlight));
+    }
+    return {};
+  }
+
+  Result<std::optional<Known>> evaluate(const push_rules::RuleSet& rules,
+                                        stores::EventNumber number, size_t& bytes) {
+    POLDER_TRY(const rooms::HeldEvent held, reader_.view().load(number));
+    bytes += held.event->json().size();
+    POLDER_TRY(const std::string name, display_name(rules));
+    std::optional<Error> failure;
+    const push_rules::Occasion occasion{
+        held.event->object(), held.event->room_id().view(), reader_.head().record.joined,
+        [&](std::string_view key) {
+          const auto may =
+              rooms::may_notify(*held.event, held.record.state_before, key, reader_.view());
+          if (!may.ok()) failure = may.error();
+          return may.ok() && *may;
+        }};
+    const push_rules::Outcome outcome = rules.evaluate(occasion, {of_.user.view(), name});
+    if (failure) return *failure;
+    Known known;
+    known.notify = outcome.notify;
+    known.highlight = outcome.notify && outcome.highlight;
+    known.personal = outcome.personal;
+    known.sender = held.event->sender().str();
+    known.state = held.event->state_key().has_value();
+    POLDER_TRY(known.thread, rooms::thread_of(*held.event, reader_.view()));
+    return std::optional(std::move(known));
+  }
+
+  // In this room; only read if the rules ask for it.
+  Result<std::string> display_name(const push_rules::RuleSet& rules) const {
+    if (!rules.asks_display_name()) return std::string();
+    POLDER_TRY(const auto member,
+               reader_.state_event(reader_.head().record.state, "m.room.member", of_.user.view()));
+    const std::string* name = member ? member->content().find_string("displayname") : nullptr;
+    return name == nullptr ? std::string() : *name;
+  }
+
+  const Counts& counts_;
+  const rooms::RoomReader& reader_;
+  const rooms::ReaderOf& of_;
+  const stores::RoomNumber room_;
+  const kv::Position up_to_;
+  kv::Position read_everywhere_ = 0;
+  users::IgnoredUsers ignored_;
+  std::unordered_map<std::string, kv::Position> marks_;
+  Unread unread_;
+};
+
+Result<Unread> Counts::unread(const rooms::RoomReader& reader, const rooms::ReaderOf& of,
+                              kv::Position up_to) const {
+  return Reading(*this, reader, of, up_to).run();
+}
+
+}  // namespace polder::push

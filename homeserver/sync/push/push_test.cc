@@ -1,0 +1,466 @@
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/runtime/simulated.h"
+#include "homeserver/protocol/events/room_version.h"
+#include "homeserver/sync/push/counts.h"
+#include "homeserver/sync/push/highlights.h"
+#include "homeserver/sync/push/rules.h"
+#include "homeserver/users/receipts.h"
+#include "storage/kv/memory.h"
+#include "storage/stores/columns.h"
+#include "storage/stores/push_rows.h"
+
+namespace polder::push {
+namespace {
+
+using push_rules::Kind;
+
+// There are no other servers.
+class NoKeys final : public rooms::KeySource {
+ public:
+  Task<Result<crypto::VerifyKey>> key(ServerName, KeyId, int64_t) override {
+    co_return fail(ErrorCode::kNotFound, "no keys");
+  }
+};
+class NoServers final : public rooms::RemoteServers {
+ public:
+  Task<Result<std::string>> event(ServerName, EventId) override { co_return nobody(); }
+  Task<Result<rooms::RemoteStateIds>> state_ids(ServerName, RoomId, EventId) override {
+    co_return nobody();
+  }
+  Task<Result<rooms::RemoteState>> state(ServerName, RoomId, EventId) override {
+    co_return nobody();
+  }
+  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId,
+                                                        rooms::MissingEvents) override {
+    co_return nobody();
+  }
+  Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,
+                                                  size_t) override {
+    co_return nobody();
+  }
+
+ private:
+  static Error nobody() { return fail(ErrorCode::kUnavailable, "nobody"); }
+};
+
+// Counts the rows of each event's batch, after all others added theirs.
+class RowCounter final : public rooms::Contributor {
+ public:
+  size_t rows = 0;
+  Status contribute(const rooms::StoredEvent&, const std::vector<rooms::StateChange>&,
+                    kv::Batch& batch) override {
+    rows = batch.ops().size();
+    return {};
+  }
+};
+
+class PushTest : public testing::Test {
+ protected:
+  PushTest() { start(); }
+  ~PushTest() override { stop(); }
+
+  void start() {
+    simulation_ = runtime::Simulation::create(++starts_);
+    runtime_ = simulation_->add_runtime("a");
+    database_ = kv::open_memory(stores::kColumns, disk_);
+    committer_ = kv::Committer::create(*runtime_, *database_);
+    names_ = *stores::Names::open(*database_);
+    engine_ = std::make_unique<rooms::RoomEngine>(rooms::EngineParts{
+        *runtime_, *database_, *committer_, *names_, own_, key_, keys_, servers_});
+    highlights_ = std::make_unique<Highlights>(*names_, own_);
+    engine_->add_contributor(*highlights_);
+    engine_->add_contributor(counter_);
+    ASSERT_TRUE(engine_->load_heads().ok());
+    const users::Parts parts{*runtime_, *database_, *committer_, *names_, own_};
+    receipts_ = std::make_unique<users::Receipts>(parts);
+    rules_ = std::make_unique<Rules>(parts);
+    counts_ = std::make_unique<Counts>(*rules_);
+  }
+  void stop() {
+    simulation_->crash(*runtime_);
+    counts_.reset();
+    rules_.reset();
+    receipts_.reset();
+    engine_.reset();
+    highlights_.reset();
+    names_.reset();
+    committer_.reset();
+    database_.reset();
+    runtime_.reset();
+    simulation_.reset();
+  }
+  void crash() {
+    stop();
+    disk_.power_loss();
+    start();
+  }
+
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
+    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
+    return std::move(*result);
+  }
+  template <class T>
+  static Task<void> keep(Task<T> task, std::optional<T>& result) {
+    result.emplace(co_await std::move(task));
+  }
+
+  static json::Object object(std::string_view text) { return *json::parse_object(text); }
+
+  // A public room of alice's.
+  RoomId create_room() {
+    std::vector<rooms::LocalEvent> events;
+    const auto add = [&](std::string type, std::string key, json::Object content) {
+      events.push_back({.sender = alice_,
+                        .type = std::move(type),
+                        .state_key = std::move(key),
+                        .content = content});
+    };
+    add("m.room.create", "", {{"room_version", "11"}});
+    add("m.room.member", alice_.str(), {{"membership", "join"}});
+    add("m.room.power_levels", "", {{"users", json::Object{{alice_.str(), 100}}}});
+    add("m.room.join_rules", "", {{"join_rule", "public"}});
+    auto room = run(engine_->create(*events::find_room_version("11"), std::move(events)));
+    EXPECT_TRUE(room.ok()) << room.error().message;
+    return *room;
+  }
+  EventId send(const UserId& sender, std::string type, json::Object content,
+               std::optional<std::string> state_key = {}) {
+    const auto sent = run(engine_->send(room_, {.sender = sender,
+                                                .type = std::move(type),
+                                                .state_key = std::move(state_key),
+                                                .content = std::move(content)}));
+    EXPECT_TRUE(sent.ok()) << sent.error().message;
+    return sent->id;
+  }
+  EventId say(const UserId& sender, std::string_view body, std::string_view more = "{}") {
+    json::Object content = object(more);
+    content.set("body", body);
+    return send(sender, "m.room.message", std::move(content));
+  }
+  EventId relate(const UserId& sender, std::string_view rel_type, const EventId& to) {
+    return send(sender, "m.room.message",
+                {{"body", "x"},
+                 {"m.relates_to", json::Object{{"rel_type", rel_type}, {"event_id", to.str()}}}});
+  }
+  void join(const UserId& user) {
+    send(user, "m.room.member", {{"membership", "join"}}, user.str());
+  }
+  stores::UserNumber number(const UserId& user) {
+    return **names_->find(stores::NameKind::kUser, user.view());
+  }
+  void read(const UserId& user, const EventId& event, std::string_view thread = "",
+            std::string_view type = "m.read") {
+    const Status set = run(receipts_->set(number(user), (*engine_->head(room_))->number,
+                                          std::string(type), std::string(thread), event));
+    EXPECT_TRUE(set.ok());
+  }
+  Unread unread(const UserId& user) {
+    const rooms::RoomReader reader(*engine_, *engine_->head(room_));
+    const auto unread = counts_->unread(reader, *reader.reader(user), committer_->visible());
+    EXPECT_TRUE(unread.ok());
+    return *unread;
+  }
+  void expect(const UserId& user, uint64_t notifications, uint64_t highlights,
+              std::string_view where) {
+    const Count total = unread(user).total();
+    EXPECT_EQ(total.notifications, notifications) << where;
+    EXPECT_EQ(total.highlights, highlights) << where;
+  }
+  Status change(const UserId& user, Rules::Change change) {
+    return run(rules_->change(number(user), std::move(change)));
+  }
+  Status put(const UserId& user, Kind kind, std::string id, std::string_view body) {
+    const json::Object rule = object(body);
+    return change(user, [=](push_rules::RuleSet& rules) { return rules.put(kind, id, rule, {}); });
+  }
+
+  const ServerName own_ = ServerName::trusted("own");
+  const UserId alice_ = UserId::trusted("@alice:own");
+  const UserId bob_ = UserId::trusted("@bob:own");
+  const UserId carol_ = UserId::trusted("@carol:own");
+  const crypto::SigningKey key_ = std::move(*crypto::SigningKey::from_seed(
+      KeyId::trusted("ed25519:1"), base::base64_encode(as_bytes(std::string(32, '1')))));
+  NoKeys keys_;
+  NoServers servers_;
+  RowCounter counter_;
+  RoomId room_;
+  uint64_t starts_ = 0;
+  kv::MemoryDisk disk_;
+  std::unique_ptr<runtime::Simulation> simulation_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<kv::Database> database_;
+  std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<stores::Names> names_;
+  std::unique_ptr<rooms::RoomEngine> engine_;
+  std::unique_ptr<Highlights> highlights_;
+  std::unique_ptr<users::Receipts> receipts_;
+  std::unique_ptr<Rules> rules_;
+  std::unique_ptr<Counts> counts_;
+};
+
+TEST_F(PushTest, MessagesOfOthersCountUntilTheyAreRead) {
+  room_ = create_room();
+  say(alice_, "before bob came");
+  join(bob_);
+  expect(bob_, 0, 0, "joined");
+  const EventId first = say(alice_, "one");
+  const EventId second = say(alice_, "two");
+  send(alice_, "m.room.encrypted", {});
+  send(alice_, "m.reaction", {});
+  send(alice_, "m.room.topic", {{"topic", "t"}}, "");
+  say(alice_, "not worth it", R"({"msgtype": "m.notice"})");
+  expect(bob_, 3, 0, "two messages and an encrypted one");
+  expect(alice_, 0, 0, "own");
+  read(bob_, first);
+  expect(bob_, 2, 0, "read the first");
+  // The one that is further ahead counts, and nothing goes back.
+  read(bob_, second, "", "m.read.private");
+  expect(bob_, 1, 0, "read the second in private");
+  read(bob_, first, "", "m.read.private");
+  read(bob_, second);
+  expect(bob_, 1, 0, "the private one went back");
+  read(bob_, EventId::trusted("$unknown"), "main");
+  expect(bob_, 1, 0, "nobody knows what was read");
+  // Sending is reading.
+  say(bob_, "hello");
+  expect(bob_, 0, 0, "answered");
+  expect(alice_, 1, 0, "was answered");
+  crash();
+  expect(alice_, 1, 0, "after a crash");
+  say(bob_, "hello?");
+  expect(alice_, 2, 0, "numbers go on");
+  send(alice_, "m.room.member", {{"membership", "join"}, {"displayname", "A"}}, alice_.str());
+  expect(alice_, 2, 0, "a new name reads nothing");
+}
+
+TEST_F(PushTest, MentionsHighlightForWhoIsMeant) {
+  room_ = create_room();
+  join(bob_);
+  join(carol_);
+  constexpr std::string_view kBob = R"({"m.mentions": {"user_ids": ["@bob:own", "@bob:own", 7]}})";
+  constexpr std::string_view kRoom = R"({"m.mentions": {"room": true}})";
+  const EventId mention = say(alice_, "hi", kBob);
+  expect(bob_, 1, 1, "mentioned");
+  expect(carol_, 1, 0, "another is mentioned");
+  say(alice_, "@bob:own bob @room", "{}");
+  expect(bob_, 2, 1, "text mentions nobody");
+  send(alice_, "m.poll.start", object(kBob));
+  expect(bob_, 3, 2, "an event that notifies nobody else");
+  expect(carol_, 2, 0, "nobody else");
+  say(alice_, "all", kRoom);
+  expect(bob_, 4, 3, "all are mentioned");
+  expect(carol_, 3, 1, "all are mentioned");
+  expect(alice_, 0, 0, "but the sender");
+  read(bob_, mention);
+  expect(bob_, 3, 2, "read the first");
+  // Without the power for it, it is a message.
+  say(carol_, "all", kRoom);
+  expect(bob_, 4, 2, "no power");
+  expect(alice_, 1, 0, "no power");
+  // Who is not here is mentioned in vain.
+  const std::string stranger = R"({"m.mentions": {"user_ids": ["@dave:own", "@eve:other"]}})";
+  say(alice_, "where are you?", stranger);
+  join(UserId::trusted("@dave:own"));
+  expect(UserId::trusted("@dave:own"), 0, 0, "came too late");
+  send(alice_, "m.room.tombstone", {{"body", "moved"}, {"replacement_room", "!new:own"}}, "");
+  expect(UserId::trusted("@dave:own"), 1, 1, "the room moved");
+}
+
+// The example of https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts
+TEST_F(PushTest, ThreadsAreCountedEachForItself) {
+  struct Case {
+    char event;
+    std::string_view thread;
+    std::string_view unread;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {'I', "main", "A4 B2"},
+           {'E', "A", "main3 A2 B2"},
+           {'D', "", "main1 A3 B1"},
+           {'A', "main", "main2 A4 B2"},
+           {'H', "A", "main3 B2"},
+           {'I', "", ""},
+       }) {
+    room_ = create_room();
+    join(bob_);
+    std::map<char, EventId> events;
+    events['A'] = say(alice_, "A");
+    events['B'] = say(alice_, "B");
+    for (const auto& [event, root] :
+         {std::pair{'C', 'A'}, {'D', 'B'}, {'E', 'A'}, {'F', 'B'}, {'G', 'A'}, {'H', 'A'}})
+      events[event] = relate(alice_, "m.thread", events[root]);
+    events['I'] = say(alice_, "I");
+    std::string thread(c.thread);
+    if (thread.size() == 1) thread = events[thread[0]].str();
+    read(bob_, events[c.event], thread);
+    std::string text;
+    for (const auto& [name, event] : {std::pair{std::string("main"), std::string("main")},
+                                      {std::string("A"), events['A'].str()},
+                                      {std::string("B"), events['B'].str()}}) {
+      const Unread all = unread(bob_);
+      const auto found = all.threads.find(event);
+      if (found == all.threads.end()) continue;
+      if (!text.empty()) text += ' ';
+      text += name + std::to_string(found->second.notifications);
+    }
+    EXPECT_EQ(text, c.unread) << c.event << " in " << c.thread;
+  }
+}
+
+TEST_F(PushTest, RelationsLeadIntoThreadsInAtMostThreeSteps) {
+  room_ = create_room();
+  join(bob_);
+  const EventId root = say(alice_, "root");
+  EventId last = relate(alice_, "m.thread", root);
+  for (int i = 0; i < 3; ++i)
+    last = relate(alice_, "m.reference", last);
+  EXPECT_EQ(unread(bob_).threads[root.str()].notifications, 4u);
+  relate(alice_, "m.reference", last);
+  EXPECT_EQ(unread(bob_).threads[root.str()].notifications, 4u);
+  EXPECT_EQ(unread(bob_).main().notifications, 2u);  // the root, and what is too far away
+  // What relates to the root in another way is beside it.
+  relate(alice_, "m.reference", root);
+  EXPECT_EQ(unread(bob_).main().notifications, 3u);
+  // Sending into a thread reads that thread.
+  relate(bob_, "m.thread", root);
+  EXPECT_EQ(unread(bob_).threads.count(root.str()), 0u);
+  EXPECT_EQ(unread(bob_).main().notifications, 3u);
+}
+
+TEST_F(PushTest, AnEventWritesNothingPerMember) {
+  room_ = create_room();
+  const auto rows_of = [&](std::string_view more) {
+    say(alice_, "warm up");
+    say(alice_, "x", more);
+    return counter_.rows;
+  };
+  join(bob_);
+  const size_t few = rows_of("{}");
+  std::string all;
+  for (int i = 0; i < 40; ++i) {
+    const UserId user = UserId::trusted("@member" + std::to_string(i) + ":own");
+    join(user);
+    all += (i == 0 ? "\"" : ",\"") + user.str() + '"';
+  }
+  EXPECT_EQ(rows_of("{}"), few);
+  EXPECT_EQ(rows_of(R"({"m.mentions": {}})"), few);
+  EXPECT_EQ(rows_of(R"({"m.mentions": {"user_ids": ["@bob:own"]}})"), few + 1);
+  EXPECT_EQ(rows_of(R"({"m.mentions": {"room": true}})"), few + 1);
+  EXPECT_EQ(rows_of(R"({"m.mentions": {"user_ids": ["@nobody:own", "@x:other"]}})"), few);
+  EXPECT_EQ(rows_of(R"({"m.mentions": {"user_ids": [)" + all + "]}}"), few + 40);
+}
+
+TEST_F(PushTest, ChangedRulesDecideWhatCounts) {
+  room_ = create_room();
+  join(bob_);
+  join(carol_);
+  say(alice_, "we have cake");
+  say(alice_, "and tea");
+  const EventId root = say(alice_, "more in the thread");
+  relate(alice_, "m.thread", root);
+  const auto keyword = R"({"pattern": "cake", "actions": ["notify", {"set_tweak": "highlight"}]})";
+  for (const UserId& user : {bob_, carol_}) {
+    ASSERT_TRUE(put(user, Kind::kContent, "cake", keyword).ok());
+    expect(user, 4, 1, "a keyword");
+    EXPECT_EQ(unread(user).threads[root.str()], (Count{1, 0}));
+  }
+  say(alice_, "CAKE!");
+  say(alice_, "hi", R"({"m.mentions": {"user_ids": ["@bob:own"]}})");
+  // Equal rules, and what differs by user is not mixed up.
+  expect(bob_, 6, 3, "mentioned");
+  expect(carol_, 6, 2, "not mentioned");
+  expect(bob_, 6, 3, "remembered");
+  ASSERT_TRUE(put(bob_, Kind::kSender, alice_.str(), R"({"actions": []})").ok());
+  expect(bob_, 3, 3, "only what content and mentions notify");
+  const std::string mute = R"({"actions": ["dont_notify"], "conditions": [
+      {"kind": "event_match", "key": "room_id", "pattern": ")" +
+                           room_.str() + R"("}]})";
+  ASSERT_TRUE(put(bob_, Kind::kOverride, room_.str(), mute).ok());
+  expect(bob_, 0, 0, "muted");
+  const auto enable = [&](bool on) {
+    return change(bob_, [this, on](push_rules::RuleSet& rules) {
+      return rules.set_enabled(Kind::kOverride, room_.str(), on);
+    });
+  };
+  ASSERT_TRUE(enable(false).ok());
+  expect(bob_, 3, 3, "no longer muted");
+  read(bob_, root);
+  expect(bob_, 2, 2, "read");
+  say(bob_, "cake of my own");
+  expect(bob_, 0, 0, "answered, but not in the thread, which alice alone was in");
+  expect(carol_, 7, 3, "cake of bob's");
+}
+
+TEST_F(PushTest, RulesCanAskForTheDisplayNameAndForPermission) {
+  room_ = create_room();
+  join(bob_);
+  send(bob_, "m.room.member", {{"membership", "join"}, {"displayname", "Bob *"}}, bob_.str());
+  ASSERT_TRUE(put(bob_, Kind::kOverride, "name",
+                  R"({"actions": ["notify", {"set_tweak": "highlight"}],
+                      "conditions": [{"kind": "contains_display_name"}]})")
+                  .ok());
+  ASSERT_TRUE(put(bob_, Kind::kOverride, "call",
+                  R"({"actions": ["notify", {"set_tweak": "highlight"}],
+                      "conditions": [{"kind": "event_match", "key": "content.body",
+                                      "pattern": "@room"},
+                                     {"kind": "sender_notification_permission", "key": "room"}]})")
+                  .ok());
+  join(carol_);
+  say(carol_, "dear bob *, hello");
+  expect(bob_, 1, 1, "by name");
+  say(carol_, "bob the builder");
+  expect(bob_, 2, 1, "a name is no pattern");
+  say(carol_, "@room");
+  expect(bob_, 3, 1, "carol may not");
+  say(alice_, "@room");
+  expect(bob_, 4, 2, "alice may");
+}
+
+TEST_F(PushTest, RulesAreOnDiskAndChangedOneAfterTheOther) {
+  room_ = create_room();
+  join(bob_);
+  EXPECT_EQ(run(rules_->get(number(bob_)))->number, 0u);
+  // Two changes at once are both made.
+  std::vector<std::optional<Status>> done(2);
+  for (size_t i = 0; i < done.size(); ++i) {
+    const auto body = object(R"({"actions": []})");
+    runtime::spawn(*runtime_, runtime_->shard(0), "change",
+                   keep(rules_->change(number(bob_),
+                                       [i, body](push_rules::RuleSet& rules) {
+                                         return rules.put(Kind::kRoom, std::to_string(i), body, {});
+                                       }),
+                        done[i]));
+  }
+  EXPECT_TRUE(simulation_->run_until([&] { return done[0] && done[1]; }, Millis(60'000)));
+  crash();
+  EXPECT_EQ(run(rules_->get(number(bob_)))->rules->rules(Kind::kRoom).size(), 2u);
+  EXPECT_EQ(run(rules_->get(number(alice_)))->number, 0u);
+  // What is refused changes nothing.
+  const std::string big(kChangesBytesMax, 'x');
+  const Status refused = change(bob_, [&](push_rules::RuleSet& rules) {
+    return rules.put(
+        Kind::kOverride, "big",
+        {{"actions", json::Array{}}, {"conditions", json::Array{json::Object{{"kind", big}}}}}, {});
+  });
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(change(bob_, [](push_rules::RuleSet& rules) { return rules.erase(Kind::kRoom, "no"); })
+                .error()
+                .code,
+            ErrorCode::kNotFound);
+  const auto text = rules_->account_data(*database_->snapshot(), number(bob_), bob_);
+  ASSERT_TRUE(text.ok());
+  const json::Object data = object(*text);
+  EXPECT_EQ(data.find_object("global")->find_array("room")->size(), 2u);
+  EXPECT_TRUE(data.find_object("global")->find_array("content")->empty());
+  const auto changes =
+      stores::read_account_data_changes(*database_->snapshot(), number(bob_), 0, ~uint64_t{0} - 1);
+  ASSERT_EQ(changes->size(), 1u);
+  EXPECT_EQ(changes->front().second, stores::kPushRulesType);
+}
+
+}  // namespace
+}  // namespace polder::push

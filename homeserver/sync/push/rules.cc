@@ -1,0 +1,74 @@
+#include "homeserver/sync/push/rules.h"
+
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/hops.h"
+
+namespace polder::push {
+namespace {
+
+constexpr size_t kParsedMax = 1000;  // sets of rules that are remembered
+constexpr int kDepthMax = 110;       // of what is stored: of a request, and what is around it
+
+Result<push_rules::RuleSet> parse_changes(std::string_view text) {
+  POLDER_TRY(const json::Object changes, json::parse_object(text, {.max_depth = kDepthMax}));
+  return push_rules::RuleSet::parse(changes);
+}
+
+}  // namespace
+
+Rules::Rules(users::Parts parts)
+    : parts_(std::move(parts)),
+      defaults_(std::make_shared<const push_rules::RuleSet>()),
+      queues_(parts_.runtime) {}
+
+Result<RulesOf> Rules::read(const kv::Snapshot& snapshot, stores::UserNumber user) const {
+  POLDER_TRY(const auto changes, stores::read_push_rules(snapshot, user));
+  if (!changes) return RulesOf{defaults_, 0};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = parsed_.find(*changes);
+    if (found != parsed_.end()) return found->second;
+  }
+  POLDER_TRY(auto rules, parse_changes(*changes));
+  const std::lock_guard lock(mutex_);
+  if (parsed_.size() >= kParsedMax) parsed_.clear();
+  const auto [place, fresh] = parsed_.try_emplace(*changes);
+  if (fresh) {
+    place->second.rules = std::make_shared<const push_rules::RuleSet>(std::move(rules));
+    place->second.number = ++last_number_;
+  }
+  return place->second;
+}
+
+Result<std::string> Rules::account_data(const kv::Snapshot& snapshot, stores::UserNumber user,
+                                        const UserId& id) const {
+  POLDER_TRY(const RulesOf of, read(snapshot, user));
+  return json::write(json::Object{{"global", of.rules->to_json(id.view())}});
+}
+
+Task<Result<RulesOf>> Rules::get(stores::UserNumber user) const {
+  const Rules* self = this;
+  co_return co_await runtime::on_pool(
+      parts_.runtime, [self, user] { return self->read(*self->parts_.database.snapshot(), user); });
+}
+
+Task<Status> Rules::change(stores::UserNumber user, Change change) {
+  auto make = [this, user, change = std::move(change)] { return change_in_turn(user, change); };
+  co_return co_await queues_.in_turn(user, std::move(make));
+}
+
+Task<Status> Rules::change_in_turn(stores::UserNumber user, Change change) {
+  POLDER_CO_TRY(const RulesOf before, co_await get(user));
+  push_rules::RuleSet rules = *before.rules;
+  POLDER_CO_CHECK(change(rules));
+  const std::string text = json::write(rules.changes());
+  if (text.size() > kChangesBytesMax) co_return fail(ErrorCode::kTooLarge, "Too many push rules");
+  kv::Batch batch;
+  const kv::PositionSlot slot = batch.reserve_position();
+  stores::put_push_rules(batch, user, text, slot);
+  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
+  co_return Status();
+}
+
+}  // namespace polder::push

@@ -1,0 +1,55 @@
+// The push rules of every local user: what they changed is on disk, the rest follows from the
+// specification.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/protocol/push_rules/rule_set.h"
+#include "homeserver/users/users.h"
+
+namespace polder::push {
+
+inline constexpr size_t kChangesBytesMax = 65536;  // of all that a user changed
+
+// Equal rules have equal numbers, as long as they are remembered.
+struct RulesOf {
+  std::shared_ptr<const push_rules::RuleSet> rules;
+  uint64_t number = 0;  // 0: the default rules
+};
+
+// Thread-safe.
+class Rules {
+ public:
+  explicit Rules(users::Parts parts);
+
+  // Synchronous; on the pool.
+  Result<RulesOf> read(const kv::Snapshot& snapshot, stores::UserNumber user) const;
+  // The content of the account data m.push_rules, JSON
+  // (https://spec.matrix.org/v1.19/client-server-api/#mpush_rules). Synchronous; on the pool.
+  Result<std::string> account_data(const kv::Snapshot& snapshot, stores::UserNumber user,
+                                   const UserId& id) const;
+
+  Task<Result<RulesOf>> get(stores::UserNumber user) const;
+  // Changes of one user happen one after the other; on disk when it returns. The change's error, or
+  // kTooLarge; then nothing has changed.
+  using Change = std::function<Status(push_rules::RuleSet&)>;
+  Task<Status> change(stores::UserNumber user, Change change);
+
+ private:
+  Task<Status> change_in_turn(stores::UserNumber user, Change change);
+
+  const users::Parts parts_;
+  const std::shared_ptr<const push_rules::RuleSet> defaults_;
+  runtime::KeyedQueues queues_;  // by user
+  mutable std::mutex mutex_;
+  mutable std::unordered_map<std::string, RulesOf> parsed_;  // by what is on disk; under mutex_
+  mutable uint64_t last_number_ = 0;                         // under mutex_
+};
+
+}  // namespace polder::push
