@@ -63,7 +63,8 @@ Task<Result<bool>> RoomEngine::complete_once(RoomNumber number) {
   // A room that this server left is as it was then; entering it again begins anew.
   if (!head || !head->record.local_joined) co_return true;
   RoomEngine* self = this;
-  POLDER_CO_TRY(const auto origins, co_await runtime::on_pool(parts_.runtime, [self, number] {
+  POLDER_CO_TRY(const auto origins,
+                co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, number] {
                   return stores::read_partial_origins(*self->parts_.database.snapshot(), number);
                 }));
   auto whole = std::make_shared<std::map<EventNumber, stores::StateRoot>>();
@@ -81,7 +82,8 @@ Task<Result<bool>> RoomEngine::complete_once(RoomNumber number) {
       POLDER_CO_CHECK(co_await begin_turn(room));
       Room* target = &room;
       POLDER_CO_TRY(
-          auto completion, co_await runtime::on_pool(parts_.runtime, [self, target, whole] {
+          auto completion,
+          co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, target, whole] {
             return stage_completion(self->context_, *target, *self->parts_.database.snapshot(),
                                     *whole, kEventsAtOnce);
           }));
@@ -111,11 +113,12 @@ Task<Result<stores::StateRoot>> RoomEngine::whole_state(RoomNumber number, Event
                                                         stores::PartialOrigin origin) {
   const RoomHeadPtr head = heads_.find(number);
   RoomEngine* self = this;
-  POLDER_CO_TRY(const HeldEvent held,
-                co_await runtime::on_pool(parts_.runtime, [self, head, event] {
-                  const RoomReader reader(*self, head);
-                  return reader.view().load(event);
-                }));
+  POLDER_CO_TRY(
+      const HeldEvent held,
+      co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, head, event] {
+        const RoomReader reader(*self, head);
+        return reader.view().load(event);
+      }));
   const int64_t waited_ms = parts_.runtime.clock().wall_ms() - origin.since_ms;
   const auto uncheckable =
       waited_ms >= kDropUncheckableAfterMs ? Uncheckable::kDrop : Uncheckable::kWait;

@@ -32,7 +32,8 @@ Task<Result<RoomId>> RoomEngine::create_on_shard(RoomNumber number, RoomId id,
     Room* target = &room;
     auto later = std::make_shared<const std::vector<LocalEvent>>(std::move(events));
     auto staged = co_await runtime::on_pool(
-        parts_.runtime, [self, target, create, later]() -> Result<std::vector<Staged>> {
+        parts_.runtime, runtime::Lane::kShort,
+        [self, target, create, later]() -> Result<std::vector<Staged>> {
           const auto snapshot = self->parts_.database.snapshot();
           std::vector<Staged> all;
           StageInput first;

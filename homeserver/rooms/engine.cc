@@ -140,9 +140,9 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
   if (!room.loaded) {
     RoomEngine* self = this;
     Room* target = &room;
-    POLDER_CO_CHECK(co_await runtime::on_pool(parts_.runtime, [self, target] {
-      return self->load(*target, *self->parts_.database.snapshot());
-    }));
+    POLDER_CO_CHECK(co_await runtime::on_pool(
+        parts_.runtime, runtime::Lane::kShort,
+        [self, target] { return self->load(*target, *self->parts_.database.snapshot()); }));
   }
   co_return Status();
 }
@@ -150,9 +150,10 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
 Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::stage_and_enqueue(Room& room, Step step) {
   RoomEngine* self = this;
   Room* target = &room;
-  auto staged = co_await runtime::on_pool(parts_.runtime, [self, target, step = std::move(step)] {
-    return step(*target, *self->parts_.database.snapshot());
-  });
+  auto staged = co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort,
+                                          [self, target, step = std::move(step)] {
+                                            return step(*target, *self->parts_.database.snapshot());
+                                          });
   if (!staged.ok()) co_return std::move(staged).error();
   co_return enqueue(room, *std::move(staged));
 }

@@ -72,7 +72,7 @@ Task<Status> RoomEngine::store_outliers(RoomNumber number, std::vector<events::E
       const auto turn = co_await room.queue.turn();
       POLDER_CO_CHECK(co_await begin_turn(room));
       Room* target = &room;
-      auto staged = co_await runtime::on_pool(parts_.runtime, [=] {
+      auto staged = co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [=] {
         return stage_outliers(self->context_, *target, *self->parts_.database.snapshot(),
                               std::span(*ordered).subspan(first, count));
       });
@@ -95,7 +95,7 @@ Task<ToldStatePtr> RoomEngine::sort(RemoteState told, const events::RoomVersionR
   const auto sorted = std::make_shared<ToldState>(rules, std::move(room), std::move(told));
   co_await for_each_on_pool(parts_.runtime, sorted->size(),
                             [sorted](size_t i) { sorted->read_one(i); });
-  co_await runtime::on_pool(parts_.runtime, [sorted] { sorted->link(); });
+  co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [sorted] { sorted->link(); });
   co_return sorted;
 }
 

@@ -35,11 +35,13 @@ Task<Status> RoomEngine::forget_on_shard(RoomNumber number, UserId user) {
   POLDER_CO_CHECK(co_await begin_turn(room));
   RoomEngine* self = this;
   Room* target = &room;
-  POLDER_CO_TRY(auto batch, co_await runtime::on_pool(parts_.runtime, [self, target, user] {
-                  const auto snapshot = self->parts_.database.snapshot();
-                  const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
-                  return stage_forgetting(*target, target->record, view, user);
-                }));
+  POLDER_CO_TRY(
+      auto batch,
+      co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort, [self, target, user] {
+        const auto snapshot = self->parts_.database.snapshot();
+        const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
+        return stage_forgetting(*target, target->record, view, user);
+      }));
   const auto committed = co_await parts_.committer.commit(std::move(batch));
   co_return committed.ok() ? Status() : Status(committed.error());
 }

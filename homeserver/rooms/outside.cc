@@ -103,7 +103,8 @@ Task<Result<SentEvent>> RoomEngine::store_outside_on_shard(RoomNumber number,
   RoomEngine* self = this;
   Room* target = &room;
   auto staged = co_await runtime::on_pool(
-      parts_.runtime, [self, target, event, stripped = std::move(stripped_state)] {
+      parts_.runtime, runtime::Lane::kShort,
+      [self, target, event, stripped = std::move(stripped_state)] {
         return stage_outside(self->context_, *target, *self->parts_.database.snapshot(), event,
                              stripped);
       });

@@ -22,7 +22,7 @@ Task<void> go_through(runtime::Runtime& runtime, std::shared_ptr<List> list) {
     const size_t first = list->next;
     list->next = std::min(first + kPieceSize, list->count);
     const size_t end = list->next;
-    co_await runtime::on_pool(runtime, [list, first, end] {
+    co_await runtime::on_pool(runtime, runtime::Lane::kLong, [list, first, end] {
       for (size_t i = first; i < end; ++i)
         list->work(i);
     });

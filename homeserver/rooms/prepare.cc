@@ -16,7 +16,8 @@ Task<Result<T>> RoomEngine::draft_on_shard(RoomNumber number, LocalEvent event, 
   Room* target = &room;
   auto shared = std::make_shared<const LocalEvent>(std::move(event));
   co_return co_await runtime::on_pool(
-      parts_.runtime, [self, target, shared, finish = std::move(finish)]() -> Result<T> {
+      parts_.runtime, runtime::Lane::kShort,
+      [self, target, shared, finish = std::move(finish)]() -> Result<T> {
         const auto snapshot = self->parts_.database.snapshot();
         RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
         POLDER_TRY(auto built, self->draft(*target, view, *shared));

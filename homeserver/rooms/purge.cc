@@ -80,7 +80,8 @@ Task<Status> RoomEngine::begin_purge(RoomNumber number) {
   POLDER_CO_CHECK(co_await begin_turn(room));
   RoomEngine* self = this;
   Room* target = &room;
-  POLDER_CO_TRY(auto batch, co_await runtime::on_pool(parts_.runtime, [self, target] {
+  POLDER_CO_TRY(auto batch,
+                co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, target] {
                   const auto snapshot = self->parts_.database.snapshot();
                   const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
                   return stage_purge(*target, view);
@@ -98,24 +99,26 @@ Task<Status> RoomEngine::erase_purged(RoomNumber number) {
     RoomEngine* self = this;
     POLDER_CO_TRY(
         auto batch,
-        co_await runtime::on_pool(parts_.runtime, [self, number, row]() -> Result<kv::Batch> {
-          const auto snapshot = self->parts_.database.snapshot();
-          POLDER_TRY(const auto read, stores::read_purge(*snapshot, number));
-          if (!read || read->done) return kv::Batch();
-          *row = *read;
-          return stage_erasing(*snapshot, number, *row);
-        }));
+        co_await runtime::on_pool(
+            parts_.runtime, runtime::Lane::kLong, [self, number, row]() -> Result<kv::Batch> {
+              const auto snapshot = self->parts_.database.snapshot();
+              POLDER_TRY(const auto read, stores::read_purge(*snapshot, number));
+              if (!read || read->done) return kv::Batch();
+              *row = *read;
+              return stage_erasing(*snapshot, number, *row);
+            }));
     if (batch.empty()) co_return Status();
     POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
     if (row->done) break;
     co_await runtime::sleep_for(parts_.runtime, kBreath);
   }
   RoomEngine* self = this;
-  co_return co_await runtime::on_pool(parts_.runtime, [self, number]() -> Status {
-    for (const auto& [column, range] : stores::ranges_of_room(number))
-      POLDER_CHECK(self->parts_.database.compact(column, range));
-    return {};
-  });
+  co_return co_await runtime::on_pool(
+      parts_.runtime, runtime::Lane::kLong, [self, number]() -> Status {
+        for (const auto& [column, range] : stores::ranges_of_room(number))
+          POLDER_CHECK(self->parts_.database.compact(column, range));
+        return {};
+      });
 }
 
 Task<Status> RoomEngine::purge(RoomId room) {
@@ -130,20 +133,21 @@ Task<void> RoomEngine::finish_purges() {
     std::vector<RoomNumber> rooms, histories;
   };
   RoomEngine* self = this;
-  const auto found = co_await runtime::on_pool(parts_.runtime, [self]() -> Result<Unfinished> {
-    Unfinished unfinished;
-    const auto snapshot = self->parts_.database.snapshot();
-    POLDER_CHECK(stores::for_each_purge(*snapshot, [&](RoomNumber room, const PurgeRow& row) {
-      if (!row.done) unfinished.rooms.push_back(room);
-      return Status();
-    }));
-    POLDER_CHECK(stores::for_each_history_purge(
-        *snapshot, [&](RoomNumber room, const stores::HistoryPurgeRow& row) {
-          if (!row.done) unfinished.histories.push_back(room);
+  const auto found = co_await runtime::on_pool(
+      parts_.runtime, runtime::Lane::kLong, [self]() -> Result<Unfinished> {
+        Unfinished unfinished;
+        const auto snapshot = self->parts_.database.snapshot();
+        POLDER_CHECK(stores::for_each_purge(*snapshot, [&](RoomNumber room, const PurgeRow& row) {
+          if (!row.done) unfinished.rooms.push_back(room);
           return Status();
         }));
-    return unfinished;
-  });
+        POLDER_CHECK(stores::for_each_history_purge(
+            *snapshot, [&](RoomNumber room, const stores::HistoryPurgeRow& row) {
+              if (!row.done) unfinished.histories.push_back(room);
+              return Status();
+            }));
+        return unfinished;
+      });
   Status outcome = found.ok() ? Status() : Status(found.error());
   for (size_t i = 0; outcome.ok() && i < found->rooms.size(); ++i)
     outcome = co_await erase_purged(found->rooms[i]);

@@ -183,11 +183,12 @@ Task<Status> RoomEngine::erase_history(RoomNumber number) {
   kv::Batch batch;
   stores::put_history_purge(batch, number, *row);
   POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
-  co_return co_await runtime::on_pool(parts_.runtime, [self, number]() -> Status {
-    for (const auto& [column, range] : stores::ranges_of_room(number))
-      POLDER_CHECK(self->parts_.database.compact(column, range));
-    return {};
-  });
+  co_return co_await runtime::on_pool(
+      parts_.runtime, runtime::Lane::kLong, [self, number]() -> Status {
+        for (const auto& [column, range] : stores::ranges_of_room(number))
+          POLDER_CHECK(self->parts_.database.compact(column, range));
+        return {};
+      });
 }
 
 Task<Status> RoomEngine::erase_old_highlights(RoomNumber number) {
@@ -195,15 +196,15 @@ Task<Status> RoomEngine::erase_old_highlights(RoomNumber number) {
   const auto more = std::make_shared<bool>(true);
   RoomEngine* self = this;
   while (*more) {
-    POLDER_CO_TRY(auto batch,
-                  co_await runtime::on_pool(
-                      parts_.runtime, [self, number, cursor, more]() -> Result<kv::Batch> {
-                        kv::Batch erased;
-                        POLDER_TRY(*more,
-                                   stores::erase_highlights(*self->parts_.database.snapshot(),
-                                                            erased, number, *cursor));
-                        return erased;
-                      }));
+    POLDER_CO_TRY(auto batch, co_await runtime::on_pool(
+                                  parts_.runtime, runtime::Lane::kLong,
+                                  [self, number, cursor, more]() -> Result<kv::Batch> {
+                                    kv::Batch erased;
+                                    POLDER_TRY(*more, stores::erase_highlights(
+                                                          *self->parts_.database.snapshot(), erased,
+                                                          number, *cursor));
+                                    return erased;
+                                  }));
     if (!batch.empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
     co_await runtime::sleep_for(parts_.runtime, kBreath);
   }

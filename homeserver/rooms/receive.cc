@@ -106,7 +106,8 @@ Task<Result<std::vector<EventId>>> RoomEngine::unknown(RoomNumber number, std::v
   RoomEngine* self = this;
   Room* target = &room;
   co_return co_await runtime::on_pool(
-      parts_.runtime, [self, target, ids, outliers_count]() -> Result<std::vector<EventId>> {
+      parts_.runtime, runtime::Lane::kShort,
+      [self, target, ids, outliers_count]() -> Result<std::vector<EventId>> {
         const auto snapshot = self->parts_.database.snapshot();
         const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
         std::vector<EventId> missing;
@@ -168,11 +169,11 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
   if (!known) co_return Status();
   RoomEngine* self = this;
   const EventId wanted = event->id();
-  auto range =
-      co_await runtime::on_pool(parts_.runtime, [self, known, wanted]() -> Result<MissingEvents> {
-        const auto snapshot = self->parts_.database.snapshot();
-        return missing_between(*snapshot, *known, wanted);
-      });
+  auto range = co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort,
+                                         [self, known, wanted]() -> Result<MissingEvents> {
+                                           const auto snapshot = self->parts_.database.snapshot();
+                                           return missing_between(*snapshot, *known, wanted);
+                                         });
   if (!range.ok()) co_return std::move(range).error();
   const int64_t min_depth = std::max(range->min_depth, known->record.history_from);
   auto pdus =
@@ -181,12 +182,14 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
   auto events = co_await verify_all(*std::move(pdus), event->rules(), event->room_id());
   const auto verified = std::make_shared<std::vector<events::EventPtr>>(std::move(events.good));
   std::erase_if(*verified, [&](const auto& one) { return one->depth() < min_depth; });
-  POLDER_CO_TRY(const auto news, co_await runtime::on_pool(parts_.runtime, [self, known, verified] {
-                  const auto snapshot = self->parts_.database.snapshot();
-                  const RoomContent content(known->number, known->rules);
-                  RoomView view(content, *snapshot, self->parts_.names, self->caches_);
-                  return without_history(view, known->record.extremities, std::move(*verified));
-                }));
+  POLDER_CO_TRY(
+      const auto news,
+      co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort, [self, known, verified] {
+        const auto snapshot = self->parts_.database.snapshot();
+        const RoomContent content(known->number, known->rules);
+        RoomView view(content, *snapshot, self->parts_.names, self->caches_);
+        return without_history(view, known->record.extremities, std::move(*verified));
+      }));
   for (const events::EventPtr& missing : news) {
     if (missing->id() == event->id()) continue;
     const auto received = co_await receive_connected(asked, missing, number, true);

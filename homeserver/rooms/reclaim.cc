@@ -26,7 +26,8 @@ Task<void> Reclaimer::run(Millis pause) {
 
 Task<Result<uint64_t>> Reclaimer::pass() {
   POLDER_CO_TRY(
-      const Rooms rooms, co_await runtime::on_pool(runtime_, [this]() -> Result<Rooms> {
+      const Rooms rooms,
+      co_await runtime::on_pool(runtime_, runtime::Lane::kLong, [this]() -> Result<Rooms> {
         Rooms all;
         const auto snapshot = database_.snapshot();
         POLDER_CHECK(stores::for_each_room(
@@ -58,15 +59,16 @@ Task<Result<uint64_t>> Reclaimer::pass() {
 Task<Result<uint64_t>> Reclaimer::sweep(RoomNumber room, uint64_t upto) {
   auto sweep = std::make_shared<std::optional<stores::StateSweep>>();
   for (bool done = false; !done;) {
-    POLDER_CO_TRY(done, co_await runtime::on_pool(runtime_, [=, this]() -> Result<bool> {
-                    if (!*sweep) {
-                      const auto snapshot = database_.snapshot();
-                      POLDER_TRY(auto record, stores::read_room(*snapshot, room));
-                      if (!record) return true;
-                      sweep->emplace(room, snapshot, *std::move(record), upto);
-                    }
-                    return (*sweep)->step(kReadsAtOnce);
-                  }));
+    POLDER_CO_TRY(done, co_await runtime::on_pool(
+                            runtime_, runtime::Lane::kLong, [=, this]() -> Result<bool> {
+                              if (!*sweep) {
+                                const auto snapshot = database_.snapshot();
+                                POLDER_TRY(auto record, stores::read_room(*snapshot, room));
+                                if (!record) return true;
+                                sweep->emplace(room, snapshot, *std::move(record), upto);
+                              }
+                              return (*sweep)->step(kReadsAtOnce);
+                            }));
     if (!done) co_await runtime::sleep_for(runtime_, kBreath);
   }
   if (!*sweep) co_return uint64_t{0};

@@ -145,7 +145,7 @@ Task<void> find_keys(runtime::Runtime& runtime, KeySource& source, WorkPtr work,
 }
 
 Task<void> find_all_keys(runtime::Runtime& runtime, KeySource& source, WorkPtr work) {
-  co_await runtime::on_pool(runtime, [work] {
+  co_await runtime::on_pool(runtime, runtime::Lane::kShort, [work] {
     for (const auto& event : work->events) {
       if (!event.ok()) continue;
       const auto signers = events::required_signers(**event);

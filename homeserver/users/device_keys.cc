@@ -28,11 +28,12 @@ bool same_but_signatures(json::Object a, json::Object b) {
 
 Task<Status> DeviceKeys::change_in_turn(Change change) {
   DeviceKeys* self = this;
-  auto batch = co_await runtime::on_pool(parts_.runtime, [self, change]() -> Result<kv::Batch> {
-    kv::Batch made;
-    POLDER_CHECK(change(*self->parts_.database.snapshot(), made));
-    return made;
-  });
+  auto batch = co_await runtime::on_pool(
+      parts_.runtime, runtime::Lane::kShort, [self, change]() -> Result<kv::Batch> {
+        kv::Batch made;
+        POLDER_CHECK(change(*self->parts_.database.snapshot(), made));
+        return made;
+      });
   if (!batch.ok()) co_return std::move(batch).error();
   if (!batch->empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(*std::move(batch)));
   co_return Status();

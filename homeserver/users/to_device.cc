@@ -50,7 +50,8 @@ Task<Result<std::vector<stores::UserNumber>>> DeviceKeys::send_to_devices(
   auto add = [self, sender, type, shared, batch] {
     return self->add_messages(*self->parts_.database.snapshot(), sender, type, *shared, *batch);
   };
-  POLDER_CO_TRY(auto news, co_await runtime::on_pool(parts_.runtime, std::move(add)));
+  POLDER_CO_TRY(auto news,
+                co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort, std::move(add)));
   if (with) with(*batch);
   if (!batch->empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(*batch)));
   co_return std::move(news);
@@ -81,7 +82,7 @@ Task<Result<std::optional<std::vector<stores::UserNumber>>>> DeviceKeys::send_on
 
 void DeviceKeys::acknowledge(stores::UserNumber user, DeviceId device, kv::Position up_to) {
   DeviceKeys* self = this;
-  parts_.runtime.post_to_pool([self, user, device, up_to] {
+  parts_.runtime.post_to_pool(runtime::Lane::kShort, [self, user, device, up_to] {
     kv::Batch batch;
     const Status read =
         stores::erase_to_device(*self->parts_.database.snapshot(), batch, user, device, up_to);

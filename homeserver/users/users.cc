@@ -34,8 +34,8 @@ Result<std::optional<stores::UserNumber>> Users::number_of(const UserId& user) c
 
 Task<Status> Users::change_in_turn(stores::UserNumber number, Change change) {
   Users* self = this;
-  auto batch =
-      co_await runtime::on_pool(parts_.runtime, [self, number, change]() -> Result<kv::Batch> {
+  auto batch = co_await runtime::on_pool(
+      parts_.runtime, runtime::Lane::kShort, [self, number, change]() -> Result<kv::Batch> {
         POLDER_TRY(auto row, stores::read_account(*self->parts_.database.snapshot(), number));
         if (!row) return fail(ErrorCode::kNotFound, "no such user");
         kv::Batch made;
@@ -96,7 +96,8 @@ Task<Result<UserId>> Users::register_user(NewAccount account) {
     if (account.password->size() > kPasswordBytesMax)
       co_return fail(ErrorCode::kTooLarge, "the password is too long");
     const std::string password = *std::move(account.password);
-    POLDER_CO_TRY(row.password_hash, co_await runtime::on_pool(parts_.runtime, [password] {
+    POLDER_CO_TRY(row.password_hash,
+                  co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [password] {
                     return crypto::hash_password(password);
                   }));
   }
@@ -123,8 +124,8 @@ Task<Result<UserId>> Users::check_password(UserId user, std::string password) {
   if (!row.ok() && row.error().code != ErrorCode::kNotFound) co_return row.error();
   const std::string hash = row.ok() && !row->deactivated ? row->password_hash : "";
   // A password is hashed in any case, so that the time says nothing about who exists.
-  const bool right =
-      co_await runtime::on_pool(parts_.runtime, [password = std::move(password), hash] {
+  const bool right = co_await runtime::on_pool(
+      parts_.runtime, runtime::Lane::kLong, [password = std::move(password), hash] {
         if (hash.empty()) return crypto::hash_password(password).ok() && false;
         return crypto::verify_password(password, hash);
       });
@@ -135,9 +136,9 @@ Task<Result<UserId>> Users::check_password(UserId user, std::string password) {
 Task<Status> Users::set_password(UserId user, std::string password) {
   if (password.size() > kPasswordBytesMax)
     co_return fail(ErrorCode::kTooLarge, "the password is too long");
-  POLDER_CO_TRY(const std::string hash, co_await runtime::on_pool(parts_.runtime, [password] {
-                  return crypto::hash_password(password);
-                }));
+  POLDER_CO_TRY(const std::string hash,
+                co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong,
+                                          [password] { return crypto::hash_password(password); }));
   co_return co_await change(
       std::move(user), [hash](stores::UserNumber, stores::AccountRow& row, kv::Batch&) -> Status {
         if (row.deactivated) return fail(ErrorCode::kForbidden, "the user is deactivated");

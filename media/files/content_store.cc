@@ -55,7 +55,7 @@ class FileBody final : public http::BodySource {
     if (reading_->left == 0) co_return std::optional<std::string>();
     const auto size = static_cast<size_t>(std::min<uint64_t>(reading_->left, kChunkBytes));
     auto bytes = co_await runtime::on_pool(
-        runtime_, [reading = reading_, size] { return reading->next(size); });
+        runtime_, runtime::Lane::kLong, [reading = reading_, size] { return reading->next(size); });
     if (bytes.ok()) co_return std::optional(*std::move(bytes));
     runtime_.log().error("media_unreadable", {{"reason", bytes.error().message}});
     co_return std::move(bytes).error();
@@ -101,19 +101,21 @@ ContentStore::ContentStore(runtime::Runtime& runtime, files::FileSystem& files,
 
 Task<Status> ContentStore::put(http::BodySource& body, uint64_t bytes_max, Refer refer) {
   POLDER_CO_TRY(const auto incoming,
-                co_await runtime::on_pool(runtime_, [this] { return create_incoming(); }));
+                co_await runtime::on_pool(runtime_, runtime::Lane::kLong,
+                                          [this] { return create_incoming(); }));
   Status outcome = co_await receive(body, bytes_max, incoming);
   Digest digest{};
   if (outcome.ok()) {
-    const auto published =
-        co_await runtime::on_pool(runtime_, [this, incoming] { return publish(*incoming); });
+    const auto published = co_await runtime::on_pool(
+        runtime_, runtime::Lane::kLong, [this, incoming] { return publish(*incoming); });
     outcome = published.ok() ? co_await refer(published->content) : Status(published.error());
     if (published.ok()) digest = published->content.digest;
   }
   if (outcome.ok()) co_return outcome;
   // What went wrong first is what the caller must know; a leftover goes with the next sweep.
-  static_cast<void>(co_await runtime::on_pool(
-      runtime_, [this, incoming] { return files_.remove_file(incoming->path); }));
+  static_cast<void>(co_await runtime::on_pool(runtime_, runtime::Lane::kLong, [this, incoming] {
+    return files_.remove_file(incoming->path);
+  }));
   if (digest != Digest{}) co_await collect(digest);
   co_return outcome;
 }
@@ -134,7 +136,8 @@ Task<Status> ContentStore::receive(http::BodySource& body, uint64_t bytes_max,
       chunk += *piece;
     }
     POLDER_CO_CHECK(co_await runtime::on_pool(
-        runtime_, [incoming, bytes = std::move(chunk)] { return incoming->append(bytes); }));
+        runtime_, runtime::Lane::kLong,
+        [incoming, bytes = std::move(chunk)] { return incoming->append(bytes); }));
   }
   co_return Status();
 }
@@ -173,7 +176,7 @@ Status ContentStore::make_folder(const Digest& digest) {
 Task<Result<std::unique_ptr<http::BodySource>>> ContentStore::read(Digest digest, uint64_t offset,
                                                                    uint64_t length) {
   auto reading = std::make_shared<Reading>(Reading{digest, path_of(directory_, digest)});
-  POLDER_CO_CHECK(co_await runtime::on_pool(runtime_, [=, this]() -> Status {
+  POLDER_CO_CHECK(co_await runtime::on_pool(runtime_, runtime::Lane::kLong, [=, this]() -> Status {
     POLDER_TRY(reading->file, files_.open_for_read(reading->path));
     POLDER_TRY(const uint64_t size, reading->file->size());
     reading->whole = offset == 0 && length == size;
@@ -186,7 +189,8 @@ Task<Result<std::unique_ptr<http::BodySource>>> ContentStore::read(Digest digest
 }
 
 Task<void> ContentStore::collect(Digest digest) {
-  co_await runtime::on_pool(runtime_, [this, digest] { return collect_now(digest); });
+  co_await runtime::on_pool(runtime_, runtime::Lane::kLong,
+                            [this, digest] { return collect_now(digest); });
 }
 
 // Whoever pins from now on finds no file and brings its own.
@@ -206,19 +210,19 @@ bool ContentStore::collect_now(const Digest& digest) {
 }
 
 Task<void> ContentStore::sweep() {
-  co_await runtime::on_pool(runtime_, [this] {
+  co_await runtime::on_pool(runtime_, runtime::Lane::kLong, [this] {
     sweep_temporaries();
     return true;
   });
   size_t removed = 0;
   for (size_t index = 0; index < folders_durable_.size(); ++index) {
-    const auto digests =
-        co_await runtime::on_pool(runtime_, [this, index] { return list_folder(index); });
+    const auto digests = co_await runtime::on_pool(runtime_, runtime::Lane::kLong,
+                                                   [this, index] { return list_folder(index); });
     for (size_t from = 0; from < digests.size(); from += kSweptAtOnce) {
       const std::vector<Digest> some(digests.begin() + static_cast<std::ptrdiff_t>(from),
                                      digests.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                            from + kSweptAtOnce, digests.size())));
-      removed += co_await runtime::on_pool(runtime_, [this, some] {
+      removed += co_await runtime::on_pool(runtime_, runtime::Lane::kLong, [this, some] {
         return static_cast<size_t>(std::ranges::count_if(
             some, [this](const Digest& digest) { return collect_now(digest); }));
       });

@@ -82,7 +82,7 @@ class CommitterImpl final : public Committer {
 
   void start_pump() {
     pumping_ = true;
-    runtime_.post_to_pool([this] { pump(); });
+    runtime_.post_to_pool(runtime::Lane::kCommit, [this] { pump(); });
   }
 
   // Writes groups until nothing durable waits. One pump at a time.

@@ -4,11 +4,10 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "homeserver/base/values/result.h"
@@ -35,11 +34,15 @@ class NewNames {
   std::vector<std::pair<NameKind, std::string>> entries_;
 };
 
-// Thread-safe.
+// Thread-safe. The tables in memory are in parts with a mutex each, and none is held while the disk
+// is read.
 class Names {
  public:
-  // Reads the highest numbers in use. The database outlives it.
-  static Result<std::unique_ptr<Names>> open(const kv::Database& database);
+  // Reads the highest numbers in use. The database outlives it. Of each kind so many names are held
+  // in memory, besides those that are not durable.
+  static Result<std::unique_ptr<Names>> open(const kv::Database& database,
+                                             size_t cached_max = kCachedNames);
+  ~Names();
 
   // The number of a name, or nothing if it has none. May read the disk.
   Result<std::optional<uint64_t>> find(NameKind kind, std::string_view name) const;
@@ -59,24 +62,14 @@ class Names {
   static Status check(const kv::Snapshot& snapshot);
 
  private:
-  struct Entry {
-    uint64_t number = 0;
-    bool durable = false;
-  };
-  struct Table {
-    std::unordered_map<std::string, Entry> by_name;
-    std::unordered_map<uint64_t, std::string> by_number;
-    uint64_t next = 1;
-  };
+  static constexpr size_t kCachedNames = 200'000;
+  struct Table;
 
-  explicit Names(const kv::Database& database) : database_(database) {}
-  void remember(Table& table, std::string_view name, Entry entry) const;
-  Result<std::optional<uint64_t>> find_locked(NameKind kind, std::string_view name) const;
+  Names(const kv::Database& database, size_t cached_max);
+  Table& table(NameKind kind) const { return *tables_[static_cast<size_t>(kind)]; }
 
   const kv::Database& database_;
-  mutable std::mutex mutex_;
-  mutable std::array<Table, kNameKinds>
-      tables_;  // caches; entries that are not durable are always there
+  std::array<std::unique_ptr<Table>, kNameKinds> tables_;
 };
 
 }  // namespace polder::stores

@@ -34,7 +34,10 @@ class LoggedRuntime final : public runtime::Runtime, public Log {
   size_t shard_count() const override { return inner_.shard_count(); }
   runtime::Executor shard(size_t index) override { return inner_.shard(index); }
   size_t current_shard() const override { return inner_.current_shard(); }
-  void post_to_pool(std::function<void()> work) override { inner_.post_to_pool(std::move(work)); }
+  void post_to_pool(runtime::Lane lane, std::function<void()> work) override {
+    inner_.post_to_pool(lane, std::move(work));
+  }
+  size_t backlog(runtime::Lane lane) const override { return inner_.backlog(lane); }
   std::unique_ptr<runtime::Timer> after(Millis delay, std::function<void()> callback) override {
     return inner_.after(delay, std::move(callback));
   }

@@ -128,12 +128,12 @@ Task<void> run_into(Task<T> task, std::shared_ptr<Outcome<T>> outcome) {
 }  // namespace internal
 
 template <class F>
-Task<std::invoke_result_t<F>> on_pool(Runtime& runtime, F f) {
+Task<std::invoke_result_t<F>> on_pool(Runtime& runtime, Lane lane, F f) {
   using T = std::invoke_result_t<F>;
   auto outcome = std::make_shared<internal::Outcome<T>>();
   auto work = std::make_shared<F>(std::move(f));
-  auto start = [&runtime, outcome, work](std::function<void()> resume) {
-    runtime.post_to_pool([outcome, work, resume = std::move(resume)]() mutable {
+  auto start = [&runtime, lane, outcome, work](std::function<void()> resume) {
+    runtime.post_to_pool(lane, [outcome, work, resume = std::move(resume)]() mutable {
       outcome->fill(*work);
       work.reset();
       resume();

@@ -1,3 +1,4 @@
+#include <future>
 #include <thread>
 
 #include "homeserver/base/runtime/simulated.h"
@@ -42,6 +43,52 @@ TEST_F(ThreadsTest, PoolWorkRunsElsewhereAndReturnsHome) {
     auto moved = co_await on_pool(runtime, [] { return std::make_unique<int>(7); });
     EXPECT_EQ(*moved, 7);
     co_await on_pool(runtime, [] {});
+  });
+}
+
+// However much waits in one lane, the others go on.
+TEST_F(ThreadsTest, ABusyLaneHoldsUpNoOther) {
+  run([](Runtime& runtime) -> Task<void> {
+    constexpr size_t kWorks = 20;
+    std::promise<void> open;
+    const std::shared_future<void> gate = open.get_future().share();
+    for (size_t i = 0; i < kWorks; ++i)
+      runtime.post_to_pool(Lane::kLong, [gate] { gate.wait(); });
+    for (const Lane lane : {Lane::kRead, Lane::kShort, Lane::kCommit})
+      EXPECT_EQ(co_await on_pool(runtime, lane, [] { return 1; }), 1);
+    EXPECT_GE(runtime.backlog(Lane::kLong), kWorks - runtime.shard_count());
+    EXPECT_EQ(runtime.backlog(Lane::kRead), 0u);
+    open.set_value();
+    co_await on_pool(runtime, Lane::kLong, [] {});
+    EXPECT_EQ(runtime.backlog(Lane::kLong), 0u);
+  });
+}
+
+Task<Status> fails(Runtime& runtime) {
+  co_await on_pool(runtime, [] {});
+  co_return fail(ErrorCode::kUnavailable, "nobody there");
+}
+
+TEST_F(ThreadsTest, WhatRunsByItselfIsSeen) {
+  run([](Runtime& runtime) -> Task<void> {
+    const auto of = [&](std::string_view name) {
+      for (JobReport& report : runtime.jobs().reports()) {
+        if (report.name == name) return report;
+      }
+      return JobReport();
+    };
+    EXPECT_EQ(of("test").running, 1u);
+    spawn(runtime, runtime.shard(0), "failing", fails(runtime));
+    spawn(runtime, runtime.shard(0), "failing", fails(runtime));
+    EXPECT_EQ(of("failing").running, 2u);
+    while (of("failing").ended < 2)
+      co_await sleep_for(runtime, Millis(1));
+    EXPECT_EQ(of("failing").running, 0u);
+    EXPECT_EQ(of("failing").failed, 2u);
+    EXPECT_EQ(of("failing").last_failure, "nobody there");
+    runtime.jobs().progress("failing", 3, 7);
+    EXPECT_EQ(of("failing").done, 3u);
+    EXPECT_EQ(of("failing").total, 7u);
   });
 }
 

@@ -56,7 +56,8 @@ class SimulatedRuntime final : public Runtime, public Log {
   size_t shard_count() const override { return 1; }
   Executor shard(size_t) override { return context_->get_executor(); }
   size_t current_shard() const override { return running_ ? 0 : kNoShard; }
-  void post_to_pool(std::function<void()> work) override;
+  void post_to_pool(Lane lane, std::function<void()> work) override;
+  size_t backlog(Lane) const override { return 0; }
   std::unique_ptr<Timer> after(Millis delay, std::function<void()> callback) override;
   const Clock& clock() const override;
   Random& random() override;
@@ -196,7 +197,7 @@ SimulatedRuntime::~SimulatedRuntime() {
   simulation_.forget(this);
 }
 
-void SimulatedRuntime::post_to_pool(std::function<void()> work) {
+void SimulatedRuntime::post_to_pool(Lane, std::function<void()> work) {
   // Work takes up to a tenth of a millisecond, so that its completions come in any order.
   const std::chrono::nanoseconds delay(static_cast<int64_t>(simulation_.random().below(100'000)));
   simulation_.schedule(delay, [alive = alive_, work = std::move(work)] {

@@ -43,19 +43,44 @@ void wake(const Executor& home, const std::weak_ptr<Parked>& weak) {
 
 }  // namespace internal
 
+namespace {
+
+Task<Status> without_failures(Task<void> task) {
+  co_await std::move(task);
+  co_return Status();
+}
+
+void ended(Runtime& runtime, const std::string& name, const Status& how) {
+  runtime.jobs().ended(name, how, runtime.clock().wall_ms());
+  if (!how.ok())
+    runtime.log().warning("job_failed", {{"job", name}, {"reason", how.error().message}});
+}
+
+[[noreturn]] void die_of(Runtime& runtime, const std::string& name, const std::exception_ptr& bug) {
+  try {
+    std::rethrow_exception(bug);
+  } catch (const std::exception& what) {
+    runtime.log().error("bug", {{"task", name}, {"what", what.what()}});
+  } catch (...) {
+    runtime.log().error("bug", {{"task", name}});
+  }
+  std::abort();
+}
+
+}  // namespace
+
+void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<Status> task) {
+  runtime.jobs().began(name);
+  boost::asio::co_spawn(
+      executor, std::move(task),
+      [&runtime, name = std::string(name)](const std::exception_ptr& bug, const Status& how) {
+        if (bug) die_of(runtime, name, bug);
+        ended(runtime, name, how);
+      });
+}
+
 void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<void> task) {
-  boost::asio::co_spawn(executor, std::move(task),
-                        [&runtime, name = std::string(name)](std::exception_ptr bug) {
-                          if (!bug) return;
-                          try {
-                            std::rethrow_exception(bug);
-                          } catch (const std::exception& what) {
-                            runtime.log().error("bug", {{"task", name}, {"what", what.what()}});
-                          } catch (...) {
-                            runtime.log().error("bug", {{"task", name}});
-                          }
-                          std::abort();
-                        });
+  spawn(runtime, std::move(executor), name, without_failures(std::move(task)));
 }
 
 Task<void> sleep_for(Runtime& runtime, Millis delay) {

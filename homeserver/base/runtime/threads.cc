@@ -1,18 +1,22 @@
 #include "homeserver/base/runtime/threads.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <thread>
+
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::runtime {
 namespace {
+
+// Who computes for long gives way to who answers.
+constexpr int kLongNiceness = 5;
 
 thread_local const void* current_runtime = nullptr;
 thread_local size_t current_index = Runtime::kNoShard;
@@ -41,49 +45,53 @@ class AsioTimer final : public Timer {
   std::shared_ptr<State> state_;
 };
 
+// The threads of one lane and what waits for them.
 class Pool {
  public:
-  Pool(size_t threads, size_t queue_max) : queue_max_(queue_max) {
+  Pool(const char* name, size_t threads, int niceness) {
     for (size_t i = 0; i < threads; ++i)
-      threads_.emplace_back([this] { work(); });
+      threads_.emplace_back([this, name, niceness] { work(name, niceness); });
   }
 
   ~Pool() { stop(); }
 
   void post(std::function<void()> job) {
-    std::unique_lock lock(mutex_);
-    // Back-pressure: whoever floods the pool waits. Work of the pool itself must not wait for the
-    // pool.
-    room_.wait(lock, [&] { return jobs_.size() < queue_max_ || stopping_; });
+    const base::Lock lock(mutex_);
     if (stopping_) return;
     jobs_.push_back(std::move(job));
+    waiting_.store(jobs_.size(), std::memory_order_relaxed);
     wake_.notify_one();
   }
 
+  size_t backlog() const { return waiting_.load(std::memory_order_relaxed); }
+
   void stop() {
     {
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       stopping_ = true;
       wake_.notify_all();
-      room_.notify_all();
     }
     for (std::thread& thread : threads_) {
       if (thread.joinable()) thread.join();
     }
-    const std::lock_guard lock(mutex_);
-    jobs_.clear();
+    std::deque<std::function<void()>> left;
+    const base::Lock lock(mutex_);
+    left.swap(jobs_);
   }
 
  private:
-  void work() {
-    pthread_setname_np(pthread_self(), "pool");
-    std::unique_lock lock(mutex_);
+  void work(const char* name, int niceness) {
+    pthread_setname_np(pthread_self(), name);
+    // Of this thread only, as Linux has it; without it the lane is merely less considerate.
+    if (niceness != 0) static_cast<void>(setpriority(PRIO_PROCESS, 0, niceness));
+    base::Lock lock(mutex_);
     for (;;) {
-      wake_.wait(lock, [&] { return !jobs_.empty() || stopping_; });
+      while (jobs_.empty() && !stopping_)
+        wake_.wait(lock);
       if (stopping_) return;
       auto job = std::move(jobs_.front());
       jobs_.pop_front();
-      room_.notify_one();
+      waiting_.store(jobs_.size(), std::memory_order_relaxed);
       lock.unlock();
       job();
       job = nullptr;
@@ -91,11 +99,11 @@ class Pool {
     }
   }
 
-  const size_t queue_max_;
-  std::mutex mutex_;
-  std::condition_variable wake_, room_;
-  std::deque<std::function<void()>> jobs_;  // under mutex_
-  bool stopping_ = false;                   // under mutex_
+  base::Mutex mutex_;
+  base::Condition wake_;
+  std::deque<std::function<void()>> jobs_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::atomic<size_t> waiting_ = 0;
   std::vector<std::thread> threads_;
 };
 
@@ -105,7 +113,10 @@ class ThreadsImpl final : public Threads {
       : clock_(clock),
         random_(random),
         log_(log),
-        pool_(options.pool_threads, options.pool_queue_max) {
+        read_("read", options.pool_threads, 0),
+        short_("short", std::max<size_t>(options.shards, 2), 0),
+        long_("long", options.shards, kLongNiceness),
+        commit_("commit", 1, 0) {
     for (size_t i = 0; i < options.shards; ++i)
       shards_.push_back(std::make_unique<Shard>());
   }
@@ -117,7 +128,12 @@ class ThreadsImpl final : public Threads {
   size_t current_shard() const override {
     return current_runtime == this ? current_index : kNoShard;
   }
-  void post_to_pool(std::function<void()> work) override { pool_.post(std::move(work)); }
+  void post_to_pool(Lane lane, std::function<void()> work) override {
+    pool(lane).post(std::move(work));
+  }
+  size_t backlog(Lane lane) const override {
+    return const_cast<ThreadsImpl*>(this)->pool(lane).backlog();
+  }
   const Clock& clock() const override { return clock_; }
   Random& random() override { return random_; }
   Log& log() override { return log_; }
@@ -134,7 +150,7 @@ class ThreadsImpl final : public Threads {
     run_shard(0);
     for (std::thread& thread : threads)
       thread.join();
-    pool_.stop();
+    stop_pools();
   }
 
   void stop() override {
@@ -151,8 +167,26 @@ class ThreadsImpl final : public Threads {
 
   // Suspended tasks die with their io_context, after the pool has stopped: nothing runs any more.
   void end() {
-    pool_.stop();
+    stop_pools();
     shards_.clear();
+  }
+
+  Pool& pool(Lane lane) {
+    switch (lane) {
+      case Lane::kRead:
+        return read_;
+      case Lane::kShort:
+        return short_;
+      case Lane::kLong:
+        return long_;
+      case Lane::kCommit:
+        return commit_;
+    }
+    std::abort();
+  }
+  void stop_pools() {
+    for (Pool* pool : {&read_, &short_, &long_, &commit_})
+      pool->stop();
   }
 
   void run_shard(size_t index) {
@@ -169,7 +203,7 @@ class ThreadsImpl final : public Threads {
   Random& random_;
   Log& log_;
   std::vector<std::unique_ptr<Shard>> shards_;
-  Pool pool_;
+  Pool read_, short_, long_, commit_;
 };
 
 }  // namespace

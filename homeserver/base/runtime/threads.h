@@ -1,4 +1,4 @@
-// The real runtime: one thread and io_context per shard, and a bounded pool for what may block.
+// The real runtime: one thread and io_context per shard, and lanes for what may block.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,7 @@ namespace polder::runtime {
 
 struct ThreadOptions {
   size_t shards = 1;
-  size_t pool_threads = 4;
-  size_t pool_queue_max = 65536;
+  size_t pool_threads = 4;  // of the lane of reads; the others have as many as there are shards
 };
 
 class Threads : public Runtime {

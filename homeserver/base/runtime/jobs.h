@@ -1,0 +1,48 @@
+// Work that nobody waits for, by name: what is under way, how often it ended and failed, and how
+// far it has got. So that nothing runs unseen.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "homeserver/base/values/mutex.h"
+#include "homeserver/base/values/result.h"
+
+namespace polder::runtime {
+
+// What is known of all work of one name.
+struct JobReport {
+  std::string name;
+  uint64_t running = 0;
+  uint64_t ended = 0;  // also those that failed
+  uint64_t failed = 0;
+  std::string last_failure = {};
+  int64_t last_failed_ms = 0;  // since the epoch; 0: never
+  // Of the one that told last; nothing is known while total is 0.
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+
+// Thread-safe.
+class Jobs {
+ public:
+  void began(std::string_view name);
+  void ended(std::string_view name, const Status& how, int64_t now_ms);
+  // How far the work has got; its units are its own.
+  void progress(std::string_view name, uint64_t done, uint64_t total);
+
+  // By name; of all that ever ran.
+  std::vector<JobReport> reports() const;
+
+ private:
+  JobReport& of(std::string_view name) REQUIRES(mutex_);
+
+  mutable base::Mutex mutex_;
+  std::map<std::string, JobReport, std::less<>> reports_ GUARDED_BY(mutex_);
+};
+
+}  // namespace polder::runtime

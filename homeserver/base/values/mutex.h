@@ -1,0 +1,60 @@
+// Mutexes that the compiler checks: what is GUARDED_BY one is touched only with it held
+// (-Wthread-safety). https://clang.llvm.org/docs/ThreadSafetyAnalysis.html
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+
+#define POLDER_CAPABILITY __attribute__((capability("mutex")))
+#define POLDER_SCOPED_CAPABILITY __attribute__((scoped_lockable))
+#define GUARDED_BY(mutex) __attribute__((guarded_by(mutex)))
+#define REQUIRES(mutex) __attribute__((requires_capability(mutex)))
+#define EXCLUDES(mutex) __attribute__((locks_excluded(mutex)))
+#define POLDER_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
+#define POLDER_RELEASE(...) __attribute__((release_capability(__VA_ARGS__)))
+
+namespace polder::base {
+
+class POLDER_CAPABILITY Mutex {
+ public:
+  void lock() POLDER_ACQUIRE() { mutex_.lock(); }
+  void unlock() POLDER_RELEASE() { mutex_.unlock(); }
+
+ private:
+  friend class Lock;
+  std::mutex mutex_;
+};
+
+// Holds a mutex for its scope, but where it was given up in between.
+class POLDER_SCOPED_CAPABILITY Lock {
+ public:
+  explicit Lock(Mutex& mutex) POLDER_ACQUIRE(mutex) : lock_(mutex.mutex_) {}
+  ~Lock() POLDER_RELEASE() {}
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+  void unlock() POLDER_RELEASE() { lock_.unlock(); }
+  void lock() POLDER_ACQUIRE() { lock_.lock(); }
+
+ private:
+  friend class Condition;
+  std::unique_lock<std::mutex> lock_;
+};
+
+// A condition variable for them. Who waits looks again after each return: the analysis does not
+// follow predicates, so they stand in a loop around wait().
+class Condition {
+ public:
+  void wait(Lock& lock) { condition_.wait(lock.lock_); }
+  template <class Rep, class Period>
+  std::cv_status wait_for(Lock& lock, std::chrono::duration<Rep, Period> time) {
+    return condition_.wait_for(lock.lock_, time);
+  }
+  void notify_one() { condition_.notify_one(); }
+  void notify_all() { condition_.notify_all(); }
+
+ private:
+  std::condition_variable condition_;
+};
+
+}  // namespace polder::base
