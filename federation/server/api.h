@@ -12,6 +12,8 @@
 #include "federation/sender/sender.h"
 #include "federation/server/remote_device_lists.h"
 #include "federation/transport/transport.h"
+#include "homeserver/api/kit/operations.h"
+#include "homeserver/api/kit/respond.h"
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/json/value.h"
 #include "homeserver/rooms/engine.h"
@@ -75,49 +77,23 @@ void add_routes(http::Router& router, Api& api);
 
 // --- For the handlers. ---
 
-// Who asks, as the signature proves.
-struct Caller {
-  ServerName origin;
-  json::Object body;  // as it was signed; empty if there is none
-};
-
-// One request, authenticated and parsed as far as its route says.
-struct Call {
-  http::Exchange& exchange;
-  json::Object body;
-  ServerName origin;  // empty on routes that need none
-
-  std::string_view path(std::string_view name) const {
-    return exchange.request.path_parameter(name);
-  }
-  std::optional<std::string_view> query(std::string_view name) const {
-    return exchange.request.query_parameter(name);
-  }
-};
-using Action = std::function<Task<Result<http::Response>>(Api&, Call&)>;
-
-// https://spec.matrix.org/v1.19/server-server-api/#api-standards
-http::Response to_response(const Error& error);
-http::Response ok_json(const json::Object& object);
-// A refusal with an errcode of its own.
-http::Response refusal(int status, std::string_view errcode, std::string_view error);
-http::Response incompatible_version(std::string_view room_version);
+using kit::Call;
+using kit::ok_json;
+// M_INCOMPATIBLE_ROOM_VERSION.
+Error incompatible_version(std::string_view room_version);
 
 // Failures of this server, not of what it was given: that must come again.
 bool is_own_failure(const Error& error);
 
-// The JSON object of a body; empty for none. kMalformed, kInvalid.
-Result<json::Object> parse_body(std::string_view text);
-// A number in the query; kInvalid if it is none, kMissing if it is not there.
-Result<int64_t> int_query(const Call& call, std::string_view name);
-
-struct RouteSpec {
-  http::Method method = http::Method::kGet;
-  std::string_view path;
-  size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects
-  http::Authentication authentication = http::Authentication::kServer;
-};
-void add_route(http::Router& router, Api& api, const RouteSpec& spec, Action action);
+using Operation = kit::Operation<Api>;
+// What signed requests are, without and with a body of so many bytes.
+constexpr kit::Terms signed_by_server(size_t body_max = 0) {
+  return {.authentication = http::Authentication::kServer,
+          .rate = http::RateClass::kFederation,
+          .body_max = body_max,
+          .resource = http::Resource::kFederation};
+}
+void add_operations(http::Router& router, Api& api, std::span<const Operation> table);
 
 // The route groups, one a file.
 void add_key_routes(http::Router& router, Api& api);          // version, keys, notary
@@ -127,7 +103,7 @@ void add_invite_routes(http::Router& router, Api& api);
 void add_history_routes(http::Router& router, Api& api);  // state, events, backfill
 void add_query_routes(http::Router& router, Api& api);    // profile, directory, keys, devices
 
-inline constexpr size_t kSmallBody = 64 * 1024;
+using kit::kSmallBody;
 // An event of 64 KiB, every byte of it escaped.
 inline constexpr size_t kEventBody = 512 * 1024;
 inline constexpr size_t kInviteBody = 2 * 1024 * 1024;

@@ -5,6 +5,8 @@
 #include "federation/server/api.h"
 #include "federation/server/requests_at_once.h"
 #include "federation/wire/authorization.h"
+#include "homeserver/base/http/errors.h"
+#include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 
 namespace polder::federation_server {
@@ -20,7 +22,7 @@ bool is_authorization(std::string_view name) {
 }
 
 Error unauthorized(std::string_view why) {
-  return fail(ErrorCode::kUnauthenticated, std::string(why));
+  return fail(ErrorCode::kUnauthenticated, "M_UNAUTHORIZED", std::string(why));
 }
 
 // All of one origin and for this server.
@@ -45,16 +47,19 @@ Result<std::vector<wire::Authorization>> read_headers(const Api& api,
   return found;
 }
 
+// Deeper than any event may be, so that one that is too deep does not hold up its transaction.
+constexpr int kBodyDepthMax = 200;
+
 struct SignedBody {
-  json::Object object;
   std::string content;  // canonical; empty if there is no body
 };
 
 Result<SignedBody> read_body(std::string_view text) {
   SignedBody body;
   if (text.empty()) return body;
-  POLDER_TRY(body.object, parse_body(text));
-  body.content = json::write(body.object);
+  POLDER_TRY(const json::Object object,
+             json::parse_object(text, {.max_bytes = kTransactionBody, .max_depth = kBodyDepthMax}));
+  body.content = json::write(object);
   return body;
 }
 
@@ -73,8 +78,8 @@ Error key_failure(const Error& error) {
 }
 
 // With its body read.
-Task<Result<Caller>> check(Api& api, http::Exchange& exchange,
-                           std::vector<wire::Authorization> headers) {
+Task<Result<kit::Server>> check(Api& api, http::Exchange& exchange,
+                                std::vector<wire::Authorization> headers) {
   runtime::Runtime& runtime = api.runtime();
   const http::Request* request = &exchange.request;
   // Large bodies take milliseconds to read.
@@ -101,7 +106,7 @@ Task<Result<Caller>> check(Api& api, http::Exchange& exchange,
       return wire::verify(signed_request, header, key);
     };
     const bool good = co_await runtime::on_pool(runtime, std::move(verify));
-    if (good) co_return Caller{header.origin, std::move(body->object)};
+    if (good) co_return kit::Server{header.origin, std::move(body->content)};
   }
   co_return failure;
 }
@@ -114,7 +119,7 @@ http::Response refuse(Api& api, const http::Exchange& exchange, const Error& err
   api.runtime().log().info(
       "federation_request_refused",
       {{"route", exchange.route->path}, {"address", address}, {"reason", error.message}});
-  return to_response(error);
+  return http::to_response(error);
 }
 
 // Before the body is read, a request is held against what its sender claims to be, but not counted:
@@ -140,11 +145,11 @@ Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http
   auto caller = co_await check(api, exchange, *std::move(headers));
   if (!caller.ok()) co_return refuse(api, exchange, caller.error());
   const auto wait = api.parts.rate_limits.take(
-      exchange.route->rate, {http::Principal::Kind::kServer, caller->origin.view()});
+      exchange.route->rate, {http::Principal::Kind::kServer, caller->name.view()});
   if (wait) co_return http::limited(*wait);
-  const auto permit = api.requests_at_once->enter(caller->origin);
+  const auto permit = api.requests_at_once->enter(caller->name);
   if (!permit) co_return http::limited(http::kSoon);
-  exchange.caller = std::make_shared<Caller>(*std::move(caller));
+  exchange.caller = std::make_shared<kit::Caller>(*std::move(caller));
   co_return co_await next(exchange);
 }
 

@@ -103,7 +103,7 @@ TEST_F(AuthenticationTest, BodiesThatAreNoJsonObjectAreRefused) {
       {"nonsense", 400, "M_NOT_JSON"},
       {"\xff", 400, "M_NOT_JSON"},
       {R"({"a":1,"a":2})", 400, "M_NOT_JSON"},
-      {"[]", 400, "M_INVALID_PARAM"},
+      {"[]", 400, "M_BAD_JSON"},
       {deep, 413, "M_TOO_LARGE"},
       {std::string(kTransactionBody + 1, ' '), 413, "M_TOO_LARGE"},
   };

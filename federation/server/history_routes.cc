@@ -57,15 +57,11 @@ void begin_transaction(json::Writer& writer, const Api& api) {
       .key("pdus");
 }
 
-Result<std::vector<EventId>> read_ids(const json::Object& body, std::string_view name) {
-  const json::Array* list = body.find_array(name);
-  if (list == nullptr) return fail(ErrorCode::kMissing, std::string(name) + " must be a list");
-  if (list->size() > kIdsMax) return fail(ErrorCode::kTooLarge, std::string(name) + " is too long");
+Result<std::vector<EventId>> read_ids(const Call& call, std::string_view name) {
+  POLDER_TRY(const auto list, call.fields().strings(name, {.count_max = kIdsMax}));
   std::vector<EventId> ids;
-  for (const json::Value& entry : *list) {
-    if (entry.as_string() == nullptr)
-      return fail(ErrorCode::kInvalid, std::string(name) + " has an entry that is no event id");
-    POLDER_TRY(EventId id, EventId::parse(*entry.as_string()));
+  for (const std::string& entry : list) {
+    POLDER_TRY(EventId id, EventId::parse(entry));
     ids.push_back(std::move(id));
   }
   return ids;
@@ -77,9 +73,8 @@ struct StateBefore {
   std::vector<EventNumber> auth_chain;
 };
 Result<StateBefore> state_before(const FederationReader& room, const Call& call) {
-  const auto text = call.query("event_id");
-  if (!text) return fail(ErrorCode::kMissing, "event_id is missing");
-  POLDER_TRY(const EventId id, EventId::parse(*text));
+  POLDER_TRY(const auto text, call.query().text("event_id"));
+  POLDER_TRY(const EventId id, EventId::parse(text));
   POLDER_TRY(const auto found, room.find(id));
   if (found.second.record.standing.outlier)
     return fail(ErrorCode::kNotFound, "The state at this event is not known");
@@ -132,8 +127,8 @@ Result<Response> event_auth(Api&, OpenRoom& room, const Call& call) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid
 Result<Response> backfill(Api& api, OpenRoom& room, const Call& call) {
-  POLDER_TRY(const int64_t limit, int_query(call, "limit"));
-  const auto names = call.exchange.request.query_parameters("v");
+  POLDER_TRY(const int64_t limit, call.query().integer("limit"));
+  const auto names = call.request().query_parameters("v");
   if (names.empty()) return fail(ErrorCode::kMissing, "v is missing");
   if (names.size() > kIdsMax) return fail(ErrorCode::kTooLarge, "Too many events");
   std::vector<EventId> from;
@@ -153,15 +148,11 @@ Result<Response> backfill(Api& api, OpenRoom& room, const Call& call) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
 Result<Response> missing_events(Api&, OpenRoom& room, const Call& call) {
-  POLDER_TRY(const auto earliest, read_ids(call.body, "earliest_events"));
-  POLDER_TRY(const auto latest, read_ids(call.body, "latest_events"));
-  for (const std::string_view name : {"limit", "min_depth"}) {
-    if (call.body.contains(name) && !call.body.find_int(name))
-      return fail(ErrorCode::kInvalid, std::string(name) + " must be an integer");
-  }
-  const int64_t limit = call.body.find_int("limit").value_or(kMissingDefault);
+  POLDER_TRY(const auto earliest, read_ids(call, "earliest_events"));
+  POLDER_TRY(const auto latest, read_ids(call, "latest_events"));
+  POLDER_TRY(const int64_t limit, call.fields().integer_or("limit", kMissingDefault));
+  POLDER_TRY(const int64_t min_depth, call.fields().integer_or("min_depth", 0));
   const auto count = static_cast<size_t>(std::clamp<int64_t>(limit, 0, kEventsMax));
-  const int64_t min_depth = call.body.find_int("min_depth").value_or(0);
   POLDER_TRY(const auto events, room.federation.missing(earliest, latest, min_depth, count));
   std::string text;
   json::Writer writer(text);
@@ -173,11 +164,10 @@ Result<Response> missing_events(Api&, OpenRoom& room, const Call& call) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
 Result<Response> timestamp_to_event(Api&, OpenRoom& room, const Call& call) {
-  const auto direction = call.query("dir");
+  POLDER_TRY(const auto direction, call.query().one_of("dir", {"f", "b"}));
   if (!direction) return fail(ErrorCode::kMissing, "dir is missing");
-  if (direction != "f" && direction != "b") return fail(ErrorCode::kInvalid, "dir must be f or b");
   rooms::TimeQuery query;
-  POLDER_TRY(query.time_ms, int_query(call, "ts"));
+  POLDER_TRY(query.time_ms, call.query().integer("ts"));
   query.forwards = direction == "f";
   POLDER_TRY(const auto found,
              rooms::event_at_time(room.reader, query, [&](const rooms::HeldEvent& held) {
@@ -195,7 +185,7 @@ Result<Response> read_event(Api& api, const Call& call) {
   POLDER_TRY(const auto place, stores::find_event(*api.parts.database.snapshot(), id));
   const rooms::RoomHeadPtr head = place ? api.rooms().head(place->room) : nullptr;
   if (!head) return unknown;
-  auto opened = open_room(api, head->record.id, call.origin);
+  auto opened = open_room(api, head->record.id, call.origin());
   if (!opened.ok()) return opened.error().code == ErrorCode::kForbidden ? unknown : opened.error();
   FederationReader& room = (*opened)->federation;
   POLDER_TRY(const auto found, room.find(id));
@@ -215,21 +205,27 @@ Task<Result<Response>> event(Api& api, Call& call) {
   return runtime::on_pool(api.runtime(), [&api, &call] { return read_event(api, call); });
 }
 
+constexpr Operation kOperations[] = {
+    {"getRoomState", Method::kGet, "/_matrix/federation/v1/state/{roomId}", reading<state>,
+     signed_by_server()},
+    {"getRoomStateIds", Method::kGet, "/_matrix/federation/v1/state_ids/{roomId}",
+     reading<state_ids>, signed_by_server()},
+    {"getEventAuth", Method::kGet, "/_matrix/federation/v1/event_auth/{roomId}/{eventId}",
+     reading<event_auth>, signed_by_server()},
+    {"getEvent", Method::kGet, "/_matrix/federation/v1/event/{eventId}", event, signed_by_server()},
+    {"backfillRoom", Method::kGet, "/_matrix/federation/v1/backfill/{roomId}", reading<backfill>,
+     signed_by_server()},
+    {"getEventByTimestamp", Method::kGet, "/_matrix/federation/v1/timestamp_to_event/{roomId}",
+     reading<timestamp_to_event>, signed_by_server()},
+    {"getMissingPreviousEvents", Method::kPost,
+     "/_matrix/federation/v1/get_missing_events/{roomId}", reading<missing_events>,
+     signed_by_server(kSmallBody)},
+};
+
 }  // namespace
 
 void add_history_routes(http::Router& router, Api& api) {
-  const auto get = [&](std::string_view path, Action action) {
-    add_route(router, api, {Method::kGet, path}, std::move(action));
-  };
-  get("/_matrix/federation/v1/state/{roomId}", reading(state));
-  get("/_matrix/federation/v1/state_ids/{roomId}", reading(state_ids));
-  get("/_matrix/federation/v1/event_auth/{roomId}/{eventId}", reading(event_auth));
-  get("/_matrix/federation/v1/event/{eventId}", event);
-  get("/_matrix/federation/v1/backfill/{roomId}", reading(backfill));
-  get("/_matrix/federation/v1/timestamp_to_event/{roomId}", reading(timestamp_to_event));
-  add_route(router, api,
-            {Method::kPost, "/_matrix/federation/v1/get_missing_events/{roomId}", kSmallBody},
-            reading(missing_events));
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::federation_server

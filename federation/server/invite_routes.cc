@@ -31,7 +31,8 @@ Status check_shape(const Api& api, const Call& call, const events::Event& event)
   if (event.id() != id) return bad("The event has another id than the path");
   if (!event.is("m.room.member")) return bad("The event is no m.room.member");
   if (event.membership() != "invite") return bad("The event is no invite");
-  if (event.sender().server() != call.origin.view()) return bad("The sender is not of your server");
+  if (event.sender().server() != call.origin().view())
+    return bad("The sender is not of your server");
   const auto user = UserId::parse(event.state_key().value_or(""));
   if (!user.ok() || user->server() != api.own_name().view())
     return bad("The state_key is no user of this server");
@@ -84,15 +85,12 @@ Task<Result<json::Array>> check_room_state(Api& api, events::EventPtr invite, js
 }
 
 Result<Invite> read_invite(const events::RoomVersionRules& rules, json::Object event,
-                           const json::Value* room_state) {
+                           const json::Object& around) {
   Invite invite;
   invite.rules = &rules;
-  if (room_state != nullptr) {
-    if (room_state->as_array() == nullptr) return bad("invite_room_state must be a list");
-    if (room_state->as_array()->size() > kRoomStateMax)
-      return fail(ErrorCode::kTooLarge, "invite_room_state is too long");
-    invite.room_state = *room_state->as_array();
-  }
+  POLDER_TRY(const json::Array* room_state,
+             json::Reader(around).optional_array("invite_room_state", {kRoomStateMax}));
+  if (room_state != nullptr) invite.room_state = *room_state;
   POLDER_TRY(invite.event, events::Event::parse(std::move(event), rules));
   return invite;
 }
@@ -107,10 +105,10 @@ Task<Result<json::Object>> accept(Api& api, Call& call, Invite invite) {
   if (account->deactivated) co_return fail(ErrorCode::kNotFound, "no such user");
   POLDER_CO_CHECK(co_await api.rooms().verify(invite.event));
   // Which is not asked of invites that follow from a third party's, in general.
-  POLDER_CO_CHECK(co_await api.rooms().verify_signature(invite.event, call.origin));
+  POLDER_CO_CHECK(co_await api.rooms().verify_signature(invite.event, call.origin()));
   POLDER_CO_TRY(json::Array room_state,
                 co_await check_room_state(api, invite.event, std::move(invite.room_state)));
-  const ServerName origin = call.origin;
+  const ServerName origin = call.origin();
   const events::EventPtr event = invite.event;
   POLDER_CO_TRY(const bool inside, co_await runtime::on_pool(api.runtime(), [&api, origin, event] {
                   return check_room(api, origin, *event);
@@ -130,13 +128,11 @@ Task<Result<json::Object>> accept(Api& api, Call& call, Invite invite) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid
 Task<Result<Response>> invite_v2(Api& api, Call& call) {
-  const std::string* version = call.body.find_string("room_version");
-  const json::Object* event = call.body.find_object("event");
-  if (version == nullptr || event == nullptr)
-    co_return fail(ErrorCode::kMissing, "room_version and event are needed");
-  const events::RoomVersionRules* rules = events::find_room_version(*version);
-  if (rules == nullptr) co_return incompatible_version(*version);
-  POLDER_CO_TRY(Invite invite, read_invite(*rules, *event, call.body.find("invite_room_state")));
+  POLDER_CO_TRY(const std::string version, call.fields().string("room_version"));
+  POLDER_CO_TRY(const json::Object* event, call.fields().object("event", {.max = 65'536}));
+  const events::RoomVersionRules* rules = events::find_room_version(version);
+  if (rules == nullptr) co_return incompatible_version(version);
+  POLDER_CO_TRY(Invite invite, read_invite(*rules, *event, call.body));
   POLDER_CO_TRY(json::Object pdu, co_await accept(api, call, std::move(invite)));
   co_return ok_json({{"event", std::move(pdu)}});
 }
@@ -146,23 +142,25 @@ Task<Result<Response>> invite_v1(Api& api, Call& call) {
   // "Servers which receive a v1 invite request must assume that the room version is either 1 or 2",
   // which differ in nothing that an invite shows.
   const events::RoomVersionRules& rules = *events::find_room_version("1");
-  const json::Object* extra = call.body.find_object("unsigned");
-  const json::Value* room_state = extra != nullptr ? extra->find("invite_room_state") : nullptr;
-  POLDER_CO_TRY(Invite invite, read_invite(rules, call.body, room_state));
+  POLDER_CO_TRY(const json::Object* extra, call.fields().optional_object("unsigned"));
+  POLDER_CO_TRY(Invite invite,
+                read_invite(rules, call.body, extra != nullptr ? *extra : json::Object()));
   POLDER_CO_TRY(json::Object pdu, co_await accept(api, call, std::move(invite)));
   json::Array answer = {200, json::object({{"event", std::move(pdu)}})};
   co_return Response::json(200, json::write(json::Value(std::move(answer))));
 }
 
+constexpr Operation kOperations[] = {
+    {"sendInviteV1", Method::kPut, "/_matrix/federation/v1/invite/{roomId}/{eventId}", invite_v1,
+     signed_by_server(kInviteBody)},
+    {"sendInviteV2", Method::kPut, "/_matrix/federation/v2/invite/{roomId}/{eventId}", invite_v2,
+     signed_by_server(kInviteBody)},
+};
+
 }  // namespace
 
 void add_invite_routes(http::Router& router, Api& api) {
-  add_route(router, api,
-            {Method::kPut, "/_matrix/federation/v1/invite/{roomId}/{eventId}", kInviteBody},
-            invite_v1);
-  add_route(router, api,
-            {Method::kPut, "/_matrix/federation/v2/invite/{roomId}/{eventId}", kInviteBody},
-            invite_v2);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::federation_server

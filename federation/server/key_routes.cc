@@ -72,48 +72,51 @@ Task<Result<Response>> query_one(Api& api, Call& call) {
   POLDER_CO_TRY(query.server, ServerName::parse(call.path("serverName")));
   // "If not supplied, the notary server MUST use the current time."
   query.valid_until_ms = api.runtime().clock().wall_ms();
-  if (call.query("minimum_valid_until_ts")) {
-    POLDER_CO_TRY(query.valid_until_ms, int_query(call, "minimum_valid_until_ts"));
-  }
+  POLDER_CO_TRY(query.valid_until_ms,
+                call.query().integer_or("minimum_valid_until_ts", query.valid_until_ms));
   std::vector<Query> queries(1, query);
   co_return co_await answer_queries(api, std::move(queries));
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixkeyv2query
 Task<Result<Response>> query_many(Api& api, Call& call) {
-  POLDER_CO_TRY(const json::Object body, parse_body(call.exchange.request.body));
-  const json::Object* servers = body.find_object("server_keys");
-  if (servers == nullptr) co_return fail(ErrorCode::kMissing, "server_keys must be an object");
-  if (servers->size() > kQueriedServersMax)
-    co_return fail(ErrorCode::kTooLarge, "Too many servers at once");
+  POLDER_CO_TRY(const json::Object* servers,
+                call.fields().object("server_keys", {kQueriedServersMax}));
   const int64_t now = api.runtime().clock().wall_ms();
   std::vector<Query> queries;
   for (const auto& [name, keys] : *servers) {
     Query query;
     POLDER_CO_TRY(query.server, ServerName::parse(name));
     query.valid_until_ms = now;
-    if (keys.as_object() == nullptr) co_return fail(ErrorCode::kInvalid, "No criteria of a server");
-    for (const auto& [id, criteria] : *keys.as_object()) {
-      const json::Object* object = criteria.as_object();
-      const auto until =
-          object != nullptr ? object->find_int("minimum_valid_until_ts") : std::optional<int64_t>();
-      query.valid_until_ms = std::max(query.valid_until_ms, until.value_or(now));
+    POLDER_CO_TRY(const json::Object* by_key, json::read_object(keys, "the keys of a server"));
+    for (const auto& [id, criteria] : *by_key) {
+      POLDER_CO_TRY(const json::Object* object, json::read_object(criteria, "criteria of a key"));
+      POLDER_CO_TRY(const int64_t until,
+                    json::Reader(*object).integer_or("minimum_valid_until_ts", now));
+      query.valid_until_ms = std::max(query.valid_until_ms, until);
     }
     queries.push_back(std::move(query));
   }
   co_return co_await answer_queries(api, std::move(queries));
 }
 
+constexpr kit::Terms open(size_t body_max = 0) {
+  kit::Terms terms = signed_by_server(body_max);
+  terms.authentication = Authentication::kNone;
+  return terms;
+}
+constexpr Operation kOperations[] = {
+    {"getVersion", Method::kGet, "/_matrix/federation/v1/version", version, open()},
+    {"getServerKey", Method::kGet, "/_matrix/key/v2/server", server_keys, open()},
+    {"perspectivesKeyQuery", Method::kGet, "/_matrix/key/v2/query/{serverName}", query_one, open()},
+    {"bulkPerspectivesKeyQuery", Method::kPost, "/_matrix/key/v2/query", query_many,
+     open(kSmallBody)},
+};
+
 }  // namespace
 
 void add_key_routes(http::Router& router, Api& api) {
-  const auto open = [&](Method method, std::string_view path, size_t body_max, Action action) {
-    add_route(router, api, {method, path, body_max, Authentication::kNone}, std::move(action));
-  };
-  open(Method::kGet, "/_matrix/federation/v1/version", 0, version);
-  open(Method::kGet, "/_matrix/key/v2/server", 0, server_keys);
-  open(Method::kGet, "/_matrix/key/v2/query/{serverName}", 0, query_one);
-  open(Method::kPost, "/_matrix/key/v2/query", kSmallBody, query_many);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::federation_server

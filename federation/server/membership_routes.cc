@@ -23,18 +23,19 @@ constexpr std::string_view kAuthoriser = "join_authorised_via_users_server";
 
 // Who may not enter a restricted room, and why not
 // (https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms).
-std::optional<Response> refuse_restricted(RestrictedJoin join) {
+Status check_restricted(RestrictedJoin join) {
   switch (join) {
     case RestrictedJoin::kNotNeeded:
     case RestrictedJoin::kGranted:
       return {};
     case RestrictedJoin::kNoAuthoriser:
-      return refusal(400, "M_UNABLE_TO_GRANT_JOIN", "This server cannot send invites to you");
+      return fail(ErrorCode::kInvalid, "M_UNABLE_TO_GRANT_JOIN",
+                  "This server cannot send invites to you");
     case RestrictedJoin::kUnknown:
-      return refusal(400, "M_UNABLE_TO_AUTHORISE_JOIN",
-                     "This server cannot tell whether you may join");
+      return fail(ErrorCode::kInvalid, "M_UNABLE_TO_AUTHORISE_JOIN",
+                  "This server cannot tell whether you may join");
     case RestrictedJoin::kRefused:
-      return refusal(403, "M_FORBIDDEN", "You are not in a room whose members may join");
+      return fail(ErrorCode::kForbidden, "You are not in a room whose members may join");
   }
   return {};
 }
@@ -49,9 +50,8 @@ struct Asked {
   std::vector<std::string> versions;  // that the other server knows; empty: any
 };
 
-// What is known of a membership before it is made: its content, or a refusal.
+// What is known of a membership before it is made.
 struct Prepared {
-  std::optional<Response> refused;
   json::Object content;
   std::string room_version;
 };
@@ -85,15 +85,13 @@ Result<Prepared> prepare(Api& api, const Asked& asked) {
   prepared.room_version = room->head().record.version;
   if (!asked.versions.empty() &&
       std::ranges::find(asked.versions, prepared.room_version) == asked.versions.end()) {
-    prepared.refused = incompatible_version(prepared.room_version);
-    return prepared;
+    return incompatible_version(prepared.room_version);
   }
   prepared.content.set("membership", asked.membership);
   if (asked.membership == "join") {
     POLDER_TRY(const auto restricted,
                rooms::restricted_join(api.rooms(), room->reader, asked.user));
-    prepared.refused = refuse_restricted(restricted.join);
-    if (prepared.refused) return prepared;
+    POLDER_CHECK(check_restricted(restricted.join));
     if (restricted.authoriser)
       prepared.content.set(std::string(kAuthoriser), restricted.authoriser->str());
   }
@@ -106,7 +104,7 @@ Task<Result<Response>> make(Api& api, Call& call, std::string membership,
   Asked asked;
   POLDER_CO_TRY(asked.room, RoomId::parse(call.path("roomId")));
   POLDER_CO_TRY(asked.user, UserId::parse(call.path("userId")));
-  asked.origin = call.origin;
+  asked.origin = call.origin();
   asked.membership = std::move(membership);
   asked.versions = std::move(versions);
   // "This MUST be a user ID on the origin server."
@@ -115,7 +113,6 @@ Task<Result<Response>> make(Api& api, Call& call, std::string membership,
   POLDER_CO_TRY(Prepared prepared, co_await runtime::on_pool(api.runtime(), [&api, asked] {
                   return prepare(api, asked);
                 }));
-  if (prepared.refused) co_return *std::move(prepared.refused);
   rooms::LocalEvent event;
   event.sender = asked.user;
   event.type = "m.room.member";
@@ -127,7 +124,7 @@ Task<Result<Response>> make(Api& api, Call& call, std::string membership,
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid
 Task<Result<Response>> make_join(Api& api, Call& call) {
-  auto versions = call.exchange.request.query_parameters("ver");
+  auto versions = call.request().query_parameters("ver");
   if (versions.empty()) versions.emplace_back("1");  // "Defaults to [1]."
   return make(api, call, "join", std::move(versions));
 }
@@ -139,7 +136,7 @@ Task<Result<Response>> make_leave(Api& api, Call& call) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_knockroomiduserid
 Task<Result<Response>> make_knock(Api& api, Call& call) {
-  auto versions = call.exchange.request.query_parameters("ver");
+  auto versions = call.request().query_parameters("ver");
   if (versions.empty()) co_return fail(ErrorCode::kMissing, "ver is missing");
   co_return co_await make(api, call, "knock", std::move(versions));
 }
@@ -151,7 +148,6 @@ struct Candidate {
   events::EventPtr event;
   bool known = false;      // it is stored already
   bool vouch_for = false;  // this server's signature is asked for, and may be given
-  std::optional<Response> refused;
 };
 
 // Whether the event is what the endpoint and the path say
@@ -181,8 +177,7 @@ Status check_authoriser(Api& api, const OpenRoom& room, Candidate& candidate) {
   if (authoriser.server() != api.own_name().view()) return {};
   POLDER_TRY(const auto restricted,
              rooms::restricted_join(api.rooms(), room.reader, event.sender()));
-  candidate.refused = refuse_restricted(restricted.join);
-  if (candidate.refused) return {};
+  POLDER_CHECK(check_restricted(restricted.join));
   if (restricted.join == RestrictedJoin::kNotNeeded)
     return fail(ErrorCode::kInvalid, "The join needs no authorisation by a user of this server");
   // Among the rules: the user who is named is in the room and may invite.
@@ -194,11 +189,11 @@ Status check_authoriser(Api& api, const OpenRoom& room, Candidate& candidate) {
 Result<Candidate> look_at(Api& api, const Call& call, std::string_view membership) {
   POLDER_TRY(const RoomId id, RoomId::parse(call.path("roomId")));
   POLDER_TRY(const EventId event_id, EventId::parse(call.path("eventId")));
-  POLDER_TRY(const auto room, open_own_room(api, id, call.origin));
+  POLDER_TRY(const auto room, open_own_room(api, id, call.origin()));
   POLDER_CHECK(check_whole(*room, membership));
   Candidate candidate;
   POLDER_TRY(candidate.event, events::Event::parse(call.body, *room->head().rules));
-  POLDER_CHECK(check_shape(*candidate.event, id, event_id, call.origin, membership));
+  POLDER_CHECK(check_shape(*candidate.event, id, event_id, call.origin(), membership));
   const Status links = room->federation.check_links(*candidate.event);
   if (!links.ok()) {
     return links.error().code == ErrorCode::kMissing
@@ -240,21 +235,18 @@ Task<Status> take_in(Api& api, ServerName origin, events::EventPtr event) {
 }
 
 // All checks, in order; nothing is changed before the last has passed.
-Task<Result<std::variant<events::EventPtr, Response>>> accept(Api& api, Call& call,
-                                                              std::string membership) {
-  using Outcome = std::variant<events::EventPtr, Response>;
+Task<Result<events::EventPtr>> accept(Api& api, Call& call, std::string membership) {
   POLDER_CO_TRY(Candidate candidate,
                 co_await runtime::on_pool(api.runtime(), [&api, &call, membership] {
                   return look_at(api, call, membership);
                 }));
-  if (candidate.refused) co_return Outcome(*std::move(candidate.refused));
-  if (candidate.known) co_return Outcome(candidate.event);
+  if (candidate.known) co_return candidate.event;
   if (candidate.vouch_for) {
     POLDER_CO_TRY(candidate.event, vouch_for(api, *candidate.event));
   }
   POLDER_CO_CHECK(co_await api.rooms().verify(candidate.event));
-  POLDER_CO_CHECK(co_await take_in(api, call.origin, candidate.event));
-  co_return Outcome(candidate.event);
+  POLDER_CO_CHECK(co_await take_in(api, call.origin(), candidate.event));
+  co_return candidate.event;
 }
 
 // The event as it is stored; kForbidden if it was refused, at this time or before.
@@ -329,45 +321,62 @@ Result<std::string> say_nothing(Api& api, const ServerName& origin, const events
 
 using Answer = Result<std::string> (*)(Api&, const ServerName&, const events::Event&);
 
-// Version 1 of an endpoint wraps the answer into a list.
-Action sending(std::string membership, Answer answer, bool wrapped = false) {
-  struct Sending {
-    std::string membership;
-    Answer answer;
-    bool wrapped;
-    Task<Result<Response>> operator()(Api& api, Call& call) const {
-      POLDER_CO_TRY(auto outcome, co_await accept(api, call, membership));
-      if (auto* refused = std::get_if<Response>(&outcome)) co_return std::move(*refused);
-      const auto event = std::get<events::EventPtr>(outcome);
-      const Answer write = answer;
-      POLDER_CO_TRY(std::string text,
-                    co_await runtime::on_pool(api.runtime(), [&api, &call, event, write] {
-                      return write(api, call.origin, *event);
-                    }));
-      if (wrapped) text = "[200," + text + "]";
-      co_return Response::json(200, std::move(text));
-    }
-  };
-  return Sending{std::move(membership), answer, wrapped};
+Task<Result<std::string>> send(Api& api, Call& call, std::string membership, Answer answer) {
+  POLDER_CO_TRY(const auto event, co_await accept(api, call, std::move(membership)));
+  co_return co_await runtime::on_pool(
+      api.runtime(), [&api, &call, event, answer] { return answer(api, call.origin(), *event); });
 }
+
+// Version 1 of an endpoint wraps the answer into a list.
+Task<Result<Response>> send_join_v1(Api& api, Call& call) {
+  POLDER_CO_TRY(const std::string text, co_await send(api, call, "join", describe_room));
+  co_return Response::json(200, "[200," + text + "]");
+}
+
+Task<Result<Response>> send_join(Api& api, Call& call) {
+  POLDER_CO_TRY(std::string text, co_await send(api, call, "join", describe_room));
+  co_return Response::json(200, std::move(text));
+}
+
+Task<Result<Response>> send_leave_v1(Api& api, Call& call) {
+  POLDER_CO_TRY(const std::string text, co_await send(api, call, "leave", say_nothing));
+  co_return Response::json(200, "[200," + text + "]");
+}
+
+Task<Result<Response>> send_leave(Api& api, Call& call) {
+  POLDER_CO_TRY(std::string text, co_await send(api, call, "leave", say_nothing));
+  co_return Response::json(200, std::move(text));
+}
+
+Task<Result<Response>> send_knock(Api& api, Call& call) {
+  POLDER_CO_TRY(std::string text, co_await send(api, call, "knock", introduce_room));
+  co_return Response::json(200, std::move(text));
+}
+
+constexpr kit::Terms kEvent = signed_by_server(kEventBody);
+constexpr Operation kOperations[] = {
+    {"makeJoin", Method::kGet, "/_matrix/federation/v1/make_join/{roomId}/{userId}", make_join,
+     signed_by_server()},
+    {"makeLeave", Method::kGet, "/_matrix/federation/v1/make_leave/{roomId}/{userId}", make_leave,
+     signed_by_server()},
+    {"makeKnock", Method::kGet, "/_matrix/federation/v1/make_knock/{roomId}/{userId}", make_knock,
+     signed_by_server()},
+    {"sendJoinV1", Method::kPut, "/_matrix/federation/v1/send_join/{roomId}/{eventId}",
+     send_join_v1, kEvent},
+    {"sendJoinV2", Method::kPut, "/_matrix/federation/v2/send_join/{roomId}/{eventId}", send_join,
+     kEvent},
+    {"sendLeaveV1", Method::kPut, "/_matrix/federation/v1/send_leave/{roomId}/{eventId}",
+     send_leave_v1, kEvent},
+    {"sendLeaveV2", Method::kPut, "/_matrix/federation/v2/send_leave/{roomId}/{eventId}",
+     send_leave, kEvent},
+    {"sendKnock", Method::kPut, "/_matrix/federation/v1/send_knock/{roomId}/{eventId}", send_knock,
+     kEvent},
+};
 
 }  // namespace
 
 void add_membership_routes(http::Router& router, Api& api) {
-  const auto get = [&](std::string_view path, Action action) {
-    add_route(router, api, {Method::kGet, path}, std::move(action));
-  };
-  const auto put = [&](std::string_view path, Action action) {
-    add_route(router, api, {Method::kPut, path, kEventBody}, std::move(action));
-  };
-  get("/_matrix/federation/v1/make_join/{roomId}/{userId}", make_join);
-  get("/_matrix/federation/v1/make_leave/{roomId}/{userId}", make_leave);
-  get("/_matrix/federation/v1/make_knock/{roomId}/{userId}", make_knock);
-  put("/_matrix/federation/v1/send_join/{roomId}/{eventId}", sending("join", describe_room, true));
-  put("/_matrix/federation/v2/send_join/{roomId}/{eventId}", sending("join", describe_room));
-  put("/_matrix/federation/v1/send_leave/{roomId}/{eventId}", sending("leave", say_nothing, true));
-  put("/_matrix/federation/v2/send_leave/{roomId}/{eventId}", sending("leave", say_nothing));
-  put("/_matrix/federation/v1/send_knock/{roomId}/{eventId}", sending("knock", introduce_room));
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::federation_server

@@ -21,19 +21,17 @@ Result<std::unique_ptr<OpenRoom>> open_own_room(Api& api, const RoomId& room,
   return opened;
 }
 
-Action reading(ReadAction read) {
-  return [read = std::move(read)](Api& api, Call& call) -> Task<Result<http::Response>> {
-    return runtime::on_pool(api.runtime(), [&api, &call, &read]() -> Result<http::Response> {
-      POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
-      const Error outside = fail(ErrorCode::kForbidden, "Your server is not in this room");
-      auto opened = open_room(api, room, call.origin);
-      if (!opened.ok() && opened.error().code == ErrorCode::kNotFound) return outside;
-      if (!opened.ok()) return std::move(opened).error();
-      POLDER_TRY(const bool inside, (*opened)->federation.in_room());
-      if (!inside) return outside;
-      return read(api, **opened, call);
-    });
-  };
+Task<Result<http::Response>> read_room(Api& api, Call& call, Reading read) {
+  return runtime::on_pool(api.runtime(), [&api, &call, read]() -> Result<http::Response> {
+    POLDER_TRY(const RoomId room, room_of(call));
+    const Error outside = fail(ErrorCode::kForbidden, "Your server is not in this room");
+    auto opened = open_room(api, room, call.origin());
+    if (!opened.ok() && opened.error().code == ErrorCode::kNotFound) return outside;
+    if (!opened.ok()) return std::move(opened).error();
+    POLDER_TRY(const bool inside, (*opened)->federation.in_room());
+    if (!inside) return outside;
+    return read(api, **opened, call);
+  });
 }
 
 }  // namespace polder::federation_server

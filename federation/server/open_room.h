@@ -2,7 +2,6 @@
 // that asks may take part in it.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "federation/server/api.h"
@@ -31,7 +30,12 @@ Result<std::unique_ptr<OpenRoom>> open_own_room(Api& api, const RoomId& room,
 
 // Runs on the pool with the room that the path's {roomId} names, for a server that is in it. Other
 // servers are refused alike whether the room is known here or not.
-using ReadAction = std::function<Result<http::Response>(Api&, OpenRoom&, const Call&)>;
-Action reading(ReadAction read);
+using Reading = Result<http::Response> (*)(Api&, OpenRoom&, const Call&);
+Task<Result<http::Response>> read_room(Api& api, Call& call, Reading read);
+// The same as a handler of a table.
+template <Reading read>
+Task<Result<http::Response>> reading(Api& api, Call& call) {
+  return read_room(api, call, read);
+}
 
 }  // namespace polder::federation_server

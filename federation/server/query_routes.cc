@@ -26,10 +26,9 @@ Result<UserId> local_user(const Api& api, std::string_view text) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile
 Task<Result<Response>> profile(Api& api, Call& call) {
-  const auto text = call.query("user_id");
-  if (!text) co_return fail(ErrorCode::kMissing, "user_id is missing");
+  POLDER_CO_TRY(const auto text, call.query().text("user_id"));
   const std::optional<std::string> field(call.query("field"));
-  POLDER_CO_TRY(const UserId user, local_user(api, *text));
+  POLDER_CO_TRY(const UserId user, local_user(api, text));
   POLDER_CO_TRY(const auto account, co_await api.parts.users.account(user));
   if (account.deactivated) co_return fail(ErrorCode::kNotFound, "no such user");
   const bool all = !field;
@@ -66,9 +65,8 @@ Result<Response> read_directory(Api& api, const RoomAlias& alias) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory
 Task<Result<Response>> directory(Api& api, Call& call) {
-  const auto text = call.query("room_alias");
-  if (!text) co_return fail(ErrorCode::kMissing, "room_alias is missing");
-  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(*text));
+  POLDER_CO_TRY(const auto text, call.query().text("room_alias"));
+  POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(text));
   if (alias.server() != api.own_name().view())
     co_return fail(ErrorCode::kInvalid, "The alias is not one of this server");
   co_return co_await runtime::on_pool(api.runtime(),
@@ -77,20 +75,11 @@ Task<Result<Response>> directory(Api& api, Call& call) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery
 Task<Result<Response>> query_keys(Api& api, Call& call) {
-  const json::Object* wanted = call.body.find_object("device_keys");
-  if (wanted == nullptr) co_return fail(ErrorCode::kMissing, "device_keys must be an object");
-  if (wanted->size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many users");
+  POLDER_CO_TRY(const json::Object* wanted, call.fields().object("device_keys", {kUsersMax}));
   users::WantedKeys users;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(UserId user, local_user(api, name));
-    const json::Array* list = devices.as_array();
-    if (list == nullptr) co_return fail(ErrorCode::kInvalid, "The devices must be a list");
-    std::vector<std::string> only;
-    for (const json::Value& device : *list) {
-      if (device.as_string() == nullptr)
-        co_return fail(ErrorCode::kInvalid, "A device id is no string");
-      only.push_back(*device.as_string());
-    }
+    POLDER_CO_TRY(auto only, json::read_strings(devices, "the devices of a user"));
     users.emplace_back(std::move(user), std::move(only));
   }
   POLDER_CO_TRY(const json::Object answer,
@@ -100,18 +89,15 @@ Task<Result<Response>> query_keys(Api& api, Call& call) {
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim
 Task<Result<Response>> claim_keys(Api& api, Call& call) {
-  const json::Object* wanted = call.body.find_object("one_time_keys");
-  if (wanted == nullptr) co_return fail(ErrorCode::kMissing, "one_time_keys must be an object");
+  POLDER_CO_TRY(const json::Object* wanted, call.fields().object("one_time_keys", {kClaimsMax}));
   std::vector<std::tuple<UserId, DeviceId, std::string>> keys;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(const UserId user, local_user(api, name));
-    if (devices.as_object() == nullptr)
-      co_return fail(ErrorCode::kInvalid, "The devices must be an object");
-    for (const auto& [device_name, algorithm] : *devices.as_object()) {
+    POLDER_CO_TRY(const json::Object* of_user, json::read_object(devices, "the devices of a user"));
+    for (const auto& [device_name, algorithm] : *of_user) {
       POLDER_CO_TRY(const DeviceId device, DeviceId::parse(device_name));
-      if (algorithm.as_string() == nullptr)
-        co_return fail(ErrorCode::kInvalid, "An algorithm is no string");
-      keys.emplace_back(user, device, *algorithm.as_string());
+      POLDER_CO_TRY(std::string name_of_algorithm, json::read_string(algorithm, "an algorithm"));
+      keys.emplace_back(user, device, std::move(name_of_algorithm));
     }
   }
   if (keys.size() > kClaimsMax) co_return fail(ErrorCode::kTooLarge, "Too many keys");
@@ -127,20 +113,23 @@ Task<Result<Response>> user_devices(Api& api, Call& call) {
   co_return ok_json(answer);
 }
 
+constexpr Operation kOperations[] = {
+    {"queryProfile", Method::kGet, "/_matrix/federation/v1/query/profile", profile,
+     signed_by_server()},
+    {"queryRoomDirectory", Method::kGet, "/_matrix/federation/v1/query/directory", directory,
+     signed_by_server()},
+    {"getUserDevices", Method::kGet, "/_matrix/federation/v1/user/devices/{userId}", user_devices,
+     signed_by_server()},
+    {"queryUserEncryptionKeys", Method::kPost, "/_matrix/federation/v1/user/keys/query", query_keys,
+     signed_by_server(kEventBody)},
+    {"claimUserEncryptionKeys", Method::kPost, "/_matrix/federation/v1/user/keys/claim", claim_keys,
+     signed_by_server(kEventBody)},
+};
+
 }  // namespace
 
 void add_query_routes(http::Router& router, Api& api) {
-  const auto get = [&](std::string_view path, Action action) {
-    add_route(router, api, {Method::kGet, path}, std::move(action));
-  };
-  const auto post = [&](std::string_view path, Action action) {
-    add_route(router, api, {Method::kPost, path, kEventBody}, std::move(action));
-  };
-  get("/_matrix/federation/v1/query/profile", profile);
-  get("/_matrix/federation/v1/query/directory", directory);
-  get("/_matrix/federation/v1/user/devices/{userId}", user_devices);
-  post("/_matrix/federation/v1/user/keys/query", query_keys);
-  post("/_matrix/federation/v1/user/keys/claim", claim_keys);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::federation_server

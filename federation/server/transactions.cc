@@ -24,7 +24,7 @@ Task<Result<std::string>> process(Api& api, ServerName origin, json::Object body
 Task<Result<http::Response>> send(Api& api, Call& call) {
   std::string id(call.path("txnId"));
   if (id.size() > kIdMax) co_return fail(ErrorCode::kTooLarge, "The transaction id is too long");
-  POLDER_CO_TRY(std::string text, co_await api.transactions->receive(call.origin, std::move(id),
+  POLDER_CO_TRY(std::string text, co_await api.transactions->receive(call.origin(), std::move(id),
                                                                      std::move(call.body)));
   co_return http::Response::json(200, std::move(text));
 }
@@ -82,9 +82,17 @@ Task<Result<std::string>> Transactions::receive_on_shard(ServerName origin, std:
   co_return *running->answer;
 }
 
+namespace {
+
+constexpr Operation kOperations[] = {
+    {"sendTransaction", http::Method::kPut, "/_matrix/federation/v1/send/{txnId}", send,
+     signed_by_server(kTransactionBody)},
+};
+
+}  // namespace
+
 void add_transaction_routes(http::Router& router, Api& api) {
-  add_route(router, api,
-            {http::Method::kPut, "/_matrix/federation/v1/send/{txnId}", kTransactionBody}, send);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::federation_server

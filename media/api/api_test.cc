@@ -2,8 +2,8 @@
 
 #include "federation/transport/transport.h"
 #include "federation/wire/multipart.h"
+#include "homeserver/api/kit/caller.h"
 #include "homeserver/base/json/parse.h"
-#include "homeserver/users/users.h"
 #include "media/files/testing/library.h"
 
 namespace polder::media_api {
@@ -41,10 +41,10 @@ Task<http::Response> authenticate(http::Exchange& exchange, const http::Handler&
   if (needed == http::Authentication::kAccessToken && token.empty())
     co_return http::error_response(401, "M_MISSING_TOKEN", "");
   if (!token.empty() && token != "server") {
-    auto session = std::make_shared<users::Session>();
-    session->number = static_cast<stores::UserNumber>(token[0]);
-    session->guest = token == "guest";
-    exchange.caller = session;
+    users::Session session;
+    session.number = static_cast<stores::UserNumber>(token[0]);
+    session.guest = token == "guest";
+    exchange.caller = std::make_shared<kit::Caller>(std::move(session));
   }
   co_return co_await next(exchange);
 }

@@ -7,9 +7,7 @@ namespace polder::media_api {
 namespace {
 
 using http::Authentication;
-using http::Exchange;
 using http::Method;
-using http::Resource;
 using http::Response;
 
 // https://spec.matrix.org/v1.19/client-server-api/#content-repository: nothing that a file holds
@@ -60,53 +58,52 @@ Task<Result<Response>> respond(const Api& api, const http::Request& request,
 
 // Other servers are asked for users only: what anybody may cause to be fetched fills the disk, and
 // has this server spread it (CVE-2024-37302, CVE-2024-37303).
-Task<Result<stores::MediaRow>> find(const Api& api, const Exchange& exchange, MxcUri uri,
-                                    Millis wait) {
-  const users::Session* session = session_of(exchange);
-  const bool may_ask = exchange.request.query_parameter("allow_remote") != "false";
+Task<Result<stores::MediaRow>> find(const Api& api, const Call& call, MxcUri uri, Millis wait,
+                                    bool may_ask) {
+  const users::Session* session = call.session_if_any();
   if (api.library.is_own(uri) || session == nullptr || !may_ask)
     return api.library.find(std::move(uri), wait);
   return api.remote.find(std::move(uri), session->number, wait);
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid
-Task<Result<Response>> download(const Api& api, Exchange& exchange) {
-  const http::Request& request = exchange.request;
-  POLDER_CO_TRY(auto uri,
-                uri_of(request.path_parameter("serverName"), request.path_parameter("mediaId")));
-  POLDER_CO_TRY(const Millis wait, wait_of(request));
-  POLDER_CO_TRY(const auto name, media::describe("", request.path_parameter("fileName")));
-  auto media = co_await find(api, exchange, std::move(uri), wait);
+Task<Result<Response>> download(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto uri, uri_of(call.path("serverName"), call.path("mediaId")));
+  POLDER_CO_TRY(const Millis wait, wait_of(call));
+  POLDER_CO_TRY(const bool may_ask, call.query().boolean_or("allow_remote", true));
+  POLDER_CO_CHECK(call.query().boolean_or("allow_redirect", false));
+  POLDER_CO_TRY(const auto name, media::describe("", call.path("fileName")));
+  auto media = co_await find(api, call, std::move(uri), wait, may_ask);
   if (!media.ok()) co_return download_error(std::move(media).error());
   if (!name.file_name.empty()) media->file_name = name.file_name;
-  co_return co_await respond(api, request, *std::move(media));
+  co_return co_await respond(api, call.request(), *std::move(media));
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#content-repo-client-behaviour: the freeze.
-Task<Result<Response>> legacy_download(const Api& api, Exchange& exchange) {
+Task<Result<Response>> legacy_download(const Api& api, Call& call) {
   if (!api.legacy_downloads) co_return fail(ErrorCode::kNotFound, "Media needs authentication");
-  co_return co_await download(api, exchange);
+  co_return co_await download(api, call);
 }
+
+constexpr kit::Terms kUser{.rate = http::RateClass::kMedia, .resource = http::Resource::kMedia};
+constexpr kit::Terms kAnybody{.authentication = Authentication::kOptionalAccessToken,
+                              .rate = http::RateClass::kMedia,
+                              .resource = http::Resource::kMedia};
+constexpr Operation kOperations[] = {
+    {"getContentAuthed", Method::kGet, "/_matrix/client/v1/media/download/{serverName}/{mediaId}",
+     download, kUser},
+    {"getContentOverrideNameAuthed", Method::kGet,
+     "/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}", download, kUser},
+    {"getContent", Method::kGet, "/_matrix/media/v3/download/{serverName}/{mediaId}",
+     legacy_download, kAnybody},
+    {"getContentOverrideName", Method::kGet,
+     "/_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}", legacy_download, kAnybody},
+};
 
 }  // namespace
 
 void add_download_routes(http::Router& router, const Api& api) {
-  const auto add = [&](std::string_view path, Authentication authentication, Action action) {
-    http::Route route;
-    route.method = Method::kGet;
-    route.path = path;
-    route.authentication = authentication;
-    route.resource = Resource::kMedia;
-    add_route(router, api, std::move(route), action);
-  };
-  add("/_matrix/client/v1/media/download/{serverName}/{mediaId}", Authentication::kAccessToken,
-      download);
-  add("/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}",
-      Authentication::kAccessToken, download);
-  add("/_matrix/media/v3/download/{serverName}/{mediaId}", Authentication::kOptionalAccessToken,
-      legacy_download);
-  add("/_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}",
-      Authentication::kOptionalAccessToken, legacy_download);
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
 }
 
 }  // namespace polder::media_api

@@ -31,11 +31,9 @@ class FramedBody final : public http::BodySource {
 };
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid
-Task<Result<http::Response>> download(const Api& api, http::Exchange& exchange) {
-  const http::Request& request = exchange.request;
-  POLDER_CO_TRY(auto uri,
-                uri_of(api.library.parts().own_name.view(), request.path_parameter("mediaId")));
-  POLDER_CO_TRY(const Millis wait, wait_of(request));
+Task<Result<http::Response>> download(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto uri, uri_of(api.library.parts().own_name.view(), call.path("mediaId")));
+  POLDER_CO_TRY(const Millis wait, wait_of(call));
   auto media = co_await api.library.find(std::move(uri), wait);
   if (!media.ok()) co_return download_error(std::move(media).error());
   wire::MultipartFrame frame =
@@ -52,15 +50,20 @@ Task<Result<http::Response>> download(const Api& api, http::Exchange& exchange) 
   co_return response;
 }
 
+constexpr Operation kOperations[] = {
+    {"getContent",
+     http::Method::kGet,
+     "/_matrix/federation/v1/media/download/{mediaId}",
+     download,
+     {.authentication = http::Authentication::kServer,
+      .rate = http::RateClass::kFederation,
+      .resource = http::Resource::kFederation}},
+};
+
 }  // namespace
 
 void add_federation_routes(http::Router& router, const Api& api) {
-  http::Route route;
-  route.method = http::Method::kGet;
-  route.path = "/_matrix/federation/v1/media/download/{mediaId}";
-  route.authentication = http::Authentication::kServer;
-  route.resource = http::Resource::kFederation;
-  add_route(router, api, std::move(route), download);
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
 }
 
 }  // namespace polder::media_api

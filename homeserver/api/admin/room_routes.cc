@@ -4,63 +4,22 @@
 #include <charconv>
 
 #include "homeserver/api/admin/api.h"
-#include "homeserver/base/http/errors.h"
-#include "homeserver/base/json/parse.h"
-#include "homeserver/base/json/write.h"
+#include "homeserver/api/kit/operations.h"
+#include "homeserver/api/kit/respond.h"
 #include "homeserver/rooms/at_time.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::admin_api {
 namespace {
 
-using http::matrix_error;
 using http::Method;
 using http::Response;
+using kit::Call;
+using kit::ok_json;
 
-constexpr size_t kBodyMax = 64 * 1024;
 constexpr size_t kIdLetters = 16;
 
-struct Call {
-  http::Exchange& exchange;
-  json::Object body;
-  std::string_view path(std::string_view name) const {
-    return exchange.request.path_parameter(name);
-  }
-};
-using Action = std::function<Task<Result<Response>>(const Api&, Call&)>;
-
-Response ok_json(const json::Object& object) {
-  return Response::json(200, json::write(object));
-}
-
-Task<Response> run(const Api& api, http::Exchange& exchange, const Action& action) {
-  json::Object body;
-  if (exchange.route->body_max > 0 && !exchange.request.body.empty()) {
-    auto parsed = json::parse_object(exchange.request.body);
-    if (!parsed.ok())
-      co_return http::to_response(
-          matrix_error(ErrorCode::kInvalid, "M_NOT_JSON", parsed.error().message));
-    body = *std::move(parsed);
-  }
-  Call call{exchange, std::move(body)};
-  auto response = co_await action(api, call);
-  co_return response.ok() ? *std::move(response) : http::to_response(response.error());
-}
-
-void add(http::Router& router, const Api& api, Method method, std::string_view path,
-         Action action) {
-  http::Route route;
-  route.method = method;
-  route.path = path;
-  route.authentication = http::Authentication::kAdmin;
-  route.rate = http::RateClass::kCheap;
-  route.body_max = method == Method::kGet ? 0 : kBodyMax;
-  route.resource = http::Resource::kAdmin;
-  route.handler = [&api, action = std::move(action)](http::Exchange& exchange) {
-    return run(api, exchange, action);
-  };
-  router.add(std::move(route));
-}
+using Operation = kit::Operation<const Api>;
 
 // --- History ---
 
@@ -77,14 +36,14 @@ Result<EventId> event_up_to(const Api& api, const RoomId& room, int64_t time_ms)
 }
 
 Task<Result<EventId>> point_of(const Api& api, RoomId room, const Call& call) {
-  std::string text(call.path("eventId"));
-  if (const std::string* named = call.body.find_string("purge_up_to_event_id"))
-    text = text.empty() ? *named : text;
+  const json::Reader in = call.fields();
+  POLDER_CO_TRY(const auto named, in.optional_string("purge_up_to_event_id"));
+  POLDER_CO_TRY(const auto time, in.optional_integer("purge_up_to_ts"));
+  const std::string text(call.path("eventId").empty() ? named.value_or("") : call.path("eventId"));
   if (!text.empty()) co_return EventId::parse(text);
-  const auto time = call.body.find_int("purge_up_to_ts");
   if (!time)
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON",
-                           "Must specify purge_up_to_event_id or purge_up_to_ts");
+    co_return fail(ErrorCode::kInvalid, "M_BAD_JSON",
+                   "Must specify purge_up_to_event_id or purge_up_to_ts");
   const int64_t time_ms = *time;
   co_return co_await runtime::on_pool(
       api.runtime, [&api, room, time_ms] { return event_up_to(api, room, time_ms); });
@@ -98,11 +57,11 @@ std::string purge_id(const RoomId& room, int64_t below) {
 
 Task<Result<Response>> purge_history(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
+  POLDER_CO_TRY(const bool local_too, call.fields().boolean_or("delete_local_events", false));
   POLDER_CO_TRY(const EventId up_to, co_await point_of(api, room, call));
-  const bool local_too = call.body.find_bool("delete_local_events").value_or(false);
   const auto below = co_await api.rooms.purge_history(room, up_to, local_too);
   if (!below.ok() && below.error().code == ErrorCode::kExists)
-    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "Purge already in progress");
+    co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "Purge already in progress");
   if (!below.ok()) co_return below.error();
   co_return ok_json({{"purge_id", purge_id(room, *below)}});
 }
@@ -168,18 +127,19 @@ Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> us
 // may enter, or a new room, is refused.
 Task<Result<Response>> begin_deletion(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
-  if (call.body.find_bool("block").value_or(false) || call.body.contains("new_room_user_id"))
-    co_return matrix_error(ErrorCode::kInvalid, "M_UNRECOGNIZED",
-                           "block and new_room_user_id are not supported");
+  POLDER_CO_TRY(const bool block, call.fields().boolean_or("block", false));
+  POLDER_CO_TRY(const bool purge, call.fields().boolean_or("purge", true));
+  if (block || call.body.contains("new_room_user_id"))
+    co_return fail(ErrorCode::kInvalid, "M_UNRECOGNIZED",
+                   "block and new_room_user_id are not supported");
   POLDER_CO_TRY(auto users, co_await runtime::on_pool(
                                 api.runtime, [&api, room] { return local_users(api, room); }));
   Deletion deletion{api.runtime.random().letters(kIdLetters), room, "shutting_down"};
   if (!api.deletions->begin(deletion))
-    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "The room is being deleted already");
+    co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "The room is being deleted already");
   const std::string id = deletion.id;
   runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "delete_room",
-                 delete_room(api, std::move(deletion), std::move(users),
-                             call.body.find_bool("purge").value_or(true)));
+                 delete_room(api, std::move(deletion), std::move(users), purge));
   co_return ok_json({{"delete_id", id}});
 }
 
@@ -214,19 +174,31 @@ Task<Result<Response>> deletion_status(const Api& api, Call& call) {
   co_return ok_json(told(*found));
 }
 
+constexpr kit::Terms kAsk{.authentication = http::Authentication::kAdmin,
+                          .resource = http::Resource::kAdmin};
+constexpr kit::Terms kOrder{.authentication = http::Authentication::kAdmin,
+                            .body_max = kit::kSmallBody,
+                            .body = http::Body::kOptional,
+                            .resource = http::Resource::kAdmin};
+constexpr Operation kOperations[] = {
+    {"admin.purgeHistory", Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}",
+     purge_history, kOrder},
+    {"admin.purgeHistory", Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}/{eventId}",
+     purge_history, kOrder},
+    {"admin.purgeHistoryStatus", Method::kGet, "/_synapse/admin/v1/purge_history_status/{purgeId}",
+     purge_history_status, kAsk},
+    {"admin.deleteRoom", Method::kDelete, "/_synapse/admin/v2/rooms/{roomId}", begin_deletion,
+     kOrder},
+    {"admin.roomDeletions", Method::kGet, "/_synapse/admin/v2/rooms/{roomId}/delete_status",
+     deletions_of_room, kAsk},
+    {"admin.deletionStatus", Method::kGet, "/_synapse/admin/v2/rooms/delete_status/{deleteId}",
+     deletion_status, kAsk},
+};
+
 }  // namespace
 
 void add_room_routes(http::Router& router, const Api& api) {
-  add(router, api, Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}", purge_history);
-  add(router, api, Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}/{eventId}",
-      purge_history);
-  add(router, api, Method::kGet, "/_synapse/admin/v1/purge_history_status/{purgeId}",
-      purge_history_status);
-  add(router, api, Method::kDelete, "/_synapse/admin/v2/rooms/{roomId}", begin_deletion);
-  add(router, api, Method::kGet, "/_synapse/admin/v2/rooms/{roomId}/delete_status",
-      deletions_of_room);
-  add(router, api, Method::kGet, "/_synapse/admin/v2/rooms/delete_status/{deleteId}",
-      deletion_status);
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
 }
 
 }  // namespace polder::admin_api

@@ -5,9 +5,7 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
-using http::RateClass;
 using http::Response;
 
 Status require_self(const Call& call) {
@@ -134,12 +132,12 @@ Task<Result<Response>> put_profile(const Api& api, Call& call) {
   if (field != "displayname" && field != "avatar_url")
     co_return matrix_error(ErrorCode::kForbidden, "M_FORBIDDEN",
                            "Only displayname and avatar_url can be set");
+  // Clients take a name or a picture away with null.
   const json::Value* value = call.body.find(field);
-  if (value == nullptr)
-    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing " + field);
-  if (value->as_string() == nullptr && !value->is_null())
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", field + " must be a string");
-  const std::string text = value->as_string() != nullptr ? *value->as_string() : "";
+  std::string text;
+  if (value == nullptr || !value->is_null()) {
+    POLDER_CO_TRY(text, call.fields().string(field));
+  }
   const bool name = field == "displayname";
   POLDER_CO_CHECK(co_await api.users.set_profile(call.session().user,
                                                  name ? std::optional(text) : std::nullopt,
@@ -148,37 +146,32 @@ Task<Result<Response>> put_profile(const Api& api, Call& call) {
   co_return empty_json();
 }
 
+constexpr kit::Terms kOpen{.authentication = http::Authentication::kNone};
+constexpr kit::Terms kSmall{.body_max = kSmallBody};
+constexpr kit::Terms kLarge{.body_max = kLargeBody};
+constexpr Operation kOperations[] = {
+    {"setAccountData", Method::kPut, "/_matrix/client/v3/user/{userId}/account_data/{type}",
+     put_account_data, kLarge},
+    {"getAccountData", Method::kGet, "/_matrix/client/v3/user/{userId}/account_data/{type}",
+     get_account_data},
+    {"setAccountDataPerRoom", Method::kPut,
+     "/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}", put_account_data,
+     kLarge},
+    {"getAccountDataPerRoom", Method::kGet,
+     "/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}", get_account_data},
+    {"defineFilter", Method::kPost, "/_matrix/client/v3/user/{userId}/filter", add_filter, kLarge},
+    {"getFilter", Method::kGet, "/_matrix/client/v3/user/{userId}/filter/{filterId}", get_filter},
+    {"getUserProfile", Method::kGet, "/_matrix/client/v3/profile/{userId}", get_profile, kOpen},
+    {"getProfileField", Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}", get_profile,
+     kOpen},
+    {"setProfileField", Method::kPut, "/_matrix/client/v3/profile/{userId}/{keyName}", put_profile,
+     kSmall},
+};
+
 }  // namespace
 
 void add_account_routes(http::Router& router, const Api& api) {
-  constexpr auto kToken = Authentication::kAccessToken;
-  constexpr auto kCheap = RateClass::kCheap;
-  add_route(router, api,
-            {Method::kPut, "/_matrix/client/v3/user/{userId}/account_data/{type}", kToken, kCheap,
-             kLargeBody},
-            put_account_data);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/user/{userId}/account_data/{type}"},
-            get_account_data);
-  add_route(router, api,
-            {Method::kPut, "/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}",
-             kToken, kCheap, kLargeBody},
-            put_account_data);
-  add_route(router, api,
-            {Method::kGet, "/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}"},
-            get_account_data);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/user/{userId}/filter", kToken, kCheap, kLargeBody},
-            add_filter);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/user/{userId}/filter/{filterId}"},
-            get_filter);
-  constexpr auto kNone = Authentication::kNone;
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/profile/{userId}", kNone}, get_profile);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}", kNone},
-            get_profile);
-  add_route(
-      router, api,
-      {Method::kPut, "/_matrix/client/v3/profile/{userId}/{keyName}", kToken, kCheap, kSmallBody},
-      put_profile);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

@@ -39,8 +39,8 @@ Task<Result<RoomAddress>> resolve_with_query(const Api& api, const Call& call, s
   std::vector<ServerName> via;
   for (const std::string_view name : {"via", "server_name"}) {
     for (const std::string& value : call.request().query_parameters(name)) {
-      auto server = ServerName::parse(value);
-      if (server.ok() && via.size() < kViaMax) via.push_back(*std::move(server));
+      POLDER_CO_TRY(ServerName server, ServerName::parse(value));
+      if (via.size() < kViaMax) via.push_back(std::move(server));
     }
   }
   POLDER_CO_TRY(RoomAddress address, co_await resolve(api, std::move(named)));

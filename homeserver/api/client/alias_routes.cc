@@ -10,9 +10,7 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
-using http::RateClass;
 using http::Response;
 
 Task<Result<Response>> get_alias(const Api& api, Call& call) {
@@ -41,10 +39,8 @@ Task<Result<Response>> put_alias(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
   if (alias.server() != api.users.parts().own_name.view())
     co_return fail(ErrorCode::kInvalid, "The alias is of another server");
-  const std::string* named = call.body.find_string("room_id");
-  if (named == nullptr)
-    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing room_id");
-  POLDER_CO_TRY(const RoomId room, RoomId::parse(*named));
+  POLDER_CO_TRY(const std::string named, call.fields().string("room_id"));
+  POLDER_CO_TRY(const RoomId room, RoomId::parse(named));
   POLDER_CO_TRY(const auto membership, co_await current_membership(api, room, call.session().user));
   if (membership != stores::Membership::kJoin)
     co_return fail(ErrorCode::kForbidden, "You are not in the room");
@@ -146,17 +142,23 @@ Result<Response> aliases_of(const Api&, const rooms::RoomReader& reader, const r
   return ok_json({{"aliases", std::move(aliases)}});
 }
 
+constexpr std::string_view kAlias = "/_matrix/client/v3/directory/room/{roomAlias}";
+constexpr Operation kOperations[] = {
+    {"getRoomIdByAlias",
+     Method::kGet,
+     kAlias,
+     get_alias,
+     {.authentication = http::Authentication::kNone}},
+    {"setRoomAlias", Method::kPut, kAlias, put_alias, {.body_max = kSmallBody}},
+    {"deleteRoomAlias", Method::kDelete, kAlias, delete_alias},
+    {"getLocalAliases", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/aliases",
+     reading<aliases_of>},
+};
+
 }  // namespace
 
 void add_alias_routes(http::Router& router, const Api& api) {
-  constexpr std::string_view kAlias = "/_matrix/client/v3/directory/room/{roomAlias}";
-  add_route(router, api, {Method::kGet, kAlias, Authentication::kNone}, get_alias);
-  add_route(router, api,
-            {Method::kPut, kAlias, Authentication::kAccessToken, RateClass::kCheap, kLargeBody},
-            put_alias);
-  add_route(router, api, {Method::kDelete, kAlias}, delete_alias);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/rooms/{roomId}/aliases"},
-            reading(aliases_of));
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

@@ -1,35 +1,7 @@
 #include "homeserver/api/client/api.h"
 
-#include "homeserver/base/json/parse.h"
-#include "homeserver/base/json/write.h"
-
 namespace polder::client_api {
 namespace {
-
-Result<json::Object> parse_body(const http::Request& request) {
-  // Some requests without parameters come without a body.
-  if (request.body.empty()) return json::Object();
-  auto parsed = json::parse_object(request.body, {.max_bytes = kLargeBody * 64});
-  if (parsed.ok()) return parsed;
-  const bool bad_json = parsed.error().code == ErrorCode::kMalformed;
-  return matrix_error(ErrorCode::kInvalid, bad_json ? "M_NOT_JSON" : "M_BAD_JSON",
-                      parsed.error().message);
-}
-
-Task<http::Response> run(const Api& api, http::Exchange& exchange, const Action& action) {
-  auto body = exchange.route->body_max > 0 ? parse_body(exchange.request)
-                                           : Result<json::Object>(json::Object());
-  if (!body.ok()) co_return to_response(body.error());
-  Call call{exchange, *std::move(body)};
-  auto response = co_await action(api, call);
-  if (response.ok()) co_return *std::move(response);
-  if (response.error().code == ErrorCode::kInternal ||
-      response.error().code == ErrorCode::kCorrupt) {
-    api.runtime.log().error(
-        "request_failed", {{"route", exchange.route->path}, {"reason", response.error().message}});
-  }
-  co_return to_response(response.error());
-}
 
 // https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens
 std::string_view token_of(const http::Request& request) {
@@ -67,7 +39,7 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
                                            {http::Principal::Kind::kUser, session->user.view()});
     if (wait) co_return http::limited(*wait);
   }
-  exchange.caller = std::make_shared<users::Session>(*std::move(session));
+  exchange.caller = std::make_shared<kit::Caller>(*std::move(session));
   co_return co_await next(exchange);
 }
 
@@ -78,11 +50,8 @@ void tell_of_devices(const Api& api, stores::UserNumber user) {
   api.sync.wake_all_of(user);
 }
 
-http::Response ok_json(const json::Object& object) {
-  return http::Response::json(200, json::write(object));
-}
-http::Response empty_json() {
-  return http::Response::json(200, "{}");
+void add_operations(http::Router& router, const Api& api, std::span<const Operation> table) {
+  kit::add_operations(router, api.runtime, api, table);
 }
 
 void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Action action) {
@@ -92,10 +61,9 @@ void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Acti
   route.authentication = spec.authentication;
   route.rate = spec.rate;
   route.body_max = spec.body_max;
-  route.handler = [&api, action = std::move(action)](http::Exchange& exchange) {
-    return run(api, exchange, action);
-  };
-  router.add(std::move(route));
+  route.operation = spec.operation;
+  kit::add_route(router, api.runtime, std::move(route),
+                 [&api, action = std::move(action)](Call& call) { return action(api, call); });
 }
 
 http::Router::Around authentication(const Api& api) {

@@ -10,6 +10,8 @@
 #include "federation/client/client.h"
 #include "federation/devices/devices.h"
 #include "federation/entry/entry.h"
+#include "homeserver/api/kit/operations.h"
+#include "homeserver/api/kit/respond.h"
 #include "homeserver/base/http/errors.h"
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/json/value.h"
@@ -58,45 +60,30 @@ struct Api {
   Settings settings;
 };
 
-// One request, authenticated and parsed as far as its route says.
-struct Call {
-  http::Exchange& exchange;
-  json::Object body;  // empty if the route takes none
-
-  const http::Request& request() const { return exchange.request; }
-  // Of routes that need a token.
-  const users::Session& session() const {
-    return *static_cast<const users::Session*>(exchange.caller.get());
-  }
-  std::string_view path(std::string_view name) const { return request().path_parameter(name); }
-  std::optional<std::string_view> query(std::string_view name) const {
-    return request().query_parameter(name);
-  }
-};
-using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
-
-// The room that the path's {roomId} names; kInvalid if it is no room id.
-inline Result<RoomId> room_of(const Call& call) {
-  return RoomId::parse(call.path("roomId"));
-}
-
-using http::error_json;
 using http::matrix_error;
 using http::to_response;
-
-http::Response ok_json(const json::Object& object);
-http::Response empty_json();
+using kit::Call;
+using kit::empty_json;
+using kit::kLargeBody;
+using kit::kSmallBody;
+using kit::ok_json;
+using kit::room_of;
 
 // Devices or keys of a local user changed and are committed: whoever shares a room with the user,
 // here or elsewhere, is told.
 void tell_of_devices(const Api& api, stores::UserNumber user);
 
+using Operation = kit::Operation<const Api>;
+void add_operations(http::Router& router, const Api& api, std::span<const Operation> table);
+
+using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
 struct RouteSpec {
   http::Method method;
   std::string_view path;
   http::Authentication authentication = http::Authentication::kAccessToken;
   http::RateClass rate = http::RateClass::kCheap;
   size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects
+  std::string_view operation = {};
 };
 void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Action action);
 
@@ -121,8 +108,5 @@ void add_key_routes(http::Router& router, const Api& api);         // encryption
 void add_receipt_routes(http::Router& router, const Api& api);     // receipts, read markers, typing
 void add_push_routes(http::Router& router, const Api& api);        // push rules
 void add_sync_routes(http::Router& router, const Api& api);
-
-inline constexpr size_t kSmallBody = 64 * 1024;
-inline constexpr size_t kLargeBody = 1024 * 1024;
 
 }  // namespace polder::client_api

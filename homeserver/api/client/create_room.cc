@@ -17,38 +17,30 @@ struct Preset {
   bool trusted = false;  // invitees are made the creator's equals
 };
 
-Error bad(std::string_view what) {
-  return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", what);
-}
-
-Result<Preset> preset_of(const json::Object& body) {
-  const std::string* visibility = body.find_string("visibility");
-  const std::string* named = body.find_string("preset");
-  std::string_view preset =
-      visibility != nullptr && *visibility == "public" ? "public_chat" : "private_chat";
-  if (named != nullptr) preset = *named;
+Result<Preset> preset_of(const json::Reader& in) {
+  POLDER_TRY(const auto visibility, in.one_of("visibility", {"public", "private"}, "private"));
+  POLDER_TRY(const auto preset,
+             in.one_of("preset", {"private_chat", "trusted_private_chat", "public_chat"},
+                       visibility == "public" ? "public_chat" : "private_chat"));
   if (preset == "private_chat") return Preset{"invite", "can_join"};
   if (preset == "trusted_private_chat") return Preset{"invite", "can_join", 0, true};
   // Where anybody may join, an invite adds nothing but unwanted ones; where the join rules are then
   // made restricted, it would let members pass them by.
-  if (preset == "public_chat") return Preset{"public", "forbidden", kModeratorLevel};
-  return bad("Unknown preset");
+  return Preset{"public", "forbidden", kModeratorLevel};
 }
 
 class Planner {
  public:
-  Planner(const json::Object& body, const UserId& creator) : body_(body), creator_(creator) {}
+  Planner(const json::Object& body, const UserId& creator) : in_(body), creator_(creator) {}
 
   Result<RoomPlan> run(json::Object join, const ServerName& own_name,
                        const std::string& default_version) {
-    const std::string* version = body_.find_string("room_version");
-    if (version == nullptr && body_.contains("room_version"))
-      return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "room_version must be a string");
-    plan_.rules = events::find_room_version(version != nullptr ? *version : default_version);
+    POLDER_TRY(const auto version, in_.string_or("room_version", default_version));
+    plan_.rules = events::find_room_version(version);
     if (plan_.rules == nullptr)
       return matrix_error(ErrorCode::kInvalid, "M_UNSUPPORTED_ROOM_VERSION",
                           "Unknown room version");
-    POLDER_TRY(preset_, preset_of(body_));
+    POLDER_TRY(preset_, preset_of(in_));
     POLDER_CHECK(read_invites());
     POLDER_CHECK(read_alias(own_name));
     // The order of events is the specification's.
@@ -63,7 +55,9 @@ class Planner {
       plan_.events.push_back(std::move(event));
     for (auto& [type, content] : named)
       add(type, "", std::move(content));
-    if (body_.find_bool("is_direct").value_or(false)) plan_.invite_content.set("is_direct", true);
+    POLDER_CHECK(in_.optional_array("invite_3pid", {kInvitesMax}));
+    POLDER_TRY(const bool direct, in_.boolean_or("is_direct", false));
+    if (direct) plan_.invite_content.set("is_direct", true);
     for (const UserId& user : invites_) {
       if (user.server() != own_name.view()) {
         plan_.remote_invites.push_back(user);
@@ -87,35 +81,28 @@ class Planner {
   }
 
   Status read_invites() {
-    const json::Value* invites = body_.find("invite");
-    if (invites == nullptr) return {};
-    if (invites->as_array() == nullptr || invites->as_array()->size() > kInvitesMax)
-      return bad("invite must be a list of at most 100 users");
-    for (const json::Value& invite : *invites->as_array()) {
-      if (invite.as_string() == nullptr) return bad("invite must be a list of user ids");
-      POLDER_TRY(UserId user, UserId::parse(*invite.as_string()));
+    POLDER_TRY(const auto invites, in_.optional_strings("invite", {.count_max = kInvitesMax}));
+    if (!invites) return {};
+    for (const std::string& invite : *invites) {
+      POLDER_TRY(UserId user, UserId::parse(invite));
       invites_.push_back(std::move(user));
     }
     return {};
   }
 
   Status read_alias(const ServerName& own_name) {
-    const json::Value* name = body_.find("room_alias_name");
-    if (name == nullptr) return {};
-    if (name->as_string() == nullptr || name->as_string()->empty())
-      return bad("room_alias_name must be a string");
-    if (name->as_string()->find(':') != std::string::npos)
+    POLDER_TRY(const auto name, in_.optional_string("room_alias_name", {.bytes_min = 1}));
+    if (!name) return {};
+    if (name->find(':') != std::string::npos)
       return fail(ErrorCode::kInvalid, "room_alias_name must be a localpart");
-    POLDER_TRY(plan_.alias, RoomAlias::parse("#" + *name->as_string() + ":" + own_name.str()));
+    POLDER_TRY(plan_.alias, RoomAlias::parse("#" + *name + ":" + own_name.str()));
     return {};
   }
 
   Status add_create() {
     json::Object content;
-    if (const json::Value* extra = body_.find("creation_content")) {
-      if (extra->as_object() == nullptr) return bad("creation_content must be an object");
-      content = *extra->as_object();
-    }
+    POLDER_TRY(const json::Object* extra, in_.optional_object("creation_content"));
+    if (extra != nullptr) content = *extra;
     content.set("room_version", std::string(plan_.rules->id));
     if (!plan_.rules->creator_is_sender) content.set("creator", creator_.str());
     if (plan_.rules->privileged_creators && preset_.trusted) {
@@ -159,10 +146,9 @@ class Planner {
                          {"redact", 50},
                          {"invite", preset_.invite},
                          {"notifications", json::object({{"room", 50}})}};
-    if (const json::Value* override = body_.find("power_level_content_override")) {
-      if (override->as_object() == nullptr)
-        return bad("power_level_content_override must be an object");
-      for (const auto& [key, value] : *override->as_object())
+    POLDER_TRY(const json::Object* given, in_.optional_object("power_level_content_override"));
+    if (given != nullptr) {
+      for (const auto& [key, value] : *given)
         content.set(key, value);
     }
     add("m.room.power_levels", "", std::move(content));
@@ -185,21 +171,16 @@ class Planner {
   }
 
   Status read_initial_state() {
-    const json::Value* state = body_.find("initial_state");
+    POLDER_TRY(const json::Array* state, in_.optional_array("initial_state", {kInitialStateMax}));
     if (state == nullptr) return {};
-    if (state->as_array() == nullptr || state->as_array()->size() > kInitialStateMax)
-      return bad("initial_state must be a list of at most 100 events");
-    for (const json::Value& entry : *state->as_array()) {
-      const json::Object* object = entry.as_object();
-      const std::string* type = object != nullptr ? object->find_string("type") : nullptr;
-      const json::Object* content = object != nullptr ? object->find_object("content") : nullptr;
-      if (type == nullptr || content == nullptr)
-        return bad("initial_state must hold events with type and content");
-      const std::string* state_key = object->find_string("state_key");
+    for (const json::Value& entry : *state) {
+      POLDER_TRY(const json::Object* object, json::read_object(entry, "each of initial_state"));
+      const json::Reader in(*object, "initial_state.");
       rooms::LocalEvent event;
       event.sender = creator_;
-      event.type = *type;
-      event.state_key = state_key != nullptr ? *state_key : "";
+      POLDER_TRY(event.type, in.string("type"));
+      POLDER_TRY(event.state_key, in.string_or("state_key", ""));
+      POLDER_TRY(const json::Object* content, in.object("content"));
       event.content = *content;
       initial_state_.push_back(std::move(event));
     }
@@ -211,9 +192,8 @@ class Planner {
   Result<std::vector<std::pair<std::string, json::Object>>> implied_events() {
     std::vector<std::pair<std::string, json::Object>> implied;
     for (const std::string key : {"name", "topic"}) {
-      const json::Value* text = body_.find(key);
-      if (text == nullptr) continue;
-      if (text->as_string() == nullptr) return bad(key + " must be a string");
+      POLDER_TRY(const auto text, in_.optional_string(key));
+      if (!text) continue;
       json::Object content{{key, *text}};
       if (key == "topic") {
         const json::Object plain{{"body", *text}, {"mimetype", "text/plain"}};
@@ -228,7 +208,7 @@ class Planner {
     return implied;
   }
 
-  const json::Object& body_;
+  const json::Reader in_;
   const UserId& creator_;
   Preset preset_;
   std::vector<UserId> invites_;

@@ -2,7 +2,6 @@
 #include <set>
 
 #include "homeserver/api/client/room_reading.h"
-#include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/gaps.h"
 #include "homeserver/users/ignored.h"
@@ -114,11 +113,9 @@ struct MessagesPage {
 };
 
 Result<sync::EventFilter> filter_of(const Call& call, bool& lazy_members) {
-  const auto text = call.query("filter");
-  if (!text) return sync::EventFilter();
-  const auto object = json::parse_object(*text);
-  if (!object.ok()) return fail(ErrorCode::kInvalid, "The filter is not JSON");
-  lazy_members = object->find_bool("lazy_load_members").value_or(false);
+  POLDER_TRY(const auto object, call.query().object("filter"));
+  if (!object) return sync::EventFilter();
+  POLDER_TRY(lazy_members, json::Reader(*object).boolean_or("lazy_load_members", false));
   return sync::parse_event_filter(*object);
 }
 
@@ -127,19 +124,17 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
   const RoomReader& reader = *opened.reader;
   const ReaderOf& of = opened.of;
   POLDER_CHECK(reader.visible_state(of));
-  const auto direction = call.query("dir");
-  if (direction != "b" && direction != "f")
-    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "dir must be b or f");
+  POLDER_TRY(const kit::Paging paging, call.query().paging());
   MessagesPage result;
   result.head = api.rooms.head(reader.head().number);
   bool lazy_members = false;
-  result.query.backwards = direction == "b";
+  result.query.backwards = !paging.forwards;
   result.query.from = result.query.backwards ? sync::end_of_room() : sync::HistoryPlace();
-  POLDER_TRY(result.query.limit, limit_of(call));
+  result.query.limit = paging.limit;
   POLDER_TRY(result.query.filter, filter_of(call, lazy_members));
-  if (const auto token = call.query("from")) {
+  if (paging.from) {
     POLDER_TRY(result.query.from,
-               sync::history_place(reader, *token,
+               sync::history_place(reader, *paging.from,
                                    result.query.backwards ? sync::Direction::kBackwards
                                                           : sync::Direction::kForwards));
   }
@@ -213,7 +208,7 @@ Result<Response> event(const Api&, const RoomReader& reader, const ReaderOf& of,
 Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& of,
                          const Call& call) {
   POLDER_TRY(const auto found, find_visible(reader, of, call));
-  POLDER_TRY(const size_t limit, limit_of(call));
+  POLDER_TRY(const size_t limit, call.query().limit());
   const sync::HistoryPlace place{{found.second.record.depth, found.second.record.position}};
   bool lazy_members = false;
   POLDER_TRY(const sync::EventFilter filter, filter_of(call, lazy_members));
@@ -246,13 +241,14 @@ Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& o
 Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf& of,
                            const Call& call) {
   POLDER_TRY(const auto parent, find_visible(reader, of, call));
-  POLDER_TRY(const size_t limit, limit_of(call));
+  POLDER_TRY(const kit::Paging paging, call.query().paging({.direction = "b"}));
+  const bool forwards = paging.forwards;
+  const size_t limit = paging.limit;
   POLDER_TRY(const auto ignored, ignored_by(reader, call));
-  const bool forwards = call.query("dir") == "f";
   sync::HistoryPlace at = forwards ? sync::HistoryPlace() : sync::end_of_room();
-  if (const auto token = call.query("from")) {
+  if (paging.from) {
     POLDER_TRY(at, sync::history_place(
-                       reader, *token,
+                       reader, *paging.from,
                        forwards ? sync::Direction::kForwards : sync::Direction::kBackwards));
   }
   std::vector<std::string> events;
@@ -287,18 +283,25 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   return Response::json(200, std::move(text));
 }
 
+constexpr Operation kOperations[] = {
+    {"getRoomEvents", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages", messages},
+    {"getOneRoomEvent", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/event/{eventId}",
+     reading<event>},
+    {"getEventContext", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/context/{eventId}",
+     reading<context>},
+    {"getRelatingEvents", Method::kGet, "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}",
+     reading<relations>},
+    {"getRelatingEventsWithRelType", Method::kGet,
+     "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", reading<relations>},
+    {"getRelatingEventsWithRelTypeAndEventType", Method::kGet,
+     "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}",
+     reading<relations>},
+};
+
 }  // namespace
 
 void add_history_routes(http::Router& router, const Api& api) {
-  const auto get = [&](std::string_view path, ReadAction read) {
-    add_route(router, api, {Method::kGet, path}, reading(std::move(read)));
-  };
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages"}, messages);
-  get("/_matrix/client/v3/rooms/{roomId}/event/{eventId}", event);
-  get("/_matrix/client/v3/rooms/{roomId}/context/{eventId}", context);
-  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}", relations);
-  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", relations);
-  get("/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}", relations);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

@@ -5,13 +5,21 @@ namespace polder::client_api {
 namespace {
 
 // https://spec.matrix.org/v1.19/client-server-api/#password-based: who confirms is who asks.
-bool names_another(const json::Object& auth, const UserId& user) {
-  const json::Object* identifier = auth.find_object("identifier");
-  const std::string* name = (identifier != nullptr ? *identifier : auth).find_string("user");
-  return name != nullptr && *name != user.view() && *name != user.localpart();
+Result<bool> names_another(const json::Object& auth, const UserId& user) {
+  POLDER_TRY(const json::Object* identifier, json::Reader(auth).optional_object("identifier"));
+  POLDER_TRY(
+      const auto name,
+      json::Reader(identifier != nullptr ? *identifier : auth, "auth.").optional_string("user"));
+  return name && *name != user.view() && *name != user.localpart();
 }
 
 }  // namespace
+
+Result<const json::Object*> auth_of(const Call& call) {
+  const json::Value* auth = call.body.find("auth");
+  if (auth == nullptr || auth->is_null()) return static_cast<const json::Object*>(nullptr);
+  return json::read_object(*auth, "auth");
+}
 
 // Counted before it is known to be wrong, so that many at once are not more than one after another.
 Task<Result<std::optional<http::Response>>> check_password(const Api& api, UserId user,
@@ -27,18 +35,20 @@ Task<Result<std::optional<http::Response>>> check_password(const Api& api, UserI
 }
 
 Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call) {
-  const json::Object* auth = call.body.find_object("auth");
-  const std::string* type = auth != nullptr ? auth->find_string("type") : nullptr;
+  POLDER_CO_TRY(const json::Object* auth, auth_of(call));
+  std::string type;
+  if (auth != nullptr) {
+    POLDER_CO_TRY(type, json::Reader(*auth, "auth.").string_or("type", ""));
+  }
   json::Object challenge{
       {"flows", json::Array(1, json::object({{"stages", json::Array(1, "m.login.password")}}))},
       {"params", json::Object()},
       {"session", api.runtime.random().letters(24)}};
-  if (type != nullptr && *type == "m.login.password") {
-    if (names_another(*auth, call.session().user))
-      co_return fail(ErrorCode::kForbidden, "The password must be that of the caller");
-    const std::string* password = auth->find_string("password");
-    auto right =
-        co_await check_password(api, call.session().user, password != nullptr ? *password : "");
+  if (type == "m.login.password") {
+    POLDER_CO_TRY(const bool another, names_another(*auth, call.session().user));
+    if (another) co_return fail(ErrorCode::kForbidden, "The password must be that of the caller");
+    POLDER_CO_TRY(std::string password, json::Reader(*auth, "auth.").string("password"));
+    auto right = co_await check_password(api, call.session().user, std::move(password));
     if (right.ok()) co_return right;
     if (right.error().code != ErrorCode::kForbidden) co_return right.error();
     challenge.set("errcode", "M_FORBIDDEN");

@@ -8,6 +8,10 @@
 
 namespace polder::client_api {
 
+// What the client says to prove who they are; null if it says nothing, or null, as some clients do
+// at first.
+Result<const json::Object*> auth_of(const Call& call);
+
 // Nothing if it is the user's password; the answer to who tried too many wrong ones, whether this
 // one is right or not. kForbidden if it is wrong or there is no such user.
 Task<Result<std::optional<http::Response>>> check_password(const Api& api, UserId user,

@@ -7,9 +7,7 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
-using http::RateClass;
 using http::Response;
 
 constexpr size_t kUsersMax = 1000;  // of one query or claim
@@ -17,8 +15,8 @@ constexpr int64_t kTimeoutDefaultMs = 10'000;
 constexpr int64_t kTimeoutMaxMs = 60'000;
 
 // How long to wait for other servers.
-Millis timeout_of(const json::Object& body) {
-  const int64_t asked = body.find_int("timeout").value_or(kTimeoutDefaultMs);
+Result<Millis> timeout_of(const Call& call) {
+  POLDER_TRY(const int64_t asked, call.fields().integer_or("timeout", kTimeoutDefaultMs));
   return Millis(std::clamp<int64_t>(asked, 0, kTimeoutMaxMs));
 }
 
@@ -26,7 +24,7 @@ Response answer_json(const devices::Answer& answer) {
   json::Object body = answer.keys;
   json::Object failures;
   for (const auto& [server, error] : answer.failures)
-    failures.set(server.str(), error_json(error));
+    failures.set(server.str(), http::error_json(error));
   body.set("failures", std::move(failures));
   return ok_json(body);
 }
@@ -50,47 +48,34 @@ Task<Result<Response>> upload(const Api& api, Call& call) {
 }
 
 Task<Result<Response>> query(const Api& api, Call& call) {
-  const json::Object* wanted = call.body.find_object("device_keys");
-  if (wanted == nullptr)
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "device_keys must be an object");
-  if (wanted->size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many users");
+  POLDER_CO_TRY(const Millis timeout, timeout_of(call));
+  POLDER_CO_TRY(const json::Object* wanted, call.fields().object("device_keys", {kUsersMax}));
   users::WantedKeys users;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(UserId user, UserId::parse(name));
-    if (devices.as_array() == nullptr)
-      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be a list");
-    std::vector<std::string> only;
-    for (const json::Value& device : *devices.as_array()) {
-      if (device.as_string() == nullptr)
-        co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A device is no string");
-      only.push_back(*device.as_string());
-    }
+    POLDER_CO_TRY(auto only, json::read_strings(devices, "the devices of a user"));
     users.emplace_back(std::move(user), std::move(only));
   }
-  POLDER_CO_TRY(const auto answer, co_await api.devices.encryption.query(
-                                       call.session(), std::move(users), timeout_of(call.body)));
+  POLDER_CO_TRY(const auto answer,
+                co_await api.devices.encryption.query(call.session(), std::move(users), timeout));
   co_return answer_json(answer);
 }
 
 Task<Result<Response>> claim(const Api& api, Call& call) {
-  const json::Object* wanted = call.body.find_object("one_time_keys");
-  if (wanted == nullptr)
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "one_time_keys must be an object");
+  POLDER_CO_TRY(const Millis timeout, timeout_of(call));
+  POLDER_CO_TRY(const json::Object* wanted, call.fields().object("one_time_keys", {kUsersMax}));
   devices::WantedOneTimeKeys keys;
   for (const auto& [name, devices] : *wanted) {
     POLDER_CO_TRY(const UserId user, UserId::parse(name));
-    if (devices.as_object() == nullptr)
-      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Devices must be an object");
-    for (const auto& [device_name, algorithm] : *devices.as_object()) {
+    POLDER_CO_TRY(const json::Object* of_user, json::read_object(devices, "the devices of a user"));
+    for (const auto& [device_name, algorithm] : *of_user) {
       POLDER_CO_TRY(const DeviceId device, DeviceId::parse(device_name));
-      if (algorithm.as_string() == nullptr)
-        co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "An algorithm is no string");
-      keys.emplace_back(user, device, *algorithm.as_string());
+      POLDER_CO_TRY(std::string name_of_algorithm, json::read_string(algorithm, "an algorithm"));
+      keys.emplace_back(user, device, std::move(name_of_algorithm));
     }
   }
   if (keys.size() > kUsersMax) co_return fail(ErrorCode::kTooLarge, "Too many keys");
-  POLDER_CO_TRY(const auto answer,
-                co_await api.devices.encryption.claim(std::move(keys), timeout_of(call.body)));
+  POLDER_CO_TRY(const auto answer, co_await api.devices.encryption.claim(std::move(keys), timeout));
   co_return answer_json(answer);
 }
 
@@ -116,11 +101,11 @@ Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
 }
 
 Task<Result<Response>> changes(const Api& api, Call& call) {
-  const auto from = sync::parse_stream_token(call.query("from").value_or(""));
-  const auto to = sync::parse_stream_token(call.query("to").value_or(""));
-  if (!from || !to)
-    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM",
-                           "from and to must be tokens of sync");
+  POLDER_CO_TRY(const std::string_view after, call.query().text("from"));
+  POLDER_CO_TRY(const std::string_view up_to, call.query().text("to"));
+  const auto from = sync::parse_stream_token(after);
+  const auto to = sync::parse_stream_token(up_to);
+  if (!from || !to) co_return fail(ErrorCode::kInvalid, "from and to must be tokens of sync");
   const auto number = call.session().number;
   POLDER_CO_TRY(const auto lists, co_await runtime::on_pool(api.runtime, [&api, number, from, to] {
                   return sync::device_list_changes(api.rooms, api.database.snapshot(), number,
@@ -131,9 +116,7 @@ Task<Result<Response>> changes(const Api& api, Call& call) {
 
 // A message goes out once for a transaction id.
 Task<Result<Response>> send_to_device(const Api& api, Call& call) {
-  const json::Object* messages = call.body.find_object("messages");
-  if (messages == nullptr)
-    co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing messages");
+  POLDER_CO_TRY(const json::Object* messages, call.fields().object("messages", {kUsersMax}));
   users::ToDevice message{std::string(call.path("eventType")), std::string(call.path("txnId")),
                           *messages, kv::Batch()};
   POLDER_CO_TRY(const auto news,
@@ -143,25 +126,26 @@ Task<Result<Response>> send_to_device(const Api& api, Call& call) {
   co_return empty_json();
 }
 
+constexpr kit::Terms kBody{.body_max = kLargeBody};
+constexpr Operation kOperations[] = {
+    {"uploadKeys", Method::kPost, "/_matrix/client/v3/keys/upload", upload, kBody},
+    {"queryKeys", Method::kPost, "/_matrix/client/v3/keys/query", query, kBody},
+    {"claimKeys", Method::kPost, "/_matrix/client/v3/keys/claim", claim, kBody},
+    {"uploadCrossSigningKeys", Method::kPost, "/_matrix/client/v3/keys/device_signing/upload",
+     upload_cross_signing, kBody},
+    {"uploadCrossSigningSignatures", Method::kPost, "/_matrix/client/v3/keys/signatures/upload",
+     upload_signatures, kBody},
+    {"getKeysChanges", Method::kGet, "/_matrix/client/v3/keys/changes", changes},
+    // Not among messages: keys for a large room go out in hundreds of these before one message
+    // does.
+    {"sendToDevice", Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
+     send_to_device, kBody},
+};
+
 }  // namespace
 
 void add_key_routes(http::Router& router, const Api& api) {
-  const auto post = [&](std::string_view path, Action action) {
-    add_route(router, api,
-              {Method::kPost, path, Authentication::kAccessToken, RateClass::kCheap, kLargeBody},
-              std::move(action));
-  };
-  post("/_matrix/client/v3/keys/upload", upload);
-  post("/_matrix/client/v3/keys/query", query);
-  post("/_matrix/client/v3/keys/claim", claim);
-  post("/_matrix/client/v3/keys/device_signing/upload", upload_cross_signing);
-  post("/_matrix/client/v3/keys/signatures/upload", upload_signatures);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/keys/changes"}, changes);
-  // Not among messages: keys for a large room go out in hundreds of these before one message does.
-  add_route(router, api,
-            {Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
-             Authentication::kAccessToken, RateClass::kCheap, kLargeBody},
-            send_to_device);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

@@ -8,16 +8,13 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
 using http::RateClass;
 using http::Response;
 
 Result<UserId> target_of(const Call& call) {
-  const std::string* user = call.body.find_string("user_id");
-  if (user == nullptr)
-    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing user_id");
-  return UserId::parse(*user);
+  POLDER_TRY(const std::string user, call.fields().string("user_id"));
+  return UserId::parse(user);
 }
 
 // Members of a membership's content that are the server's to say.
@@ -41,6 +38,7 @@ Task<Result<Response>> join(const Api& api, Call& call) {
       call.path("roomIdOrAlias").empty() ? call.path("roomId") : call.path("roomIdOrAlias");
   POLDER_CO_TRY(auto address, co_await resolve_with_query(api, call, std::string(named)));
   const RoomId room = address.room;
+  POLDER_CO_CHECK(call.fields().optional_object("third_party_signed"));
   POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "join"));
   // What else the client gives goes into the event, as with other servers; a name for this room,
   // for instance.
@@ -93,25 +91,35 @@ Task<Result<rooms::SentEvent>> set_membership(const Api& api, const Call& call, 
   co_return co_await api.rooms.send(std::move(room), std::move(event));
 }
 
-// kick is a leave of somebody else who is in the room, unban one of somebody who is banned.
-Action change_of_other(std::string membership, std::optional<stores::Membership> needed) {
-  return [membership, needed](const Api& api, Call& call) -> Task<Result<Response>> {
-    return [](const Api& services, Call& of, std::string change,
-              std::optional<stores::Membership> from) -> Task<Result<Response>> {
-      POLDER_CO_TRY(const RoomId room, room_of(of));
-      POLDER_CO_TRY(const UserId target, target_of(of));
-      POLDER_CO_TRY(const auto now, co_await current_membership(services, room, target));
-      if (from == stores::Membership::kBan && now != stores::Membership::kBan)
-        co_return fail(ErrorCode::kForbidden, "The user is not banned");
-      if (from == stores::Membership::kJoin &&
-          (now == stores::Membership::kNone || now == stores::Membership::kLeave ||
-           now == stores::Membership::kBan)) {
-        co_return fail(ErrorCode::kForbidden, "The user is not in the room");
-      }
-      POLDER_CO_CHECK(co_await set_membership(services, of, room, target, change));
-      co_return empty_json();
-    }(api, call, membership, needed);
-  };
+// A change of somebody else, from what they are.
+Task<Result<Response>> change_other(const Api& api, const Call& call, std::string change,
+                                    std::optional<stores::Membership> from) {
+  POLDER_CO_TRY(const RoomId room, room_of(call));
+  POLDER_CO_TRY(const UserId target, target_of(call));
+  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, target));
+  if (from == stores::Membership::kBan && now != stores::Membership::kBan)
+    co_return fail(ErrorCode::kForbidden, "The user is not banned");
+  if (from == stores::Membership::kJoin &&
+      (now == stores::Membership::kNone || now == stores::Membership::kLeave ||
+       now == stores::Membership::kBan)) {
+    co_return fail(ErrorCode::kForbidden, "The user is not in the room");
+  }
+  POLDER_CO_CHECK(co_await set_membership(api, call, room, target, change));
+  co_return empty_json();
+}
+
+// A leave of somebody else who is in the room.
+Task<Result<Response>> kick(const Api& api, Call& call) {
+  return change_other(api, call, "leave", stores::Membership::kJoin);
+}
+
+Task<Result<Response>> ban(const Api& api, Call& call) {
+  return change_other(api, call, "ban", std::nullopt);
+}
+
+// A leave of somebody who is banned.
+Task<Result<Response>> unban(const Api& api, Call& call) {
+  return change_other(api, call, "leave", stores::Membership::kBan);
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
@@ -179,7 +187,8 @@ Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, U
 Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::string membership,
                                               json::Object body) {
   json::Object content{{"membership", membership}};
-  if (const std::string* reason = body.find_string("reason")) content.set("reason", *reason);
+  POLDER_CO_TRY(const auto reason, json::Reader(body).optional_string("reason"));
+  if (reason) content.set("reason", *reason);
   const bool shows_profile =
       membership == "join" || membership == "invite" || membership == "knock";
   if (!shows_profile || !api.users.is_local(user)) co_return content;
@@ -190,24 +199,29 @@ Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::
   co_return content;
 }
 
+namespace {
+
+// Who changes their own membership needs to say nothing.
+constexpr kit::Terms kEnter{
+    .rate = RateClass::kJoin, .body_max = kLargeBody, .body = http::Body::kOptional};
+constexpr kit::Terms kLeave{.body_max = kLargeBody, .body = http::Body::kOptional};
+constexpr kit::Terms kOther{.rate = RateClass::kMessage, .body_max = kLargeBody};
+constexpr Operation kOperations[] = {
+    {"joinRoom", Method::kPost, "/_matrix/client/v3/join/{roomIdOrAlias}", join, kEnter},
+    {"knockRoom", Method::kPost, "/_matrix/client/v3/knock/{roomIdOrAlias}", knock, kEnter},
+    {"joinRoomById", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/join", join, kEnter},
+    {"leaveRoom", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/leave", leave, kLeave},
+    {"forgetRoom", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/forget", forget, kLeave},
+    {"inviteUser", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/invite", invite, kOther},
+    {"kick", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/kick", kick, kOther},
+    {"ban", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/ban", ban, kOther},
+    {"unban", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/unban", unban, kOther},
+};
+
+}  // namespace
+
 void add_membership_routes(http::Router& router, const Api& api) {
-  constexpr auto kToken = Authentication::kAccessToken;
-  const auto post = [&](std::string_view path, RateClass rate, Action action) {
-    add_route(router, api, {Method::kPost, path, kToken, rate, kLargeBody}, std::move(action));
-  };
-  using stores::Membership;
-  post("/_matrix/client/v3/join/{roomIdOrAlias}", RateClass::kJoin, join);
-  post("/_matrix/client/v3/knock/{roomIdOrAlias}", RateClass::kJoin, knock);
-  post("/_matrix/client/v3/rooms/{roomId}/join", RateClass::kJoin, join);
-  post("/_matrix/client/v3/rooms/{roomId}/leave", RateClass::kCheap, leave);
-  post("/_matrix/client/v3/rooms/{roomId}/forget", RateClass::kCheap, forget);
-  post("/_matrix/client/v3/rooms/{roomId}/invite", RateClass::kMessage, invite);
-  post("/_matrix/client/v3/rooms/{roomId}/kick", RateClass::kMessage,
-       change_of_other("leave", Membership::kJoin));
-  post("/_matrix/client/v3/rooms/{roomId}/ban", RateClass::kMessage,
-       change_of_other("ban", std::nullopt));
-  post("/_matrix/client/v3/rooms/{roomId}/unban", RateClass::kMessage,
-       change_of_other("leave", Membership::kBan));
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

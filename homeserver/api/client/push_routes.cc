@@ -5,9 +5,7 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
-using http::RateClass;
 using http::Response;
 using push_rules::Kind;
 using push_rules::Rule;
@@ -93,11 +91,7 @@ Task<Result<Response>> delete_rule(const Api& api, Call& call) {
 
 Task<Result<Response>> put_enabled(const Api& api, Call& call) {
   POLDER_CO_TRY(const Name name, name_of(call));
-  const json::Value* enabled = call.body.find("enabled");
-  if (enabled == nullptr) co_return fail(ErrorCode::kMissing, "Missing enabled");
-  if (enabled->as_bool() == nullptr)
-    co_return fail(ErrorCode::kInvalid, "enabled must be true or false");
-  const bool value = *enabled->as_bool();
+  POLDER_CO_TRY(const bool value, call.fields().boolean("enabled"));
   co_return co_await change(api, call, [name, value](RuleSet& rules) {
     return rules.set_enabled(name.kind, name.id, value);
   });
@@ -105,35 +99,34 @@ Task<Result<Response>> put_enabled(const Api& api, Call& call) {
 
 Task<Result<Response>> put_actions(const Api& api, Call& call) {
   POLDER_CO_TRY(const Name name, name_of(call));
-  const json::Value* actions = call.body.find("actions");
-  if (actions == nullptr) co_return fail(ErrorCode::kMissing, "Missing actions");
-  if (actions->as_array() == nullptr)
-    co_return fail(ErrorCode::kInvalid, "actions must be an array");
-  const json::Array value = *actions->as_array();
+  POLDER_CO_TRY(const json::Array* actions,
+                call.fields().array("actions", {push_rules::kActionsMax}));
+  const json::Array value = *actions;
   co_return co_await change(api, call, [name, value](RuleSet& rules) {
     return rules.set_actions(name.kind, name.id, value);
   });
 }
 
+constexpr kit::Terms kBody{.body_max = kSmallBody};
+constexpr std::string_view kRule = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}";
+constexpr std::string_view kEnabled = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled";
+constexpr std::string_view kActions = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions";
+constexpr Operation kOperations[] = {
+    {"getPushRules", Method::kGet, "/_matrix/client/v3/pushrules/", get_all},
+    {"getPushRulesGlobal", Method::kGet, "/_matrix/client/v3/pushrules/global/", get_global},
+    {"getPushRule", Method::kGet, kRule, get_rule},
+    {"setPushRule", Method::kPut, kRule, put_rule, kBody},
+    {"deletePushRule", Method::kDelete, kRule, delete_rule},
+    {"isPushRuleEnabled", Method::kGet, kEnabled, get_enabled},
+    {"setPushRuleEnabled", Method::kPut, kEnabled, put_enabled, kBody},
+    {"getPushRuleActions", Method::kGet, kActions, get_actions},
+    {"setPushRuleActions", Method::kPut, kActions, put_actions, kBody},
+};
+
 }  // namespace
 
 void add_push_routes(http::Router& router, const Api& api) {
-  constexpr auto kToken = Authentication::kAccessToken;
-  constexpr auto kCheap = RateClass::kCheap;
-  constexpr std::string_view kRule = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}";
-  constexpr std::string_view kEnabled =
-      "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled";
-  constexpr std::string_view kActions =
-      "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions";
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/pushrules/"}, get_all);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/pushrules/global/"}, get_global);
-  add_route(router, api, {Method::kGet, kRule}, get_rule);
-  add_route(router, api, {Method::kPut, kRule, kToken, kCheap, kSmallBody}, put_rule);
-  add_route(router, api, {Method::kDelete, kRule}, delete_rule);
-  add_route(router, api, {Method::kGet, kEnabled}, get_enabled);
-  add_route(router, api, {Method::kPut, kEnabled, kToken, kCheap, kSmallBody}, put_enabled);
-  add_route(router, api, {Method::kGet, kActions}, get_actions);
-  add_route(router, api, {Method::kPut, kActions, kToken, kCheap, kSmallBody}, put_actions);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

@@ -6,11 +6,10 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
-using http::RateClass;
 using http::Response;
 
+constexpr size_t kThreadBytesMax = 255;  // as from other servers
 constexpr int64_t kTypingDefaultMs = 30'000;
 constexpr int64_t kTypingMaxMs = 60'000;
 
@@ -77,12 +76,12 @@ Task<Result<Response>> post_receipt(const Api& api, Call& call) {
   marker.type = call.path("receiptType");
   if (!is_marker(marker.type)) co_return fail(ErrorCode::kInvalid, "Unknown receipt type");
   POLDER_CO_TRY(marker.event, EventId::parse(call.path("eventId")));
-  if (const json::Value* thread = call.body.find("thread_id")) {
-    const bool text = thread->as_string() != nullptr && !thread->as_string()->empty();
-    if (!text || marker.type == "m.fully_read")
-      co_return fail(ErrorCode::kInvalid, "thread_id must name a thread of a receipt");
-    marker.thread = *thread->as_string();
-  }
+  POLDER_CO_TRY(
+      const auto thread,
+      call.fields().optional_string("thread_id", {.bytes_min = 1, .bytes_max = kThreadBytesMax}));
+  if (thread && marker.type == "m.fully_read")
+    co_return fail(ErrorCode::kInvalid, "m.fully_read has no threads");
+  marker.thread = thread.value_or("");
   POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
   POLDER_CO_CHECK(co_await set_marker(api, call, head, std::move(marker)));
   co_return empty_json();
@@ -92,11 +91,9 @@ Task<Result<Response>> post_read_markers(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
   std::vector<Marker> markers;
   for (const std::string_view type : {"m.fully_read", "m.read", "m.read.private"}) {
-    const json::Value* value = call.body.find(type);
-    if (value == nullptr) continue;
-    if (value->as_string() == nullptr)
-      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A marker must be an event id");
-    POLDER_CO_TRY(EventId event, EventId::parse(*value->as_string()));
+    POLDER_CO_TRY(const auto named, call.fields().optional_string(type));
+    if (!named) continue;
+    POLDER_CO_TRY(EventId event, EventId::parse(*named));
     markers.push_back({std::string(type), "", std::move(event)});
   }
   for (Marker& marker : markers)
@@ -108,16 +105,15 @@ Task<Result<Response>> post_read_markers(const Api& api, Call& call) {
 Task<Result<Response>> put_typing(const Api& api, Call& call) {
   if (call.path("userId") != call.session().user.view())
     co_return fail(ErrorCode::kForbidden, "You can only do this for yourself");
-  const auto typing = call.body.find_bool("typing");
-  if (!typing) co_return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "Missing typing");
+  POLDER_CO_TRY(const bool typing, call.fields().boolean("typing"));
+  POLDER_CO_TRY(const int64_t asked, call.fields().integer_or("timeout", kTypingDefaultMs));
   POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
-  if (!*typing) {
+  if (!typing) {
     api.typing.clear(head->number, call.session().user);
     api.sync.wake_room(head->number);
     co_await api.devices.ephemeral.typing(head, call.session().user, false);
     co_return empty_json();
   }
-  const int64_t asked = call.body.find_int("timeout").value_or(kTypingDefaultMs);
   const Millis timeout(std::clamp<int64_t>(asked, 1, kTypingMaxMs));
   api.typing.set(head->number, call.session().user, timeout);
   api.sync.typing_changed(head->number, timeout);
@@ -125,22 +121,28 @@ Task<Result<Response>> put_typing(const Api& api, Call& call) {
   co_return empty_json();
 }
 
+constexpr Operation kOperations[] = {
+    {"postReceipt",
+     Method::kPost,
+     "/_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}",
+     post_receipt,
+     {.body_max = kSmallBody, .body = http::Body::kOptional}},
+    {"setReadMarker",
+     Method::kPost,
+     "/_matrix/client/v3/rooms/{roomId}/read_markers",
+     post_read_markers,
+     {.body_max = kSmallBody}},
+    {"setTyping",
+     Method::kPut,
+     "/_matrix/client/v3/rooms/{roomId}/typing/{userId}",
+     put_typing,
+     {.body_max = kSmallBody}},
+};
+
 }  // namespace
 
 void add_receipt_routes(http::Router& router, const Api& api) {
-  constexpr auto kToken = Authentication::kAccessToken;
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}",
-             kToken, RateClass::kCheap, kSmallBody},
-            post_receipt);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/rooms/{roomId}/read_markers", kToken,
-             RateClass::kCheap, kSmallBody},
-            post_read_markers);
-  add_route(router, api,
-            {Method::kPut, "/_matrix/client/v3/rooms/{roomId}/typing/{userId}", kToken,
-             RateClass::kCheap, kSmallBody},
-            put_typing);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

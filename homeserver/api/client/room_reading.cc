@@ -1,31 +1,12 @@
 #include "homeserver/api/client/room_reading.h"
 
-#include <charconv>
-
 #include "homeserver/base/json/write.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::client_api {
-namespace {
-
-constexpr size_t kLimitDefault = 10;
-constexpr size_t kLimitMax = 1000;
-
-}  // namespace
-
 using http::Response;
 using rooms::ReaderOf;
 using rooms::RoomReader;
-
-Result<size_t> limit_of(const Call& call) {
-  const auto text = call.query("limit");
-  if (!text) return kLimitDefault;
-  size_t limit = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-  if (error != std::errc() || end != text->data() + text->size())
-    return fail(ErrorCode::kInvalid, "limit must be a number");
-  return std::min(std::max<size_t>(limit, 1), kLimitMax);
-}
 
 Result<OpenedRoom> open_room(const Api& api, const Call& call) {
   POLDER_TRY(const RoomId room, room_of(call));
@@ -37,13 +18,11 @@ Result<OpenedRoom> open_room(const Api& api, const Call& call) {
   return opened;
 }
 
-Action reading(ReadAction read) {
-  return [read = std::move(read)](const Api& api, Call& call) -> Task<Result<Response>> {
-    return runtime::on_pool(api.runtime, [&api, &call, &read]() -> Result<Response> {
-      POLDER_TRY(const OpenedRoom opened, open_room(api, call));
-      return read(api, *opened.reader, opened.of, call);
-    });
-  };
+Task<Result<Response>> read_room(const Api& api, Call& call, Reading read) {
+  return runtime::on_pool(api.runtime, [&api, &call, read]() -> Result<Response> {
+    POLDER_TRY(const OpenedRoom opened, open_room(api, call));
+    return read(api, *opened.reader, opened.of, call);
+  });
 }
 
 Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,

@@ -16,9 +16,14 @@ class Writer;
 namespace polder::client_api {
 
 // Runs on the pool with a reader of the room that the path names.
-using ReadAction = std::function<Result<http::Response>(const Api&, const rooms::RoomReader&,
-                                                        const rooms::ReaderOf&, const Call&)>;
-Action reading(ReadAction read);
+using Reading = Result<http::Response> (*)(const Api&, const rooms::RoomReader&,
+                                           const rooms::ReaderOf&, const Call&);
+Task<Result<http::Response>> read_room(const Api& api, Call& call, Reading read);
+// The same as a handler of a table.
+template <Reading read>
+Task<Result<http::Response>> reading(const Api& api, Call& call) {
+  return read_room(api, call, read);
+}
 
 struct OpenedRoom {
   std::unique_ptr<const rooms::RoomReader> reader;
@@ -26,9 +31,6 @@ struct OpenedRoom {
 };
 // The room that the path names, for the caller.
 Result<OpenedRoom> open_room(const Api& api, const Call& call);
-
-// How many events a page is to have.
-Result<size_t> limit_of(const Call& call);
 
 // An event as the caller's device gets it; or as if it had been redacted.
 Result<std::string> client_event(const rooms::RoomReader& reader, const rooms::ReaderOf& of,

@@ -10,7 +10,6 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
 using http::RateClass;
 using http::Response;
@@ -51,7 +50,8 @@ Task<Result<Response>> send_message(const Api& api, Call& call) {
   event.type = call.path("eventType");
   event.content = std::move(call.body);
   if (event.type == "m.room.redaction") {
-    if (const std::string* target = event.content.find_string("redacts")) {
+    POLDER_CO_TRY(const auto target, json::Reader(event.content).optional_string("redacts"));
+    if (target) {
       POLDER_CO_TRY(event.redacts, EventId::parse(*target));
     }
   }
@@ -64,8 +64,8 @@ Task<Result<Response>> redact(const Api& api, Call& call) {
   event.sender = call.session().user;
   event.type = "m.room.redaction";
   POLDER_CO_TRY(event.redacts, EventId::parse(call.path("eventId")));
-  if (const std::string* reason = call.body.find_string("reason"))
-    event.content.set("reason", *reason);
+  POLDER_CO_TRY(const auto reason, call.fields().optional_string("reason"));
+  if (reason) event.content.set("reason", *reason);
   co_return co_await send_once(api, call, room, std::move(event), "redact");
 }
 
@@ -86,22 +86,17 @@ Task<Result<std::string>> known_aliases(const Api& api, RoomId room) {
 // (M_BAD_ALIAS). Those that the room names already are left alone.
 Task<Status> check_aliases(const Api& api, RoomId room, json::Object content) {
   std::vector<std::string> named;
-  const auto add = [&](const json::Value& alias) -> Status {
-    if (alias.as_string() == nullptr)
-      return matrix_error(ErrorCode::kInvalid, "M_INVALID_PARAM", "An alias must be a string");
-    POLDER_CHECK(RoomAlias::parse(*alias.as_string()));
-    named.push_back(*alias.as_string());
-    return {};
-  };
+  const json::Reader in(content);
+  POLDER_CO_TRY(const auto others, in.optional_strings("alt_aliases", {.count_max = kAliasesMax}));
+  if (others) named = *others;
+  // The main alias is cleared by null too.
   const json::Value* main_alias = content.find("alias");
-  const bool cleared = main_alias == nullptr || main_alias->is_null() ||
-                       (main_alias->as_string() != nullptr && main_alias->as_string()->empty());
-  if (!cleared) POLDER_CO_CHECK(add(*main_alias));
-  if (const json::Array* others = content.find_array("alt_aliases")) {
-    if (others->size() > kAliasesMax) co_return fail(ErrorCode::kTooLarge, "Too many aliases");
-    for (const json::Value& alias : *others)
-      POLDER_CO_CHECK(add(alias));
+  if (main_alias != nullptr && !main_alias->is_null()) {
+    POLDER_CO_TRY(std::string alias, in.string("alias"));
+    if (!alias.empty()) named.push_back(std::move(alias));
   }
+  for (const std::string& alias : named)
+    POLDER_CO_CHECK(RoomAlias::parse(alias));
   POLDER_CO_TRY(const std::string known, co_await known_aliases(api, room));
   for (const std::string& alias : named) {
     if (known.find(json::write(json::Value(alias))) != std::string::npos) continue;
@@ -198,24 +193,29 @@ Task<Result<Response>> create(const Api& api, Call& call) {
   co_return co_await api.alias_turns.in_turn(turn, std::move(make));
 }
 
+constexpr kit::Terms kEvent{.rate = RateClass::kMessage, .body_max = kLargeBody};
+constexpr Operation kOperations[] = {
+    {"createRoom",
+     Method::kPost,
+     "/_matrix/client/v3/createRoom",
+     create,
+     {.rate = RateClass::kJoin, .body_max = kLargeBody}},
+    {"sendMessage", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}",
+     send_message, kEvent},
+    {"redactEvent", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}",
+     redact, kEvent},
+    {"setRoomStateWithKey", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}",
+     put_state, kEvent},
+    {"setRoomStateWithKey", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/",
+     put_state, kEvent},
+    {"setRoomStateWithKey", Method::kPut,
+     "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", put_state, kEvent},
+};
+
 }  // namespace
 
 void add_room_routes(http::Router& router, const Api& api) {
-  constexpr auto kToken = Authentication::kAccessToken;
-  const auto post = [&](std::string_view path, RateClass rate, Action action) {
-    add_route(router, api, {Method::kPost, path, kToken, rate, kLargeBody}, std::move(action));
-  };
-  const auto put = [&](std::string_view path, RateClass rate, Action action) {
-    add_route(router, api, {Method::kPut, path, kToken, rate, kLargeBody}, std::move(action));
-  };
-  post("/_matrix/client/v3/createRoom", RateClass::kJoin, create);
-  put("/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}", RateClass::kMessage,
-      send_message);
-  put("/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}", RateClass::kMessage, redact);
-  put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", RateClass::kMessage, put_state);
-  put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", RateClass::kMessage, put_state);
-  put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", RateClass::kMessage,
-      put_state);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

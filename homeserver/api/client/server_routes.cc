@@ -6,9 +6,7 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
-using http::RateClass;
 using http::Response;
 
 constexpr std::string_view kVersions[] = {"r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0",
@@ -63,19 +61,21 @@ Task<Result<Response>> turn_server(const Api& api, Call& call) {
                      {"uris", uris}});
 }
 
+constexpr kit::Terms kUncounted{.authentication = http::Authentication::kNone,
+                                .rate = http::RateClass::kNone};
+constexpr Operation kOperations[] = {
+    {"getVersions", Method::kGet, "/_matrix/client/versions", versions, kUncounted},
+    {"getWellknown", Method::kGet, "/.well-known/matrix/client", well_known, kUncounted},
+    {"getCapabilities", Method::kGet, "/_matrix/client/v3/capabilities", capabilities},
+    {"getTurnServer", Method::kGet, "/_matrix/client/v3/voip/turnServer", turn_server},
+};
+
 }  // namespace
 
 void add_server_routes(http::Router& router, const Api& api) {
   // The versions r0.* that clients are told of have their paths.
   router.add_alias("/_matrix/client/r0/", "/_matrix/client/v3/");
-  add_route(router, api,
-            {Method::kGet, "/_matrix/client/versions", Authentication::kNone, RateClass::kNone},
-            versions);
-  add_route(router, api,
-            {Method::kGet, "/.well-known/matrix/client", Authentication::kNone, RateClass::kNone},
-            well_known);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/capabilities"}, capabilities);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/voip/turnServer"}, turn_server);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

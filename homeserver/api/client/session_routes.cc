@@ -11,32 +11,22 @@
 namespace polder::client_api {
 namespace {
 
-using http::Authentication;
 using http::Method;
 using http::RateClass;
 using http::Response;
 
 constexpr size_t kDevicesAtOnceMax = 1000;
+constexpr json::StringBounds kNames{.bytes_max = users::kDisplayNameBytesMax};
 constexpr size_t kNoncesMax = 1000;  // of registrations with the shared secret, under way
 
-Result<std::string> required(const json::Object& body, std::string_view key) {
-  if (!body.contains(key))
-    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM",
-                        std::string("Missing parameter: ").append(key));
-  const std::string* text = body.find_string(key);
-  if (text == nullptr)
-    return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON",
-                        std::string(key).append(" must be a string"));
-  return *text;
-}
-
 Result<users::NewSession> new_session(const json::Object& body) {
+  const json::Reader in(body);
   users::NewSession session;
-  if (const std::string* device = body.find_string("device_id")) {
+  POLDER_TRY(const auto device, in.optional_string("device_id"));
+  if (device) {
     POLDER_TRY(session.device, DeviceId::parse(*device));
   }
-  if (const std::string* name = body.find_string("initial_device_display_name"))
-    session.display_name = *name;
+  POLDER_TRY(session.display_name, in.string_or("initial_device_display_name", "", kNames));
   return session;
 }
 
@@ -56,13 +46,16 @@ Task<Result<Response>> login_flows(const Api&, Call&) {
 // The user that a login names: a full id of this server, or a localpart.
 Result<UserId> login_user(const Api& api, const json::Object& body) {
   std::string name;
-  if (const json::Object* identifier = body.find_object("identifier")) {
-    const std::string* type = identifier->find_string("type");
-    if (type == nullptr || *type != "m.id.user")
-      return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "Unknown login identifier");
-    POLDER_TRY(name, required(*identifier, "user"));
+  const json::Reader in(body);
+  POLDER_TRY(const json::Object* identifier, in.optional_object("identifier"));
+  if (identifier != nullptr) {
+    const json::Reader of(*identifier, "identifier.");
+    POLDER_TRY(const std::string type, of.string("type"));
+    if (type != "m.id.user")
+      return fail(ErrorCode::kInvalid, "M_UNKNOWN", "Unknown login identifier");
+    POLDER_TRY(name, of.string("user"));
   } else {
-    POLDER_TRY(name, required(body, "user"));
+    POLDER_TRY(name, in.string("user"));
   }
   const ServerName& own = api.users.parts().own_name;
   // Localparts are lower case, as are server names; people's keyboards are not.
@@ -76,11 +69,12 @@ Result<UserId> login_user(const Api& api, const json::Object& body) {
 }
 
 Task<Result<Response>> login(const Api& api, Call& call) {
-  POLDER_CO_TRY(const std::string type, required(call.body, "type"));
+  POLDER_CO_TRY(const std::string type, call.fields().string("type"));
   if (type != "m.login.password")
-    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "Unknown login type");
+    co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "Unknown login type");
   POLDER_CO_TRY(const UserId named, login_user(api, call.body));
-  POLDER_CO_TRY(const std::string password, required(call.body, "password"));
+  POLDER_CO_TRY(const std::string password, call.fields().string("password"));
+  POLDER_CO_CHECK(call.fields().boolean_or("refresh_token", false));
   POLDER_CO_TRY(auto session, new_session(call.body));
   POLDER_CO_TRY(auto tried_too_often, co_await check_password(api, named, password));
   if (tried_too_often) co_return *std::move(tried_too_often);
@@ -118,29 +112,33 @@ Error registration_error(const Error& error) {
 
 Task<Result<Response>> finish_registration(const Api& api, json::Object body,
                                            users::NewAccount account) {
-  auto session = new_session(body);
-  if (!session.ok()) co_return std::move(session).error();
+  POLDER_CO_TRY(auto session, new_session(body));
+  POLDER_CO_TRY(const bool inhibit_login, json::Reader(body).boolean_or("inhibit_login", false));
   auto user = co_await api.users.register_user(std::move(account));
   if (!user.ok()) co_return registration_error(user.error());
-  if (body.find_bool("inhibit_login").value_or(false))
-    co_return ok_json({{"user_id", user->str()}});
-  co_return co_await logged_in(api, *user, *std::move(session));
+  if (inhibit_login) co_return ok_json({{"user_id", user->str()}});
+  co_return co_await logged_in(api, *user, std::move(session));
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register
 Task<Result<Response>> register_user(const Api& api, Call& call) {
-  const bool guest = call.query("kind") == "guest";
+  POLDER_CO_TRY(const auto kind, call.query().one_of("kind", {"guest", "user"}));
+  const bool guest = kind == "guest";
   if (guest ? !api.settings.guests_allowed : !api.settings.registration_enabled) {
     co_return fail(ErrorCode::kForbidden, "Registration is disabled");
   }
   users::NewAccount account;
   account.guest = guest;
-  if (const std::string* name = call.body.find_string("username")) account.localpart = *name;
-  if (const std::string* password = call.body.find_string("password")) account.password = *password;
+  POLDER_CO_TRY(account.localpart, call.fields().string_or("username", ""));
+  POLDER_CO_TRY(account.password, call.fields().optional_string("password"));
+  POLDER_CO_CHECK(call.fields().boolean_or("refresh_token", false));
   if (guest) co_return co_await finish_registration(api, call.body, std::move(account));
-  const json::Object* auth = call.body.find_object("auth");
-  const std::string* stage = auth != nullptr ? auth->find_string("type") : nullptr;
-  if (stage == nullptr || *stage != "m.login.dummy") {
+  POLDER_CO_TRY(const json::Object* auth, auth_of(call));
+  std::string stage;
+  if (auth != nullptr) {
+    POLDER_CO_TRY(stage, json::Reader(*auth, "auth.").string_or("type", ""));
+  }
+  if (stage != "m.login.dummy") {
     if (!account.localpart.empty()) {
       const Status available = co_await api.users.check_available(account.localpart);
       if (!available.ok()) co_return registration_error(available.error());
@@ -157,8 +155,8 @@ Task<Result<Response>> register_user(const Api& api, Call& call) {
 }
 
 Task<Result<Response>> register_available(const Api& api, Call& call) {
-  const Status available =
-      co_await api.users.check_available(std::string(call.query("username").value_or("")));
+  POLDER_CO_TRY(const std::string_view name, call.query().text("username"));
+  const Status available = co_await api.users.check_available(std::string(name));
   if (!available.ok()) co_return registration_error(available.error());
   co_return ok_json({{"available", true}});
 }
@@ -179,16 +177,18 @@ class SharedSecretRegistration {
   Task<Result<Response>> use(const Api& api, Call& call) {
     if (api.settings.registration_secret.empty())
       co_return fail(ErrorCode::kForbidden, "Shared secret registration is not enabled");
-    POLDER_CO_TRY(const std::string nonce, required(call.body, "nonce"));
-    POLDER_CO_TRY(const std::string name, required(call.body, "username"));
-    POLDER_CO_TRY(const std::string password, required(call.body, "password"));
-    POLDER_CO_TRY(const std::string mac, required(call.body, "mac"));
+    const json::Reader in = call.fields();
+    POLDER_CO_TRY(const std::string nonce, in.string("nonce"));
+    POLDER_CO_TRY(const std::string name, in.string("username"));
+    POLDER_CO_TRY(const std::string password, in.string("password"));
+    POLDER_CO_TRY(const std::string mac, in.string("mac"));
+    POLDER_CO_TRY(const bool admin, in.boolean_or("admin", false));
+    POLDER_CO_TRY(const auto type, in.optional_string("user_type"));
     if (!take(nonce))
       co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "unrecognised nonce");
-    const bool admin = call.body.find_bool("admin").value_or(false);
     std::string signed_text =
         nonce + '\0' + name + '\0' + password + '\0' + (admin ? "admin" : "notadmin");
-    if (const std::string* type = call.body.find_string("user_type")) signed_text += '\0' + *type;
+    if (type) signed_text += '\0' + *type;
     if (!base::equal_in_constant_time(
             crypto::hmac_sha1_hex(api.settings.registration_secret, signed_text), mac)) {
       co_return fail(ErrorCode::kForbidden, "HMAC incorrect");
@@ -228,19 +228,30 @@ Task<Result<Response>> list_devices(const Api& api, Call& call) {
   co_return ok_json({{"devices", list}});
 }
 
-Task<Result<Response>> get_device(const Api& api, Call& call) {
-  POLDER_CO_TRY(const auto devices, co_await api.users.devices(call.session().user));
+Task<Result<stores::DeviceRow>> find_device(const Api& api, UserId user, DeviceId device) {
+  POLDER_CO_TRY(const auto devices, co_await api.users.devices(std::move(user)));
   for (const auto& [id, row] : devices) {
-    if (id.view() == call.path("deviceId")) co_return ok_json(device_json(id, row));
+    if (id == device) co_return row;
   }
   co_return fail(ErrorCode::kNotFound, "No such device");
 }
 
+Task<Result<Response>> get_device(const Api& api, Call& call) {
+  POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
+  POLDER_CO_TRY(const auto row, co_await find_device(api, call.session().user, device));
+  co_return ok_json(device_json(device, row));
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid: "If not
+// given, the display name is unchanged."
 Task<Result<Response>> put_device(const Api& api, Call& call) {
   POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
-  const std::string* name = call.body.find_string("display_name");
-  POLDER_CO_CHECK(
-      co_await api.users.rename_device(call.session().user, device, name != nullptr ? *name : ""));
+  POLDER_CO_TRY(auto name, call.fields().optional_string("display_name", kNames));
+  if (!name) {
+    POLDER_CO_CHECK(co_await find_device(api, call.session().user, device));
+    co_return empty_json();
+  }
+  POLDER_CO_CHECK(co_await api.users.rename_device(call.session().user, device, *std::move(name)));
   tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
@@ -257,14 +268,11 @@ Task<Result<Response>> delete_device(const Api& api, Call& call) {
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices
 Task<Result<Response>> delete_devices(const Api& api, Call& call) {
-  const json::Array* named = call.body.find_array("devices");
-  if (named == nullptr || named->size() > kDevicesAtOnceMax)
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "devices must be a list of ids");
+  POLDER_CO_TRY(const auto named,
+                call.fields().strings("devices", {.count_max = kDevicesAtOnceMax}));
   std::vector<DeviceId> devices;
-  for (const json::Value& name : *named) {
-    if (name.as_string() == nullptr)
-      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "A device id must be a string");
-    POLDER_CO_TRY(DeviceId device, DeviceId::parse(*name.as_string()));
+  for (const std::string& name : named) {
+    POLDER_CO_TRY(DeviceId device, DeviceId::parse(name));
     devices.push_back(std::move(device));
   }
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
@@ -275,11 +283,12 @@ Task<Result<Response>> delete_devices(const Api& api, Call& call) {
 }
 
 Task<Result<Response>> change_password(const Api& api, Call& call) {
+  POLDER_CO_TRY(const bool logs_out, call.fields().boolean_or("logout_devices", true));
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
-  POLDER_CO_TRY(const std::string password, required(call.body, "new_password"));
+  POLDER_CO_TRY(const std::string password, call.fields().string("new_password"));
   POLDER_CO_CHECK(co_await api.users.set_password(call.session().user, password));
-  if (call.body.find_bool("logout_devices").value_or(true)) {
+  if (logs_out) {
     POLDER_CO_CHECK(
         co_await api.users.log_out_everywhere(call.session().user, call.session().device));
     tell_of_devices(api, call.session().number);
@@ -289,72 +298,68 @@ Task<Result<Response>> change_password(const Api& api, Call& call) {
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
 Task<Result<Response>> deactivate(const Api& api, Call& call) {
+  POLDER_CO_TRY(const bool erase, call.fields().boolean_or("erase", false));
+  POLDER_CO_CHECK(call.fields().optional_string("id_server"));
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
-  const json::Value* erase = call.body.find("erase");
-  if (erase != nullptr && !call.body.find_bool("erase"))
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "erase must be true or false");
-  POLDER_CO_CHECK(co_await api.users.deactivate(call.session().user,
-                                                call.body.find_bool("erase").value_or(false)));
+  POLDER_CO_CHECK(co_await api.users.deactivate(call.session().user, erase));
   tell_of_devices(api, call.session().number);
   runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "departure",
                  leave_rooms_of_deactivated(api));
   co_return ok_json({{"id_server_unbind_result", "no-support"}});
 }
 
+using http::Authentication;
+constexpr kit::Terms kOpen{.authentication = Authentication::kNone};
+constexpr kit::Terms kLogin{
+    .authentication = Authentication::kNone, .rate = RateClass::kLogin, .body_max = kSmallBody};
+constexpr kit::Terms kRegister{.authentication = Authentication::kNone,
+                               .rate = RateClass::kRegistration,
+                               .body_max = kSmallBody};
+constexpr kit::Terms kAvailable{.authentication = Authentication::kNone,
+                                .rate = RateClass::kRegistration};
+constexpr kit::Terms kAccount{.rate = RateClass::kLogin, .body_max = kSmallBody};
+constexpr kit::Terms kBody{.body_max = kSmallBody};
+constexpr kit::Terms kBodyOrNone{.body_max = kSmallBody, .body = http::Body::kOptional};
+constexpr Operation kOperations[] = {
+    {"getLoginFlows", Method::kGet, "/_matrix/client/v3/login", login_flows, kOpen},
+    {"login", Method::kPost, "/_matrix/client/v3/login", login, kLogin},
+    {"logout", Method::kPost, "/_matrix/client/v3/logout", logout},
+    {"logout_all", Method::kPost, "/_matrix/client/v3/logout/all", logout_all},
+    {"getTokenOwner", Method::kGet, "/_matrix/client/v3/account/whoami", whoami},
+    {"changePassword", Method::kPost, "/_matrix/client/v3/account/password", change_password,
+     kAccount},
+    {"deactivateAccount", Method::kPost, "/_matrix/client/v3/account/deactivate", deactivate,
+     kAccount},
+    {"register", Method::kPost, "/_matrix/client/v3/register", register_user, kRegister},
+    {"checkUsernameAvailability", Method::kGet, "/_matrix/client/v3/register/available",
+     register_available, kAvailable},
+    {"getDevices", Method::kGet, "/_matrix/client/v3/devices", list_devices},
+    {"getDevice", Method::kGet, "/_matrix/client/v3/devices/{deviceId}", get_device},
+    {"updateDevice", Method::kPut, "/_matrix/client/v3/devices/{deviceId}", put_device, kBody},
+    {"deleteDevice", Method::kDelete, "/_matrix/client/v3/devices/{deviceId}", delete_device,
+     kBodyOrNone},
+    {"deleteDevices", Method::kPost, "/_matrix/client/v3/delete_devices", delete_devices, kBody},
+};
+
 }  // namespace
 
 void add_session_routes(http::Router& router, const Api& api) {
-  constexpr auto kNone = Authentication::kNone;
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/login", kNone}, login_flows);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/login", kNone, RateClass::kLogin, kSmallBody},
-            login);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/logout", Authentication::kAccessToken,
-             RateClass::kCheap, kSmallBody},
-            logout);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/logout/all", Authentication::kAccessToken,
-             RateClass::kCheap, kSmallBody},
-            logout_all);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/account/whoami"}, whoami);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/account/password", Authentication::kAccessToken,
-             RateClass::kLogin, kSmallBody},
-            change_password);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/account/deactivate", Authentication::kAccessToken,
-             RateClass::kLogin, kSmallBody},
-            deactivate);
-  add_route(
-      router, api,
-      {Method::kPost, "/_matrix/client/v3/register", kNone, RateClass::kRegistration, kSmallBody},
-      register_user);
-  add_route(
-      router, api,
-      {Method::kGet, "/_matrix/client/v3/register/available", kNone, RateClass::kRegistration},
-      register_available);
+  add_operations(router, api, kOperations);
   const auto secret = std::make_shared<SharedSecretRegistration>();
-  add_route(router, api, {Method::kGet, "/_synapse/admin/v1/register", kNone, RateClass::kCheap},
+  add_route(router, api,
+            {.method = Method::kGet,
+             .path = "/_synapse/admin/v1/register",
+             .authentication = Authentication::kNone,
+             .operation = "admin.getRegistrationNonce"},
             [secret](const Api& a, Call& c) { return secret->nonce(a, c); });
   add_route(router, api,
-            {Method::kPost, "/_synapse/admin/v1/register", kNone, RateClass::kCheap, kSmallBody},
+            {.method = Method::kPost,
+             .path = "/_synapse/admin/v1/register",
+             .authentication = Authentication::kNone,
+             .body_max = kSmallBody,
+             .operation = "admin.registerWithSecret"},
             [secret](const Api& a, Call& c) { return secret->use(a, c); });
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/devices"}, list_devices);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/devices/{deviceId}"}, get_device);
-  add_route(router, api,
-            {Method::kPut, "/_matrix/client/v3/devices/{deviceId}", Authentication::kAccessToken,
-             RateClass::kCheap, kSmallBody},
-            put_device);
-  add_route(router, api,
-            {Method::kDelete, "/_matrix/client/v3/devices/{deviceId}", Authentication::kAccessToken,
-             RateClass::kCheap, kSmallBody},
-            delete_device);
-  add_route(router, api,
-            {Method::kPost, "/_matrix/client/v3/delete_devices", Authentication::kAccessToken,
-             RateClass::kCheap, kSmallBody},
-            delete_devices);
 }
 
 }  // namespace polder::client_api

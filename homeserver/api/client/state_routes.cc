@@ -23,11 +23,12 @@ Result<Response> all_state(const Api&, const RoomReader& reader, const ReaderOf&
 
 Result<Response> one_state(const Api&, const RoomReader& reader, const ReaderOf& of,
                            const Call& call) {
+  POLDER_TRY(const auto format, call.query().one_of("format", {"content", "event"}));
   POLDER_TRY(const auto root, reader.visible_state(of));
   POLDER_TRY(const auto event,
              reader.state_event(root, call.path("eventType"), call.path("stateKey")));
   if (!event) return fail(ErrorCode::kNotFound, "No such state event");
-  if (call.query("format") != "event") return ok_json(event->content());
+  if (format != "event") return ok_json(event->content());
   POLDER_TRY(const auto number, reader.view().find(event->id()));
   POLDER_TRY(const auto held, reader.view().load(*number));
   POLDER_TRY(std::string text, reader.client_event(of, *number, held, {}));
@@ -72,12 +73,14 @@ Result<stores::StateRoot> state_at(const RoomReader& reader, const ReaderOf& of,
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
 Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& of,
                          const Call& call) {
+  static constexpr std::initializer_list<std::string_view> kMemberships = {"join", "invite",
+                                                                           "knock", "leave", "ban"};
+  POLDER_TRY(const auto only, call.query().one_of("membership", kMemberships));
+  POLDER_TRY(const auto without, call.query().one_of("not_membership", kMemberships));
   POLDER_TRY(auto root, reader.visible_state(of));
   if (const auto at = call.query("at")) {
     POLDER_TRY(root, state_at(reader, of, *at));
   }
-  const auto only = call.query("membership");
-  const auto without = call.query("not_membership");
   std::string text;
   json::Writer writer(text);
   writer.begin_object().key("chunk");
@@ -123,20 +126,26 @@ Task<Result<Response>> joined_rooms(const Api& api, Call& call) {
   co_return ok_json({{"joined_rooms", joined}});
 }
 
+constexpr Operation kOperations[] = {
+    {"getRoomState", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state", reading<all_state>},
+    {"getRoomStateWithKey", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}",
+     reading<one_state>},
+    // "When an empty string, the trailing slash on this endpoint is optional."
+    {"getRoomStateWithKey", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/",
+     reading<one_state>},
+    {"getRoomStateWithKey", Method::kGet,
+     "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", reading<one_state>},
+    {"getMembersByRoom", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/members",
+     reading<members>},
+    {"getJoinedMembersByRoom", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/joined_members",
+     reading<joined_members>},
+    {"getJoinedRooms", Method::kGet, "/_matrix/client/v3/joined_rooms", joined_rooms},
+};
+
 }  // namespace
 
 void add_state_routes(http::Router& router, const Api& api) {
-  const auto get = [&](std::string_view path, ReadAction read) {
-    add_route(router, api, {Method::kGet, path}, reading(std::move(read)));
-  };
-  get("/_matrix/client/v3/rooms/{roomId}/state", all_state);
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", one_state);
-  // "When an empty string, the trailing slash on this endpoint is optional."
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/", one_state);
-  get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", one_state);
-  get("/_matrix/client/v3/rooms/{roomId}/members", members);
-  get("/_matrix/client/v3/rooms/{roomId}/joined_members", joined_members);
-  add_route(router, api, {Method::kGet, "/_matrix/client/v3/joined_rooms"}, joined_rooms);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

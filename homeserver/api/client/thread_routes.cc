@@ -14,11 +14,9 @@ using rooms::RoomReader;
 
 Result<rooms::ThreadsQuery> query_of(const RoomReader& reader, const Call& call) {
   rooms::ThreadsQuery query;
-  const std::string_view include = call.query("include").value_or("all");
-  if (include != "all" && include != "participated")
-    return fail(ErrorCode::kInvalid, "include must be all or participated");
+  POLDER_TRY(const auto include, call.query().one_of("include", {"all", "participated"}));
   query.participated = include == "participated";
-  POLDER_TRY(query.limit, limit_of(call));
+  POLDER_TRY(query.limit, call.query().limit());
   if (const auto token = call.query("from")) {
     POLDER_TRY(const auto from, sync::history_place(reader, *token, sync::Direction::kBackwards));
     query.before = from.place;
@@ -55,11 +53,14 @@ Result<Response> threads(const Api&, const RoomReader& reader, const ReaderOf& o
   return Response::json(200, std::move(text));
 }
 
+constexpr Operation kOperations[] = {
+    {"getThreadRoots", Method::kGet, "/_matrix/client/v1/rooms/{roomId}/threads", reading<threads>},
+};
+
 }  // namespace
 
 void add_thread_routes(http::Router& router, const Api& api) {
-  add_route(router, api, {Method::kGet, "/_matrix/client/v1/rooms/{roomId}/threads"},
-            reading(threads));
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

@@ -1,6 +1,4 @@
 // From a time to the event of a room that is closest to it.
-#include <charconv>
-
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/rooms/at_time.h"
 #include "homeserver/rooms/gaps.h"
@@ -16,16 +14,10 @@ using rooms::TimeQuery;
 constexpr size_t kBackfillMax = 50;  // the event that another server has, and what precedes it
 
 Result<TimeQuery> query_of(const Call& call) {
-  const auto time = call.query("ts");
-  const auto direction = call.query("dir");
-  if (!time || !direction)
-    return matrix_error(ErrorCode::kInvalid, "M_MISSING_PARAM", "ts and dir are needed");
   TimeQuery query;
-  const auto [end, error] =
-      std::from_chars(time->data(), time->data() + time->size(), query.time_ms);
-  if (error != std::errc() || end != time->data() + time->size())
-    return fail(ErrorCode::kInvalid, "ts must be a number");
-  if (direction != "f" && direction != "b") return fail(ErrorCode::kInvalid, "dir must be f or b");
+  POLDER_TRY(query.time_ms, call.query().integer("ts"));
+  POLDER_TRY(const auto direction, call.query().one_of("dir", {"f", "b"}));
+  if (!direction) return fail(ErrorCode::kMissing, "Missing parameter: dir");
   query.forwards = direction == "f";
   return query;
 }
@@ -93,11 +85,15 @@ Task<Result<Response>> timestamp_to_event(const Api& api, Call& call) {
       {{"event_id", local.found->id.str()}, {"origin_server_ts", local.found->origin_server_ts}});
 }
 
+constexpr Operation kOperations[] = {
+    {"getEventByTimestamp", Method::kGet, "/_matrix/client/v1/rooms/{roomId}/timestamp_to_event",
+     timestamp_to_event},
+};
+
 }  // namespace
 
 void add_timestamp_routes(http::Router& router, const Api& api) {
-  add_route(router, api, {Method::kGet, "/_matrix/client/v1/rooms/{roomId}/timestamp_to_event"},
-            timestamp_to_event);
+  add_operations(router, api, kOperations);
 }
 
 }  // namespace polder::client_api

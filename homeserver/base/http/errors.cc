@@ -1,6 +1,7 @@
 #include "homeserver/base/http/errors.h"
 
 #include "homeserver/base/http/router.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::http {
 namespace {
@@ -16,6 +17,8 @@ Wire wire_of(ErrorCode code) {
       return {400, "M_NOT_JSON"};
     case ErrorCode::kInvalid:
       return {400, "M_INVALID_PARAM"};
+    case ErrorCode::kBadType:
+      return {400, "M_BAD_JSON"};
     case ErrorCode::kMissing:
       return {400, "M_MISSING_PARAM"};
     case ErrorCode::kNotFound:
@@ -53,32 +56,32 @@ struct WireError {
 
 WireError on_the_wire(const Error& error) {
   const Wire wire = wire_of(error.code);
-  WireError told{wire.status, wire.errcode, error.message};
-  if (told.message.starts_with('\x01')) {
-    const size_t end = told.message.find('\x01', 1);
-    told.errcode = told.message.substr(1, end - 1);
-    told.message = told.message.substr(end + 1);
-  }
-  if (told.status == 500) told.message = "Internal server error";
-  return told;
+  const std::string_view named = error.errcode.view();
+  WireError shown{wire.status, named.empty() ? wire.errcode : named, error.message};
+  if (shown.status == 500) shown.message = "Internal server error";
+  return shown;
 }
 
 }  // namespace
 
-// The errcode travels before the message; on_the_wire() takes it off again.
-Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message) {
-  return fail(code, std::string("\x01").append(errcode).append("\x01").append(message));
+Error with_details(Error error, json::Object details) {
+  error.details = std::make_shared<const json::Object>(std::move(details));
+  return error;
 }
 
 Response to_response(const Error& error) {
   const WireError wire = on_the_wire(error);
   if (wire.status == 429) return limited(kSoon, wire.message);
+  if (error.details) return Response::json(wire.status, json::write(error_json(error)));
   return error_response(wire.status, wire.errcode, wire.message);
 }
 
 json::Object error_json(const Error& error) {
   const WireError wire = on_the_wire(error);
-  return {{"errcode", wire.errcode}, {"error", wire.message}};
+  json::Object object = error.details ? *error.details : json::Object();
+  object.set("errcode", wire.errcode);
+  object.set("error", wire.message);
+  return object;
 }
 
 }  // namespace polder::http

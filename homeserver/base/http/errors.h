@@ -1,6 +1,7 @@
 // Errors on the wire, for every API: which status and errcode an error value becomes. Pure.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "homeserver/base/http/message.h"
@@ -9,12 +10,15 @@
 
 namespace polder::http {
 
-// An error with the errcode that the specification names for the case; others get that of their
-// kind.
-Error matrix_error(ErrorCode code, std::string_view errcode, std::string_view message);
+// An error with the errcode that the specification names for the case.
+inline Error matrix_error(ErrorCode code, base::Errcode errcode, std::string_view message) {
+  return fail(code, errcode, std::string(message));
+}
+// The error with more members for its answer: room_version, for instance.
+Error with_details(Error error, json::Object details);
 // https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
 Response to_response(const Error& error);
-// {"errcode", "error"}, as in an error's response.
+// {"errcode", "error"} and the details, as in an error's response.
 json::Object error_json(const Error& error);
 
 }  // namespace polder::http

@@ -213,6 +213,10 @@ TEST(Errors, HaveTheErrcodeOfTheirKindUnlessOneIsNamed) {
             R"(413{"errcode":"M_TOO_LARGE","error":"big"})");
   EXPECT_EQ(text(matrix_error(ErrorCode::kTimeout, "M_NOT_YET_UPLOADED", "wait")),
             R"(504{"errcode":"M_NOT_YET_UPLOADED","error":"wait"})");
+  EXPECT_EQ(text(fail(ErrorCode::kBadType, "a must be a string")),
+            R"(400{"errcode":"M_BAD_JSON","error":"a must be a string"})");
+  EXPECT_EQ(text(with_details(fail(ErrorCode::kUnsupported, "old"), {{"room_version", "0"}})),
+            R"(400{"errcode":"M_UNSUPPORTED_ROOM_VERSION","error":"old","room_version":"0"})");
   EXPECT_EQ(text(fail(ErrorCode::kCorrupt, "a secret")),
             R"(500{"errcode":"M_UNKNOWN","error":"Internal server error"})");
 }

@@ -141,7 +141,7 @@ Task<Response> read_and_handle(Exchange& exchange) {
 Task<std::optional<Response>> read_body(Exchange& exchange) {
   const Route& route = *exchange.route;
   Request& request = exchange.request;
-  if (route.body_max == 0 || route.streams || request.body_stream == nullptr)
+  if (route.body_max == 0 || route.body == Body::kStream || request.body_stream == nullptr)
     co_return std::nullopt;
   auto body = co_await read_all(*std::exchange(request.body_stream, nullptr), route.body_max);
   if (body.ok()) {

@@ -12,6 +12,11 @@
 #include "homeserver/base/http/message.h"
 #include "homeserver/base/http/rate_limits.h"
 
+// Who asks, as the layer of the APIs knows them (homeserver/api/kit/caller.h).
+namespace polder::kit {
+struct Caller;
+}
+
 namespace polder::http {
 
 // Which listeners serve a route.
@@ -25,12 +30,19 @@ enum class Authentication : uint8_t { kNone, kAccessToken, kOptionalAccessToken,
 struct Exchange {
   Request request;
   const struct Route* route = nullptr;
-  Resources served;  // by the listener
-  std::shared_ptr<void>
-      caller;  // who asks, as authentication found out; its type is the upper layer's
+  Resources served;                     // by the listener
+  std::shared_ptr<kit::Caller> caller;  // as authentication found out; only carried here
 };
 
 using Handler = std::function<Task<Response>(Exchange&)>;
+
+// Whether a request has to have a body.
+enum class Body : uint8_t {
+  kRequired,
+  kOptional,
+  kText,    // required, and not parsed as a whole: the handler takes it apart
+  kStream,  // the handler reads it itself, if there is one
+};
 
 struct Route {
   Method method = Method::kGet;
@@ -40,7 +52,8 @@ struct Route {
   size_t body_max = 0;  // bytes; more is 413. 0: a body is ignored
   Resource resource = Resource::kClient;
   Handler handler;
-  bool streams = false;  // the handler reads the body itself
+  Body body = Body::kOptional;
+  std::string_view operation = {};  // the specification's id of it, or one of this project's
 };
 
 // A table that is complete before the first request; then thread-safe.

@@ -152,7 +152,7 @@ TEST(Parse, LimitsDepthAndSize) {
 }
 
 TEST(Parse, AnObjectMustBeOneWhereAsked) {
-  EXPECT_EQ(parse_object("[]").error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(parse_object("[]").error().code, ErrorCode::kBadType);
   EXPECT_TRUE(parse_object(" {\"a\" : [ true , false , null ] } ").ok());
 }
 

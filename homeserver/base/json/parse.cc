@@ -258,7 +258,7 @@ Result<Value> parse(std::string_view text, const ParseLimits& limits) {
 
 Result<Object> parse_object(std::string_view text, const ParseLimits& limits) {
   POLDER_TRY(Value value, parse(text, limits));
-  if (value.as_object() == nullptr) return fail(ErrorCode::kInvalid, "JSON is not an object");
+  if (value.as_object() == nullptr) return fail(ErrorCode::kBadType, "JSON is not an object");
   return std::move(*value.as_object());
 }
 

@@ -27,7 +27,7 @@ struct ParseLimits {
 // UTF-8, a byte order mark, more than the limits. kMalformed if not JSON, kTooLarge over a limit,
 // kInvalid for numbers that the mode forbids. Thread-safe.
 Result<Value> parse(std::string_view text, const ParseLimits& limits = {});
-// The same where the top must be an object; kInvalid otherwise.
+// The same where the top must be an object; kBadType otherwise.
 Result<Object> parse_object(std::string_view text, const ParseLimits& limits = {});
 
 }  // namespace polder::json

@@ -8,6 +8,8 @@ std::string_view to_string(ErrorCode code) {
       return "malformed";
     case ErrorCode::kInvalid:
       return "invalid";
+    case ErrorCode::kBadType:
+      return "bad_type";
     case ErrorCode::kMissing:
       return "missing";
     case ErrorCode::kNotFound:

@@ -4,18 +4,24 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 
+namespace polder::json {
+class Object;
+}
+
 namespace polder::base {
 
-// What kind of failure; Matrix errcodes are chosen from these at the HTTP edges only.
+// What kind of failure; the HTTP edges choose status and Matrix errcode from it.
 enum class ErrorCode : uint8_t {
   kMalformed,        // cannot be parsed at all (not JSON, not base64, ...)
   kInvalid,          // parsed, but breaks a rule of its format
+  kBadType,          // parsed, but has a value of another type than its format says
   kMissing,          // a required part is absent
   kNotFound,         // what was asked for does not exist, or the asker may not know that it does
   kForbidden,        // understood and refused
@@ -35,9 +41,22 @@ enum class ErrorCode : uint8_t {
 
 std::string_view to_string(ErrorCode code);
 
+// An errcode of the Matrix specification. Made from literals only, so that it can be kept.
+class Errcode {
+ public:
+  constexpr Errcode() = default;
+  consteval Errcode(const char* literal) : text_(literal) {}  // NOLINT: implicit
+  constexpr std::string_view view() const { return text_; }
+
+ private:
+  std::string_view text_;
+};
+
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
-  std::string message;  // for people and logs: no secrets, no content of events
+  std::string message;   // for people and logs: no secrets, no content of events
+  Errcode errcode = {};  // where the specification names one for just this case, or a rule does
+  std::shared_ptr<const json::Object> details = {};  // what else the answer is to say; else null
 };
 
 // Whether the same may go well later: somebody else did not answer.
@@ -47,6 +66,9 @@ inline bool is_temporary(const Error& error) {
 
 inline Error fail(ErrorCode code, std::string message) {
   return Error{code, std::move(message)};
+}
+inline Error fail(ErrorCode code, Errcode errcode, std::string message) {
+  return Error{code, std::move(message), errcode};
 }
 
 // A value or the error that prevented it. Access to the absent side is a bug and ends the program.
@@ -116,6 +138,7 @@ using Status = Result<void>;
 }  // namespace polder::base
 
 namespace polder {
+using base::Errcode;
 using base::Error;
 using base::ErrorCode;
 using base::fail;

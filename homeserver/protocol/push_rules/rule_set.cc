@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/reader.h"
 #include "homeserver/protocol/push_rules/defaults.h"
 
 namespace polder::push_rules {
 namespace {
 
 constexpr std::string_view kChangedDefaults = "defaults";  // in changes()
+constexpr size_t kConditionsMax = 100;                     // of a rule
 
 bool has_conditions(Kind kind) {
   return kind == Kind::kOverride || kind == Kind::kUnderride;
@@ -59,6 +61,23 @@ Result<Rule> parse_rule(Kind kind, std::string_view id, const json::Object& body
     POLDER_TRY(rule.glob, base::Glob::parse(*pattern, kGlobs));
   }
   return rule;
+}
+
+// Types and counts of what a client gives. What is stored already is taken as it is.
+Status check_types(const json::Object& body) {
+  const json::Reader in(body);
+  POLDER_CHECK(in.array("actions", {kActionsMax}));
+  POLDER_CHECK(in.optional_string("pattern"));
+  POLDER_TRY(const json::Array* conditions, in.optional_array("conditions", {kConditionsMax}));
+  if (conditions == nullptr) return {};
+  for (const json::Value& value : *conditions) {
+    POLDER_TRY(const json::Object* condition, json::read_object(value, "each of conditions"));
+    const json::Reader of(*condition, "conditions.");
+    POLDER_CHECK(of.string("kind"));
+    for (const std::string_view name : {"key", "pattern", "is"})
+      POLDER_CHECK(of.optional_string(name));
+  }
+  return {};
 }
 
 Status check_id(std::string_view id) {
@@ -239,6 +258,7 @@ const Rule* RuleSet::find(Kind kind, std::string_view id) const {
 // https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid
 Status RuleSet::put(Kind kind, std::string_view id, const json::Object& body, const Place& place) {
   POLDER_CHECK(check_id(id));
+  POLDER_CHECK(check_types(body));
   POLDER_TRY(Rule rule, parse_rule(kind, id, body));
   std::vector<Rule> changed = list(kind);
   const auto known = find_in(changed, id);

@@ -20,6 +20,7 @@ inline constexpr std::array<std::string_view, 5> kKindNames = {"override", "cont
 std::optional<Kind> kind_from(std::string_view name);
 
 inline constexpr size_t kRuleIdBytesMax = 255;
+inline constexpr size_t kActionsMax = 100;  // of a rule
 
 // What becomes of an event for a user.
 struct Outcome {
@@ -67,8 +68,9 @@ class RuleSet {
     std::string_view before = {};
     std::string_view after = {};
   };
-  // Adds or changes a user's rule. kInvalid for ids and bodies that are none; kNotFound if there is
-  // no rule to put it before or after. On any error, here and below, nothing has changed.
+  // Adds or changes a user's rule. kInvalid, kBadType, kMissing, kTooLarge for ids and bodies that
+  // are none; kNotFound if there is no rule to put it before or after. On any error, here and
+  // below, nothing has changed.
   Status put(Kind kind, std::string_view id, const json::Object& body, const Place& place);
   Status erase(Kind kind, std::string_view id);  // kNotFound; rules of the server stay
   Status set_enabled(Kind kind, std::string_view id, bool enabled);         // kNotFound

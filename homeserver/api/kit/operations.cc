@@ -1,0 +1,100 @@
+#include "homeserver/api/kit/operations.h"
+
+#include "homeserver/base/http/errors.h"
+#include "homeserver/base/json/parse.h"
+
+namespace polder::kit {
+namespace {
+
+// What this server failed at, and every refusal of another server, once.
+void log_refusal(Log& log, const http::Exchange& exchange, int status, std::string_view reason) {
+  const Server* server = exchange.caller ? exchange.caller->server() : nullptr;
+  if (server != nullptr) {
+    const LogLevel level = status < 500 ? LogLevel::kInfo : LogLevel::kError;
+    const base::LogField fields[] = {{"route", exchange.route->path},
+                                     {"origin", server->name},
+                                     {"status", status},
+                                     {"reason", reason}};
+    log.write(level, "federation_request_refused", fields);
+  } else if (status == 500) {
+    log.error("request_failed", {{"route", exchange.route->path}, {"reason", reason}});
+  }
+}
+
+constexpr size_t kBodyBytesMax = size_t{64} << 20;  // the operation's own limit is less
+constexpr int kDepthMax = 100;
+// Deeper than any event may be, so that one that is too deep does not hold up all beside it.
+constexpr int kSignedDepthMax = 1000;
+constexpr size_t kParsedAtOnce = 16 * 1024;  // bytes; more takes long enough to be done elsewhere
+
+// M_NOT_JSON if it is no JSON, M_BAD_JSON if it is no object, or one that nests too deep.
+Result<json::Object> parse_body(std::string_view text, int depth_max) {
+  auto parsed = json::parse_object(text, {.max_bytes = kBodyBytesMax, .max_depth = depth_max});
+  if (parsed.ok() || parsed.error().code == ErrorCode::kMalformed) return parsed;
+  return fail(ErrorCode::kBadType, parsed.error().message);
+}
+
+Task<Status> read_body(runtime::Runtime& runtime, Call& call) {
+  http::Exchange& exchange = call.exchange;
+  const http::Route& route = *exchange.route;
+  if (route.body_max == 0 || route.body == http::Body::kStream) co_return Status();
+  auto* server = exchange.caller ? std::get_if<Server>(&exchange.caller->who) : nullptr;
+  std::string text = std::move(server != nullptr ? server->text : exchange.request.body);
+  if (text.empty() && route.body == http::Body::kOptional) co_return Status();
+  if (text.empty())
+    co_return fail(ErrorCode::kMalformed, "The request needs a JSON object as its body");
+  if (route.body == http::Body::kText) {
+    call.text = std::move(text);
+    co_return Status();
+  }
+  const int depth_max = server != nullptr ? kSignedDepthMax : kDepthMax;
+  if (text.size() <= kParsedAtOnce) {
+    POLDER_CO_TRY(call.body, parse_body(text, depth_max));
+    co_return Status();
+  }
+  const std::string* whole = &text;
+  POLDER_CO_TRY(call.body,
+                co_await runtime::on_pool(runtime, runtime::Lane::kShort, [whole, depth_max] {
+                  return parse_body(*whole, depth_max);
+                }));
+  co_return Status();
+}
+
+Task<Result<http::Response>> act(runtime::Runtime& runtime, http::Exchange& exchange,
+                                 const Action& action) {
+  Call call{exchange, {}};
+  POLDER_CO_CHECK(co_await read_body(runtime, call));
+  co_return co_await action(call);
+}
+
+Task<http::Response> run(runtime::Runtime& runtime, http::Exchange& exchange,
+                         const Action& action) {
+  auto response = co_await act(runtime, exchange, action);
+  Log& log = runtime.log();
+  if (response.ok()) {
+    if (response->status >= 400) {
+      const auto& slices = response->body;
+      log_refusal(log, exchange, response->status,
+                  slices.empty() ? std::string_view() : slices.front().bytes);
+    }
+    co_return *std::move(response);
+  }
+  Error error = std::move(response).error();
+  // What a server is told of an event whose signature is wrong.
+  if (error.code == ErrorCode::kBadSignature && exchange.caller && exchange.caller->server())
+    error.code = ErrorCode::kInvalid;
+  http::Response refusal = http::to_response(error);
+  log_refusal(log, exchange, refusal.status, error.message);
+  co_return refusal;
+}
+
+}  // namespace
+
+void add_route(http::Router& router, runtime::Runtime& runtime, http::Route route, Action action) {
+  route.handler = [&runtime, action = std::move(action)](http::Exchange& exchange) {
+    return run(runtime, exchange, action);
+  };
+  router.add(std::move(route));
+}
+
+}  // namespace polder::kit
