@@ -112,7 +112,7 @@ int run(int argc, char** argv) {
   takes_config(config_check);
 
   CLI::App* routes = app.add_subcommand(
-      "routes", "Print the route table: method and path of every operation served");
+      "routes", "Print the route table: method, path and id of every operation served");
 
   CLI11_PARSE(app, argc, argv);
   if (*serving) return with_config(path, serve);

@@ -316,8 +316,8 @@ int print_routes() {
   static_cast<void>(files->remove_directory(directory));
   if (!homeserver.ok()) return failed("cannot start", homeserver.error());
   for (const http::Route* route : (*homeserver)->router().routes()) {
-    std::printf("%s %s\n", std::string(http::to_string(route->method)).c_str(),
-                std::string(route->path).c_str());
+    std::printf("%s %s %s\n", std::string(http::to_string(route->method)).c_str(),
+                std::string(route->path).c_str(), std::string(route->operation).c_str());
   }
   return 0;
 }

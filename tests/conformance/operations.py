@@ -5,7 +5,7 @@ usage: operations.py BINARY [--check]
 
 writes docs/conformance.md, or with --check fails if it is not what would be written. operations.tsv
 lists the specification's operations (api, method, path, operation id, ...); `BINARY routes` prints the
-route table.
+route table. A route that is the specification's has to have its operation's id.
 """
 
 import pathlib
@@ -15,6 +15,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "conformance.md"
+SPECIFICATION = "https://spec.matrix.org/v1.19"
 
 HEAD = """# Conformance
 
@@ -28,25 +29,44 @@ def shape(path):
 
 
 def served_routes(binary):
+    """The id of each route, by method and shape of the path."""
     printed = subprocess.run([binary, "routes"], check=True, capture_output=True, text=True).stdout
-    return {(method, shape(path)) for method, path in (line.split() for line in printed.splitlines())}
+    lines = (line.split() for line in printed.splitlines())
+    return {(method, shape(path)): operation for method, path, operation in lines}
+
+
+def link(api, method, path):
+    anchor = re.sub(r"[^a-z0-9_-]", "", (method + path).lower())
+    return f"{SPECIFICATION}/{api}-api/#{anchor}"
+
+
+def specified():
+    """Rows of the specification: api, method, path, operation id. Two operations may share a path."""
+    for line in (HERE / "operations.tsv").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            yield [field.strip() for field in line.split("\t")[:4]]
 
 
 def page(binary):
     routes = served_routes(binary)
+    ids = {}
+    for _, method, path, operation in specified():
+        ids.setdefault((method, shape(path)), set()).add(operation)
+    for route, operation in routes.items():
+        if route in ids and operation not in ids[route]:
+            sys.exit(f"{' '.join(route)} is {operation} in the route table, {ids[route]} in the specification")
     apis = {}
-    for line in (HERE / "operations.tsv").read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        api, method, path, operation = line.split("\t")[:4]
-        apis.setdefault(api, []).append((method, path, operation, (method, shape(path)) in routes))
+    for api, method, path, operation in specified():
+        served = routes.get((method, shape(path))) == operation
+        apis.setdefault(api, []).append((method, path, operation, served))
     lines = [HEAD]
     for api, rows in apis.items():
         served = sum(row[3] for row in rows)
         lines.append(f"## {api}: {served} of {len(rows)}\n")
         lines.append("| | operation | |\n|---|---|---|")
         for method, path, operation, is_served in sorted(rows, key=lambda row: (not row[3], row[1], row[0])):
-            lines.append(f"| {'served' if is_served else 'not yet'} | `{method} {path}` | {operation} |")
+            status = "served" if is_served else "not yet"
+            lines.append(f"| {status} | `{method} {path}` | [{operation}]({link(api, method, path)}) |")
         lines.append("")
     return "\n".join(lines)
 
