@@ -31,6 +31,7 @@ FORBIDDEN = {
     r"std::this_thread::sleep": (None, "runtime::sleep_for()"),
     r"std::[io]?fstream|\bfopen\(": (None, "storage/files"),
     r"system_clock::now|steady_clock::now": ("homeserver/base/values", "base::Clock"),
+    r"\bcall\.body\.find_": (None, "call.fields(), for which a member of another type is not absent"),
 }
 
 # What a coroutine does not take: it may go on when the value is gone. References to services and to

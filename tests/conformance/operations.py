@@ -31,8 +31,13 @@ def shape(path):
 def served_routes(binary):
     """The id of each route, by method and shape of the path."""
     printed = subprocess.run([binary, "routes"], check=True, capture_output=True, text=True).stdout
-    lines = (line.split() for line in printed.splitlines())
-    return {(method, shape(path)): operation for method, path, operation in lines}
+    routes = {}
+    for line in printed.splitlines():
+        method, path, *operation = line.split()
+        if not operation:
+            sys.exit(f"{method} {path} has no operation's id")
+        routes[method, shape(path)] = operation[0]
+    return routes
 
 
 def link(api, method, path):
