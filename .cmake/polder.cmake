@@ -6,7 +6,8 @@
 # (b) The module's folder is reachable only through its own include root, so a header of a module
 #     that was not named (directly or through a named one) is "file not found";
 #     tests/architecture refuses the indirect ones.
-# (c) COROUTINES picks the precompiled header that has Asio's awaitable; it changes nothing else.
+# (c) COROUTINES picks the precompiled header that has Asio's awaitable, a level above 2 the one that
+#     has the headers of the house; neither changes anything else.
 # (d) THREAD_TESTS names the unit tests with more than one thread: the threads lane builds no others.
 # (e) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
 
@@ -21,12 +22,15 @@ function(polder_module path)
   file(MAKE_DIRECTORY "${parent}")
   file(CREATE_LINK "${CMAKE_SOURCE_DIR}/${path}" "${include_root}/${path}" SYMBOLIC)
 
-  set(pch polder_pch)
-  set(test_pch polder_test_pch)
-  if(M_COROUTINES)
-    set(pch polder_task_pch)
-    set(test_pch polder_task_test_pch)
+  set(kind "")
+  if(M_LEVEL GREATER 2)
+    string(APPEND kind "house_")
   endif()
+  if(M_COROUTINES)
+    string(APPEND kind "task_")
+  endif()
+  set(pch polder_${kind}pch)
+  set(test_pch polder_${kind}test_pch)
 
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${path}/*.cc")
   set(tests ${sources})

@@ -1,9 +1,12 @@
 #include "homeserver/server/homeserver.h"
 
 #include "homeserver/api/client/departure.h"
+#include "homeserver/base/metrics/process.h"
+#include "homeserver/base/runtime/probe.h"
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/signing_key.h"
+#include "storage/kv/probe.h"
 
 namespace polder::server {
 namespace {
@@ -43,7 +46,8 @@ Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
       signing_key_(std::move(key)),
       rate_limits_(outside.runtime.clock(), outside.runtime.random(), outside.runtime.log(),
                    config_.limits.rate_limits, config_.limits.rates),
-      alias_turns_(outside.runtime) {}
+      alias_turns_(outside.runtime),
+      request_metrics_(outside.runtime.clock()) {}
 
 Homeserver::~Homeserver() = default;
 
@@ -53,6 +57,7 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
       new Homeserver(std::move(config), outside, std::move(key)));
   POLDER_CHECK(homeserver->open());
   homeserver->add_routes();
+  homeserver->add_probes();
   return homeserver;
 }
 
@@ -197,8 +202,22 @@ void Homeserver::add_routes() {
     federation_server::add_routes(router_, *federation_api_);
     media_api::add_federation_routes(router_, *media_api_);
   }
-  router_.set_around(authentication_of_both(client_api::authentication(*api_),
-                                            federation_server::authentication(*federation_api_)));
+  add_metrics_route(router_, outside_.runtime, metrics_);
+  request_metrics_.expect(router_.routes());
+  auto authentication = authentication_of_both(client_api::authentication(*api_),
+                                               federation_server::authentication(*federation_api_));
+  router_.set_around([this, inner = std::move(authentication)](http::Exchange& exchange,
+                                                               const http::Handler& next) {
+    return request_metrics_.around(exchange, next, inner);
+  });
+}
+
+// One of each module that has something to tell.
+void Homeserver::add_probes() {
+  metrics_.add(metrics::probe_process);
+  metrics_.add([this](metrics::Sink& sink) { request_metrics_.probe(sink); });
+  metrics_.add([this](metrics::Sink& sink) { runtime::probe(outside_.runtime, sink); });
+  metrics_.add([this](metrics::Sink& sink) { kv::probe(outside_.database, *committer_, sink); });
 }
 
 }  // namespace polder::server

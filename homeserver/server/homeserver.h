@@ -19,9 +19,11 @@
 #include "homeserver/base/http/rate_limits.h"
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/http/server.h"
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/reclaim.h"
 #include "homeserver/server/config.h"
+#include "homeserver/server/metrics.h"
 #include "homeserver/sync/classic/sync.h"
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/sync/push/highlights.h"
@@ -73,6 +75,7 @@ class Homeserver {
   void open_federation();
   Status open();
   void add_routes();
+  void add_probes();
   client_api::Settings client_settings() const;
 
   const Config config_;
@@ -109,6 +112,8 @@ class Homeserver {
   std::unique_ptr<media_api::Api> media_api_;
   std::unique_ptr<client_api::Api> api_;
   std::unique_ptr<admin_api::Api> admin_api_;
+  RequestMetrics request_metrics_;
+  metrics::Registry metrics_;
   http::Router router_;
 };
 

@@ -40,6 +40,10 @@ class CommitterImpl final : public Committer {
     complete(shard, [done = std::move(done), refusal] { done(refusal); });
   }
 
+  size_t queued_bytes() const override {
+    const std::lock_guard lock(mutex_);
+    return queued_bytes_;
+  }
   Position visible() const override { return visible_.load(std::memory_order_acquire); }
   void on_visible(std::function<void(Position)> observer) override {
     observers_.push_back(std::move(observer));
@@ -124,8 +128,12 @@ class CommitterImpl final : public Committer {
     }
     // A group of lazy batches alone is synced too: `visible` and its positions must outlive a power
     // cut, or they would be given again.
+    const auto began = runtime_.clock().steady();
     const Status written = database_.write(batches, next_, true);
+    stats_.write_time.observe(
+        std::chrono::duration<double>(runtime_.clock().steady() - began).count());
     if (!written.ok()) return fail_group(group, written.error());
+    count(group);
     next_ = next;
     for (size_t i = 0; i < group.size(); ++i) {
       if (group[i].before_visible) group[i].before_visible(Committed{firsts[i]});
@@ -139,6 +147,13 @@ class CommitterImpl final : public Committer {
     complete_group(group, results);
   }
 
+  void count(const std::vector<Waiting>& group) {
+    stats_.groups.add();
+    stats_.batches.add(group.size());
+    for (const Waiting& waiting : group)
+      stats_.bytes.add(waiting.batch.bytes());
+  }
+
   // What was queued behind the failed group may build on it: it fails too.
   void fail_group(std::vector<Waiting>& group, const Error& error) {
     {
@@ -148,6 +163,7 @@ class CommitterImpl final : public Committer {
       queue_.clear();
       queued_bytes_ = 0;
     }
+    stats_.failed_groups.add();
     // Why is for the log: clients learn no paths.
     const Error stopped = fail(ErrorCode::kReadOnly, "writing has stopped: the disk failed");
     runtime_.log().error("commit_failed", {{"batches", group.size()}, {"reason", error.message}});
@@ -183,7 +199,7 @@ class CommitterImpl final : public Committer {
   std::atomic<Position> visible_;
   Position next_;  // of the pump
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable idle_;
   std::deque<Waiting> queue_;  // under mutex_, as is the rest
   size_t queued_bytes_ = 0;

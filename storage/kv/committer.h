@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "storage/kv/kv.h"
 
@@ -25,6 +26,12 @@ struct Committed {
 struct CommitterOptions {
   size_t group_bytes_max = 16 << 20;
   size_t queue_bytes_max = 256 << 20;  // beyond, commit() fails with kRateLimited
+};
+
+// What it has done so far.
+struct CommitterStats {
+  metrics::Counter groups, batches, bytes, failed_groups;
+  metrics::Histogram write_time;  // of a group, its sync included
 };
 
 // Thread-safe. Outlives every task that commits.
@@ -58,6 +65,12 @@ class Committer {
 
   // Commits what is queued, then refuses.
   virtual void stop() = 0;
+
+  virtual size_t queued_bytes() const = 0;
+  const CommitterStats& stats() const { return stats_; }
+
+ protected:
+  CommitterStats stats_;
 };
 
 }  // namespace polder::kv

@@ -147,6 +147,13 @@ struct LogGroup {
   Batch batch;             // positions filled in
 };
 
+// A size or count that a store knows of itself.
+struct StoreFigure {
+  std::string_view name;  // as in polder_store_<name>
+  std::string_view help;
+  double value = 0;
+};
+
 // Thread-safe.
 class Database {
  public:
@@ -179,7 +186,9 @@ class Database {
   virtual Result<uint64_t> disk_bytes() const = 0;
   virtual Status checkpoint(
       const std::string& directory) = 0;  // an openable copy; the directory must not exist
-  virtual Status close() = 0;             // no snapshot or iterator is left
+  // What can be looked up without reading the disk.
+  virtual std::vector<StoreFigure> figures() const { return {}; }
+  virtual Status close() = 0;  // no snapshot or iterator is left
 };
 
 }  // namespace polder::kv

@@ -15,6 +15,7 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "storage/kv/rocks_figures.h"
 #include "storage/kv/rocks_files.h"
 
 namespace polder::kv {
@@ -341,6 +342,7 @@ class RocksDatabase final : public Database {
     }
     return bytes;
   }
+  std::vector<StoreFigure> figures() const override { return rocks_figures(*db_, columns_); }
   Status checkpoint(const std::string& directory) override {
     rocksdb::Checkpoint* checkpoint = nullptr;
     POLDER_CHECK(status_of(rocksdb::Checkpoint::Create(db_.get(), &checkpoint)));

@@ -17,6 +17,7 @@ FENCES = {
     r"<simdjson": "homeserver/base/json",
     r"<spdlog/": "homeserver/base/values",
     r"<toml\+\+": "homeserver/server",
+    r"<prometheus/": "homeserver/base/metrics",
     r"<ares\.h": "homeserver/base/egress",
 }
 

@@ -4,45 +4,6 @@
 #include "homeserver/base/runtime/runtime.h"
 
 namespace polder::runtime {
-namespace internal {
-
-boost::asio::execution_context::id ParkingLot::id;
-
-void ParkingLot::park(std::shared_ptr<Parked> task) {
-  const std::lock_guard lock(mutex_);
-  tasks_.insert(std::move(task));
-}
-
-void ParkingLot::leave(const std::shared_ptr<Parked>& task) {
-  const std::lock_guard lock(mutex_);
-  tasks_.erase(task);
-}
-
-void ParkingLot::shutdown() noexcept {
-  std::unordered_set<std::shared_ptr<Parked>> tasks;
-  {
-    const std::lock_guard lock(mutex_);
-    tasks.swap(tasks_);
-  }
-  tasks.clear();  // outside the lock: a task's end may wake another
-}
-
-ParkingLot& parking_lot(const Executor& executor) {
-  return boost::asio::use_service<ParkingLot>(
-      boost::asio::query(executor, boost::asio::execution::context));
-}
-
-void wake(const Executor& home, const std::weak_ptr<Parked>& weak) {
-  auto task = weak.lock();
-  if (!task) return;
-  boost::asio::post(home, [home, task = std::move(task)]() mutable {
-    parking_lot(home).leave(task);
-    task->resume();
-  });
-}
-
-}  // namespace internal
-
 namespace {
 
 Task<Status> without_failures(Task<void> task) {

@@ -1,0 +1,31 @@
+# One precompiled header (.cmake/pch.h) in eight kinds: with the headers of the house that nearly
+# everything above level 2 includes, with coroutines, with GoogleTest.
+
+set(polder_house_modules homeserver_base_values homeserver_base_metrics homeserver_base_json homeserver_base_crypto
+  homeserver_base_runtime homeserver_protocol_events storage_files storage_kv)
+
+foreach(house "" "house_")
+  foreach(task "" "task_")
+    foreach(test "" "test_")
+      set(target "polder_${house}${task}${test}pch")
+      add_library(${target} STATIC .cmake/pch.cc)
+      target_link_libraries(${target} PUBLIC polder_options)
+      target_precompile_headers(${target} PRIVATE .cmake/pch.h)
+      if(house)
+        target_compile_definitions(${target} PRIVATE POLDER_PCH_HOUSE)
+        foreach(module ${polder_house_modules})
+          target_include_directories(${target} PRIVATE "${CMAKE_BINARY_DIR}/include/polder_${module}")
+        endforeach()
+      endif()
+      if(task)
+        target_compile_definitions(${target} PRIVATE POLDER_PCH_COROUTINES)
+      elseif(POLDER_LANE STREQUAL "sanitize")
+        target_compile_options(${target} PRIVATE -O1)
+      endif()
+      if(test)
+        target_compile_definitions(${target} PRIVATE POLDER_PCH_TESTS)
+        target_link_libraries(${target} PUBLIC GTest::gtest)
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
