@@ -1,6 +1,7 @@
 #include "federation/server/edus.h"
 
 #include "federation/server/open_room.h"
+#include "homeserver/base/json/reader.h"
 #include "storage/stores/federation_rows.h"
 
 namespace polder::federation_server {
@@ -87,8 +88,8 @@ Result<Receipt> read_receipt(Api& api, const ServerName& origin, const std::stri
   }
   Receipt receipt;
   receipt.ts_ms = *data->find_int("ts");
-  if (const std::string* thread = data->find_string("thread_id")) receipt.thread = *thread;
-  if (receipt.thread.size() > kThreadMax) return bad("a thread_id is too long");
+  POLDER_TRY(receipt.thread,
+             json::Reader(*data).string_or("thread_id", "", {.bytes_max = kThreadMax}));
   POLDER_TRY(receipt.event, EventId::parse(*(*events)[0].as_string()));
   POLDER_TRY(receipt.member, find_member(api, origin, room, user));
   // A receipt points at an event of its room (CVE-2023-42453), which may be yet to come.

@@ -209,6 +209,12 @@ TEST_F(ParametersTest, AFieldOfAnotherTypeIsNeverTakenAsAbsent) {
       {"uploadKeys", "POST", "v3/keys/upload", "{}", "device_keys", "object"},
       {"uploadKeys", "POST", "v3/keys/upload", "{}", "one_time_keys", "object"},
       {"uploadKeys", "POST", "v3/keys/upload", "{}", "fallback_keys", "object"},
+      {"uploadCrossSigningKeys", "POST", "v3/keys/device_signing/upload", "{}", "master_key",
+       "object"},
+      {"uploadCrossSigningKeys", "POST", "v3/keys/device_signing/upload", "{}", "self_signing_key",
+       "object"},
+      {"uploadCrossSigningKeys", "POST", "v3/keys/device_signing/upload", "{}", "user_signing_key",
+       "object"},
       {"sendToDevice", "PUT", "v3/sendToDevice/m.test/t", "{}", "messages", "object"},
   };
   for (const BodyCase& item : cases) {
@@ -224,6 +230,11 @@ TEST_F(ParametersTest, AFieldOfAnotherTypeIsNeverTakenAsAbsent) {
 }
 
 // --- Whether there is a body ---
+
+TEST_F(ParametersTest, EveryOperationHasAnId) {
+  for (const http::Route* route : homeserver_->router().routes())
+    EXPECT_FALSE(route->operation.empty()) << route->path;
+}
 
 TEST_F(ParametersTest, WhatIsNoObjectIsNoBody) {
   for (const http::Route* route : homeserver_->router().routes()) {

@@ -81,6 +81,8 @@ Task<Result<Response>> claim(const Api& api, Call& call) {
 
 // The first upload needs no confirmation (MSC3967); a replacement does.
 Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
+  for (const std::string_view key : {"master_key", "self_signing_key", "user_signing_key"})
+    POLDER_CO_CHECK(call.fields().optional_object(key));
   POLDER_CO_TRY(const bool replaces, co_await api.device_keys.would_replace_master_key(
                                          call.session().number, call.body));
   if (replaces) {
