@@ -90,8 +90,7 @@ using Operation = kit::Operation<Api>;
 constexpr kit::Terms signed_by_server(size_t body_max = 0) {
   return {.authentication = http::Authentication::kServer,
           .rate = http::RateClass::kFederation,
-          .body_max = body_max,
-          .resource = http::Resource::kFederation};
+          .body_max = body_max};
 }
 void add_operations(http::Router& router, Api& api, std::span<const Operation> table);
 

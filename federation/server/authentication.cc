@@ -149,6 +149,7 @@ Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http
   if (wait) co_return http::limited(*wait);
   const auto permit = api.requests_at_once->enter(caller->name);
   if (!permit) co_return http::limited(http::kSoon);
+  exchange.held_for = caller->name.str();
   exchange.caller = std::make_shared<kit::Caller>(*std::move(caller));
   co_return co_await next(exchange);
 }

@@ -160,7 +160,6 @@ TEST_F(AuthenticationTest, AServerHasSoManyRequestsUnderWay) {
   http::Route route;
   route.path = "/_matrix/federation/v1/slow";
   route.authentication = http::Authentication::kServer;
-  route.resource = http::Resource::kFederation;
   route.handler = [this](http::Exchange&) { return slow(); };
   const std::string target(route.path);
   router_.add(std::move(route));

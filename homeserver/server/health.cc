@@ -14,7 +14,6 @@ void add_health_routes(http::Router& router, const kv::Database& database) {
   http::Route route;
   route.path = "/health";
   route.operation = "health";
-  route.resource = http::Resource::kHealth;
   route.handler = [&database](http::Exchange&) { return health(database); };
   router.add(std::move(route));
 }

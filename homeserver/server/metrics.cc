@@ -58,7 +58,6 @@ void add_metrics_route(http::Router& router, runtime::Runtime& runtime,
   http::Route route;
   route.path = "/metrics";
   route.operation = "metrics";
-  route.resource = http::Resource::kMetrics;
   route.handler = [&runtime, &registry](http::Exchange&) { return told(runtime, registry); };
   router.add(std::move(route));
 }

@@ -85,10 +85,9 @@ Task<Result<Response>> legacy_download(const Api& api, Call& call) {
   co_return co_await download(api, call);
 }
 
-constexpr kit::Terms kUser{.rate = http::RateClass::kMedia, .resource = http::Resource::kMedia};
+constexpr kit::Terms kUser{.rate = http::RateClass::kMedia};
 constexpr kit::Terms kAnybody{.authentication = Authentication::kOptionalAccessToken,
-                              .rate = http::RateClass::kMedia,
-                              .resource = http::Resource::kMedia};
+                              .rate = http::RateClass::kMedia};
 constexpr Operation kOperations[] = {
     {"getContentAuthed", Method::kGet, "/_matrix/client/v1/media/download/{serverName}/{mediaId}",
      download, kUser},

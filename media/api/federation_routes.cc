@@ -55,9 +55,7 @@ constexpr Operation kOperations[] = {
      http::Method::kGet,
      "/_matrix/federation/v1/media/download/{mediaId}",
      download,
-     {.authentication = http::Authentication::kServer,
-      .rate = http::RateClass::kFederation,
-      .resource = http::Resource::kFederation}},
+     {.authentication = http::Authentication::kServer, .rate = http::RateClass::kFederation}},
 };
 
 }  // namespace

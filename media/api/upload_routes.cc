@@ -1,6 +1,4 @@
 // Uploads, at once or to an id that was created before, and what clients are told of the limits.
-#include <charconv>
-
 #include "media/api/common.h"
 
 namespace polder::media_api {
@@ -28,10 +26,7 @@ Status may_upload(const Api& api, const Call& call) {
   if (call.session().guest)
     return fail(ErrorCode::kForbidden, "M_GUEST_ACCESS_FORBIDDEN", "Guests cannot upload");
   const uint64_t bytes_max = api.library.parts().limits.upload_bytes_max;
-  const std::string_view length = call.request().headers.find("Content-Length");
-  uint64_t bytes = 0;
-  const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bytes);
-  if (error == std::errc::result_out_of_range || bytes > bytes_max) return too_large(bytes_max);
+  if (call.request().body_length().value_or(0) > bytes_max) return too_large(bytes_max);
   return {};
 }
 
@@ -87,10 +82,8 @@ Task<Result<Response>> config(const Api& api, Call&) {
       {{"m.upload.size", static_cast<int64_t>(api.library.parts().limits.upload_bytes_max)}});
 }
 
-constexpr kit::Terms kStream{.rate = http::RateClass::kMedia,
-                             .body = http::Body::kStream,
-                             .resource = http::Resource::kMedia};
-constexpr kit::Terms kAsk{.rate = http::RateClass::kMedia, .resource = http::Resource::kMedia};
+constexpr kit::Terms kStream{.rate = http::RateClass::kMedia, .body = http::Body::kStream};
+constexpr kit::Terms kAsk{.rate = http::RateClass::kMedia};
 constexpr Operation kOperations[] = {
     {"uploadContent", Method::kPost, "/_matrix/media/v3/upload", upload, kStream},
     {"uploadContentToMXC", Method::kPut, "/_matrix/media/v3/upload/{serverName}/{mediaId}",

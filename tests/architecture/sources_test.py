@@ -40,7 +40,8 @@ FORBIDDEN = {
 FLEETING = re.compile(
     r"std::string_view|std::span<|const std::\w+(<.*>)?&|const json::\w+&|const (\w+::)*\w*(Id|Name|Key)&")
 # Buffers, whose owner waits for the coroutine.
-FLEETING_ALLOWED = {"homeserver/base/http/stream.h", "homeserver/base/http/tcp.cc"}
+FLEETING_ALLOWED = {f"homeserver/base/http/{name}" for name in
+                    ("stream.h", "tcp.cc", "response_writer.h", "response_writer.cc")}
 
 LINES_MAX = 600
 

@@ -13,9 +13,8 @@ class NetworkTest : public testing::Test {
         b_(simulation_->add_runtime("b")) {
     http::Route route;
     route.method = http::Method::kPut;
-    route.path = "/echo/{word}";
+    route.path = "/_matrix/federation/echo/{word}";
     route.body_max = 1 << 20;
-    route.resource = http::Resource::kFederation;
     route.handler = [this](http::Exchange& exchange) -> Task<http::Response> {
       ++served_;
       return reply(*b_,
@@ -79,7 +78,7 @@ class NetworkTest : public testing::Test {
 };
 
 TEST_F(NetworkTest, ARequestIsServedByTheOtherSideAndAnswered) {
-  EXPECT_EQ(run(request("/echo/a%20b", "c")), "200 a bc");
+  EXPECT_EQ(run(request("/_matrix/federation/echo/a%20b", "c")), "200 a bc");
   EXPECT_EQ(served_, 1);
   EXPECT_EQ(network_.under_way(), 0u);
 }
@@ -88,47 +87,47 @@ TEST_F(NetworkTest, OnlyTheFederationListenerIsThere) {
   http::ClientRequest made = request("/client");
   made.method = http::Method::kGet;
   EXPECT_TRUE(run(made).starts_with("404 "));
-  made = request("/echo/x");
+  made = request("/_matrix/federation/echo/x");
   made.port = 443;
   EXPECT_EQ(run(made), base::to_string(ErrorCode::kUnavailable));
-  made = request("/echo/x");
+  made = request("/_matrix/federation/echo/x");
   made.tls_name = "nobody";
   EXPECT_EQ(run(made), base::to_string(ErrorCode::kUnavailable));
 }
 
 TEST_F(NetworkTest, AnAnswerOverTheLimitIsAnError) {
-  http::ClientRequest made = request("/echo/long");
+  http::ClientRequest made = request("/_matrix/federation/echo/long");
   made.body_max = 3;
   EXPECT_EQ(run(made), base::to_string(ErrorCode::kTooLarge));
 }
 
 TEST_F(NetworkTest, WhatIsLostTimesOutServedOrNot) {
   network_.set_conditions({.request_lost = 1000});
-  EXPECT_EQ(run(request("/echo/x")), base::to_string(ErrorCode::kTimeout));
+  EXPECT_EQ(run(request("/_matrix/federation/echo/x")), base::to_string(ErrorCode::kTimeout));
   EXPECT_EQ(served_, 0);
   network_.set_conditions({.answer_lost = 1000});
-  EXPECT_EQ(run(request("/echo/x")), base::to_string(ErrorCode::kTimeout));
+  EXPECT_EQ(run(request("/_matrix/federation/echo/x")), base::to_string(ErrorCode::kTimeout));
   EXPECT_EQ(served_, 1);
 }
 
 TEST_F(NetworkTest, WhatIsRepeatedIsServedTwiceAndAnsweredOnce) {
   network_.set_conditions({.repeated = 1000});
-  EXPECT_EQ(run(request("/echo/x")), "200 x");
+  EXPECT_EQ(run(request("/_matrix/federation/echo/x")), "200 x");
   EXPECT_EQ(served_, 2);
 }
 
 TEST_F(NetworkTest, ACutStopsWhatIsUnderWayAndCanBeMended) {
   takes_ = Millis(1000);
-  const Outcome outcome = begin(request("/echo/x"));
+  const Outcome outcome = begin(request("/_matrix/federation/echo/x"));
   simulation_->run_for(Millis(500));
   EXPECT_EQ(served_, 1);
   network_.cut("b", "a");
   simulation_->run_for(Millis(10'000));
   EXPECT_EQ(text_of(outcome), base::to_string(ErrorCode::kTimeout));
-  EXPECT_EQ(run(request("/echo/x")), base::to_string(ErrorCode::kTimeout));
+  EXPECT_EQ(run(request("/_matrix/federation/echo/x")), base::to_string(ErrorCode::kTimeout));
   EXPECT_EQ(served_, 1);
   network_.mend("a", "b");
-  EXPECT_EQ(run(request("/echo/x")), "200 x");
+  EXPECT_EQ(run(request("/_matrix/federation/echo/x")), "200 x");
 }
 
 TEST_F(NetworkTest, RequestsOvertakeEachOther) {
@@ -139,7 +138,7 @@ TEST_F(NetworkTest, RequestsOvertakeEachOther) {
     return next(exchange);
   });
   for (const char* word : {"0", "1", "2", "3", "4", "5", "6", "7"})
-    begin(request("/echo/" + std::string(word)));
+    begin(request("/_matrix/federation/echo/" + std::string(word)));
   simulation_->run_for(Millis(5000));
   EXPECT_EQ(order.size(), 8u);
   EXPECT_NE(order, "01234567");
@@ -147,17 +146,17 @@ TEST_F(NetworkTest, RequestsOvertakeEachOther) {
 
 TEST_F(NetworkTest, ACrashResetsWhatIsBeingAnswered) {
   takes_ = Millis(5000);
-  const Outcome outcome = begin(request("/echo/x"));
+  const Outcome outcome = begin(request("/_matrix/federation/echo/x"));
   simulation_->run_for(Millis(1000));
   network_.detach("b");
   simulation_->crash(*b_);
   simulation_->run_for(Millis(1000));
   EXPECT_EQ(text_of(outcome), base::to_string(ErrorCode::kUnavailable));
-  EXPECT_EQ(run(request("/echo/x")), base::to_string(ErrorCode::kUnavailable));
+  EXPECT_EQ(run(request("/_matrix/federation/echo/x")), base::to_string(ErrorCode::kUnavailable));
 }
 
 TEST_F(NetworkTest, WhatWasSentIsServedEvenIfTheAskerEnds) {
-  const Outcome outcome = begin(request("/echo/x"));
+  const Outcome outcome = begin(request("/_matrix/federation/echo/x"));
   simulation_->run_until([&] { return network_.under_way() == 1; }, Millis(1));
   network_.detach("a");
   simulation_->crash(*a_);

@@ -174,12 +174,10 @@ Task<Result<Response>> deletion_status(const Api& api, Call& call) {
   co_return ok_json(told(*found));
 }
 
-constexpr kit::Terms kAsk{.authentication = http::Authentication::kAdmin,
-                          .resource = http::Resource::kAdmin};
+constexpr kit::Terms kAsk{.authentication = http::Authentication::kAdmin};
 constexpr kit::Terms kOrder{.authentication = http::Authentication::kAdmin,
                             .body_max = kit::kSmallBody,
-                            .body = http::Body::kOptional,
-                            .resource = http::Resource::kAdmin};
+                            .body = http::Body::kOptional};
 constexpr Operation kOperations[] = {
     {"admin.purgeHistory", Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}",
      purge_history, kOrder},

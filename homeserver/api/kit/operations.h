@@ -16,7 +16,6 @@ struct Terms {
   http::RateClass rate = http::RateClass::kCheap;
   size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects, unless they are streams
   http::Body body = http::Body::kRequired;
-  http::Resource resource = http::Resource::kClient;
 };
 
 // A row of a table. Services are what the handlers of a module work with.
@@ -44,7 +43,6 @@ http::Route route_of(const Operation<Services>& operation) {
           .authentication = operation.terms.authentication,
           .rate = operation.terms.rate,
           .body_max = operation.terms.body_max,
-          .resource = operation.terms.resource,
           .handler = {},
           .body = operation.terms.body,
           .operation = operation.id};

@@ -1,10 +1,13 @@
 // One connection of a client: requests in, responses out, in order. Private to this module.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "homeserver/base/http/held_bytes.h"
+#include "homeserver/base/http/limits.h"
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/http/stream.h"
 #include "homeserver/base/values/ip_address.h"
@@ -15,18 +18,18 @@ namespace polder::http {
 struct ConnectionContext {
   runtime::Runtime& runtime;
   const Router& router;
+  const Patience& patience;
+  HeldBytes& bodies;
+  HeldBytes& answers;
   Resources resources;
   std::string peer;  // its address
   const std::vector<IpRange>& trusted_proxies;
   const std::atomic<bool>& draining;
+  std::function<void()> end;  // closes the connection, from any thread
 };
 
 // Serves until the connection ends, or, while draining, until the response under way has been sent.
 // The stream outlives it; `busy` says whether a request is in flight.
 Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy);
-
-// Writes a response; the deadline is of each write, however many a stream needs. Private.
-Task<Status> write_response(Stream& stream, Deadline& deadline, Response response, bool head_only,
-                            bool keep_alive, bool chunked_allowed);
 
 }  // namespace polder::http

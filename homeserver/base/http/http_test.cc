@@ -39,6 +39,13 @@ Task<Response> streamed(Exchange&) {
   co_return response;
 }
 
+// More than the operating system's buffers take.
+Task<Response> large(Exchange&) {
+  static const auto kText = std::make_shared<const std::string>(size_t{16} << 20, 'x');
+  std::vector<Slice> body(1, slice(kText));
+  co_return Response::json(200, std::move(body));
+}
+
 Task<Response> unchanged(Exchange&) {
   Response response;
   response.status = 304;
@@ -76,17 +83,26 @@ class HttpTest : public testing::Test {
     router_.add({.method = Method::kGet, .path = "/a/b/d", .handler = echo});
     router_.add({.method = Method::kGet, .path = "/stream", .handler = streamed});
     router_.add({.method = Method::kGet, .path = "/unchanged", .handler = unchanged});
-    router_.add({.method = Method::kGet,
-                 .path = "/federation",
-                 .resource = Resource::kFederation,
-                 .handler = echo});
+    router_.add({.method = Method::kGet, .path = "/large", .handler = large});
+    router_.add(
+        {.method = Method::kGet, .path = "/_matrix/federation/v1/version", .handler = echo});
+    router_.add({.method = Method::kPost, .path = "/_synapse/admin/v1/register", .handler = echo});
     router_.set_around(around);
     runtime_ = runtime::Threads::create({.shards = 2, .pool_threads = 1}, clock_, random_, log_);
     server_ = std::make_unique<Server>(*runtime_, router_);
+    listen();
+    thread_ = std::thread([this] { runtime_->run(); });
+  }
+  void listen() {
     Resources resources;
     resources.set(static_cast<size_t>(Resource::kClient));
     port_ = *server_->listen({.bind = "127.0.0.1", .port = 0, .resources = resources});
-    thread_ = std::thread([this] { runtime_->run(); });
+  }
+  // From now on the server has these limits.
+  void limit(const ServerLimits& limits) {
+    run<bool>([this] { return drained(*server_); });
+    server_ = std::make_unique<Server>(*runtime_, router_, limits);
+    listen();
   }
   ~HttpTest() override {
     if (runtime_) end();
@@ -98,17 +114,38 @@ class HttpTest : public testing::Test {
     runtime_.reset();
   }
 
+  boost::asio::ip::tcp::socket connect() {
+    boost::asio::ip::tcp::socket socket(context_);
+    socket.connect({boost::asio::ip::make_address("127.0.0.1"), port_});
+    return socket;
+  }
+  // Until the server closes.
+  static std::string rest_of(boost::asio::ip::tcp::socket& socket) {
+    std::string answer;
+    boost::system::error_code error;
+    boost::asio::read(socket, boost::asio::dynamic_buffer(answer), error);
+    return answer;
+  }
+  // Sends a piece again and again until the server has closed, for how long that is.
+  Millis lasts(std::string first, std::string again, Millis pause) {
+    auto socket = connect();
+    const auto begun = clock_.steady();
+    boost::system::error_code error;
+    boost::asio::write(socket, boost::asio::buffer(first), error);
+    for (int i = 0; i < 1000 && !error; ++i) {
+      std::this_thread::sleep_for(pause);
+      boost::asio::write(socket, boost::asio::buffer(again), error);
+    }
+    EXPECT_TRUE(error);
+    return std::chrono::duration_cast<Millis>(clock_.steady() - begun);
+  }
   // Sends bytes, and returns all that comes until the server closes.
   std::string raw(std::string bytes) {
-    boost::asio::io_context context;
-    boost::asio::ip::tcp::socket socket(context);
-    socket.connect({boost::asio::ip::make_address("127.0.0.1"), port_});
+    auto socket = connect();
     boost::system::error_code error;
     boost::asio::write(socket, boost::asio::buffer(bytes), error);
     socket.shutdown(boost::asio::ip::tcp::socket::shutdown_send, error);
-    std::string answer;
-    boost::asio::read(socket, boost::asio::dynamic_buffer(answer), error);
-    return answer;
+    return rest_of(socket);
   }
   int status(const std::string& bytes) {
     const std::string answer = raw(bytes);
@@ -130,6 +167,7 @@ class HttpTest : public testing::Test {
     return std::move(*result);
   }
 
+  boost::asio::io_context context_;
   base::SystemClock clock_;
   base::SystemRandom random_;
   base::NullLog log_;
@@ -228,7 +266,7 @@ TEST_F(HttpTest, RefusesWhatIsMalformed) {
       {"GET /echo/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
       {"GET echo HTTP/1.1\r\n" + host + "\r\n", 400},
       {"rubbish\r\n\r\n", 400},
-      {"GET /echo/x HTTP/9.9\r\n" + host + "\r\n", 400},
+      {"GET /echo/x HTTP/9.9\r\n" + host + "\r\n", 505},
       {"GET /echo/x HTTP/1.1\r\n" + host + "bad header\r\n\r\n", 400},
       {"POST /echo/x HTTP/1.1\r\n" + host +
            "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -242,12 +280,13 @@ TEST_F(HttpTest, RefusesWhatIsMalformed) {
       {"POST /echo/x HTTP/1.1\r\n" + host + "Content-Length: 1001\r\n\r\n" + std::string(1001, 'x'),
        413},
       {"GET /echo/x HTTP/1.1\r\n" + host + "X: " + std::string(70'000, 'x') + "\r\n\r\n", 431},
-      {"GET /" + std::string(20'000, 'x') + " HTTP/1.1\r\n" + host + "\r\n", 431},
+      {"GET /" + std::string(20'000, 'x') + " HTTP/1.1\r\n" + host + "\r\n", 414},
       {"GET /echo/%zz HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET /echo/%ff HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET /echo/x?a=%z HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET /nothing HTTP/1.1\r\n" + host + "\r\n", 404},
-      {"GET /federation HTTP/1.1\r\n" + host + "\r\n", 404},
+      {"GET /_matrix/federation/v1/version HTTP/1.1\r\n" + host + "\r\n", 404},
+      {"POST /_synapse/admin/v1/register HTTP/1.1\r\n" + host + "\r\n", 404},
       {"GET /echo/ HTTP/1.1\r\n" + host + "\r\n", 404},
       {"DELETE /echo/x HTTP/1.1\r\n" + host + "\r\n", 405},
       {"OPTIONS /anything HTTP/1.1\r\n" + host + "\r\n", 204},
@@ -257,6 +296,131 @@ TEST_F(HttpTest, RefusesWhatIsMalformed) {
   };
   for (const auto& [bytes, expected] : cases)
     EXPECT_EQ(status(bytes), expected) << bytes.substr(0, 100);
+}
+
+TEST_F(HttpTest, AnswersSayWhatTheyMustSay) {
+  const std::string answer = raw("DELETE /echo/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("\r\nAllow: OPTIONS, GET, HEAD, POST\r\n"), std::string::npos) << answer;
+  EXPECT_NE(answer.find(" GMT\r\n"), std::string::npos) << answer;
+  const std::string old = raw("GET /stream HTTP/1.0\r\n\r\n");
+  EXPECT_NE(old.find("\r\nConnection: close\r\n\r\nfirst;piece;"), std::string::npos) << old;
+  EXPECT_EQ(old.find("chunked"), std::string::npos) << old;
+}
+
+// What follows a request whose end is not certain is not read as another.
+TEST_F(HttpTest, NothingIsReadBehindWhatIsMalformed) {
+  const std::string after = "GET /echo/z HTTP/1.1\r\nHost: h\r\n\r\n";
+  const std::string post = "POST /echo/x HTTP/1.1\r\nHost: h\r\n";
+  for (const std::string& bytes :
+       {post + "Transfer-Encoding: xchunked\r\n\r\n", post + "Transfer-Encoding: gzip\r\n\r\n",
+        post + "Transfer-Encoding: chunked, identity\r\n\r\n",
+        post + "Transfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x') + "\r\n",
+        post + "Transfer-Encoding: chunked\r\n\r\n0\r\nrubbish\r\n\r\n",
+        post + "X: a\r\n folded\r\n\r\n"}) {
+    const std::string answer = raw(bytes + after);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
+    EXPECT_NE(answer.find("\r\nConnection: close\r\n"), std::string::npos) << answer;
+    EXPECT_EQ(answer.find("|word=z"), std::string::npos) << answer;
+  }
+}
+
+TEST_F(HttpTest, ARefusalDoesNotWaitForTheBody) {
+  const std::string length = "Content-Length: 5000000\r\n";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"POST /refused/x HTTP/1.1\r\nHost: h\r\n" + length, "429"},
+      {"POST /echo/x HTTP/1.1\r\nHost: h\r\n" + length, "413"},
+      {"POST /nothing HTTP/1.1\r\nHost: h\r\n" + length, "404"},
+      {"PUT /echo/x HTTP/1.1\r\nHost: h\r\n" + length, "405"},
+      {"POST /refused/x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n", "429"},
+      {"POST /refused/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n", "429"},
+  };
+  for (const auto& [head, status] : cases) {
+    auto socket = connect();
+    const std::string bytes = head + "\r\n";
+    boost::asio::write(socket, boost::asio::buffer(bytes));
+    std::array<char, 12> begin{};
+    const auto asked = clock_.steady();
+    boost::asio::read(socket, boost::asio::buffer(begin));
+    EXPECT_LT(clock_.steady() - asked, std::chrono::seconds(5));
+    EXPECT_EQ(std::string(begin.data(), begin.size()), "HTTP/1.1 " + status) << head;
+  }
+}
+
+TEST_F(HttpTest, WhoIsTooSlowIsClosed) {
+  ServerLimits limits;
+  limits.patience.head = Millis(300);
+  limits.patience.idle = Millis(400);
+  limits.patience.pause = Millis(300);
+  limits.patience.linger = Millis(10);
+  limits.patience.linger_all = Millis(10);
+  limit(limits);
+  const Millis step(20);
+  EXPECT_LT(lasts("GET / HTTP/1.1\r\nX: ", "x", step), Millis(5'000)) << "a head";
+  EXPECT_LT(lasts("", "\r\n", Millis(100)), Millis(5'000)) << "empty lines";
+  EXPECT_LT(lasts("GET /echo/x HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n", Millis(100)), Millis(5'000))
+      << "empty lines, between requests";
+  EXPECT_LT(lasts("GET /echo/x HTTP/1.1\r\nHost: h\r\n\r\nG", "E", step), Millis(5'000))
+      << "a second head";
+  EXPECT_LT(lasts("POST /echo/x HTTP/1.1\r\nHost: h\r\nContent-Length: 900\r\n\r\n", "x", step),
+            Millis(5'000))
+      << "a body";
+  auto silent = connect();
+  EXPECT_EQ(rest_of(silent), "");
+}
+
+TEST_F(HttpTest, SlowBodiesAreTakenThatKeepTheLeastRate) {
+  ServerLimits limits;
+  limits.patience.pause = Millis(400);
+  limits.patience.bytes_per_second = 100;
+  limit(limits);
+  auto socket = connect();
+  const std::string head =
+      "POST /echo/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 200\r\n\r\n";
+  boost::asio::write(socket, boost::asio::buffer(head));
+  const std::string piece(20, 'x');
+  for (int i = 0; i < 10; ++i) {
+    std::this_thread::sleep_for(Millis(100));
+    boost::asio::write(socket, boost::asio::buffer(piece));
+  }
+  EXPECT_TRUE(rest_of(socket).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpTest, AnswersThatNobodyReadsCountForWhoAsked) {
+  ServerLimits limits;
+  limits.answers = {uint64_t{64} << 20, uint64_t{40} << 20};
+  limit(limits);
+  const std::string request = "GET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  std::vector<boost::asio::ip::tcp::socket> sockets;
+  size_t refused = 0;
+  for (int i = 0; i < 8; ++i) {
+    sockets.push_back(connect());
+    boost::asio::write(sockets.back(), boost::asio::buffer(request));
+    std::array<char, 12> begin{};
+    boost::asio::read(sockets.back(), boost::asio::buffer(begin));
+    refused += std::string_view(begin.data(), begin.size()) == "HTTP/1.1 429" ? 1 : 0;
+  }
+  EXPECT_EQ(refused, 6u);
+  EXPECT_EQ(server_->answers_held(), uint64_t{32} << 20);
+  EXPECT_EQ(rest_of(sockets.front()).size() >> 20, 16u) << "who reads gets all of it";
+}
+
+TEST_F(HttpTest, ConnectionsOfOneAddressAreBounded) {
+  ServerLimits limits;
+  limits.connections.address = 2;
+  limit(limits);
+  const std::string request = "GET /echo/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  auto first = connect();
+  auto second = connect();
+  for (int i = 0; i < 1000 && server_->connections() < 2; ++i)
+    std::this_thread::sleep_for(Millis(5));
+  EXPECT_EQ(raw(request), "");
+  first.close();
+  std::string answer;
+  for (int i = 0; i < 1000 && answer.empty(); ++i) {
+    std::this_thread::sleep_for(Millis(5));
+    answer = raw(request);
+  }
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
 }
 
 TEST_F(HttpTest, TheClientTalksToTheServer) {

@@ -1,6 +1,7 @@
 #include "homeserver/base/http/message.h"
 
 #include <array>
+#include <charconv>
 
 #include "homeserver/base/values/bytes.h"
 
@@ -68,6 +69,15 @@ Task<Result<std::string>> read_all(BodySource& body, size_t max) {
       all += *piece;
     }
   }
+}
+
+std::optional<uint64_t> Request::body_length() const {
+  const std::string_view text = headers.find("Content-Length");
+  uint64_t length = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  if (error == std::errc::result_out_of_range) return UINT64_MAX;
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return length;
 }
 
 std::optional<std::string_view> Request::query_parameter(std::string_view name) const {

@@ -72,6 +72,9 @@ struct Request {
   std::string body;
   BodySource* body_stream = nullptr;  // lives as long as the request; nullptr once it was read
 
+  // In bytes, as its header says; nothing if there is none.
+  std::optional<uint64_t> body_length() const;
+
   std::optional<std::string_view> query_parameter(std::string_view name) const;  // the first
   std::vector<std::string> query_parameters(std::string_view name) const;
   std::string_view path_parameter(

@@ -20,8 +20,8 @@ constexpr int64_t kMinute = 60'000'000'000;
 constexpr int64_t kNever = INT64_MIN;
 
 constexpr std::array<std::string_view, kRateClasses> kClassNames = {
-    "none", "cheap", "login",      "registration",  "message",
-    "join", "media", "federation", "login_account", "login_failed"};
+    "none",  "cheap",      "login",         "registration", "message",     "join",
+    "media", "federation", "login_account", "login_failed", "token_failed"};
 
 // A rule in nanoseconds, so that a bucket is one number: when it will be full again.
 struct Pace {

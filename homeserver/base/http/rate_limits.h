@@ -13,8 +13,8 @@
 
 namespace polder::http {
 
-// What is counted together. Routes name one of those up to kFederation; the last two are counted
-// by the handlers that log in, for the account.
+// What is counted together. Routes name one of those up to kFederation; those of log-ins are
+// counted by the handlers that log in, for the account, and of tokens by authentication.
 enum class RateClass : uint8_t {
   kNone,
   kCheap,         // what has no class of its own
@@ -26,8 +26,9 @@ enum class RateClass : uint8_t {
   kFederation,
   kLoginAccount,  // log-ins that succeeded
   kLoginFailed,   // wrong passwords
+  kTokenFailed,   // wrong access tokens, and none where one is needed
 };
-inline constexpr size_t kRateClasses = 10;
+inline constexpr size_t kRateClasses = 11;
 std::string_view to_string(RateClass rate);
 
 // A bucket of `burst` tokens that fills up at so many a second; a request takes one.
@@ -53,6 +54,7 @@ constexpr RateRules default_rate_rules() {
       {50, 1000},  // kFederation: a server that catches up asks for hundreds of events
       {0.1, 20},   // kLoginAccount; Synapse: 0.003, 5
       {0.17, 5},   // kLoginFailed: six hours for the 4,000 likeliest passwords; Synapse: 0.17, 3
+      {5, 200},    // kTokenFailed: an office whose sessions have all ended
   }};
 }
 

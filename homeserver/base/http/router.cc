@@ -1,7 +1,9 @@
 #include "homeserver/base/http/router.h"
 
+#include <array>
 #include <cstdlib>
 
+#include "homeserver/base/http/errors.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/values/bytes.h"
 
@@ -14,6 +16,14 @@ struct Router::Node {
   std::map<Method, const Route*> routes;
 
   // The names of a route's parameters are the route's, not the node's.
+
+  // RFC 9110, section 10.2.1.
+  std::string methods() const {
+    std::string list(to_string(Method::kOptions));
+    for (const auto& [method, route] : routes)
+      list.append(", ").append(to_string(method)).append(method == Method::kGet ? ", HEAD" : "");
+    return list;
+  }
 };
 
 namespace {
@@ -60,6 +70,25 @@ Response error_response(int status, std::string_view errcode, std::string_view e
   return Response::json(status, std::move(text));
 }
 
+Resource resource_of(std::string_view path) {
+  struct Prefix {
+    std::string_view begins;
+    Resource resource;
+  };
+  constexpr std::array<Prefix, 7> kPrefixes = {{
+      {"/_synapse/admin/", Resource::kAdmin},
+      {"/_matrix/federation/", Resource::kFederation},
+      {"/_matrix/key/", Resource::kFederation},
+      {"/_matrix/media/", Resource::kMedia},
+      {"/_matrix/client/v1/media/", Resource::kMedia},
+      {"/metrics", Resource::kMetrics},
+      {"/health", Resource::kHealth},
+  }};
+  const auto found = std::ranges::find_if(
+      kPrefixes, [&](const Prefix& prefix) { return path.starts_with(prefix.begins); });
+  return found != kPrefixes.end() ? found->resource : Resource::kClient;
+}
+
 Router::Router() : root_(std::make_unique<Node>()) {}
 Router::~Router() = default;
 
@@ -70,6 +99,7 @@ void Router::add(Route route) {
     if (!next) next = std::make_unique<Node>();
     node = next.get();
   }
+  route.resource = resource_of(route.path);
   routes_.push_back(std::make_unique<Route>(std::move(route)));
   if (!node->routes.emplace(routes_.back()->method, routes_.back().get()).second) std::abort();
 }
@@ -138,21 +168,34 @@ Task<Response> read_and_handle(Exchange& exchange) {
 
 }  // namespace
 
+namespace {
+
+Response refused_body(const Error& error) {
+  Response response = error.code == ErrorCode::kTooLarge
+                          ? error_response(413, "M_TOO_LARGE", "The request body is too large")
+                      : error.code == ErrorCode::kRateLimited
+                          ? to_response(error)
+                          : error_response(400, "M_UNKNOWN", error.message);
+  response.close = true;  // the rest of the body is not read
+  return response;
+}
+
+}  // namespace
+
 Task<std::optional<Response>> read_body(Exchange& exchange) {
   const Route& route = *exchange.route;
   Request& request = exchange.request;
   if (route.body_max == 0 || route.body == Body::kStream || request.body_stream == nullptr)
     co_return std::nullopt;
-  auto body = co_await read_all(*std::exchange(request.body_stream, nullptr), route.body_max);
+  const bool announced_large = request.body_length().value_or(0) > route.body_max;
+  BodySource& stream = *std::exchange(request.body_stream, nullptr);
+  Result<std::string> body = fail(ErrorCode::kTooLarge, "the body is too large");
+  if (!announced_large) body = co_await read_all(stream, route.body_max);
   if (body.ok()) {
     request.body = *std::move(body);
     co_return std::nullopt;
   }
-  const bool large = body.error().code == ErrorCode::kTooLarge;
-  Response response = large ? error_response(413, "M_TOO_LARGE", "The request body is too large")
-                            : error_response(400, "M_UNKNOWN", body.error().message);
-  response.close = true;  // the rest of the body is not read
-  co_return response;
+  co_return refused_body(body.error());
 }
 
 void Router::add_alias(std::string prefix, std::string stands_for) {
@@ -173,14 +216,15 @@ Task<Response> Router::run(Exchange& exchange) const {
   const Method method = request.method == Method::kHead ? Method::kGet : request.method;
   const auto found =
       node != nullptr ? node->routes.find(method) : decltype(node->routes.find(method))();
+  // All routes of a path are of one resource.
   const bool known_path =
-      node != nullptr && std::ranges::any_of(node->routes, [&](const auto& row) {
-        return exchange.served[static_cast<size_t>(row.second->resource)];
-      });
+      node != nullptr &&
+      exchange.served[static_cast<size_t>(node->routes.begin()->second->resource)];
   if (!known_path) co_return error_response(404, "M_UNRECOGNIZED", "Unrecognized request");
-  if (found == node->routes.end() ||
-      !exchange.served[static_cast<size_t>(found->second->resource)]) {
-    co_return error_response(405, "M_UNRECOGNIZED", "Method not allowed here");
+  if (found == node->routes.end()) {
+    Response response = error_response(405, "M_UNRECOGNIZED", "Method not allowed here");
+    response.headers.set("Allow", node->methods());
+    co_return response;
   }
   const Route& route = *found->second;
   exchange.route = &route;

@@ -19,9 +19,10 @@ struct Caller;
 
 namespace polder::http {
 
-// Which listeners serve a route.
+// Which listeners serve a route. It follows from the path, so that no route can be forgotten.
 enum class Resource : uint8_t { kClient, kFederation, kMedia, kAdmin, kMetrics, kHealth };
 using Resources = std::bitset<6>;
+Resource resource_of(std::string_view path);
 
 // Who may ask. The router only carries it; the hook that the upper layer installs enforces it.
 enum class Authentication : uint8_t { kNone, kAccessToken, kOptionalAccessToken, kAdmin, kServer };
@@ -32,6 +33,9 @@ struct Exchange {
   const struct Route* route = nullptr;
   Resources served;                     // by the listener
   std::shared_ptr<kit::Caller> caller;  // as authentication found out; only carried here
+  // For whom counts what the request and its answer hold in memory: the user's or the server's
+  // name, as authentication found out; empty: the address.
+  std::string held_for;
 };
 
 using Handler = std::function<Task<Response>(Exchange&)>;
@@ -50,10 +54,10 @@ struct Route {
   Authentication authentication = Authentication::kNone;
   RateClass rate = RateClass::kNone;
   size_t body_max = 0;  // bytes; more is 413. 0: a body is ignored
-  Resource resource = Resource::kClient;
   Handler handler;
   Body body = Body::kOptional;
-  std::string_view operation = {};  // the specification's id of it, or one of this project's
+  std::string_view operation = {};        // the specification's id of it, or one of this project's
+  Resource resource = Resource::kClient;  // set by the router
 };
 
 // A table that is complete before the first request; then thread-safe.
@@ -88,7 +92,8 @@ class Router {
 };
 
 // Reads the body of a request that was routed, unless its route streams. Nothing, or the refusal of
-// a body that is too large or broken.
+// a body that is too large (nothing of one that says so is read) or broken, or while too much is
+// held for who sends it.
 Task<std::optional<Response>> read_body(Exchange& exchange);
 
 // {"errcode": ..., "error": ...}, and how long to wait if that is known.

@@ -1,11 +1,14 @@
 #include "homeserver/base/http/server.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <list>
 
 #include "homeserver/base/http/connection.h"
+#include "homeserver/base/http/door.h"
+#include "homeserver/base/http/held_bytes.h"
 #include "homeserver/base/http/limits.h"
 #include "homeserver/base/http/tcp.h"
 
@@ -18,16 +21,36 @@ constexpr Millis kDrainStep{10};
 constexpr Millis kAcceptPause{100};  // after a failure such as too many open files
 
 struct Listener {
+  size_t number = 0;
   Resources resources;
   std::vector<IpRange> trusted_proxies;
   TlsContext tls;
+
+  bool trusts(const IpAddress& address) const {
+    return std::ranges::any_of(trusted_proxies,
+                               [&](const IpRange& range) { return range.contains(address); });
+  }
 };
+
+IpAddress address_of(const Socket& socket) {
+  boost::system::error_code ignored;
+  const auto peer = socket.remote_endpoint(ignored);
+  const auto address = ignored ? std::nullopt : IpAddress::parse(peer.address().to_string());
+  return address ? address->unmapped() : IpAddress();
+}
 
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-  Impl(runtime::Runtime& r, const Router& table)
-      : runtime(r), router(table), shards(r.shard_count()) {}
+  Impl(runtime::Runtime& r, const Router& table, const ServerLimits& l)
+      : runtime(r),
+        router(table),
+        limits(l),
+        door(r.clock(), r.log(), "connections_refused", l.connections),
+        handshakes(r.clock(), r.log(), "handshakes_refused", kHandshakes),
+        bodies(r.clock(), r.log(), "bodies_refused", l.bodies),
+        answers(r.clock(), r.log(), "answers_refused", l.answers),
+        shards(r.shard_count()) {}
 
   struct Connection {
     std::unique_ptr<Stream> stream;
@@ -42,56 +65,83 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
   runtime::Runtime& runtime;
   const Router& router;
+  const ServerLimits limits;
+  Door door;
+  Door handshakes;  // TLS
+  HeldBytes bodies;
+  HeldBytes answers;
   std::vector<Shard> shards;
   std::atomic<bool> draining = false;
-  std::atomic<size_t> connections = 0;
+  std::atomic<size_t> open_streams = 0;  // beyond any handshake
+  size_t listeners = 0;
 
-  Task<void> accept(size_t shard, std::shared_ptr<tcp::acceptor> acceptor,
-                    std::shared_ptr<const Listener> listener) {
-    shards[shard].acceptors.push_back(acceptor);
-    while (!draining) {
+  // Keeps the server alive, as connections do: it ends when its acceptor is closed.
+  static Task<void> accept(std::shared_ptr<Impl> self, size_t shard,
+                           std::shared_ptr<tcp::acceptor> acceptor,
+                           std::shared_ptr<const Listener> listener) {
+    runtime::Runtime& runtime = self->runtime;
+    self->shards[shard].acceptors.push_back(acceptor);
+    while (!self->draining) {
       auto [error, socket] = co_await acceptor->async_accept(asio::as_tuple(asio::use_awaitable));
-      if (draining) co_return;
+      if (self->draining) co_return;
       if (error) {
         runtime.log().warning("accept_failed", {{"reason", error.message()}});
         co_await runtime::sleep_for(runtime, kAcceptPause);
         continue;
       }
-      if (connections >= kConnectionsMax) continue;  // closes it
-      ++connections;
+      const IpAddress peer = address_of(socket);
+      auto place = self->door.enter(peer, listener->number, listener->trusts(peer));
+      if (!place) continue;  // closes it
       runtime::spawn(runtime, runtime.shard(shard), "connection",
-                     run(shared_from_this(), shard, std::move(socket), listener));
+                     run(self, shard, std::move(socket), listener, peer,
+                         std::make_unique<Door::Place>(*std::move(place))));
     }
   }
 
   static Task<void> run(std::shared_ptr<Impl> self, size_t shard, Socket socket,
-                        std::shared_ptr<const Listener> listener) {
-    boost::system::error_code ignored;
-    socket.set_option(tcp::no_delay(true), ignored);
-    const auto peer = socket.remote_endpoint(ignored);
-    const std::string address = ignored ? "" : peer.address().to_string();
-    co_await self->run_connection(shard, std::move(socket), listener, address);
-    --self->connections;
+                        std::shared_ptr<const Listener> listener, IpAddress peer,
+                        std::unique_ptr<Door::Place> place) {
+    const auto inside = std::move(place);  // dies before the door
+    auto stream = co_await self->open(std::move(socket), *listener, peer);
+    if (stream) co_await self->run_connection(shard, std::move(stream), *listener, peer);
   }
 
-  Task<void> run_connection(size_t shard, Socket socket, std::shared_ptr<const Listener> listener,
-                            std::string address) {
+  // Nothing if it says nothing, or no TLS, in time.
+  Task<std::unique_ptr<Stream>> open(Socket socket, const Listener& listener, IpAddress peer) {
+    boost::system::error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    if (!listener.tls) co_return make_stream(std::move(socket));
+    const Millis patience = limits.patience.handshake;
+    if (!co_await wait_readable(runtime, socket, patience)) co_return nullptr;
+    const auto place = handshakes.enter(peer, listener.number, listener.trusts(peer));
+    if (!place) co_return nullptr;
+    auto stream = co_await accept_tls(runtime, std::move(socket), listener.tls, patience);
+    co_return stream.ok() ? *std::move(stream) : nullptr;
+  }
+
+  Task<void> run_connection(size_t shard, std::unique_ptr<Stream> stream, const Listener& listener,
+                            IpAddress peer) {
     auto connection = std::make_shared<Connection>();
-    if (listener->tls) {
-      auto stream = co_await accept_tls(std::move(socket), listener->tls);
-      if (!stream.ok()) co_return;
-      connection->stream = *std::move(stream);
-    } else {
-      connection->stream = make_stream(std::move(socket));
-    }
+    connection->stream = std::move(stream);
+    ++open_streams;
     auto& list = shards[shard].connections;
     const auto place = list.insert(list.end(), connection);
-    const ConnectionContext context{
-        runtime, router, listener->resources, std::move(address), listener->trusted_proxies,
-        draining};
+    auto end = [executor = runtime.shard(shard), weak = std::weak_ptr(connection)] {
+      asio::post(executor, [weak] {
+        if (const auto open = weak.lock()) open->stream->close();
+      });
+    };
+    const ConnectionContext context{runtime,         router,
+                                    limits.patience, bodies,
+                                    answers,         listener.resources,
+                                    peer.str(),      listener.trusted_proxies,
+                                    draining,        std::move(end)};
     co_await serve(*connection->stream, context, connection->busy);
     list.erase(place);
+    Deadline deadline(runtime, *connection->stream);
+    deadline.set(limits.patience.goodbye);
     co_await connection->stream->shutdown();
+    --open_streams;
   }
 
   // On every shard: stops accepting, and closes what is idle (or, at last, everything).
@@ -111,12 +161,13 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   }
 };
 
-Server::Server(runtime::Runtime& runtime, const Router& router)
-    : impl_(std::make_shared<Impl>(runtime, router)) {}
+Server::Server(runtime::Runtime& runtime, const Router& router, const ServerLimits& limits)
+    : impl_(std::make_shared<Impl>(runtime, router, limits)) {}
 Server::~Server() = default;
 
 Result<uint16_t> Server::listen(const ListenerOptions& options) {
   auto listener = std::make_shared<Listener>();
+  listener->number = impl_->listeners++;
   listener->resources = options.resources;
   listener->trusted_proxies = options.trusted_proxies;
   if (!options.tls_certificate.empty()) {
@@ -143,7 +194,7 @@ Result<uint16_t> Server::listen(const ListenerOptions& options) {
                                                error.message());
     endpoint = acceptor->local_endpoint();
     runtime::spawn(impl_->runtime, impl_->runtime.shard(shard), "accept",
-                   impl_->accept(shard, std::move(acceptor), listener));
+                   Impl::accept(impl_, shard, std::move(acceptor), listener));
   }
   return endpoint.port();
 }
@@ -151,14 +202,18 @@ Result<uint16_t> Server::listen(const ListenerOptions& options) {
 Task<void> Server::drain(Millis time) {
   impl_->draining = true;
   impl_->close_on_shards(false);
-  for (Millis waited{0}; waited < time && impl_->connections > 0; waited += kDrainStep) {
+  for (Millis waited{0}; waited < time && impl_->open_streams > 0; waited += kDrainStep) {
     co_await runtime::sleep_for(impl_->runtime, kDrainStep);
   }
-  if (impl_->connections > 0) impl_->close_on_shards(true);
+  if (impl_->open_streams > 0) impl_->close_on_shards(true);
 }
 
 size_t Server::connections() const {
-  return impl_->connections;
+  return impl_->door.inside();
+}
+
+uint64_t Server::answers_held() const {
+  return impl_->answers.held();
 }
 
 }  // namespace polder::http

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "homeserver/base/http/limits.h"
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ip_address.h"
@@ -13,7 +14,7 @@
 namespace polder::http {
 
 struct ListenerOptions {
-  std::string bind;
+  std::string bind;   // an IP address
   uint16_t port = 0;  // 0: a free one
   Resources resources;
   std::string tls_certificate = {};  // PEM files; empty: no TLS
@@ -24,7 +25,7 @@ struct ListenerOptions {
 class Server {
  public:
   // The router and the runtime outlive it.
-  Server(runtime::Runtime& runtime, const Router& router);
+  Server(runtime::Runtime& runtime, const Router& router, const ServerLimits& limits = {});
   ~Server();
 
   // Binds and starts to accept, on every shard. Gives the port. Before or while the runtime runs.
@@ -35,6 +36,7 @@ class Server {
   Task<void> drain(Millis time);
 
   size_t connections() const;
+  uint64_t answers_held() const;  // bytes that wait to be read
 
  private:
   struct Impl;

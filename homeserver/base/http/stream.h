@@ -22,6 +22,7 @@ class Stream {
   // All of the pieces; they stay valid until it returns.
   virtual Task<Status> write(std::vector<std::string_view> pieces) = 0;
   virtual Task<void> shutdown() = 0;  // says goodbye where the transport has a way to
+  virtual void end_writing() {}       // says so at once, where that can be said on its own
   virtual void close() = 0;           // at once; what is under way fails
 };
 

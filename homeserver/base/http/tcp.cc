@@ -59,9 +59,12 @@ class TcpStream final : public Stream {
     return write_to(socket_, std::move(pieces));
   }
   Task<void> shutdown() override {
+    end_writing();
+    co_return;
+  }
+  void end_writing() override {
     boost::system::error_code ignored;
     socket_.shutdown(Socket::shutdown_send, ignored);
-    co_return;
   }
   void close() override { close_socket(socket_); }
 
@@ -131,9 +134,25 @@ std::unique_ptr<Stream> make_stream(Socket socket) {
   return std::make_unique<TcpStream>(std::move(socket));
 }
 
-Task<Result<std::unique_ptr<Stream>>> accept_tls(Socket socket, TlsContext context) {
+Task<bool> wait_readable(runtime::Runtime& runtime, Socket& socket, Millis timeout) {
+  auto expired = std::make_shared<bool>(false);
+  const auto timer = runtime.after(timeout, [&socket, expired] {
+    *expired = true;
+    close_socket(socket);
+  });
+  const auto [error] = co_await socket.async_wait(Socket::wait_read, kTuple);
+  timer->cancel();
+  co_return !error && !*expired;
+}
+
+Task<Result<std::unique_ptr<Stream>>> accept_tls(runtime::Runtime& runtime, Socket socket,
+                                                 TlsContext context, Millis timeout) {
   auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context));
+  Deadline deadline(runtime, *stream);
+  deadline.set(timeout);
   POLDER_CO_CHECK(co_await stream->handshake(ssl::stream_base::server));
+  deadline.stop();
+  if (deadline.expired()) co_return fail(ErrorCode::kTimeout, "the TLS handshake took too long");
   co_return std::unique_ptr<Stream>(std::move(stream));
 }
 

@@ -14,8 +14,12 @@ using Socket = boost::asio::ip::tcp::socket;
 using TlsContext = std::shared_ptr<boost::asio::ssl::context>;
 
 std::unique_ptr<Stream> make_stream(Socket socket);
+// Whether the peer has sent something, or ended, in time. Costs less than a stream: who says
+// nothing gets none.
+Task<bool> wait_readable(runtime::Runtime& runtime, Socket& socket, Millis timeout);
 // Performs the handshake as a server.
-Task<Result<std::unique_ptr<Stream>>> accept_tls(Socket socket, TlsContext context);
+Task<Result<std::unique_ptr<Stream>>> accept_tls(runtime::Runtime& runtime, Socket socket,
+                                                 TlsContext context, Millis timeout);
 // Performs it as a client: verifies the chain, and the name (or IP address) in the certificate.
 Task<Result<std::unique_ptr<Stream>>> connect_tls(Socket socket, TlsContext context,
                                                   std::string name);

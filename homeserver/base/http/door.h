@@ -1,0 +1,60 @@
+// Who may come in: connections are counted by where they come from and where they arrive, so that
+// nobody takes the places of all others. Private to this module; thread-safe.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "homeserver/base/http/limits.h"
+#include "homeserver/base/values/environment.h"
+#include "homeserver/base/values/ip_address.h"
+
+namespace polder::http {
+
+class Door {
+ public:
+  // What is counted of one connection. It leaves when this dies; the door outlives it.
+  class Place {
+   public:
+    Place(Place&& other) noexcept;
+    Place& operator=(Place&&) = delete;
+    ~Place();
+
+   private:
+    friend class Door;
+    Place(Door& door, size_t listener) : door_(&door), listener_(listener) {}
+    Door* door_;
+    size_t listener_;
+    std::string address_, network_;  // keys of the count; empty: not counted
+  };
+
+  // Clock and log outlive it. `event` is what the log calls a refusal.
+  Door(const Clock& clock, Log& log, std::string event, DoorLimits limits);
+
+  // A place for one more, or nothing: that is counted and said in the log once a minute. An address
+  // behind which there are many (a reverse proxy) is bounded by listener only.
+  std::optional<Place> enter(const IpAddress& address, size_t listener, bool stands_for_many);
+  size_t inside() const;
+
+ private:
+  std::optional<std::string_view> full(const Place& place);
+  void leave(const Place& place);
+  void refused(std::string_view by, const IpAddress& address);
+
+  const Clock& clock_;
+  Log& log_;
+  const std::string event_;
+  const DoorLimits limits_;
+  mutable std::mutex mutex_;
+  // Under mutex_:
+  size_t inside_ = 0;
+  std::vector<size_t> listeners_;
+  std::unordered_map<std::string, size_t> peers_;  // by bytes of the address's prefix
+  uint64_t refused_ = 0;                           // and not yet told of
+  std::optional<std::chrono::nanoseconds> told_;
+};
+
+}  // namespace polder::http

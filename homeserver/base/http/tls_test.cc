@@ -1,0 +1,130 @@
+// Peers of a TLS listener that do not do their part.
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/write.hpp>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "homeserver/base/http/server.h"
+#include "homeserver/base/runtime/threads.h"
+
+namespace polder::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+template <class T, void (*Free)(T*)>
+using Owned = std::unique_ptr<T, decltype([](T* made) { Free(made); })>;
+
+// A key and a certificate for it, in PEM files.
+void make_certificate(const std::string& certificate_file, const std::string& key_file) {
+  const Owned<EVP_PKEY, EVP_PKEY_free> key(EVP_EC_gen("P-256"));
+  const Owned<X509, X509_free> certificate(X509_new());
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+  X509_set_pubkey(certificate.get(), key.get());
+  X509_sign(certificate.get(), key.get(), EVP_sha256());
+  const auto write = [](const std::string& path, auto put) {
+    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "w"), std::fclose);
+    ASSERT_NE(file, nullptr);
+    ASSERT_EQ(put(file.get()), 1);
+  };
+  write(certificate_file, [&](FILE* file) { return PEM_write_X509(file, certificate.get()); });
+  write(key_file, [&](FILE* file) {
+    return PEM_write_PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  });
+}
+
+class TlsServerTest : public testing::Test {
+ protected:
+  TlsServerTest() {
+    directory_ = testing::TempDir() + "polder-tls-XXXXXX";
+    EXPECT_NE(mkdtemp(directory_.data()), nullptr);
+    make_certificate(directory_ + "/crt", directory_ + "/key");
+    router_.add({.method = Method::kGet, .path = "/", .handler = [](Exchange&) -> Task<Response> {
+                   co_return Response::json(200, "{}");
+                 }});
+    runtime_ = runtime::Threads::create({.shards = 1, .pool_threads = 1}, clock_, random_, log_);
+    ServerLimits limits;
+    limits.patience.handshake = Millis(300);
+    limits.patience.goodbye = Millis(300);
+    server_ = std::make_unique<Server>(*runtime_, router_, limits);
+    ListenerOptions options;
+    options.bind = "127.0.0.1";
+    options.tls_certificate = directory_ + "/crt";
+    options.tls_key = directory_ + "/key";
+    options.resources.set();
+    port_ = *server_->listen(options);
+    thread_ = std::thread([this] { runtime_->run(); });
+  }
+  ~TlsServerTest() override {
+    runtime_->stop();
+    thread_.join();
+    server_.reset();
+    runtime_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  tcp::socket connect() {
+    tcp::socket socket(context_);
+    socket.connect({asio::ip::make_address("127.0.0.1"), port_});
+    return socket;
+  }
+  // Whether the server soon has so many.
+  bool connections(size_t count) {
+    for (int i = 0; i < 1000 && server_->connections() != count; ++i)
+      std::this_thread::sleep_for(Millis(5));
+    return server_->connections() == count;
+  }
+
+  std::string directory_;
+  asio::io_context context_;
+  base::SystemClock clock_;
+  base::SystemRandom random_;
+  base::NullLog log_;
+  Router router_;
+  std::unique_ptr<runtime::Threads> runtime_;
+  std::unique_ptr<Server> server_;
+  uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(TlsServerTest, AHandshakeHasItsTime) {
+  auto silent = connect();
+  auto begun = connect();
+  asio::write(begun, asio::buffer("\x16", 1));
+  ASSERT_TRUE(connections(2));
+  EXPECT_TRUE(connections(0));
+  auto slow = connect();
+  boost::system::error_code error;
+  const auto started = clock_.steady();
+  const std::string record("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+  for (size_t i = 0; i < 100 && !error; ++i) {
+    asio::write(slow, asio::buffer(i < record.size() ? record.substr(i, 1) : "x"), error);
+    std::this_thread::sleep_for(Millis(50));
+  }
+  EXPECT_TRUE(error) << "each byte renews the time";
+  EXPECT_LT(clock_.steady() - started, std::chrono::seconds(4));
+}
+
+TEST_F(TlsServerTest, WhoNeverSaysGoodbyeIsLetGo) {
+  asio::ssl::context tls(asio::ssl::context::tls_client);
+  asio::ssl::stream<tcp::socket> stream(connect(), tls);
+  stream.handshake(asio::ssl::stream_base::client);
+  const std::string request = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  asio::write(stream, asio::buffer(request));
+  std::array<char, 12> begin{};
+  asio::read(stream, asio::buffer(begin));
+  EXPECT_EQ(std::string(begin.data(), begin.size()), "HTTP/1.1 200");
+  EXPECT_TRUE(connections(0));
+}
+
+}  // namespace
+}  // namespace polder::http
