@@ -382,8 +382,31 @@ TEST_F(HomeserverTest, TheSharedSecretRegistersOnceForANonce) {
     return R"({"nonce":")" + nonce + R"(","username":"root","password":"pw","admin":true,"mac":")" +
            with + "\"}";
   };
+  // Whoever asks for others, or guesses, takes it from nobody.
+  for (int i = 0; i < 1001; ++i)
+    EXPECT_EQ(call("GET", path).status, 200);
+  EXPECT_EQ(call("POST", path, "", body("guess")).status, 403);
   EXPECT_EQ(call("POST", path, "", body(mac)).text({"user_id"}), "@root:own");
-  EXPECT_EQ(call("POST", path, "", body(mac)).status, 400);
+  EXPECT_EQ(call("POST", path, "", body(mac)).text({"error"}), "unrecognised nonce");
+}
+
+TEST_F(HomeserverTest, ANonceIsGoodForMinutesAndOnlyWhereItWasMade) {
+  const std::string path = "/_synapse/admin/v1/register";
+  const auto use = [&](std::string nonce) {
+    const std::string mac =
+        crypto::hmac_sha1_hex("secret", nonce + '\0' + "eve" + '\0' + "pw" + '\0' + "notadmin");
+    return call("POST", path, "",
+                R"({"nonce":")" + nonce + R"(","username":"eve","password":"pw","mac":")" + mac +
+                    "\"}")
+        .text({"error"});
+  };
+  const std::string old = call("GET", path).text({"nonce"});
+  simulation_->run_for(Millis(301'000));
+  EXPECT_EQ(use(old), "unrecognised nonce");
+  std::string forged = call("GET", path).text({"nonce"});
+  forged[10] = forged[10] == '1' ? '2' : '1';
+  EXPECT_EQ(use(forged), "unrecognised nonce");
+  EXPECT_EQ(use(""), "unrecognised nonce");
 }
 
 }  // namespace

@@ -110,6 +110,19 @@ TEST_F(RateLimitsTest, LoggingInIsCountedForTheAddressAndForTheAccount) {
   EXPECT_EQ(log_in("alice", "pw").status, 200);
 }
 
+TEST_F(RateLimitsTest, TryingTokensIsCountedForTheAddress) {
+  const std::vector<std::string> paths = {"/_matrix/client/v3/account/whoami",
+                                          "/_matrix/media/v3/download/own/x"};
+  size_t number = 0;
+  for (const std::string& path : paths) {
+    address_ = "198.51.100." + std::to_string(++number);
+    EXPECT_GE(until_limited(401, [&](size_t) { return call("GET", path, "wrong"); }), 200u) << path;
+    EXPECT_EQ(call("GET", paths.front(), alice_).status, 200) << "a right one does not wait";
+  }
+  address_ = "198.51.100.9";
+  EXPECT_GE(until_limited(401, [&](size_t) { return call("GET", paths.front()); }), 200u);
+}
+
 TEST_F(RateLimitsTest, RegisteringIsCountedForTheAddress) {
   address_ = "198.51.100.1";
   const auto ask = [&](size_t i) {

@@ -11,6 +11,15 @@ std::string_view token_of(const http::Request& request) {
   return request.query_parameter("access_token").value_or(std::string_view());
 }
 
+// Who tries tokens is their address. A session that has ended does not keep others of the same
+// address from asking: only what is wrong counts there.
+http::Response unauthenticated(const Api& api, const http::Exchange& exchange, const Error& error) {
+  const auto wait =
+      api.rate_limits.take(http::RateClass::kTokenFailed,
+                           {http::Principal::Kind::kAddress, exchange.request.remote_address});
+  return wait ? http::limited(*wait) : to_response(error);
+}
+
 // Of nobody in particular.
 Task<http::Response> by_address(const Api& api, http::Exchange& exchange,
                                 const http::Handler& next) {
@@ -28,9 +37,13 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
     co_return co_await by_address(api, exchange, next);
   const std::string token(token_of(exchange.request));
   if (token.empty() && optional) co_return co_await by_address(api, exchange, next);
-  if (token.empty()) co_return http::error_response(401, "M_MISSING_TOKEN", "Missing access token");
+  if (token.empty()) {
+    co_return unauthenticated(
+        api, exchange,
+        matrix_error(ErrorCode::kUnauthenticated, "M_MISSING_TOKEN", "Missing access token"));
+  }
   auto session = co_await api.users.authenticate(token);
-  if (!session.ok()) co_return to_response(session.error());
+  if (!session.ok()) co_return unauthenticated(api, exchange, session.error());
   if (exchange.route->authentication == http::Authentication::kAdmin && !session->admin) {
     co_return http::error_response(403, "M_FORBIDDEN", "You are not a server admin");
   }
@@ -39,6 +52,7 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
                                            {http::Principal::Kind::kUser, session->user.view()});
     if (wait) co_return http::limited(*wait);
   }
+  exchange.held_for = session->user.str();
   exchange.caller = std::make_shared<kit::Caller>(*std::move(session));
   co_return co_await next(exchange);
 }

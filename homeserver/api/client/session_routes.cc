@@ -1,10 +1,8 @@
 // https://spec.matrix.org/v1.19/client-server-api/#legacy-api: login, registration, devices.
-#include <deque>
-#include <mutex>
-
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/departure.h"
 #include "homeserver/api/client/interactive_auth.h"
+#include "homeserver/api/client/nonces.h"
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/base/values/bytes.h"
 
@@ -17,7 +15,6 @@ using http::Response;
 
 constexpr size_t kDevicesAtOnceMax = 1000;
 constexpr json::StringBounds kNames{.bytes_max = users::kDisplayNameBytesMax};
-constexpr size_t kNoncesMax = 1000;  // of registrations with the shared secret, under way
 
 Result<users::NewSession> new_session(const json::Object& body) {
   const json::Reader in(body);
@@ -164,14 +161,13 @@ Task<Result<Response>> register_available(const Api& api, Call& call) {
 // Synapse's registration with a shared secret, which tools use: a nonce, then an HMAC over it.
 class SharedSecretRegistration {
  public:
+  explicit SharedSecretRegistration(Random& random) : nonces_(random) {}
+
   Task<Result<Response>> nonce(const Api& api, Call&) {
     if (api.settings.registration_secret.empty())
       co_return fail(ErrorCode::kForbidden, "Shared secret registration is not enabled");
-    const std::string made = base::hex_encode(as_bytes(api.runtime.random().bytes(32)));
-    const std::lock_guard lock(mutex_);
-    nonces_.push_back(made);
-    if (nonces_.size() > kNoncesMax) nonces_.pop_front();
-    co_return ok_json({{"nonce", made}});
+    runtime::Runtime& runtime = api.runtime;
+    co_return ok_json({{"nonce", nonces_.make(runtime.random(), runtime.clock().wall_ms())}});
   }
 
   Task<Result<Response>> use(const Api& api, Call& call) {
@@ -184,7 +180,8 @@ class SharedSecretRegistration {
     POLDER_CO_TRY(const std::string mac, in.string("mac"));
     POLDER_CO_TRY(const bool admin, in.boolean_or("admin", false));
     POLDER_CO_TRY(const auto type, in.optional_string("user_type"));
-    if (!take(nonce))
+    const int64_t now_ms = api.runtime.clock().wall_ms();
+    if (!nonces_.good(nonce, now_ms))
       co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "unrecognised nonce");
     std::string signed_text =
         nonce + '\0' + name + '\0' + password + '\0' + (admin ? "admin" : "notadmin");
@@ -193,6 +190,8 @@ class SharedSecretRegistration {
             crypto::hmac_sha1_hex(api.settings.registration_secret, signed_text), mac)) {
       co_return fail(ErrorCode::kForbidden, "HMAC incorrect");
     }
+    if (!nonces_.use(nonce, now_ms))
+      co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "unrecognised nonce");
     users::NewAccount account;
     account.localpart = name;
     account.password = password;
@@ -201,13 +200,7 @@ class SharedSecretRegistration {
   }
 
  private:
-  bool take(const std::string& nonce) {
-    const std::lock_guard lock(mutex_);
-    return std::erase(nonces_, nonce) > 0;
-  }
-
-  std::mutex mutex_;
-  std::deque<std::string> nonces_;  // under mutex_
+  Nonces nonces_;
 };
 
 json::Object device_json(const DeviceId& id, const stores::DeviceRow& row) {
@@ -346,7 +339,7 @@ constexpr Operation kOperations[] = {
 
 void add_session_routes(http::Router& router, const Api& api) {
   add_operations(router, api, kOperations);
-  const auto secret = std::make_shared<SharedSecretRegistration>();
+  const auto secret = std::make_shared<SharedSecretRegistration>(api.runtime.random());
   add_route(router, api,
             {.method = Method::kGet,
              .path = "/_synapse/admin/v1/register",
