@@ -19,7 +19,7 @@ namespace polder::server {
 enum class Resource : uint8_t { kClient, kFederation, kMedia, kAdmin, kMetrics, kHealth };
 
 struct ListenerConfig {
-  std::string bind;
+  std::string bind;  // an IP address or a name
   uint16_t port = 0;
   std::vector<Resource> resources = {Resource::kClient, Resource::kFederation, Resource::kMedia,
                                      Resource::kAdmin, Resource::kHealth};
@@ -71,6 +71,13 @@ struct Config {
     bool rate_limits = true;
     http::RateRules rates = http::default_rate_rules();
     int64_t servers_at_once = 100;  // requests of one server under way
+    int64_t connections = 20'000;
+    int64_t connections_of_network = 5'000;
+    int64_t connections_of_address = 2'000;
+    int64_t bodies_mb = 128;
+    int64_t bodies_of_one_mb = 32;
+    int64_t answers_mb = 128;
+    int64_t answers_of_one_mb = 16;
   } limits;
   struct Network {
     bool deny_private_addresses = true;

@@ -63,6 +63,22 @@ Status set_default_version(Config& config, const ConfigValue& value) {
   return {};
 }
 
+// Whether a name is known is asked where it is used (surroundings.h).
+Status set_bind(ListenerConfig& listener, const ConfigValue& value) {
+  const std::string& bind = std::get<std::string>(value);
+  const auto of_name = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  const bool numbers = bind.find_first_not_of("0123456789.") == std::string::npos;
+  const bool name = !numbers && std::ranges::all_of(bind, of_name);
+  // Of an IPv6 address, a zone may follow.
+  if (!name && !IpAddress::parse(std::string_view(bind).substr(0, bind.find('%'))))
+    return wrong("\"" + bind + "\" is neither an IP address nor a name");
+  listener.bind = bind;
+  return {};
+}
+
 Status set_resources(ListenerConfig& listener, const ConfigValue& value) {
   listener.resources.clear();
   for (const std::string& name : std::get<std::vector<std::string>>(value)) {
@@ -101,7 +117,7 @@ struct RateKeys {
   std::string_view burst;
   std::string_view documentation;
 };
-constexpr std::array<RateKeys, 9> kRateKeys = {{
+constexpr std::array<RateKeys, 10> kRateKeys = {{
     {http::RateClass::kCheap, "limits.cheap.per_second", "limits.cheap.burst",
      "Requests of a user that none of the following is about; without a token, of an address."},
     {http::RateClass::kMessage, "limits.message.per_second", "limits.message.burst",
@@ -116,11 +132,46 @@ constexpr std::array<RateKeys, 9> kRateKeys = {{
      "limits.login_account.burst", "Log-ins of a user, from wherever."},
     {http::RateClass::kLoginFailed, "limits.login_failed.per_second", "limits.login_failed.burst",
      "Wrong passwords for a user, from wherever."},
+    {http::RateClass::kTokenFailed, "limits.token_failed.per_second", "limits.token_failed.burst",
+     "Requests of an address with a wrong access token, or without one where one is needed."},
     {http::RateClass::kRegistration, "limits.registration.per_second", "limits.registration.burst",
      "Attempts of an address to register; asking whether a name is free counts."},
     {http::RateClass::kFederation, "limits.federation.per_second", "limits.federation.burst",
      "Requests of another server; of an address those with a wrong signature or none."},
 }};
+
+// What peers may hold of the process.
+std::vector<ConfigKey> budget_keys() {
+  constexpr int64_t kMost = 1'000'000;
+  constexpr int64_t kMostMb = 1 << 20;
+  return {
+      {"limits.connections",
+       "How many connections are accepted; fewer if the process may open fewer than twice as many "
+       "files.",
+       int64_t{20'000}, false, true,
+       number([](Config& c) -> auto& { return c.limits.connections; }, 16, kMost)},
+      {"limits.connections_of_network",
+       "How many of one network (/24; of IPv6, /56) are, besides trusted proxies.", int64_t{5'000},
+       false, true,
+       number([](Config& c) -> auto& { return c.limits.connections_of_network; }, 1, kMost)},
+      {"limits.connections_of_address",
+       "How many of one address (of IPv6, /64) are, besides trusted proxies.", int64_t{2'000},
+       false, true,
+       number([](Config& c) -> auto& { return c.limits.connections_of_address; }, 1, kMost)},
+      {"limits.bodies_mb", "Memory for bodies of requests under way.", int64_t{128}, false, true,
+       number([](Config& c) -> auto& { return c.limits.bodies_mb; }, 16, kMostMb)},
+      {"limits.bodies_of_one_mb",
+       "Of it, for those of one user, server or address, unless it is one body alone.", int64_t{32},
+       false, true,
+       number([](Config& c) -> auto& { return c.limits.bodies_of_one_mb; }, 1, kMostMb)},
+      {"limits.answers_mb", "Memory for answers that are not read yet.", int64_t{128}, false, true,
+       number([](Config& c) -> auto& { return c.limits.answers_mb; }, 16, kMostMb)},
+      {"limits.answers_of_one_mb",
+       "Of it, for those of one user, server or address, unless it is one answer alone.",
+       int64_t{16}, false, true,
+       number([](Config& c) -> auto& { return c.limits.answers_of_one_mb; }, 1, kMostMb)},
+  };
+}
 
 constexpr double kPerSecondMin = 0.001;
 constexpr double kPerSecondMax = 1e6;
@@ -232,7 +283,7 @@ std::vector<ConfigKey> make_config_keys() {
       {"experimental.msc", "Matrix spec changes that are off by default, by number.", Numbers{},
        false, false, store<Numbers, Config>([](Config& c) -> auto& { return c.experimental.msc; })},
   };
-  std::vector<ConfigKey> rates;
+  std::vector<ConfigKey> rates = budget_keys();
   for (const RateKeys& names : kRateKeys)
     add_rate_keys(rates, names);
   rates.push_back(
@@ -253,8 +304,8 @@ std::span<const ConfigKey> config_keys() {
 
 std::span<const ListenerKey> listener_keys() {
   static const std::vector<ListenerKey> keys = {
-      {"bind", "The address to listen at.", std::string("127.0.0.1"), true, true,
-       store<std::string, ListenerConfig>([](ListenerConfig& l) -> auto& { return l.bind; })},
+      {"bind", "The IP address to listen at, or a name of this machine for all that it stands for.",
+       std::string("127.0.0.1"), true, true, set_bind},
       {"port", "The TCP port; 0 takes a free one.", int64_t{8008}, true, true, set_port},
       {"resources",
        "Any of client, federation, media, admin, metrics, health; left out: all but metrics.",

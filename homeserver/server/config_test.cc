@@ -120,6 +120,20 @@ TEST(Config, RefusesWhatCannotWork) {
   EXPECT_NE(refusal("server_name = \n").find("line 1"), std::string::npos);
   EXPECT_NE(refusal(small + "trusted_proxies = [\"proxy\"]\n").find("\"proxy\" is neither"),
             std::string::npos);
+  for (const char* bind :
+       {"999.1.1.1", "", "1.2.3", "::1::", "a b", "http://x", "127.0.0.1:8008"}) {
+    EXPECT_NE(refusal("server_name = \"a\"\ndata_dir = \"/d\"\n[[listeners]]\nport = 1\nbind = \"" +
+                      std::string(bind) + "\"\n")
+                  .find("line 5: listeners.bind: \"" + std::string(bind) + "\" is neither"),
+              std::string::npos)
+        << bind;
+  }
+  for (const char* bind : {"0.0.0.0", "::", "fe80::1%lo", "localhost", "matrix-1.example.org"}) {
+    EXPECT_EQ(refusal("server_name = \"a\"\ndata_dir = \"/d\"\n[[listeners]]\nport = 1\nbind = \"" +
+                      std::string(bind) + "\"\n"),
+              "accepted")
+        << bind;
+  }
   for (const char* rate : {"0", "-1.5", "nan", "inf", "0.0001"}) {
     EXPECT_NE(refusal(small + "[limits.login]\nper_second = " + rate + "\n").find("must be from"),
               std::string::npos)

@@ -6,6 +6,7 @@
 #include "homeserver/server/backups.h"
 #include "homeserver/server/config.h"
 #include "homeserver/server/serve.h"
+#include "homeserver/server/surroundings.h"
 #include "storage/files/files.h"
 
 // How jemalloc, which the optimised program is linked with, gives memory back: within a second, on
@@ -53,6 +54,17 @@ int with_text(const std::string& path, const std::function<int(const ReadConfig&
 
 int with_config(const std::string& path, const std::function<int(const Config&)>& run) {
   return with_text(path, [&](const ReadConfig& read) { return run(read.config); });
+}
+
+// What the file says is good; now what it means here.
+int check_config(const Config& config, const std::string& path) {
+  for (const std::string& warning : readable_secrets(config, path))
+    std::fprintf(stderr, "polder: warning: %s\n", warning.c_str());
+  const auto faults = unknown_binds(config);
+  for (const std::string& fault : faults)
+    std::fprintf(stderr, "polder: %s: %s\n", path.c_str(), fault.c_str());
+  if (!faults.empty()) return 2;
+  return std::puts("The configuration is good.") < 0 ? 1 : 0;
 }
 
 int run(int argc, char** argv) {
@@ -115,7 +127,7 @@ int run(int argc, char** argv) {
       "routes", "Print the route table: method, path and id of every operation served");
 
   CLI11_PARSE(app, argc, argv);
-  if (*serving) return with_config(path, serve);
+  if (*serving) return with_config(path, [&](const Config& read) { return serve(read, path); });
   if (*checking) return with_config(path, check_database);
   if (*backing_up) {
     return with_text(path, [&](const ReadConfig& read) {
@@ -135,8 +147,7 @@ int run(int argc, char** argv) {
     return with_config(path, [&](const Config& read) { return purge_room(read, room_id); });
   if (*routes) return print_routes();
   if (*example) return std::fputs(config_example().c_str(), stdout) < 0 ? 1 : 0;
-  return with_config(
-      path, [](const Config&) { return std::puts("The configuration is good.") < 0 ? 1 : 0; });
+  return with_config(path, [&](const Config& read) { return check_config(read, path); });
 }
 
 }  // namespace

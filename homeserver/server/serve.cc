@@ -8,10 +8,12 @@
 #include "homeserver/base/runtime/threads.h"
 #include "homeserver/base/values/log.h"
 #include "homeserver/server/consistency.h"
+#include "homeserver/server/descriptors.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/recovery.h"
 #include "homeserver/server/schema.h"
+#include "homeserver/server/surroundings.h"
 #include "storage/backup/backup.h"
 #include "storage/kv/memory.h"
 #include "storage/kv/rocks.h"
@@ -44,6 +46,11 @@ struct Opened {
   std::unique_ptr<kv::Database> database;
 };
 
+// Of the process. What is started anew has the same.
+Descriptors descriptors_of(const Config& config) {
+  return take_descriptors(static_cast<size_t>(config.limits.connections));
+}
+
 Result<Opened> open_database(const Config& config, files::FileSystem& files, Log& log) {
   Opened opened;
   POLDER_CHECK(files.create_directories(config.data_dir + "/database"));
@@ -54,6 +61,7 @@ Result<Opened> open_database(const Config& config, files::FileSystem& files, Log
   options.write_buffer_bytes = static_cast<size_t>(config.storage.write_buffer_mb) << 20;
   options.log_keep_bytes = static_cast<uint64_t>(config.storage.log_mb) << 20;
   options.log_keep_seconds = static_cast<uint64_t>(config.storage.log_hours) * 3600;
+  options.open_files_max = descriptors_of(config).database_files;
   POLDER_TRY(opened.database, kv::open_rocks(options, stores::kColumns));
   POLDER_CHECK(check_schema(*opened.database, config.server_name));
   return opened;
@@ -118,11 +126,43 @@ Error because(const std::string& what, const Error& error) {
   return fail(error.code, what + ": " + error.message);
 }
 
+http::ServerLimits server_limits(const Config& config, Log& log) {
+  const auto bytes = [](int64_t mb) { return static_cast<uint64_t>(mb) << 20; };
+  const Descriptors descriptors = descriptors_of(config);
+  if (descriptors.connections < static_cast<size_t>(config.limits.connections)) {
+    log.warning("fewer_connections",
+                {{"connections", descriptors.connections}, {"descriptors", descriptors.all}});
+  }
+  const size_t all = descriptors.connections;
+  const auto at_most = [](int64_t configured, size_t share) {
+    return std::min(static_cast<size_t>(configured), std::max<size_t>(share, 1));
+  };
+  http::ServerLimits limits;
+  // One listener, network or address leaves room for others, however few there are.
+  limits.connections = {.all = all,
+                        .listener = config.listeners.size() > 1 ? all - all / 4 : all,
+                        .network = at_most(config.limits.connections_of_network, all / 2),
+                        .address = at_most(config.limits.connections_of_address, all / 4)};
+  limits.bodies = {bytes(config.limits.bodies_mb), bytes(config.limits.bodies_of_one_mb)};
+  limits.answers = {bytes(config.limits.answers_mb), bytes(config.limits.answers_of_one_mb)};
+  return limits;
+}
+
+Status listen_at(const ListenerConfig& listener, http::Server& server, Log& log) {
+  POLDER_TRY(const auto addresses, bind_addresses(listener.bind));
+  http::ListenerOptions options = listener_options(listener);
+  for (const std::string& address : addresses) {
+    options.bind = address;
+    POLDER_TRY(options.port, server.listen(options));
+    log.info("listening", {{"address", address}, {"port", options.port}});
+  }
+  return {};
+}
+
 Status listen(const Config& config, http::Server& server, Log& log) {
   for (const ListenerConfig& listener : config.listeners) {
-    const auto port = server.listen(listener_options(listener));
-    if (!port.ok()) return because("cannot listen", port.error());
-    log.info("listening", {{"address", listener.bind}, {"port", *port}});
+    const Status listening = listen_at(listener, server, log);
+    if (!listening.ok()) return because("cannot listen", listening.error());
   }
   return {};
 }
@@ -170,7 +210,7 @@ Result<Ended> run(const Config& config, files::FileSystem& files, Log& log) {
   if (!homeserver.ok()) return because("cannot start", homeserver.error());
   const Status started = (*homeserver)->start();
   if (!started.ok()) return because("cannot start", started.error());
-  http::Server server(*threads, (*homeserver)->router());
+  http::Server server(*threads, (*homeserver)->router(), server_limits(config, log));
   POLDER_CHECK(listen(config, server, log));
   Running running{*threads, files, *opened->database, (*homeserver)->committer(), server};
   const Ended ended = run_threads(running, config);
@@ -193,7 +233,7 @@ bool try_again(const Error& error, Log& log) {
 
 }  // namespace
 
-int serve(const Config& config) {
+int serve(const Config& config, const std::string& path) {
   // Every thread inherits this mask; one of them waits for the signals.
   const sigset_t signals = ending_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -201,6 +241,8 @@ int serve(const Config& config) {
   std::signal(SIGXFSZ, SIG_IGN);  // beyond a limit of size, a write fails like on a full disk
   const auto log = base::make_system_log(config.log_level);
   const auto files = files::real_files();
+  for (const std::string& warning : readable_secrets(config, path))
+    log->warning("readable_secret", {{"warning", warning}});
   for (bool restarting = false;; restarting = true) {
     const auto ended = run(config, *files, *log);
     if (ended.ok() && *ended == Ended::kBySignal) break;

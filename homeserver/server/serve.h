@@ -6,8 +6,8 @@
 namespace polder::server {
 
 // Serves until SIGTERM or SIGINT; then finishes what is under way, for two seconds at most. Gives
-// the process's exit code.
-int serve(const Config& config);
+// the process's exit code. `path` is the configuration's file.
+int serve(const Config& config, const std::string& path);
 
 // Checks the consistency of a database that no server has open: names, events, timelines, state
 // maps, extremities. Prints what is wrong; gives the process's exit code.

@@ -114,7 +114,7 @@ rocksdb::DBOptions database_options(const RocksOptions& options, rocksdb::Env& e
   }
   db.max_total_wal_size = kUnflushedLogBytes;
   db.max_background_jobs = 2;
-  db.max_open_files = 512;
+  db.max_open_files = options.open_files_max;
   db.write_buffer_manager =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
   db.avoid_unnecessary_blocking_io = true;

@@ -23,6 +23,9 @@ struct RocksOptions {
   uint64_t log_keep_bytes = uint64_t{1} << 30;
   uint64_t log_keep_seconds = 72 * 3600;
   bool create_if_missing = true;
+  // Descriptors that it may hold for tables; beyond them, tables are opened anew when they are
+  // read.
+  int open_files_max = 512;
 };
 
 // Opens or creates. Columns that are new are created; columns on disk that the program does not
