@@ -1,6 +1,8 @@
 #include <random>
 
 #include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/testing/agreement.h"
+#include "homeserver/base/json/testing/random_text.h"
 #include "homeserver/base/json/write.h"
 
 namespace polder::json {
@@ -240,6 +242,68 @@ TEST(RoundTrip, WhatIsWrittenReadsBackEqual) {
     EXPECT_EQ(*back, value);
     EXPECT_EQ(write(*back), write(value));
   }
+}
+
+// Of words and brackets that a reader of tokens could take for what they are not.
+// Of words and brackets that a reader of tokens could take for what they are not.
+TEST(Readers, AgreeOnWhatTokensHide) {
+  for (const char* text : {R"(["a":1])",
+                           R"([["a":1],2]])",
+                           R"([["a":[1],2]])",
+                           R"({"a":"b":1})",
+                           R"({"a""b":1})",
+                           R"(["a""b"])",
+                           R"(["a"b])",
+                           R"([1"a"])",
+                           R"([true"a"])",
+                           R"([\"a\"])",
+                           R"({"a":1]])",
+                           R"([{"a":1]])",
+                           R"([1}])",
+                           R"({"a":1,})",
+                           "[1\f2]",
+                           "[1\032\062]",
+                           R"("a" "b")",
+                           R"("a":1)",
+                           "1 ",
+                           " 1",
+                           "tru e",
+                           "[[]",
+                           "[]]",
+                           "{}}",
+                           "[}",
+                           "{]",
+                           R"("a)",
+                           R"("a\")",
+                           "[1,2",
+                           "[1,2}",
+                           R"({"a":1)",
+                           R"({"a")",
+                           R"({"a":)",
+                           "[[[[[[[[[[[",
+                           "]",
+                           "}",
+                           ",",
+                           ":",
+                           "[,1]",
+                           "[:1]"})
+    EXPECT_TRUE(readers_agree(text, 9)) << text;
+}
+
+TEST(Readers, AgreeOnRandomTexts) {
+  constexpr uint64_t kTexts = 5000;
+  uint64_t accepted = 0;
+  for (uint64_t seed = 0; seed < kTexts; ++seed) {
+    RandomText random(seed);
+    const std::string text(random.next());
+    ASSERT_TRUE(readers_agree(text, 9)) << text;
+    accepted += parse(text).ok() ? 1 : 0;
+    const std::string mutant(random.mutated());
+    ASSERT_TRUE(readers_agree(mutant, 9)) << mutant;
+  }
+  // Else they would agree on too little.
+  EXPECT_GT(accepted, kTexts / 3);
+  EXPECT_LT(accepted, kTexts * 2 / 3);
 }
 
 }  // namespace

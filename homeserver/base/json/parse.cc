@@ -1,259 +1,279 @@
-// One reader for both modes, so that they agree on everything but numbers. It keeps what a
-// library's tree would lose (how a number was written) and refuses what most libraries let pass
-// (duplicate keys).
+// simdjson finds strings, structure, control characters and invalid UTF-8 with the processor's
+// widest instructions; the walk here then visits every token once, in order. On-Demand checks only
+// what is visited, and so everything is: what it leaves to its user (that a number or a word is
+// one up to the next token, that nothing follows the value) is checked here, as are duplicate keys.
 #include "homeserver/base/json/parse.h"
 
-#include <charconv>
+// What the walk depends on is compared with another reader on random text, not asserted.
+#define SIMDJSON_DEVELOPMENT_CHECKS 0
+#include <simdjson.h>
 
-#include "homeserver/base/values/bytes.h"
+#include <charconv>
+#include <cstring>
+#include <iterator>
 
 namespace polder::json {
 namespace {
 
-class Reader {
- public:
-  Reader(std::string_view text, const ParseLimits& limits)
-      : next_(text.data()), end_(text.data() + text.size()), limits_(limits) {}
+namespace ondemand = simdjson::ondemand;
 
-  Result<Value> document() {
-    skip_space();
-    POLDER_TRY(Value value, read_value(0));
-    skip_space();
-    if (next_ != end_) return malformed("text after the value");
+// simdjson's indexes take six times the text. Up to here, which every event is, a thread keeps
+// them; what is larger pays for its own.
+constexpr size_t kKeptBytes = 128 << 10;
+
+// What reading needs besides its result.
+struct Workspace {
+  ondemand::parser parser;
+  std::string copy;
+  // Of the objects and arrays that are not yet complete, those of the innermost last: so each is
+  // made in the size that it has.
+  std::vector<Object::Member> members;
+  std::vector<Value> elements;
+};
+
+// A token reaches up to the next one.
+std::string_view without_space(std::string_view token) {
+  const size_t end = token.find_last_not_of(" \t\n\r");
+  return token.substr(0, end + 1);
+}
+
+std::string_view token_of(ondemand::value& value) {
+  return value.raw_json_token();
+}
+std::string_view token_of(ondemand::document& document) {
+  return document.raw_json_token().value_unsafe();
+}
+
+template <class T>
+std::vector<T> take_from(std::vector<T>& stack, size_t bottom) {
+  const auto first = stack.begin() + static_cast<ptrdiff_t>(bottom);
+  std::vector<T> taken(std::make_move_iterator(first), std::make_move_iterator(stack.end()));
+  stack.erase(first, stack.end());
+  return taken;
+}
+
+class TreeReader {
+ public:
+  TreeReader(Workspace& workspace, const ParseLimits& limits)
+      : workspace_(workspace), limits_(limits) {}
+
+  // Of text with simdjson::SIMDJSON_PADDING bytes behind it, the first of which is zero: where
+  // simdjson is led past the end, it finds no token there.
+  Result<Value> read(std::string_view text) {
+    workspace_.members.clear();
+    workspace_.elements.clear();
+    Value value;
+    if (!read_document(text, value)) return fail(code_, why_);
     return value;
   }
 
  private:
-  static Error malformed(const char* why) {
-    return fail(ErrorCode::kMalformed, std::string("not JSON: ").append(why));
+  bool refuse(ErrorCode code, const char* why) {
+    code_ = code;
+    why_ = why;
+    return false;
   }
+  bool malformed(const char* why) { return refuse(ErrorCode::kMalformed, why); }
 
-  void skip_space() {
-    while (next_ != end_ && (*next_ == ' ' || *next_ == '\n' || *next_ == '\r' || *next_ == '\t'))
-      ++next_;
-  }
-
-  bool take(char c) {
-    if (next_ == end_ || *next_ != c) return false;
-    ++next_;
+  bool read_document(std::string_view text, Value& out) {
+    ondemand::document document;
+    if (const auto error = workspace_.parser.iterate(text, text.size() + simdjson::SIMDJSON_PADDING)
+                               .get(document)) {
+      const bool too_large = error == simdjson::CAPACITY || error == simdjson::MEMALLOC;
+      return too_large ? refuse(ErrorCode::kTooLarge, "JSON is too large")
+                       : malformed("not JSON: a string, its UTF-8, or nothing at all");
+    }
+    ondemand::value root;
+    if (document.get_value().get(root) == simdjson::SUCCESS) {
+      if (!read_value(root, 0, out)) return false;
+      if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+        return malformed("not JSON: text after the value");
+      return true;
+    }
+    const std::string_view token = token_of(document);
+    if (!read_scalar(document, token, out)) return false;
+    if (token.end() != text.end()) return malformed("not JSON: text after the value");
     return true;
   }
 
-  bool take(std::string_view word) {
-    if (static_cast<size_t>(end_ - next_) < word.size() ||
-        std::string_view(next_, word.size()) != word)
-      return false;
-    next_ += word.size();
-    return true;
-  }
-
-  Result<Value> read_value(int depth) {
-    if (next_ == end_) return malformed("it ends too early");
-    switch (*next_) {
+  bool read_value(ondemand::value& value, int depth, Value& out) {
+    const std::string_view token = token_of(value);
+    if (token.empty()) return malformed("not JSON: it ends too early");
+    switch (token.front()) {
       case '{':
-        return read_object(depth + 1);
+        return read_object(value, depth + 1, out);
       case '[':
-        return read_array(depth + 1);
-      case '"': {
-        POLDER_TRY(std::string text, read_string());
-        return Value(std::move(text));
-      }
-      case 't':
-        return take("true") ? Result<Value>(Value(true)) : malformed("unknown word");
-      case 'f':
-        return take("false") ? Result<Value>(Value(false)) : malformed("unknown word");
-      case 'n':
-        return take("null") ? Result<Value>(Value()) : malformed("unknown word");
+        return read_array(value, depth + 1, out);
       default:
-        return read_number();
+        return read_scalar(value, token, out);
     }
   }
 
-  Status enter(int depth) {
-    ++next_;
-    if (depth > limits_.max_depth) return fail(ErrorCode::kTooLarge, "JSON is nested too deeply");
-    return {};
+  bool enter(int depth) {
+    return depth <= limits_.max_depth || refuse(ErrorCode::kTooLarge, "JSON is nested too deeply");
   }
 
-  Result<Value> read_object(int depth) {
-    POLDER_CHECK(enter(depth));
-    std::vector<Object::Member> members;
-    skip_space();
-    if (!take('}')) {
-      do {
-        skip_space();
-        if (next_ == end_ || *next_ != '"') return malformed("a key must be a string");
-        POLDER_TRY(std::string key, read_string());
-        skip_space();
-        if (!take(':')) return malformed("no colon after a key");
-        skip_space();
-        POLDER_TRY(Value value, read_value(depth));
-        members.emplace_back(std::move(key), std::move(value));
-        skip_space();
-      } while (take(','));
-      if (!take('}')) return malformed("an object does not end");
+  bool read_object(ondemand::value& value, int depth, Value& out) {
+    ondemand::object object;
+    if (!enter(depth)) return false;
+    if (value.get_object().get(object) != simdjson::SUCCESS) return malformed(kNoObject);
+    auto& members = workspace_.members;
+    const size_t bottom = members.size();
+    for (auto next : object) {
+      ondemand::field field;
+      if (std::move(next).get(field) != simdjson::SUCCESS) return malformed(kNoObject);
+      std::string key;
+      Value member;
+      if (!read_key(field, key) || !read_value(field.value(), depth, member)) return false;
+      members.emplace_back(std::move(key), std::move(member));
     }
-    Object object;
-    if (!object.assign_unsorted(std::move(members))) return malformed("an object has a key twice");
-    return Value(std::move(object));
+    Object result;
+    if (!result.assign_unsorted(take_from(members, bottom)))
+      return malformed("not JSON: an object has a key twice");
+    out = Value(std::move(result));
+    return true;
   }
 
-  Result<Value> read_array(int depth) {
-    POLDER_CHECK(enter(depth));
-    Array array;
-    skip_space();
-    if (!take(']')) {
-      do {
-        skip_space();
-        POLDER_TRY(Value value, read_value(depth));
-        array.push_back(std::move(value));
-        skip_space();
-      } while (take(','));
-      if (!take(']')) return malformed("an array does not end");
+  bool read_array(ondemand::value& value, int depth, Value& out) {
+    ondemand::array array;
+    if (!enter(depth)) return false;
+    if (value.get_array().get(array) != simdjson::SUCCESS) return malformed(kNoArray);
+    auto& elements = workspace_.elements;
+    const size_t bottom = elements.size();
+    for (auto next : array) {
+      ondemand::value element;
+      if (std::move(next).get(element) != simdjson::SUCCESS) return malformed(kNoArray);
+      Value read;
+      if (!read_value(element, depth, read)) return false;
+      elements.push_back(std::move(read));
     }
-    return Value(std::move(array));
+    out = Value(take_from(elements, bottom));
+    return true;
   }
 
-  // The text was checked to be UTF-8 as a whole, so bytes from 0x80 on are copied as they are.
-  Result<std::string> read_string() {
-    ++next_;
-    std::string out;
-    for (;;) {
-      const char* start = next_;
-      while (next_ != end_ && *next_ != '"' && *next_ != '\\' &&
-             static_cast<uint8_t>(*next_) >= 0x20)
-        ++next_;
-      out.append(start, next_);
-      if (next_ == end_) return malformed("a string does not end");
-      if (take('"')) return out;
-      if (!take('\\')) return malformed("a control character in a string");
-      POLDER_CHECK(read_escape(out));
+  // Keys are short: their end is found sooner than it is searched for.
+  bool read_key(ondemand::field& field, std::string& out) {
+    const char* start = field.key().raw();
+    const char* end = start;
+    while (*end != '"' && *end != '\\')
+      ++end;
+    if (*end == '"') {
+      out.assign(start, end);
+      return true;
     }
+    std::string_view unescaped;
+    if (field.unescaped_key().get(unescaped) != simdjson::SUCCESS) return malformed(kNoEscape);
+    out = unescaped;
+    return true;
   }
 
-  Status read_escape(std::string& out) {
-    if (next_ == end_) return malformed("a string does not end");
-    switch (*next_++) {
+  template <class Token>
+  bool read_scalar(Token& source, std::string_view token, Value& out) {
+    token = without_space(token);
+    if (token.empty()) return malformed("not JSON: it ends too early");
+    switch (token.front()) {
       case '"':
-        out.push_back('"');
-        return {};
-      case '\\':
-        out.push_back('\\');
-        return {};
-      case '/':
-        out.push_back('/');
-        return {};
-      case 'b':
-        out.push_back('\b');
-        return {};
-      case 'f':
-        out.push_back('\f');
-        return {};
-      case 'n':
-        out.push_back('\n');
-        return {};
-      case 'r':
-        out.push_back('\r');
-        return {};
+        return read_string(source, token.substr(1, token.size() - 2), out);
       case 't':
-        out.push_back('\t');
-        return {};
-      case 'u':
-        return read_unicode_escape(out);
+        return token == "true" ? put(out, Value(true)) : malformed(kNoWord);
+      case 'f':
+        return token == "false" ? put(out, Value(false)) : malformed(kNoWord);
+      case 'n':
+        return token == "null" ? put(out, Value()) : malformed(kNoWord);
       default:
-        return malformed("unknown escape");
+        return read_number(token, out);
     }
   }
 
-  Status read_unicode_escape(std::string& out) {
-    POLDER_TRY(uint32_t code, read_four_digits());
-    if (code >= 0xDC00 && code <= 0xDFFF) return malformed("a lone surrogate");
-    if (code >= 0xD800 && code <= 0xDBFF) {
-      if (!take("\\u")) return malformed("a lone surrogate");
-      POLDER_TRY(const uint32_t low, read_four_digits());
-      if (low < 0xDC00 || low > 0xDFFF) return malformed("a lone surrogate");
-      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+  static bool put(Value& out, Value value) {
+    out = std::move(value);
+    return true;
+  }
+
+  // It takes the string from simdjson in any case, which would take one that a colon follows for a
+  // key if it had to skip it.
+  template <class Token>
+  bool read_string(Token& source, std::string_view between_quotes, Value& out) {
+    if (std::memchr(between_quotes.data(), '\\', between_quotes.size()) == nullptr) {
+      if (source.get_raw_json_string().error() != simdjson::SUCCESS) return malformed(kNoEscape);
+      return put(out, Value(between_quotes));
     }
-    append_utf8(code, out);
-    return {};
-  }
-
-  Result<uint32_t> read_four_digits() {
-    if (end_ - next_ < 4) return malformed("a string does not end");
-    uint32_t code = 0;
-    const auto [stop, error] = std::from_chars(next_, next_ + 4, code, 16);
-    if (error != std::errc() || stop != next_ + 4) return malformed("bad digits after \\u");
-    next_ += 4;
-    return code;
-  }
-
-  static void append_utf8(uint32_t code, std::string& out) {
-    const auto push = [&](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
-    if (code < 0x80) {
-      push(code);
-    } else if (code < 0x800) {
-      push(0xC0 | code >> 6);
-      push(0x80 | (code & 63));
-    } else if (code < 0x10000) {
-      push(0xE0 | code >> 12);
-      push(0x80 | (code >> 6 & 63));
-      push(0x80 | (code & 63));
-    } else {
-      push(0xF0 | code >> 18);
-      push(0x80 | (code >> 12 & 63));
-      push(0x80 | (code >> 6 & 63));
-      push(0x80 | (code & 63));
-    }
-  }
-
-  bool take_digits() {
-    const char* start = next_;
-    while (next_ != end_ && *next_ >= '0' && *next_ <= '9')
-      ++next_;
-    return next_ != start;
+    std::string_view unescaped;
+    if (source.get_string().get(unescaped) != simdjson::SUCCESS) return malformed(kNoEscape);
+    return put(out, Value(unescaped));
   }
 
   // RFC 8259, section 6: [ minus ] int [ frac ] [ exp ].
-  Result<Value> read_number() {
-    const char* start = next_;
+  bool read_number(std::string_view token, Value& out) {
+    const char* next = token.data();
+    const char* const end = next + token.size();
+    const auto take = [&](char c) { return next != end && *next == c && ++next; };
+    const auto take_digits = [&] {
+      const char* first = next;
+      while (next != end && *next >= '0' && *next <= '9')
+        ++next;
+      return next != first;
+    };
     const bool negative = take('-');
-    const bool zero = next_ != end_ && *next_ == '0';
-    const char* digits = next_;
-    if (!take_digits()) return malformed("unknown word");
-    if (zero && next_ - digits > 1) return malformed("a number begins with zero");
+    const bool zero = next != end && *next == '0';
+    const char* digits = next;
+    if (!take_digits()) return malformed(kNoWord);
+    if (zero && next - digits > 1) return malformed(kNoNumber);
     bool integer = true;
     if (take('.')) {
       integer = false;
-      if (!take_digits()) return malformed("no digits after the point");
+      if (!take_digits()) return malformed(kNoNumber);
     }
     if (take('e') || take('E')) {
       integer = false;
       if (!take('+')) take('-');
-      if (!take_digits()) return malformed("no digits in the exponent");
+      if (!take_digits()) return malformed(kNoNumber);
     }
-    int64_t value = 0;
-    const bool fits = integer && std::from_chars(start, next_, value).ec == std::errc();
-    const bool minus_zero = negative && zero && integer;
-    if (limits_.numbers == Numbers::kCanonical) {
-      if (!fits || minus_zero || value > kMaxCanonicalInt || value < -kMaxCanonicalInt) {
-        return fail(ErrorCode::kInvalid, "a number is not canonical");
-      }
-    }
-    if (!fits) return Value(Number{std::string(start, next_)});
-    return Value(value);
+    if (next != end) return malformed(kNoNumber);
+    return hold_number(token, integer, integer && negative && zero, out);
   }
 
-  const char* next_;
-  const char* end_;
+  bool hold_number(std::string_view token, bool integer, bool minus_zero, Value& out) {
+    int64_t value = 0;
+    const bool fits =
+        integer &&
+        std::from_chars(token.data(), token.data() + token.size(), value).ec == std::errc();
+    const bool canonical =
+        fits && !minus_zero && value <= kMaxCanonicalInt && value >= -kMaxCanonicalInt;
+    if (!canonical && limits_.numbers == Numbers::kCanonical)
+      return refuse(ErrorCode::kInvalid, "a number is not canonical");
+    return put(out, fits ? Value(value) : Value(Number{std::string(token)}));
+  }
+
+  static constexpr const char* kNoObject = "not JSON: an object's keys, colons, commas or end";
+  static constexpr const char* kNoArray = "not JSON: an array's commas or end";
+  static constexpr const char* kNoEscape = "not JSON: an escape in a string";
+  static constexpr const char* kNoWord = "not JSON: unknown word";
+  static constexpr const char* kNoNumber = "not JSON: a number's form";
+
+  Workspace& workspace_;
   const ParseLimits& limits_;
+  ErrorCode code_ = ErrorCode::kMalformed;
+  const char* why_ = "";
 };
+
+Result<Value> parse_with(Workspace& workspace, std::string_view text, const ParseLimits& limits) {
+  workspace.copy.reserve(text.size() + simdjson::SIMDJSON_PADDING);
+  workspace.copy = text;
+  return TreeReader(workspace, limits).read(workspace.copy);
+}
 
 }  // namespace
 
 Result<Value> parse(std::string_view text, const ParseLimits& limits) {
   if (text.size() > limits.max_bytes) return fail(ErrorCode::kTooLarge, "JSON is too large");
-  if (!base::is_utf8(text)) return fail(ErrorCode::kMalformed, "not JSON: not UTF-8");
-  return Reader(text, limits).document();
+  if (text.size() > kKeptBytes) {
+    Workspace own;
+    return parse_with(own, text, limits);
+  }
+  // Never held across anything that could wait.
+  thread_local Workspace kept;
+  return parse_with(kept, text, limits);
 }
 
 Result<Object> parse_object(std::string_view text, const ParseLimits& limits) {
