@@ -1,8 +1,10 @@
 #include "homeserver/base/json/write.h"
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/values/bytes.h"
@@ -14,6 +16,10 @@ namespace {
 void require(bool condition) {
   if (!condition) std::abort();
 }
+
+// Up to here a thread keeps what it writes into, so that the result takes one allocation of its own
+// size: events are kept as they were written.
+constexpr size_t kKeptBytes = 128 << 10;
 
 // How a byte is written in a string: as it is (0), as a backslash and this letter, or, for 'u', as
 // \u00xx. https://spec.matrix.org/v1.19/appendices/#grammar
@@ -67,18 +73,55 @@ std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
-}  // namespace
+// Eight bytes of a string at a time. In the masks, the highest bit of the lowest byte that is meant
+// is set, and none below it.
+constexpr uint64_t kOnes = 0x0101010101010101u;
+constexpr uint64_t kHighest = kOnes * 0x80;
+static_assert(std::endian::native == std::endian::little);
 
-void write_string_to(std::string_view text, std::string& out) {
-  constexpr std::string_view kHexDigits = "0123456789abcdef";
-  std::string repaired;
-  if (!base::is_utf8(text)) {
-    repaired = replace_invalid_utf8(text);
-    text = repaired;
+uint64_t bytes_below(uint64_t word, uint8_t bound) {
+  return (word - kOnes * bound) & ~word & kHighest;
+}
+
+uint64_t escaped_bytes(uint64_t word) {
+  return bytes_below(word, 0x20) | bytes_below(word ^ kOnes * '"', 1) |
+         bytes_below(word ^ kOnes * '\\', 1);
+}
+
+template <class Word>
+uint64_t load(const char* from) {
+  Word word = 0;
+  std::memcpy(&word, from, sizeof word);
+  return word;
+}
+
+// True of ASCII that needs no escape, as nearly all strings are.
+bool is_plain(std::string_view text) {
+  const char* at = text.data();
+  size_t left = text.size();
+  const auto plain = [](uint64_t word) { return (escaped_bytes(word) | (word & kHighest)) == 0; };
+  for (; left >= 8; at += 8, left -= 8) {
+    if (!plain(load<uint64_t>(at))) return false;
   }
-  out.push_back('"');
+  if (text.size() >= 8) return plain(load<uint64_t>(at + left - 8));
+  for (; left > 0; ++at, --left) {
+    if (kEscapes[static_cast<uint8_t>(*at)] != 0 || (*at & 0x80) != 0) return false;
+  }
+  return true;
+}
+
+void write_escaped(std::string_view text, std::string& out) {
+  constexpr std::string_view kHexDigits = "0123456789abcdef";
   size_t written = 0;
   for (size_t i = 0; i < text.size(); ++i) {
+    if (i + 8 <= text.size()) {
+      const uint64_t found = escaped_bytes(load<uint64_t>(text.data() + i));
+      if (found == 0) {
+        i += 7;
+        continue;
+      }
+      i += static_cast<size_t>(std::countr_zero(found)) / 8;
+    }
     const auto byte = static_cast<uint8_t>(text[i]);
     const char escape = kEscapes[byte];
     if (escape == 0) continue;
@@ -92,6 +135,28 @@ void write_string_to(std::string_view text, std::string& out) {
     out.push_back(kHexDigits[byte & 15]);
   }
   out.append(text, written);
+}
+
+template <class Tree>
+std::string write_exactly(const Tree& tree) {
+  thread_local std::string kept;
+  kept.clear();
+  write_to(tree, kept);
+  if (kept.size() > kKeptBytes) return std::exchange(kept, {});
+  return kept;
+}
+
+}  // namespace
+
+void write_string_to(std::string_view text, std::string& out) {
+  out.push_back('"');
+  if (is_plain(text)) {
+    out.append(text);
+  } else if (base::is_utf8(text)) {
+    write_escaped(text, out);
+  } else {
+    write_escaped(replace_invalid_utf8(text), out);
+  }
   out.push_back('"');
 }
 
@@ -128,15 +193,11 @@ void write_to(const Object& object, std::string& out) {
 }
 
 std::string write(const Value& value) {
-  std::string out;
-  write_to(value, out);
-  return out;
+  return write_exactly(value);
 }
 
 std::string write(const Object& object) {
-  std::string out;
-  write_to(object, out);
-  return out;
+  return write_exactly(object);
 }
 
 bool is_canonical(const Value& value) {

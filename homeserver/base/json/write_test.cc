@@ -1,5 +1,7 @@
 #include "homeserver/base/json/write.h"
 
+#include "homeserver/base/json/parse.h"
+
 namespace polder::json {
 namespace {
 
@@ -17,6 +19,26 @@ TEST(WriteString, EscapesAsShortlyAsPossibleAndNothingElse) {
   EXPECT_EQ(in_quotes("/\x7f é日\xf0\x9f\x98\x80\xe2\x80\xa8"),
             "\"/\x7f é日\xf0\x9f\x98\x80\xe2\x80\xa8\"");
   EXPECT_EQ(in_quotes(""), "\"\"");
+}
+
+// Strings are looked at in words of eight bytes.
+TEST(WriteString, FindsWhatNeedsCareAtEveryPlace) {
+  std::vector<std::string> careful = {"é", "日", "😀", "\x7f"};
+  for (char c = 0; c < 0x20; ++c)
+    careful.emplace_back(1, c);
+  careful.insert(careful.end(), {"\"", "\\", "\"\\", "\n\n"});
+  for (const std::string& piece : careful) {
+    const std::string alone = in_quotes(piece);
+    const std::string written = alone.substr(1, alone.size() - 2);
+    for (size_t before = 0; before < 18; ++before) {
+      for (size_t after = 0; after < 18; ++after) {
+        const std::string text = std::string(before, 'x') + piece + std::string(after, 'y');
+        const std::string expected = std::string(before, 'x') + written + std::string(after, 'y');
+        ASSERT_EQ(in_quotes(text), '"' + expected + '"');
+      }
+    }
+    EXPECT_EQ(*parse(alone)->as_string(), piece);
+  }
 }
 
 TEST(WriteString, ReplacesWhatIsNotUtf8) {
