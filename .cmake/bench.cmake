@@ -4,20 +4,24 @@
 #
 # builds bench/events_bench.cc into polder_bench_events and registers the test bench/events: the
 # same benchmarks over tiny inputs (--smoke), so that they cannot rot. `./dev bench` runs them whole.
+# ALONE: of a module that is measured without a homeserver, which then need not be built.
 
 function(polder_bench_support)
   set(include_root "${CMAKE_BINARY_DIR}/include/polder_bench_support")
   file(MAKE_DIRECTORY "${include_root}/bench")
   file(CREATE_LINK "${CMAKE_SOURCE_DIR}/bench/support" "${include_root}/bench/support" SYMBOLIC)
-  add_library(polder_bench_support STATIC bench/support/bench.cc bench/support/big_room.cc bench/support/local_server.cc
+  add_library(polder_bench_base STATIC bench/support/bench.cc)
+  target_precompile_headers(polder_bench_base REUSE_FROM polder_pch)
+  target_include_directories(polder_bench_base PUBLIC "${include_root}")
+  target_link_libraries(polder_bench_base PUBLIC polder_homeserver_base_crypto benchmark::benchmark)
+  add_library(polder_bench_support STATIC bench/support/big_room.cc bench/support/local_server.cc
     bench/support/state_models.cc)
   target_precompile_headers(polder_bench_support REUSE_FROM polder_house_task_pch)
-  target_include_directories(polder_bench_support PUBLIC "${include_root}")
-  target_link_libraries(polder_bench_support PUBLIC polder_homeserver_server benchmark::benchmark)
+  target_link_libraries(polder_bench_support PUBLIC polder_bench_base polder_homeserver_server)
 endfunction()
 
 function(polder_bench name)
-  cmake_parse_arguments(B "" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(B "ALONE" "" "DEPS;LIBS" ${ARGN})
   if(B_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "polder_bench(${name}): unknown words: ${B_UNPARSED_ARGUMENTS}")
   endif()
@@ -26,8 +30,13 @@ function(polder_bench name)
   endif()
   set(target "polder_bench_${name}")
   add_executable(${target} "${CMAKE_SOURCE_DIR}/bench/${name}_bench.cc")
-  target_precompile_headers(${target} REUSE_FROM polder_house_task_pch)
-  target_link_libraries(${target} PRIVATE polder_bench_support ${B_LIBS})
+  if(B_ALONE)
+    target_precompile_headers(${target} REUSE_FROM polder_pch)
+    target_link_libraries(${target} PRIVATE polder_bench_base ${B_LIBS})
+  else()
+    target_precompile_headers(${target} REUSE_FROM polder_house_task_pch)
+    target_link_libraries(${target} PRIVATE polder_bench_support ${B_LIBS})
+  endif()
   foreach(dep ${B_DEPS})
     string(REPLACE "/" "_" dep_target "polder_${dep}")
     target_link_libraries(${target} PRIVATE ${dep_target})
