@@ -93,20 +93,24 @@ Result<EventId> take_event_id(const json::Object& object) {
   return id;
 }
 
-// Of arrays and objects in JSON as json::write() makes it, as json::parse() counts them.
-int nesting_of(std::string_view json) {
-  int depth = 0;
+int nesting_of(const json::Object& object);
+
+// Of arrays and objects, as json::parse() counts them.
+int nesting_of(const json::Value& value) {
+  if (const json::Object* object = value.as_object()) return nesting_of(*object);
+  const json::Array* array = value.as_array();
+  if (array == nullptr) return 0;
   int deepest = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (c == '"') in_string = !in_string;
-    if (in_string && c == '\\') ++i;
-    if (in_string) continue;
-    if (c == '{' || c == '[') deepest = std::max(deepest, ++depth);
-    if (c == '}' || c == ']') --depth;
-  }
-  return deepest;
+  for (const json::Value& element : *array)
+    deepest = std::max(deepest, nesting_of(element));
+  return deepest + 1;
+}
+
+int nesting_of(const json::Object& object) {
+  int deepest = 0;
+  for (const auto& [key, member] : object)
+    deepest = std::max(deepest, nesting_of(member));
+  return deepest + 1;
 }
 
 // A string where it is the event's own; a redaction that was redacted has none.
@@ -143,7 +147,7 @@ Result<EventPtr> Event::parse(json::Object pdu, const RoomVersionRules& rules) {
   if (event->json_.size() > kMaxEventBytes)
     return fail(ErrorCode::kTooLarge, "event: is larger than 65536 bytes");
   // What is stored must be read again, with the same limit.
-  if (nesting_of(event->json_) > kMaxEventDepthOfJson)
+  if (nesting_of(pdu) > kMaxEventDepthOfJson)
     return fail(ErrorCode::kTooLarge, "event: is nested too deeply");
 
   POLDER_TRY(event->type_, take_key(pdu, "type", rules));

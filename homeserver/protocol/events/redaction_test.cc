@@ -60,6 +60,22 @@ TEST(Redaction, KeepsWhatEachVersionKeeps) {
   }
 }
 
+TEST(Redaction, WhatIsSignedIsWhatItKeepsButForSignatures) {
+  const json::Object pdu = *json::parse_object(
+      R"({"type":"m.room.member","content":{"membership":"join","x":{"y":1}},"age_ts":1,"origin":"a",)"
+      R"("hashes":{"sha256":"h"},"signatures":{"a":{"ed25519:1":"s"}},"unsigned":{"age":1},"z":[1]})");
+  json::Object without_content = pdu;
+  without_content.set("content", "text");
+  for (int number = 1; number <= 12; ++number) {
+    const RoomVersionRules& rules = version(std::to_string(number));
+    for (const json::Object& object : {pdu, without_content, json::Object()}) {
+      json::Object kept = redact(object, rules);
+      kept.erase("signatures");
+      EXPECT_EQ(signed_bytes_of_event(object, rules), json::write(kept)) << number;
+    }
+  }
+}
+
 TEST(Redaction, StripsTheTopLevelByVersion) {
   json::Object pdu{{"type", "x"},
                    {"content", json::Object()},

@@ -9,10 +9,17 @@
 namespace polder::events {
 namespace {
 
-json::Object without(json::Object object, std::initializer_list<std::string_view> keys) {
-  for (const std::string_view key : keys)
-    object.erase(key);
-  return object;
+// Canonical JSON of all members but these: nothing is copied that is not written.
+std::string write_without(const json::Object& object,
+                          std::initializer_list<std::string_view> keys) {
+  std::string out;
+  json::Writer writer(out);
+  writer.begin_object();
+  for (const auto& [key, value] : object) {
+    if (std::ranges::find(keys, key) == keys.end()) writer.key(key).value(value);
+  }
+  writer.end_object();
+  return out;
 }
 
 void add_signature(json::Object& object, std::string_view entity, const KeyId& key,
@@ -27,7 +34,7 @@ void add_signature(json::Object& object, std::string_view entity, const KeyId& k
 }  // namespace
 
 Digest content_hash(const json::Object& pdu) {
-  return crypto::sha256(json::write(without(pdu, {"unsigned", "signatures", "hashes"})));
+  return crypto::sha256(write_without(pdu, {"unsigned", "signatures", "hashes"}));
 }
 
 Digest reference_hash(const json::Object& pdu, const RoomVersionRules& rules) {
@@ -103,12 +110,8 @@ std::vector<ServerName> required_signers(const Event& event) {
   return servers;
 }
 
-std::string signed_bytes_of_event(const json::Object& pdu, const RoomVersionRules& rules) {
-  return json::write(without(redact(pdu, rules), {"signatures", "age_ts", "unsigned"}));
-}
-
 std::string signed_bytes_of_json(const json::Object& object) {
-  return json::write(without(object, {"signatures", "unsigned"}));
+  return write_without(object, {"signatures", "unsigned"});
 }
 
 void sign_json(json::Object& object, std::string_view entity, const crypto::SigningKey& key) {
