@@ -5,6 +5,7 @@
 
 #include "homeserver/server/backups.h"
 #include "homeserver/server/config.h"
+#include "homeserver/server/policy_command.h"
 #include "homeserver/server/serve.h"
 #include "homeserver/server/surroundings.h"
 #include "storage/files/files.h"
@@ -123,6 +124,13 @@ int run(int argc, char** argv) {
   CLI::App* config_check = config->add_subcommand("check", "Check a configuration file");
   takes_config(config_check);
 
+  CLI::App* policy =
+      app.add_subcommand("policy", "The rules about who may do what")->require_subcommand(1);
+  CLI::App* policy_test = policy->add_subcommand(
+      "test", "Explain what the policy says of an act, given facts about it");
+  std::vector<std::string> policy_words;
+  policy_test->add_option("words", policy_words,
+                          "the act and the facts; without any: which there are");
   CLI::App* routes = app.add_subcommand(
       "routes", "Print the route table: method, path and id of every operation served");
 
@@ -145,6 +153,7 @@ int run(int argc, char** argv) {
   }
   if (*purge)
     return with_config(path, [&](const Config& read) { return purge_room(read, room_id); });
+  if (*policy_test) return run_policy_test(policy_words);
   if (*routes) return print_routes();
   if (*example) return std::fputs(config_example().c_str(), stdout) < 0 ? 1 : 0;
   return with_config(path, [&](const Config& read) { return check_config(read, path); });
