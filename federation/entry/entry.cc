@@ -83,7 +83,11 @@ std::vector<ServerName> RoomEntry::servers_for(const Wish& wish, const Place& pl
 }
 
 // One after another.
-Task<Status> RoomEntry::through_some_server(Wish wish, Place place, Attempt attempt) {
+Task<Status> RoomEntry::through_some_server(policy::Point point, Wish wish, Place place,
+                                            Attempt attempt) {
+  POLDER_CO_CHECK(co_await rooms_.permit_act(
+      policy::Act{.point = point, .room = wish.room.str(), .target = wish.user.str()}, wish.actor,
+      wish.user));
   const std::vector<ServerName> servers = servers_for(wish, place);
   const auto deadline = runtime().clock().steady() + kDeadline;
   Error failure = fail(ErrorCode::kNotFound, "no server is known that is in the room");
@@ -108,19 +112,21 @@ Task<Status> RoomEntry::send_locally(Wish wish, UserId target, std::string membe
   event.state_key = target.str();
   event.content = std::move(wish.content);
   event.content.set("membership", std::move(membership));
+  event.actor = std::move(wish.actor);
   POLDER_CO_CHECK(co_await rooms_.send(std::move(wish.room), std::move(event)));
   co_return Status();
 }
 
-Task<Status> RoomEntry::enter_from_within(Wish wish, std::string membership, json::Object content,
+Task<Status> RoomEntry::enter_from_within(policy::Point point, Wish wish, json::Object content,
                                           Attempt attempt) {
   Wish own = wish;
   own.content = std::move(content);
-  const Status sent = co_await send_locally(std::move(own), wish.user, std::move(membership));
+  const Status sent = co_await send_locally(std::move(own), wish.user,
+                                            point == policy::Point::kJoin ? "join" : "knock");
   if (sent.ok() || sent.error().code != ErrorCode::kNotFound) co_return sent;
   POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
   place.followed = false;  // even if readers do not know yet
-  co_return co_await through_some_server(std::move(wish), std::move(place), attempt);
+  co_return co_await through_some_server(point, std::move(wish), std::move(place), attempt);
 }
 
 Result<events::EventPtr> RoomEntry::build(const client::MembershipTemplate& place, const Wish& wish,

@@ -12,6 +12,7 @@
 
 #include "federation/client/client.h"
 #include "federation/entry/place.h"
+#include "homeserver/protocol/policy/act.h"
 #include "homeserver/rooms/engine.h"
 
 namespace polder::entry {
@@ -25,6 +26,7 @@ struct Wish {
   // Servers that may be in the room, the first ones of which are asked. Without any, those that
   // this server knows of are.
   std::vector<ServerName> via{};
+  policy::Actor actor{};  // without more: the user, by a client
 };
 
 // Thread-safe; called on shards. Changes of one room by local users form a line, so that of two who
@@ -64,10 +66,11 @@ class RoomEntry {
   Task<Status> on_shard(Wish wish, Change change);
   Task<Status> in_line(Wish wish, Change change);
   std::vector<ServerName> servers_for(const Wish& wish, const Place& place) const;
-  Task<Status> through_some_server(Wish wish, Place place, Attempt attempt);
+  // If the policy permits it.
+  Task<Status> through_some_server(policy::Point point, Wish wish, Place place, Attempt attempt);
   Task<Status> send_locally(Wish wish, UserId target, std::string membership);
   // In a room that this server is in; if it leaves it meanwhile, through another one after all.
-  Task<Status> enter_from_within(Wish wish, std::string membership, json::Object content,
+  Task<Status> enter_from_within(policy::Point point, Wish wish, json::Object content,
                                  Attempt attempt);
   Result<events::EventPtr> build(const client::MembershipTemplate& place, const Wish& wish,
                                  std::string membership) const;

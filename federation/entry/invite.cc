@@ -34,6 +34,7 @@ Task<Status> RoomEntry::invite(Wish wish, UserId target) {
   event.state_key = target.str();
   event.content = std::move(wish.content);
   event.content.set("membership", "invite");
+  event.actor = wish.actor;
   POLDER_CO_TRY(const auto prepared, co_await rooms_.prepare(wish.room, std::move(event)));
   POLDER_CO_TRY(auto state, co_await invite_state(wish.user, wish.room));
   auto answer = co_await federation_.invite(invited, prepared, std::move(state));

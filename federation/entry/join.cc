@@ -35,18 +35,18 @@ Task<Status> RoomEntry::join_once(Wish wish) {
 Task<Status> RoomEntry::join_in_turn(Wish wish) {
   POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
   if (!place.followed)
-    co_return co_await through_some_server(std::move(wish), std::move(place),
+    co_return co_await through_some_server(policy::Point::kJoin, std::move(wish), std::move(place),
                                            &RoomEntry::join_through);
   if (place.membership == stores::Membership::kJoin) co_return Status();
   // https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms: who meets a condition needs
   // a server whose user may invite.
   if (place.restricted.join == RestrictedJoin::kNoAuthoriser)
-    co_return co_await through_some_server(std::move(wish), std::move(place),
+    co_return co_await through_some_server(policy::Point::kJoin, std::move(wish), std::move(place),
                                            &RoomEntry::join_through);
   json::Object content = wish.content;
   if (place.restricted.authoriser)
     content.set("join_authorised_via_users_server", place.restricted.authoriser->str());
-  co_return co_await enter_from_within(std::move(wish), "join", std::move(content),
+  co_return co_await enter_from_within(policy::Point::kJoin, std::move(wish), std::move(content),
                                        &RoomEntry::join_through);
 }
 

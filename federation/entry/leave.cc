@@ -36,7 +36,8 @@ Task<Status> RoomEntry::leave_in_turn(Wish wish) {
     co_return fail(ErrorCode::kForbidden, "You are not in the room");
   const UserId user = wish.user;
   if (place.followed) co_return co_await send_locally(std::move(wish), user, "leave");
-  const Status told = co_await through_some_server(wish, place, &RoomEntry::leave_through);
+  const Status told =
+      co_await through_some_server(policy::Point::kLeave, wish, place, &RoomEntry::leave_through);
   if (told.ok()) co_return told;
   co_return co_await leave_alone(std::move(wish), std::move(place));
 }
@@ -73,12 +74,12 @@ Task<Status> RoomEntry::knock_in_turn(Wish wish) {
   POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
   if (place.followed) {
     json::Object content = wish.content;
-    co_return co_await enter_from_within(std::move(wish), "knock", std::move(content),
+    co_return co_await enter_from_within(policy::Point::kKnock, std::move(wish), std::move(content),
                                          &RoomEntry::knock_through);
   }
   if (place.membership == Membership::kInvite)
     co_return fail(ErrorCode::kForbidden, "You are invited to the room");
-  co_return co_await through_some_server(std::move(wish), std::move(place),
+  co_return co_await through_some_server(policy::Point::kKnock, std::move(wish), std::move(place),
                                          &RoomEntry::knock_through);
 }
 

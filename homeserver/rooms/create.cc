@@ -1,9 +1,12 @@
 // New rooms: made here, or entered over federation.
 #include <algorithm>
 
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/dag/authorise.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
+#include "homeserver/rooms/permission.h"
 
 namespace polder::rooms {
 namespace {
@@ -13,47 +16,58 @@ constexpr int64_t kSameMomentMax = 50;  // rooms made alike in one millisecond
 
 }  // namespace
 
-// Stages every event on the one before and commits them as one batch: a room is created whole or
-// not.
+// Each staged on the one before; the first is the create event.
+Result<std::vector<Staged>> RoomEngine::stage_new_room(
+    Room& room, events::EventPtr create, const std::vector<LocalEvent>& events) const {
+  const auto snapshot = parts_.database.snapshot();
+  const RoomView view(room, *snapshot, parts_.names, caches_);
+  POLDER_CHECK(permit(room, view, *create, events.front().actor));
+  std::vector<Staged> all;
+  StageInput first;
+  first.event = std::move(create);
+  first.origin = Origin::kLocal;
+  POLDER_TRY(Staged created, stage(context_, room, *snapshot, std::move(first)));
+  all.push_back(std::move(created));
+  for (size_t i = 1; i < events.size(); ++i) {
+    POLDER_TRY(Staged next, build_and_stage(room, *snapshot, events[i]));
+    all.push_back(std::move(next));
+  }
+  return all;
+}
+
+// Commits all events as one batch: a room is created whole or not.
+Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::create_in_turn(
+    Room& room, RoomId id, const events::RoomVersionRules& rules, events::EventPtr create,
+    std::vector<LocalEvent> events) {
+  const auto turn = co_await room.queue.turn();
+  POLDER_CO_CHECK(co_await begin_turn(room));
+  if (room.exists) co_return fail(ErrorCode::kExists, "the room exists");
+  room.rules = &rules;
+  room.record.id = std::move(id);
+  room.record.version = rules.id;
+  RoomEngine* self = this;
+  Room* target = &room;
+  auto shared = std::make_shared<const std::vector<LocalEvent>>(std::move(events));
+  auto staged = co_await runtime::on_pool(
+      parts_.runtime, runtime::Lane::kShort,
+      [self, target, create, shared] { return self->stage_new_room(*target, create, *shared); });
+  if (staged.ok()) co_return enqueue_all(room, *std::move(staged));
+  room.forget();  // what was staged is void
+  room.rules = nullptr;
+  co_return std::move(staged).error();
+}
+
 Task<Result<RoomId>> RoomEngine::create_on_shard(RoomNumber number, RoomId id,
                                                  const events::RoomVersionRules& rules,
                                                  events::EventPtr create,
                                                  std::vector<LocalEvent> events) {
-  Room& room = room_at(shard_of(number), number);
-  std::shared_ptr<Enqueued> enqueued;
-  {
-    const auto turn = co_await room.queue.turn();
-    POLDER_CO_CHECK(co_await begin_turn(room));
-    if (room.exists) co_return fail(ErrorCode::kExists, "the room exists");
-    room.rules = &rules;
-    room.record.id = id;
-    room.record.version = rules.id;
-    RoomEngine* self = this;
-    Room* target = &room;
-    auto later = std::make_shared<const std::vector<LocalEvent>>(std::move(events));
-    auto staged = co_await runtime::on_pool(
-        parts_.runtime, runtime::Lane::kShort,
-        [self, target, create, later]() -> Result<std::vector<Staged>> {
-          const auto snapshot = self->parts_.database.snapshot();
-          std::vector<Staged> all;
-          StageInput first;
-          first.event = create;
-          first.origin = Origin::kLocal;
-          POLDER_TRY(Staged created, stage(self->context_, *target, *snapshot, std::move(first)));
-          all.push_back(std::move(created));
-          for (const LocalEvent& event : *later) {
-            POLDER_TRY(Staged next, self->build_and_stage(*target, *snapshot, event));
-            all.push_back(std::move(next));
-          }
-          return all;
-        });
-    if (!staged.ok()) {
-      room.failed = true;  // what was staged is void
-      co_return std::move(staged).error();
-    }
-    enqueued = enqueue_all(room, *std::move(staged));
+  auto enqueued = co_await create_in_turn(room_at(shard_of(number), number), id, rules,
+                                          std::move(create), std::move(events));
+  if (!enqueued.ok()) {
+    discard_unmade(number);
+    co_return std::move(enqueued).error();
   }
-  POLDER_CO_CHECK(co_await finish(std::move(enqueued)));
+  POLDER_CO_CHECK(co_await finish(*std::move(enqueued)));
   co_return id;
 }
 
@@ -64,6 +78,15 @@ std::shared_ptr<Enqueued> RoomEngine::enqueue_all(Room& room, std::vector<Staged
     moved.push_back(first.batch.append(all[i].batch));
   all.erase(all.begin());
   return enqueue(room, std::move(first), std::move(all), std::move(moved));
+}
+
+// Before the room gets a number: what is asked for wrongly leaves nothing behind.
+Status RoomEngine::check_create(const events::Event& create) const {
+  const std::vector<events::EventPtr> no_state;
+  const Status allowed = dag::authorise(create, dag::EventListState(no_state));
+  if (!allowed.ok() && allowed.error().code == ErrorCode::kForbidden)
+    return fail(ErrorCode::kInvalid, allowed.error().message);
+  return allowed;
 }
 
 Result<RoomNumber> RoomEngine::new_room_number(const RoomId& id) {
@@ -85,14 +108,16 @@ Task<Result<RoomId>> RoomEngine::create(const events::RoomVersionRules& rules,
   draft.type = first.type;
   draft.state_key = first.state_key;
   draft.content = first.content;
+  if (!json::is_canonical(draft.content))
+    co_return fail(ErrorCode::kInvalid, "numbers must be integers within 53 bits");
   const int64_t now_ms = first.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
-  events.erase(events.begin());
   const events::RoomVersionRules* version = &rules;
   // Where the room's id is the hash of its create event, rooms that are made alike within one
   // millisecond would be one.
   for (int64_t later_ms = 0;; ++later_ms) {
     draft.origin_server_ts = now_ms + later_ms;
     POLDER_CO_TRY(const events::EventPtr create, sign(draft, rules));
+    POLDER_CO_CHECK(check_create(*create));
     const RoomId id = create->room_id();
     POLDER_CO_TRY(const RoomNumber number, new_room_number(id));
     auto make = [this, number, id, version, create, events] {
@@ -108,6 +133,13 @@ Task<Result<SentEvent>> RoomEngine::enter_on_shard(RoomNumber number,
                                                    const events::RoomVersionRules& rules,
                                                    ImportedState state, events::EventPtr join) {
   POLDER_CO_CHECK(co_await open_room(number, join->room_id(), rules));
+  auto entered = co_await enter_opened(number, std::move(state), std::move(join));
+  if (!entered.ok()) discard_unmade(number);
+  co_return entered;
+}
+
+Task<Result<SentEvent>> RoomEngine::enter_opened(RoomNumber number, ImportedState state,
+                                                 events::EventPtr join) {
   const auto partial = std::exchange(state.partial, std::nullopt);
   const ToldStatePtr rest = std::exchange(state.rest, nullptr);
   POLDER_CO_TRY(const stores::StateRoot before, co_await store_state(number, std::move(state)));

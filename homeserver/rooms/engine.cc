@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#include "homeserver/protocol/dag/auth_events.h"
-#include "homeserver/protocol/events/signing.h"
-#include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/enqueued.h"
+#include "homeserver/rooms/permission.h"
 #include "storage/stores/purge_rows.h"
 
 namespace polder::rooms {
@@ -31,7 +29,8 @@ RoomEngine::RoomEngine(EngineParts parts)
     : parts_(std::move(parts)),
       caches_(parts_.cache_bytes),
       context_{parts_.names,        caches_, parts_.own_name, contributors_, default_push_rules_,
-               parts_.steps.changes} {
+               parts_.steps.changes},
+      audit_(std::make_unique<Audit>(parts_.runtime, parts_.committer)) {
   for (size_t i = 0; i < parts_.runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
 }
@@ -95,6 +94,18 @@ void RoomEngine::let_rooms_go(Shard& shard) const {
   std::ranges::sort(idle, std::greater());
   for (size_t i = parts_.rooms_held; i < idle.size(); ++i)
     shard.rooms.erase(idle[i].second);
+}
+
+size_t RoomEngine::rooms_in_memory(size_t shard) const {
+  return shards_[shard]->rooms.size();
+}
+
+void RoomEngine::discard_unmade(RoomNumber number) {
+  auto& rooms = shards_[shard_of(number)]->rooms;
+  const auto found = rooms.find(number);
+  if (found == rooms.end()) return;
+  const Room& room = *found->second;
+  if (!room.exists && room.queue.idle() && room.commits == 0) rooms.erase(found);
 }
 
 Status RoomEngine::load(Room& room, const kv::Snapshot& snapshot) const {
@@ -218,6 +229,7 @@ Task<Result<Staged>> RoomEngine::finish(std::shared_ptr<Enqueued> enqueued) {
 void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Committed>& result) {
   Staged& staged = enqueued.staged;
   --room.commits;
+  if (enqueued.transaction) room.transactions.erase(*enqueued.transaction);
   if (!result.ok()) {
     room.failed = true;
     enqueued.failure = result.error();
@@ -244,6 +256,8 @@ void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Comm
   settle(staged, 0);
   for (size_t i = 0; i < enqueued.also.size(); ++i)
     settle(enqueued.also[i], enqueued.moved[i]);
+  if (staged.stored.event)
+    enqueued.sent = {staged.stored.event->id(), staged.stored.record.position};
 
   if (enqueued.lags && !shards_[shard_of(room.number)]->completing.contains(room.number))
     complete_later(room.number);
@@ -267,76 +281,6 @@ Task<Result<Staged>> RoomEngine::change(RoomNumber number, Step step) {
     POLDER_CO_TRY(enqueued, co_await stage_and_enqueue(room, std::move(step)));
   }
   co_return co_await finish(std::move(enqueued));
-}
-
-Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
-                                             const LocalEvent& event) const {
-  // Old room versions let others' events be longer.
-  const bool too_long = event.type.size() > events::kMaxKeyBytes ||
-                        (event.state_key && event.state_key->size() > events::kMaxKeyBytes);
-  if (too_long) return fail(ErrorCode::kInvalid, "type or state_key is longer than 255 bytes");
-  events::EventDraft draft;
-  draft.room_id = room.record.id;
-  draft.sender = event.sender;
-  draft.type = event.type;
-  draft.state_key = event.state_key;
-  draft.content = event.content;
-  draft.redacts = event.redacts;
-  draft.depth = std::min(room.record.max_depth + 1, json::kMaxCanonicalInt);
-  draft.origin_server_ts = event.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
-  POLDER_TRY(const auto edge, edge_to_build_on(view, parts_.own_name, room.record.extremities));
-  for (const EventNumber number : edge) {
-    POLDER_TRY(const HeldEvent held, view.load(number));
-    draft.prev_events.push_back(held.event->id());
-  }
-  std::optional<std::string_view> state_key;
-  if (event.state_key) state_key = *event.state_key;
-  for (const dag::StateKey& key : dag::auth_types_for(*room.rules, event.type, event.sender.view(),
-                                                      state_key, event.content)) {
-    POLDER_TRY(const auto auth, view.state_event(room.record.edge(), key.type, key.key));
-    if (auth) draft.auth_events.push_back(auth->id());
-  }
-  return draft;
-}
-
-Result<events::EventPtr> RoomEngine::sign(const events::EventDraft& draft,
-                                          const events::RoomVersionRules& rules) const {
-  json::Object pdu = events::make_pdu(draft, rules, parts_.runtime.random().letters(18));
-  events::hash_and_sign(pdu, rules, parts_.own_name, parts_.signing_key);
-  return events::Event::parse(std::move(pdu), rules);
-}
-
-Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snapshot,
-                                           const LocalEvent& event) const {
-  RoomView view(room, snapshot, parts_.names, caches_);
-  POLDER_TRY(const events::EventDraft built, draft(room, view, event));
-  StageInput input;
-  POLDER_TRY(input.event, sign(built, *room.rules));
-  input.origin = Origin::kLocal;
-  POLDER_TRY(Staged staged, stage(context_, room, snapshot, std::move(input)));
-  if (event.with) event.with(staged.batch, *staged.stored.event);
-  return staged;
-}
-
-Task<Result<SentEvent>> RoomEngine::send_on_shard(RoomNumber number, LocalEvent event) {
-  RoomEngine* self = this;
-  auto shared = std::make_shared<const LocalEvent>(std::move(event));
-  Step step = [self, shared](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
-    // What this server knows of a room that it left is old: nothing is built on it.
-    if (!room.exists || !room.record.local_joined)
-      return fail(ErrorCode::kNotFound, "no such room here");
-    return self->build_and_stage(room, snapshot, *shared);
-  };
-  POLDER_CO_TRY(const Staged staged, co_await change(number, std::move(step)));
-  co_return SentEvent{staged.stored.event->id(), staged.stored.record.position};
-}
-
-Task<Result<SentEvent>> RoomEngine::send(RoomId room, LocalEvent event) {
-  POLDER_CO_TRY(const RoomNumber number, co_await number_of(std::move(room)));
-  auto make = [this, number, event = std::move(event)]() mutable {
-    return send_on_shard(number, std::move(event));
-  };
-  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
 }
 
 }  // namespace polder::rooms

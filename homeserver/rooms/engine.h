@@ -16,6 +16,7 @@
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/protocol/events/event.h"
+#include "homeserver/protocol/policy/act.h"
 #include "homeserver/rooms/entering.h"
 #include "homeserver/rooms/heads.h"
 #include "homeserver/rooms/ports.h"
@@ -55,13 +56,16 @@ struct LocalEvent {
   json::Object content = {};
   std::optional<EventId> redacts = {};
   std::optional<int64_t> origin_server_ts = {};  // else: now
-  // Rows to be committed with it: a transaction id. Called with the event.
+  // Rows to be committed with it. Called with the event.
   std::function<void(kv::Batch&, const events::Event&)> with = {};
+  policy::Actor actor = {};  // without more: the sender, by a client
+  // Sent once for it: who repeats it is told of the same event, also while that is under way.
+  std::optional<Transaction> transaction = {};
 };
 
 struct SentEvent {
   EventId id;
-  kv::Position position = 0;
+  kv::Position position = 0;  // 0 if a request that was answered before is repeated
 };
 
 // What became of an event from another server.
@@ -92,6 +96,8 @@ struct ImportedState {
   ToldStatePtr rest = {};  // with partial: what was told and is still to be verified
 };
 
+class Audit;
+struct Decided;
 struct Enqueued;
 struct SignersKeys;
 std::shared_ptr<SignersKeys> make_signers_keys();  // of nobody yet
@@ -111,13 +117,15 @@ class RoomEngine {
 
   // --- Changes. Callable on any shard. ---
 
-  // Builds, authorises, signs and stores an event on the room's edge. kNotFound if the room is not
-  // here, kForbidden if a rule refuses, kTooLarge, kInvalid (also if the rules let nobody send it).
+  // Builds, authorises, signs and stores an event on the room's edge. kForbidden if a rule of the
+  // room or the policy refuses, and alike if the sender is not in the room, the room is not here or
+  // does not exist; for what needs no membership (join, knock, leave) the latter two are kNotFound.
+  // kTooLarge, kInvalid (also if the rules let nobody send it), and what else the policy says.
   Task<Result<SentEvent>> send(RoomId room, LocalEvent event);
 
   // A new room of a local user: its create event and what follows, each built on the one before;
-  // answered when all are on disk. The first must be m.room.create. Nothing is left of the room if
-  // one of them is refused before any was stored.
+  // answered when all are on disk. The first must be m.room.create. Nothing is left of the room, on
+  // disk or in memory, if one of them is refused. Errors are those of send().
   Task<Result<RoomId>> create(const events::RoomVersionRules& rules,
                               std::vector<LocalEvent> events);
 
@@ -154,6 +162,10 @@ class RoomEngine {
   Task<Result<SentEvent>> store_outside_membership(const events::RoomVersionRules& rules,
                                                    events::EventPtr event,
                                                    json::Array stripped_state);
+
+  // Whether the policy permits an act of a local user that is no event of a room here: in a room
+  // that other servers are asked for, or outside of rooms. Its refusal is on record.
+  Task<Status> permit_act(policy::Act act, policy::Actor actor, UserId user);
 
   // A user who left a room, or was banned, does not want to see it any more, until they enter it
   // again. kNotFound if they never were in it, kExists if they are in it.
@@ -204,6 +216,8 @@ class RoomEngine {
   Result<std::optional<bool>> is_history_purged(const RoomId& room, int64_t below) const;
   Caches& caches() const { return caches_; }
   EnteringRooms& entering() const { return entering_; }
+  // How many rooms a shard has in memory. On that shard.
+  size_t rooms_in_memory(size_t shard) const;
   const EngineParts& parts() const { return parts_; }
 
  private:
@@ -214,6 +228,8 @@ class RoomEngine {
   // Stays where it is as long as somebody has or awaits its turn, or its commits are under way.
   Room& room_at(size_t shard, RoomNumber number);
   void let_rooms_go(Shard& shard) const;
+  // Lets a room go of which nothing was stored, unless somebody else is about to.
+  void discard_unmade(RoomNumber number);
   Status load(Room& room, const kv::Snapshot& snapshot) const;
   Status publish_stored(Room& room, const kv::Snapshot& snapshot);
   void publish(Enqueued& enqueued, kv::Committed positions);
@@ -233,8 +249,14 @@ class RoomEngine {
   Result<events::EventDraft> draft(const Room& room, RoomView& view, const LocalEvent& event) const;
   Result<events::EventPtr> sign(const events::EventDraft& draft,
                                 const events::RoomVersionRules& rules) const;
+  // What the policy permits; its refusal as an error, which is then on record.
+  Result<Decided> permit(const Room& room, const RoomView& view, const events::Event& event,
+                         const policy::Actor& actor) const;
   Result<Staged> build_and_stage(Room& room, const kv::Snapshot& snapshot,
                                  const LocalEvent& event) const;
+  Result<std::vector<Staged>> stage_new_room(Room& room, events::EventPtr create,
+                                             const std::vector<LocalEvent>& events) const;
+  Step step_of(LocalEvent event, std::shared_ptr<std::optional<EventId>> answered) const;
   Task<Result<SentEvent>> send_on_shard(RoomNumber number, LocalEvent event);
   // What to make of an event that was built on the room's edge, in the room's turn; on the pool.
   template <class T>
@@ -244,13 +266,20 @@ class RoomEngine {
   Task<Result<T>> draft_in_room(RoomId room, LocalEvent event, Finish<T> finish);
   template <class T>
   Task<Result<T>> draft_on_shard(RoomNumber number, LocalEvent event, Finish<T> finish);
+  Status check_create(const events::Event& create) const;
   Result<RoomNumber> new_room_number(const RoomId& id);
   Task<Result<RoomId>> create_on_shard(RoomNumber number, RoomId id,
                                        const events::RoomVersionRules& rules,
                                        events::EventPtr create, std::vector<LocalEvent> events);
+  Task<Result<std::shared_ptr<Enqueued>>> create_in_turn(Room& room, RoomId id,
+                                                         const events::RoomVersionRules& rules,
+                                                         events::EventPtr create,
+                                                         std::vector<LocalEvent> events);
   Task<Status> open_room(RoomNumber number, RoomId id, const events::RoomVersionRules& rules);
   Task<Result<SentEvent>> enter_on_shard(RoomNumber number, const events::RoomVersionRules& rules,
                                          ImportedState state, events::EventPtr join);
+  Task<Result<SentEvent>> enter_opened(RoomNumber number, ImportedState state,
+                                       events::EventPtr join);
 
   Task<Result<SentEvent>> store_outside_on_shard(RoomNumber number, events::EventPtr event,
                                                  std::string stripped_state);
@@ -312,6 +341,7 @@ class RoomEngine {
   std::vector<Observer*> observers_;
   const push_rules::RuleSet default_push_rules_;
   StageContext context_;
+  std::unique_ptr<Audit> audit_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 

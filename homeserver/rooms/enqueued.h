@@ -22,6 +22,8 @@ struct Enqueued {
   runtime::Signal signal;
   bool done = false;
   std::optional<Error> failure;
+  SentEvent sent;                          // once it is done, and did not fail
+  std::optional<Transaction> transaction;  // by which the room knows it
 };
 
 struct RoomEngine::Shard {

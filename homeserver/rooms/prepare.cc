@@ -2,6 +2,7 @@
 // before, or is to send them.
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
+#include "homeserver/rooms/permission.h"
 
 namespace polder::rooms {
 
@@ -44,13 +45,17 @@ Task<Result<json::Object>> RoomEngine::make_template(RoomId room, LocalEvent eve
 
 Task<Result<events::EventPtr>> RoomEngine::prepare(RoomId room, LocalEvent event) {
   Finish<events::EventPtr> finish =
-      [this](const Room& target, const kv::Snapshot& snapshot,
-             const events::EventDraft& built) -> Result<events::EventPtr> {
+      [this, actor = event.actor](const Room& target, const kv::Snapshot& snapshot,
+                                  const events::EventDraft& built) -> Result<events::EventPtr> {
     POLDER_TRY(auto prepared, sign(built, *target.rules));
+    const RoomView view(target, snapshot, parts_.names, caches_);
+    POLDER_CHECK(permit(target, view, *prepared, actor));
     POLDER_CHECK(check_by_current_state(context_, target, snapshot, *prepared));
     return prepared;
   };
-  co_return co_await draft_in_room(std::move(room), std::move(event), std::move(finish));
+  auto prepared = co_await draft_in_room(std::move(room), std::move(event), std::move(finish));
+  if (!prepared.ok() && prepared.error().code == ErrorCode::kNotFound) co_return not_in_room();
+  co_return prepared;
 }
 
 Task<Result<SentEvent>> RoomEngine::store_prepared(events::EventPtr event) {

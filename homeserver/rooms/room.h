@@ -1,6 +1,7 @@
 // A room in memory, on its shard: what was staged but is not yet on disk, on top of what is.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -32,6 +33,7 @@ struct HeldEvent {
 };
 
 class ShownEvent;
+struct Enqueued;
 
 // What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
 // others again and again; and as it is shown, if somebody synced it.
@@ -60,6 +62,16 @@ struct RoomContent {
   // The forward extremities, as far as they were stored lately: the next event is built on them.
   std::unordered_map<EventNumber, events::EventPtr> edge;
   stores::StateNodes::Overlay pending_nodes;
+};
+
+// A request that its client may repeat: what has the same path and id, from the same device, is the
+// same request. https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers
+struct Transaction {
+  stores::UserNumber user = 0;
+  DeviceId device{};
+  std::string path{};  // but for the id
+  std::string id{};
+  friend auto operator<=>(const Transaction&, const Transaction&) = default;
 };
 
 // Only in its queue's turn is a room changed: on its shard, or in the one on_pool() hop of that
@@ -91,6 +103,9 @@ struct Room : RoomContent {
   bool failed = false;  // a commit failed: what is staged is void
   // Forgets all that it knows: it is read anew.
   void forget();
+
+  // Whose events are enqueued and not done (send.cc).
+  std::map<Transaction, std::shared_ptr<Enqueued>> transactions;
 
   size_t commits = 0;                            // enqueued and not done
   uint64_t used = 0;                             // when, as its shard counts

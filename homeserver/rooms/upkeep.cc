@@ -77,6 +77,7 @@ Task<void> RoomEngine::join_edge(RoomNumber number) {
     LocalEvent event;
     event.sender = member;
     event.type = kDummyType;
+    event.actor = policy::Server{parts_.own_name};
     const auto sent = co_await send_on_shard(number, std::move(event));
     if (sent.ok() || sent.error().code != ErrorCode::kForbidden) co_return;
   }

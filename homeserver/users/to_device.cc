@@ -6,7 +6,10 @@
 namespace polder::users {
 namespace {
 
-constexpr std::string_view kScope = "sendToDevice";  // of transaction ids
+// The path of the request, without the transaction id.
+std::string path_of(const ToDevice& message) {
+  return "sendToDevice|" + message.type;
+}
 
 }  // namespace
 
@@ -66,15 +69,16 @@ Task<Result<std::optional<std::vector<stores::UserNumber>>>> DeviceKeys::send_on
   POLDER_CO_CHECK(co_await change(
       session.number,
       [self, session, shared, news](const kv::Snapshot& snapshot, kv::Batch& batch) -> Status {
+        const std::string path = path_of(*shared);
         POLDER_TRY(const auto sent,
-                   stores::read_transaction(snapshot, session.number, session.device, kScope,
+                   stores::read_transaction(snapshot, session.number, session.device, path,
                                             shared->transaction_id));
         if (sent) return {};
         POLDER_TRY(*news, self->add_messages(snapshot, session.user, shared->type, shared->messages,
                                              batch));
         batch.append(shared->with);
-        stores::put_transaction(batch, session.number, session.device, kScope,
-                                shared->transaction_id, "");
+        stores::put_transaction(batch, session.number, session.device, path, shared->transaction_id,
+                                "");
         return {};
       }));
   co_return std::move(*news);

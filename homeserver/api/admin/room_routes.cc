@@ -7,6 +7,7 @@
 #include "homeserver/api/kit/operations.h"
 #include "homeserver/api/kit/respond.h"
 #include "homeserver/rooms/at_time.h"
+#include "homeserver/protocol/policy/act.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::admin_api {
@@ -106,7 +107,8 @@ Result<std::vector<UserId>> local_users(const Api& api, const RoomId& room) {
 
 Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> users, bool purge) {
   for (UserId& user : users) {
-    const Status left = co_await api.entry.leave({user, deletion.room});
+    const Status left =
+        co_await api.entry.leave({user, deletion.room, {}, {}, policy::Administrator()});
     (left.ok() ? deletion.kicked : deletion.failed_to_kick).push_back(std::move(user));
     api.deletions->update(deletion);
   }

@@ -1,5 +1,6 @@
 // Profiles, account data, filters.
 #include "homeserver/api/client/api.h"
+#include "homeserver/api/client/membership.h"
 #include "homeserver/base/json/parse.h"
 
 namespace polder::client_api {
@@ -129,6 +130,9 @@ Task<Status> send_profile_to_rooms(const Api& api, UserId user, stores::UserNumb
 Task<Result<Response>> put_profile(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
   const std::string field(call.path("keyName"));
+  POLDER_CO_CHECK(co_await api.rooms.permit_act(
+      {.point = policy::Point::kProfile, .type = field, .target = call.session().user.str()},
+      actor_of(call.session()), call.session().user));
   if (field != "displayname" && field != "avatar_url")
     co_return matrix_error(ErrorCode::kForbidden, "M_FORBIDDEN",
                            "Only displayname and avatar_url can be set");

@@ -5,6 +5,7 @@
 #include "homeserver/api/client/addresses.h"
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/room_reading.h"
+#include "homeserver/rooms/permission.h"
 #include "storage/stores/directory_rows.h"
 
 namespace polder::client_api {
@@ -26,6 +27,13 @@ Task<Result<std::optional<stores::AliasRow>>> find_alias(const Api& api, RoomAli
       api.runtime, [&api, alias] { return stores::read_alias(*api.database.snapshot(), alias); });
 }
 
+// The rules of the server, before those of the room.
+Task<Status> permit(const Api& api, const Call& call, RoomAlias alias) {
+  const users::Session& session = call.session();
+  policy::Act act{.point = policy::Point::kAlias, .target = alias.str()};
+  co_return co_await api.rooms.permit_act(std::move(act), actor_of(session), session.user);
+}
+
 Task<Result<Response>> put_in_turn(const Api& api, RoomAlias alias, stores::AliasRow row) {
   POLDER_CO_TRY(const auto taken, co_await find_alias(api, alias));
   if (taken) co_return matrix_error(ErrorCode::kExists, "M_UNKNOWN", "The alias is taken");
@@ -41,10 +49,11 @@ Task<Result<Response>> put_alias(const Api& api, Call& call) {
     co_return fail(ErrorCode::kInvalid, "The alias is of another server");
   POLDER_CO_TRY(const std::string named, call.fields().string("room_id"));
   POLDER_CO_TRY(const RoomId room, RoomId::parse(named));
-  POLDER_CO_TRY(const auto membership, co_await current_membership(api, room, call.session().user));
-  if (membership != stores::Membership::kJoin)
-    co_return fail(ErrorCode::kForbidden, "You are not in the room");
-  auto put = [&api, alias, row = stores::AliasRow{room, call.session().user}] {
+  POLDER_CO_CHECK(co_await permit(api, call, alias));
+  const UserId user = call.session().user;
+  POLDER_CO_TRY(const auto membership, co_await current_membership(api, room, user, user));
+  if (membership != stores::Membership::kJoin) co_return rooms::not_in_room();
+  auto put = [&api, alias, row = stores::AliasRow{room, user}] {
     return put_in_turn(api, alias, row);
   };
   co_return co_await api.alias_turns.in_turn(std::hash<RoomAlias>()(alias), std::move(put));
@@ -119,6 +128,7 @@ Task<Result<RoomId>> delete_in_turn(const Api& api, users::Session session, Room
 
 Task<Result<Response>> delete_alias(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
+  POLDER_CO_CHECK(co_await permit(api, call, alias));
   auto erase = [&api, session = call.session(), alias] {
     return delete_in_turn(api, session, alias);
   };

@@ -24,7 +24,8 @@ Task<Status> leave_all(const Api& api, UserId user) {
                                       api.runtime, [&api, user] { return rooms_of(api, user); }));
   Status outcome;
   for (const RoomId& room : rooms) {
-    const Status left = co_await api.entry.leave({user, room});
+    const policy::Actor server = policy::Server{api.users.parts().own_name};
+    const Status left = co_await api.entry.leave({user, room, {}, {}, server});
     if (!left.ok() && left.error().code != ErrorCode::kForbidden) outcome = left;
   }
   if (!outcome.ok()) co_return outcome;

@@ -3,6 +3,7 @@
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/membership.h"
 #include "homeserver/base/json/write.h"
+#include "homeserver/rooms/permission.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::client_api {
@@ -25,11 +26,22 @@ Task<Result<entry::Wish>> wish_of(const Api& api, const Call& call, RoomAddress 
                                   std::string membership) {
   entry::Wish wish;
   wish.user = call.session().user;
+  wish.actor = actor_of(call.session());
   wish.room = std::move(address.room);
   wish.via = std::move(address.servers);
   POLDER_CO_TRY(wish.content,
                 co_await membership_content(api, wish.user, std::move(membership), call.body));
   co_return wish;
+}
+
+// Rooms that do not let the caller in and rooms that are not known are told alike: nobody finds out
+// by trying which rooms there are. What has an errcode of its own is told.
+Status told_alike(Status entered) {
+  if (entered.ok()) return entered;
+  const json::Object told = http::error_json(entered.error());
+  const std::string_view errcode = *told.find_string("errcode");
+  if (errcode != "M_FORBIDDEN" && errcode != "M_NOT_FOUND") return entered;
+  return fail(ErrorCode::kForbidden, "The room does not let you in, or there is none");
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
@@ -48,7 +60,7 @@ Task<Result<Response>> join(const Api& api, Call& call) {
     if (key != "membership" && key != "third_party_signed" && key != kAuthoriser)
       wish.content.set(key, value);
   }
-  POLDER_CO_CHECK(co_await api.entry.join(std::move(wish)));
+  POLDER_CO_CHECK(told_alike(co_await api.entry.join(std::move(wish))));
   co_return ok_json({{"room_id", room.str()}});
 }
 
@@ -58,7 +70,7 @@ Task<Result<Response>> knock(const Api& api, Call& call) {
                 co_await resolve_with_query(api, call, std::string(call.path("roomIdOrAlias"))));
   const RoomId room = address.room;
   POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "knock"));
-  POLDER_CO_CHECK(co_await api.entry.knock(std::move(wish)));
+  POLDER_CO_CHECK(told_alike(co_await api.entry.knock(std::move(wish))));
   co_return ok_json({{"room_id", room.str()}});
 }
 
@@ -74,6 +86,7 @@ Task<Result<Response>> leave(const Api& api, Call& call) {
 Task<Result<Response>> invite(const Api& api, Call& call) {
   entry::Wish wish;
   wish.user = call.session().user;
+  wish.actor = actor_of(call.session());
   POLDER_CO_TRY(wish.room, room_of(call));
   POLDER_CO_TRY(UserId target, target_of(call));
   POLDER_CO_TRY(wish.content, co_await membership_content(api, target, "invite", call.body));
@@ -87,6 +100,7 @@ Task<Result<rooms::SentEvent>> set_membership(const Api& api, const Call& call, 
   event.sender = call.session().user;
   event.type = "m.room.member";
   event.state_key = target.str();
+  event.actor = actor_of(call.session());
   POLDER_CO_TRY(event.content, co_await membership_content(api, target, membership, call.body));
   co_return co_await api.rooms.send(std::move(room), std::move(event));
 }
@@ -96,7 +110,7 @@ Task<Result<Response>> change_other(const Api& api, const Call& call, std::strin
                                     std::optional<stores::Membership> from) {
   POLDER_CO_TRY(const RoomId room, room_of(call));
   POLDER_CO_TRY(const UserId target, target_of(call));
-  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, target));
+  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, call.session().user, target));
   if (from == stores::Membership::kBan && now != stores::Membership::kBan)
     co_return fail(ErrorCode::kForbidden, "The user is not banned");
   if (from == stores::Membership::kJoin &&
@@ -146,16 +160,24 @@ Task<Result<EventId>> current_member_event(const Api& api, RoomId room, UserId u
 
 }  // namespace
 
-Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId user) {
-  co_return co_await runtime::on_pool(api.runtime,
-                                      [&api, room, user]() -> Result<stores::Membership> {
-                                        POLDER_TRY(const auto head, api.rooms.head(room));
-                                        if (!head)
-                                          return fail(ErrorCode::kNotFound, "Unknown room");
-                                        const rooms::RoomReader reader(api.rooms, head);
-                                        POLDER_TRY(const auto of, reader.reader(user));
-                                        return of.membership.membership;
-                                      });
+policy::Actor actor_of(const users::Session& session) {
+  return policy::Client{session.user, session.device};
+}
+
+Task<Result<stores::Membership>> current_membership(const Api& api, RoomId room, UserId asker,
+                                                    UserId user) {
+  using stores::Membership;
+  co_return co_await runtime::on_pool(
+      api.runtime, [&api, room, asker, user]() -> Result<Membership> {
+        POLDER_TRY(const auto head, api.rooms.head(room));
+        if (!head) return asker == user ? Result(Membership::kNone) : rooms::not_in_room();
+        const rooms::RoomReader reader(api.rooms, head);
+        POLDER_TRY(const auto of, reader.reader(asker));
+        if (asker == user) return of.membership.membership;
+        if (of.membership.membership != Membership::kJoin) return rooms::not_in_room();
+        POLDER_TRY(const auto other, reader.reader(user));
+        return other.membership.membership;
+      });
 }
 
 // Entering a restricted room needs somebody who authorises it, and inviting a user of another
@@ -164,15 +186,17 @@ Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, U
   json::Object content = std::move(call.body);
   content.erase(kAuthoriser);
   const UserId user = call.session().user;
+  const policy::Actor actor = actor_of(call.session());
   const std::string* named = content.find_string("membership");
   const std::string membership = named != nullptr ? *named : "";
-  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, target));
+  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, user, target));
   if (membership == "join" && target == user && now != stores::Membership::kJoin) {
-    POLDER_CO_CHECK(co_await api.entry.join({user, room, std::move(content)}));
+    POLDER_CO_CHECK(
+        told_alike(co_await api.entry.join({user, room, std::move(content), {}, actor})));
     co_return co_await current_member_event(api, room, target);
   }
   if (membership == "invite" && !api.users.is_local(target)) {
-    POLDER_CO_CHECK(co_await api.entry.invite({user, room, std::move(content)}, target));
+    POLDER_CO_CHECK(co_await api.entry.invite({user, room, std::move(content), {}, actor}, target));
     co_return co_await current_member_event(api, room, target);
   }
   rooms::LocalEvent event;
@@ -180,8 +204,11 @@ Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, U
   event.type = "m.room.member";
   event.state_key = target.str();
   event.content = std::move(content);
-  POLDER_CO_TRY(const auto sent, co_await api.rooms.send(room, std::move(event)));
-  co_return sent.id;
+  event.actor = actor;
+  const auto sent = co_await api.rooms.send(room, std::move(event));
+  if (!sent.ok() && sent.error().code == ErrorCode::kNotFound) co_return rooms::not_in_room();
+  if (!sent.ok()) co_return sent.error();
+  co_return sent->id;
 }
 
 Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::string membership,

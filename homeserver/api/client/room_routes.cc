@@ -17,25 +17,20 @@ using http::Response;
 constexpr size_t kAliasesMax = 100;  // of one canonical alias event
 constexpr size_t kTransactionIdBytesMax = 255;
 
-// Sends an event once for a transaction id, which is committed with it: a client that asks again,
-// also after a crash, gets the same event.
+// Sends an event once for a transaction id: a client that asks again, also meanwhile or after a
+// crash, gets the same event. What the path says besides the room: its verb, and of what.
+// https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers
 Task<Result<Response>> send_once(const Api& api, Call& call, RoomId room, rooms::LocalEvent event,
-                                 std::string scope) {
+                                 std::string verb, std::string what) {
   const std::string id(call.path("txnId"));
   if (id.empty() || id.size() > kTransactionIdBytesMax)
     co_return fail(ErrorCode::kInvalid, "The transaction id is too long");
-  const users::Session session = call.session();
-  scope.append("|").append(room.view());
-  POLDER_CO_TRY(const auto known,
-                co_await runtime::on_pool(api.runtime, [&api, session, scope, id] {
-                  return stores::read_transaction(*api.database.snapshot(), session.number,
-                                                  session.device, scope, id);
-                }));
-  if (known) co_return ok_json({{"event_id", *known}});
-  event.with = [session, scope, id](kv::Batch& batch, const events::Event& sent) {
-    stores::put_transaction(batch, session.number, session.device, scope, id, sent.id().view());
-    stores::put_event_transaction(batch, session.number, session.device, sent.id(), id);
-  };
+  const users::Session& session = call.session();
+  event.actor = actor_of(session);
+  // The length, because both may have any characters.
+  std::string path = verb.append("|" + std::to_string(what.size()) + "|").append(what);
+  path.append("|").append(room.view());
+  event.transaction = {session.number, session.device, std::move(path), id};
   POLDER_CO_TRY(const rooms::SentEvent sent,
                 co_await api.rooms.send(std::move(room), std::move(event)));
   co_return ok_json({{"event_id", sent.id.str()}});
@@ -55,7 +50,8 @@ Task<Result<Response>> send_message(const Api& api, Call& call) {
       POLDER_CO_TRY(event.redacts, EventId::parse(*target));
     }
   }
-  co_return co_await send_once(api, call, room, std::move(event), "send");
+  const std::string type = event.type;
+  co_return co_await send_once(api, call, room, std::move(event), "send", type);
 }
 
 Task<Result<Response>> redact(const Api& api, Call& call) {
@@ -66,7 +62,8 @@ Task<Result<Response>> redact(const Api& api, Call& call) {
   POLDER_CO_TRY(event.redacts, EventId::parse(call.path("eventId")));
   POLDER_CO_TRY(const auto reason, call.fields().optional_string("reason"));
   if (reason) event.content.set("reason", *reason);
-  co_return co_await send_once(api, call, room, std::move(event), "redact");
+  const std::string target = event.redacts->str();
+  co_return co_await send_once(api, call, room, std::move(event), "redact", target);
 }
 
 // The content of the room's canonical alias event, as JSON.
@@ -137,6 +134,7 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
   event.type = call.path("eventType");
   event.state_key = std::string(call.path("stateKey"));
   event.content = std::move(call.body);
+  event.actor = actor_of(call.session());
   POLDER_CO_TRY(const auto same, co_await same_state(api, room, event));
   if (same) co_return ok_json({{"event_id", same->str()}});
   const auto member = UserId::parse(*event.state_key);
@@ -149,7 +147,10 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
   co_return ok_json({{"event_id", sent.id.str()}});
 }
 
-Task<Result<Response>> create_planned(const Api& api, UserId creator, RoomPlan plan) {
+Task<Result<Response>> create_planned(const Api& api, UserId creator, policy::Actor actor,
+                                      RoomPlan plan) {
+  for (rooms::LocalEvent& event : plan.events)
+    event.actor = actor;
   if (plan.alias) {
     const auto taken = co_await runtime::on_pool(api.runtime, [&api, alias = *plan.alias] {
       return stores::read_alias(*api.database.snapshot(), alias);
@@ -170,7 +171,8 @@ Task<Result<Response>> create_planned(const Api& api, UserId creator, RoomPlan p
   const RoomId& room = *created;
   // The room stands, whether or not others' servers can be reached: who is missing is invited anew.
   for (const UserId& user : plan.remote_invites) {
-    const Status invited = co_await api.entry.invite({creator, room, plan.invite_content}, user);
+    const Status invited =
+        co_await api.entry.invite({creator, room, plan.invite_content, {}, actor}, user);
     if (!invited.ok())
       api.runtime.log().info("invite_failed",
                              {{"room", room}, {"reason", invited.error().message}});
@@ -180,15 +182,18 @@ Task<Result<Response>> create_planned(const Api& api, UserId creator, RoomPlan p
 
 Task<Result<Response>> create(const Api& api, Call& call) {
   const UserId creator = call.session().user;
+  if (!json::is_canonical(call.body))
+    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   auto profile = co_await membership_content(api, creator, "join", {});
   if (!profile.ok()) co_return profile.error();
   POLDER_CO_TRY(RoomPlan plan,
                 plan_room(call.body, creator, *std::move(profile), api.users.parts().own_name,
                           api.settings.default_room_version));
-  if (!plan.alias) co_return co_await create_planned(api, creator, std::move(plan));
+  const policy::Actor actor = actor_of(call.session());
+  if (!plan.alias) co_return co_await create_planned(api, creator, actor, std::move(plan));
   const uint64_t turn = std::hash<RoomAlias>()(*plan.alias);
-  auto make = [&api, creator, plan = std::move(plan)] {
-    return create_planned(api, creator, plan);
+  auto make = [&api, creator, actor, plan = std::move(plan)] {
+    return create_planned(api, creator, actor, plan);
   };
   co_return co_await api.alias_turns.in_turn(turn, std::move(make));
 }

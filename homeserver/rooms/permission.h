@@ -1,0 +1,66 @@
+// Where the room engine asks the policy (homeserver/protocol/policy): with facts from the room's
+// turn, so that what is decided and what is written agree.
+#pragma once
+
+#include <string_view>
+
+#include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/mutex.h"
+#include "homeserver/protocol/policy/decide.h"
+#include "homeserver/rooms/room.h"
+#include "storage/kv/committer.h"
+#include "storage/stores/audit_rows.h"
+#include "storage/stores/names.h"
+
+namespace polder::rooms {
+
+// The one answer for who acts in a room that they are not in: it does not tell whether the room
+// exists, nor whether somebody here is in it.
+Error not_in_room();
+// Whether the act needs no membership: entering a room, and leaving one.
+bool is_own_entry_or_exit(policy::Point point);
+
+// An act that an event stands for, with what was decided. All live as long as the event.
+struct Decided {
+  policy::Act act;
+  policy::Actor actor;
+  policy::Decision decision;
+};
+
+// What the policy says of an event that a local user sends, by the state that it is to be built on.
+// kForbidden (not_in_room()) if the sender would have to be in the room and is not: the policy is
+// asked about members only.
+Result<Decided> decide(const RoomView& view, stores::StateRoot state, const ServerName& own_name,
+                       const events::Event& event, const policy::Actor& actor);
+
+// The same of an act in a room of which nothing is known here.
+Result<Decided> decide_outside(const stores::Names& names, const kv::Snapshot& snapshot,
+                               const ServerName& own_name, policy::Act act,
+                               const policy::Actor& actor, const UserId& user);
+
+Error to_error(const policy::Refusal& refusal);
+
+// Writes audit records. Thread-safe.
+class Audit {
+ public:
+  Audit(runtime::Runtime& runtime, kv::Committer& committer)
+      : runtime_(runtime), committer_(committer) {}
+
+  // What only a privilege permitted, with its event; nothing else is recorded of what is permitted.
+  void add_permitted(const Decided& decided, const events::Event& event, kv::Batch& batch) const;
+  // In a batch of its own that nobody waits for. Of many refusals in a short time some are counted
+  // only, so that nobody fills the disk by asking for what is refused.
+  void add_refused(const Decided& decided);
+
+ private:
+  stores::AuditRecord record_of(const Decided& decided) const;
+
+  runtime::Runtime& runtime_;
+  kv::Committer& committer_;
+  base::Mutex mutex_;
+  int64_t minute_ GUARDED_BY(mutex_) = 0;
+  size_t in_minute_ GUARDED_BY(mutex_) = 0;   // refusals recorded
+  uint64_t left_out_ GUARDED_BY(mutex_) = 0;  // refusals since the last record
+};
+
+}  // namespace polder::rooms

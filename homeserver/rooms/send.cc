@@ -1,0 +1,178 @@
+// Events of local users: built on the room's edge, permitted, signed and stored in one turn.
+#include <algorithm>
+
+#include "homeserver/base/json/write.h"
+#include "homeserver/protocol/dag/auth_events.h"
+#include "homeserver/protocol/events/signing.h"
+#include "homeserver/rooms/edge.h"
+#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/enqueued.h"
+#include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/relation_checks.h"
+#include "storage/stores/user_rows.h"
+
+namespace polder::rooms {
+namespace {
+
+void put_answer(kv::Batch& batch, const Transaction& transaction, const EventId& event) {
+  stores::put_transaction(batch, transaction.user, transaction.device, transaction.path,
+                          transaction.id, event.view());
+  stores::put_event_transaction(batch, transaction.user, transaction.device, event, transaction.id);
+}
+
+Result<std::optional<EventId>> read_answer(const kv::Snapshot& snapshot,
+                                           const Transaction& transaction) {
+  POLDER_TRY(auto known, stores::read_transaction(snapshot, transaction.user, transaction.device,
+                                                  transaction.path, transaction.id));
+  return known ? std::optional(EventId::trusted(*std::move(known))) : std::optional<EventId>();
+}
+
+// Of a room that is not here. Whoever enters or leaves it may do so through another server.
+Error not_here(const LocalEvent& event) {
+  policy::EventShape shape{.sender = event.sender.view(), .type = event.type};
+  if (event.state_key) shape.state_key = *event.state_key;
+  const std::string* membership = event.content.find_string("membership");
+  if (membership != nullptr) shape.membership = *membership;
+  const policy::Act act = policy::act_of({}, shape);
+  return is_own_entry_or_exit(act.point) ? fail(ErrorCode::kNotFound, "no such room here")
+                                         : not_in_room();
+}
+
+}  // namespace
+
+Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
+                                             const LocalEvent& event) const {
+  // Old room versions let others' events be longer.
+  const bool too_long = event.type.size() > events::kMaxKeyBytes ||
+                        (event.state_key && event.state_key->size() > events::kMaxKeyBytes);
+  if (too_long) return fail(ErrorCode::kTooLarge, "type or state_key is longer than 255 bytes");
+  // Likewise their numbers: https://spec.matrix.org/v1.19/appendices/#canonical-json
+  if (!json::is_canonical(event.content))
+    return fail(ErrorCode::kInvalid, "numbers must be integers within 53 bits");
+  events::EventDraft draft;
+  draft.room_id = room.record.id;
+  draft.sender = event.sender;
+  draft.type = event.type;
+  draft.state_key = event.state_key;
+  draft.content = event.content;
+  draft.redacts = event.redacts;
+  draft.depth = std::min(room.record.max_depth + 1, json::kMaxCanonicalInt);
+  draft.origin_server_ts = event.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
+  POLDER_TRY(const auto edge, edge_to_build_on(view, parts_.own_name, room.record.extremities));
+  for (const EventNumber number : edge) {
+    POLDER_TRY(const HeldEvent held, view.load(number));
+    draft.prev_events.push_back(held.event->id());
+  }
+  std::optional<std::string_view> state_key;
+  if (event.state_key) state_key = *event.state_key;
+  for (const dag::StateKey& key : dag::auth_types_for(*room.rules, event.type, event.sender.view(),
+                                                      state_key, event.content)) {
+    POLDER_TRY(const auto auth, view.state_event(room.record.edge(), key.type, key.key));
+    if (auth) draft.auth_events.push_back(auth->id());
+  }
+  return draft;
+}
+
+Result<events::EventPtr> RoomEngine::sign(const events::EventDraft& draft,
+                                          const events::RoomVersionRules& rules) const {
+  json::Object pdu = events::make_pdu(draft, rules, parts_.runtime.random().letters(18));
+  events::hash_and_sign(pdu, rules, parts_.own_name, parts_.signing_key);
+  return events::Event::parse(std::move(pdu), rules);
+}
+
+Result<Decided> RoomEngine::permit(const Room& room, const RoomView& view,
+                                   const events::Event& event, const policy::Actor& actor) const {
+  POLDER_TRY(Decided decided, decide(view, room.record.edge(), parts_.own_name, event, actor));
+  const policy::Refusal* refusal = policy::refusal_of(decided.decision);
+  if (refusal == nullptr) return decided;
+  audit_->add_refused(decided);
+  return to_error(*refusal);
+}
+
+Task<Status> RoomEngine::permit_act(policy::Act act, policy::Actor actor, UserId user) {
+  RoomEngine* self = this;
+  POLDER_CO_TRY(
+      const Decided decided,
+      co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort, [self, act, actor, user] {
+        const EngineParts& parts = self->parts_;
+        return decide_outside(parts.names, *parts.database.snapshot(), parts.own_name, act, actor,
+                              user);
+      }));
+  const policy::Refusal* refusal = policy::refusal_of(decided.decision);
+  if (refusal == nullptr) co_return Status();
+  audit_->add_refused(decided);
+  co_return to_error(*refusal);
+}
+
+Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snapshot,
+                                           const LocalEvent& event) const {
+  StageInput input;
+  input.origin = Origin::kLocal;
+  RoomView view(room, snapshot, parts_.names, caches_);
+  POLDER_TRY(const events::EventDraft built, draft(room, view, event));
+  POLDER_TRY(input.event, sign(built, *room.rules));
+  POLDER_TRY(const Decided decided, permit(room, view, *input.event, event.actor));
+  POLDER_CHECK(check_relation(view, room, *input.event));
+  POLDER_TRY(Staged staged, stage(context_, room, snapshot, std::move(input)));
+  const events::Event& staged_event = *staged.stored.event;
+  audit_->add_permitted(decided, staged_event, staged.batch);
+  if (event.transaction) put_answer(staged.batch, *event.transaction, staged_event.id());
+  if (event.with) event.with(staged.batch, staged_event);
+  return staged;
+}
+
+Task<Result<SentEvent>> RoomEngine::send_on_shard(RoomNumber number, LocalEvent event) {
+  Room& room = room_at(shard_of(number), number);
+  const std::optional<Transaction> transaction = event.transaction;
+  auto answered = std::make_shared<std::optional<EventId>>();
+  std::shared_ptr<Enqueued> enqueued;
+  {
+    const auto turn = co_await room.queue.turn();
+    POLDER_CO_CHECK(co_await begin_turn(room));
+    const auto same = transaction ? room.transactions.find(*transaction) : room.transactions.end();
+    if (same != room.transactions.end()) {
+      enqueued = same->second;  // it is under way: this one is answered with it
+    } else {
+      auto staged = co_await stage_and_enqueue(room, step_of(std::move(event), answered));
+      if (*answered) co_return SentEvent{**answered};
+      if (!staged.ok()) co_return std::move(staged).error();
+      enqueued = *std::move(staged);
+      if (transaction && !enqueued->done) {
+        enqueued->transaction = transaction;
+        room.transactions.emplace(*transaction, enqueued);
+      }
+    }
+  }
+  while (!enqueued->done)
+    co_await enqueued->signal.wait();
+  if (enqueued->failure) co_return *enqueued->failure;
+  co_return enqueued->sent;
+}
+
+// Sends the event, unless its request was answered before: then with what.
+RoomEngine::Step RoomEngine::step_of(LocalEvent event,
+                                     std::shared_ptr<std::optional<EventId>> answered) const {
+  const RoomEngine* self = this;
+  auto shared = std::make_shared<const LocalEvent>(std::move(event));
+  return [self, shared, answered](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+    if (shared->transaction) {
+      POLDER_TRY(*answered, read_answer(snapshot, *shared->transaction));
+      if (*answered) return fail(ErrorCode::kExists, "the request was answered before");
+    }
+    // What this server knows of a room that it left is old: nothing is built on it.
+    if (!room.exists || !room.record.local_joined) return not_here(*shared);
+    return self->build_and_stage(room, snapshot, *shared);
+  };
+}
+
+Task<Result<SentEvent>> RoomEngine::send(RoomId room, LocalEvent event) {
+  const auto number = co_await number_of(std::move(room));
+  if (!number.ok() && number.error().code == ErrorCode::kNotFound) co_return not_here(event);
+  if (!number.ok()) co_return number.error();
+  auto make = [this, number = *number, event = std::move(event)]() mutable {
+    return send_on_shard(number, std::move(event));
+  };
+  co_return co_await runtime::on_shard(parts_.runtime, shard_of(*number), std::move(make));
+}
+
+}  // namespace polder::rooms
