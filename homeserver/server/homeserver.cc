@@ -71,6 +71,8 @@ Status Homeserver::start() {
                  reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "departure",
                  client_api::leave_rooms_of_deactivated(*api_));
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "guest_departure",
+                 guest_departure_->run());
   if (config_.federation.enabled) POLDER_CHECK(federation_api_->start());
   return sender_->start();
 }
@@ -193,6 +195,8 @@ void Homeserver::add_routes() {
   client_api::add_receipt_routes(router_, *api_);
   client_api::add_push_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
+  guest_departure_ = std::make_unique<client_api::GuestDeparture>(*api_);
+  engine_->add_observer(*guest_departure_);
   admin_api_ = std::make_unique<admin_api::Api>(
       admin_api::Api{outside_.runtime, *engine_, *entry_, *sender_});
   admin_api::add_room_routes(router_, *admin_api_);

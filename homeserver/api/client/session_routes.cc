@@ -126,10 +126,17 @@ Task<Result<Response>> register_user(const Api& api, Call& call) {
   }
   users::NewAccount account;
   account.guest = guest;
+  if (guest) {
+    // "When registering a guest account, all parameters in the request body with the exception of
+    // initial_device_display_name MUST BE ignored."
+    json::Object body;
+    const json::Value* name = call.body.find("initial_device_display_name");
+    if (name != nullptr) body.set("initial_device_display_name", *name);
+    co_return co_await finish_registration(api, std::move(body), std::move(account));
+  }
   POLDER_CO_TRY(account.localpart, call.fields().string_or("username", ""));
   POLDER_CO_TRY(account.password, call.fields().optional_string("password"));
   POLDER_CO_CHECK(call.fields().boolean_or("refresh_token", false));
-  if (guest) co_return co_await finish_registration(api, call.body, std::move(account));
   POLDER_CO_TRY(const json::Object* auth, auth_of(call));
   std::string stage;
   if (auth != nullptr) {

@@ -34,6 +34,7 @@ class HomeserverTest : public testing::Test {
     config.data_dir = directory_;
     config.registration.enabled = true;
     config.registration.shared_secret = "secret";
+    config.registration.allow_guests = guests_;
     config.limits.rate_limits = rate_limits_;
     homeserver_ = std::move(
         *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
@@ -115,6 +116,7 @@ class HomeserverTest : public testing::Test {
   std::string directory_;
   uint64_t starts_ = 0;
   bool rate_limits_ = false;           // from the next start
+  bool guests_ = false;                // likewise: may register
   std::string address_ = "192.0.2.1";  // from which the client asks
   std::unique_ptr<files::FileSystem> files_ = files::real_files();
   OfflineTransport transport_;
