@@ -14,7 +14,7 @@
 
 namespace polder::devices {
 
-using WantedOneTimeKeys = std::vector<std::tuple<UserId, DeviceId, std::string>>;  // algorithm
+using users::WantedOneTimeKeys;
 
 struct Answer {
   json::Object keys;                     // the members of the answer, but for `failures`

@@ -144,7 +144,7 @@ TEST_F(ListUpdatesTest, ChangesAreOneSequenceForTheServersThatShareARoom) {
   upload(kAlice, "one");
   run(1000);
   json::Object body{{"master_key", signing_key_of(kAlice, "master", "m")}};
-  ASSERT_TRUE(wait(keys_->upload_cross_signing(session(kAlice), body)).ok());
+  ASSERT_TRUE(wait(keys_->upload_cross_signing(session(kAlice), body, false)).ok());
   upload(kAlice, "two");
   run(1000);
   EXPECT_EQ(told(kB), (Told{update("PHONE", 0, {}), "keys", update("PHONE", 2, 0)}));

@@ -1,4 +1,5 @@
 #include "federation/server/testing/server.h"
+#include "homeserver/users/testing/signing.h"
 #include "storage/stores/directory_rows.h"
 
 namespace polder::federation_server {
@@ -115,16 +116,8 @@ TEST_F(QueryTest, AliasesAreOfThisServer) {
 
 TEST_F(QueryTest, DevicesAndKeysAreOfLocalUsers) {
   const users::Session session = device("PHONE");
-  json::Object cross;
-  for (const auto& [name, usage] :
-       std::vector<std::pair<std::string, std::string>>{{"master_key", "master"},
-                                                        {"self_signing_key", "self_signing"},
-                                                        {"user_signing_key", "user_signing"}}) {
-    cross.set(name, json::object({{"user_id", alice_.str()},
-                                  {"usage", json::Array{usage}},
-                                  {"keys", json::object({{"ed25519:" + usage, usage}})}}));
-  }
-  ASSERT_TRUE(run(device_keys_.upload_cross_signing(session, std::move(cross))).ok());
+  json::Object cross = users::CrossSigningKeys(alice_).upload();
+  ASSERT_TRUE(run(device_keys_.upload_cross_signing(session, std::move(cross), false)).ok());
   const auto query = [&](json::Object wanted) {
     return post("/_matrix/federation/v1/user/keys/query", {{"device_keys", std::move(wanted)}});
   };

@@ -47,6 +47,7 @@ Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
       rate_limits_(outside.runtime.clock(), outside.runtime.random(), outside.runtime.log(),
                    config_.limits.rate_limits, config_.limits.rates),
       alias_turns_(outside.runtime),
+      profile_turns_(outside.runtime),
       request_metrics_(outside.runtime.clock()) {}
 
 Homeserver::~Homeserver() = default;
@@ -114,7 +115,7 @@ Status Homeserver::open() {
                            config_.server_name};
   users_ = std::make_unique<users::Users>(parts);
   account_data_ = std::make_unique<users::AccountData>(parts);
-  device_keys_ = std::make_unique<users::DeviceKeys>(parts);
+  device_keys_ = std::make_unique<users::DeviceKeys>(*users_);
   receipts_ = std::make_unique<users::Receipts>(parts);
   highlights_ = std::make_unique<push::Highlights>(*names_, config_.server_name);
   engine_->add_contributor(*highlights_);
@@ -122,6 +123,8 @@ Status Homeserver::open() {
   counts_ = std::make_unique<push::Counts>(*push_rules_);
   sync_ = std::make_unique<sync::Sync>(
       sync::Services{*engine_, *typing_, *receipts_, *device_keys_, *push_rules_, *counts_});
+  // What waits for news answers at once when its session ends.
+  users_->on_session_end([this](stores::UserNumber user) { sync_->wake(user); });
   sender_ = std::make_unique<sender::Sender>(
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
                           engine_->caches().nodes, *servers_, config_.server_name});
@@ -179,7 +182,7 @@ void Homeserver::add_routes() {
   api_ = std::make_unique<client_api::Api>(client_api::Api{
       outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
       *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_, *entry_,
-      *federation_client_, rate_limits_, alias_turns_, client_settings()});
+      *federation_client_, rate_limits_, alias_turns_, profile_turns_, client_settings()});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);

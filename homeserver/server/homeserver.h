@@ -84,6 +84,7 @@ class Homeserver {
   const crypto::SigningKey signing_key_;
   http::RateLimits rate_limits_;
   runtime::KeyedQueues alias_turns_;
+  runtime::KeyedQueues profile_turns_;
   std::unique_ptr<kv::Committer> committer_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<egress::Egress> egress_;

@@ -3,13 +3,22 @@
 // (https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption).
 #pragma once
 
+#include <map>
+#include <tuple>
+
 #include "homeserver/base/json/value.h"
 #include "homeserver/users/users.h"
 #include "storage/stores/key_rows.h"
 
 namespace polder::users {
 
-inline constexpr size_t kOneTimeKeysMax = 500;        // of one device
+inline constexpr size_t kDeviceKeysBytesMax = 16384;     // of one device's keys, with signatures
+inline constexpr size_t kUserKeysBytesMax = 512 * 1024;  // of all devices of a user
+inline constexpr size_t kOneTimeKeysMax = 500;           // of one device
+inline constexpr size_t kOneTimeKeyBytesMax = 4096;      // of one one-time or fallback key
+inline constexpr size_t kKeyAlgorithmsMax = 16;   // of one device's one-time keys; fallback keys
+inline constexpr size_t kClaimedKeysKept = 1000;  // of one device, that it cannot upload again
+inline constexpr size_t kSignedKeysMax = 1000;    // of one upload of signatures
 inline constexpr size_t kToDeviceMessagesMax = 1000;  // of one request
 inline constexpr size_t kToDeviceBytesMax = 65536;    // of one message
 
@@ -17,6 +26,20 @@ struct DeviceKeysOptions {
   bool names_to_other_servers = true;  // whether they are told how users named their devices
 };
 using WantedKeys = std::vector<std::pair<UserId, std::vector<std::string>>>;  // no devices: all
+using WantedOneTimeKeys = std::vector<std::tuple<UserId, DeviceId, std::string>>;  // algorithm
+
+// What became of an upload of cross-signing keys.
+enum class CrossSigning : uint8_t {
+  kUnchanged,   // all are there already
+  kStored,      // others are told of them
+  kUnconfirmed  // nothing is stored: who replaces keys must show again who they are
+};
+// Why a signed key was not taken: kBadSignature, kNotFound, kInvalid, kTooLarge.
+struct RefusedSignature {
+  std::string user;
+  std::string key;  // or device, as the request names it
+  Error error;
+};
 
 // What a client sends to devices, once for a transaction id.
 struct ToDevice {
@@ -29,12 +52,14 @@ struct ToDevice {
 // Thread-safe. Every change is on disk when it returns.
 class DeviceKeys {
  public:
-  explicit DeviceKeys(Parts parts, DeviceKeysOptions options = {})
-      : parts_(std::move(parts)), options_(options), queues_(parts_.runtime) {}
+  // The users outlive it.
+  explicit DeviceKeys(Users& users, DeviceKeysOptions options = {})
+      : parts_(users.parts()), options_(options), turns_(users.turns()) {}
 
   // keys/upload: {device_keys, one_time_keys, fallback_keys}. Malformed keys are refused whole, and
   // so are keys that say they are of another user or device, and one-time keys whose id is taken by
-  // another key (CVE-2025-61672). Gives the counts of one-time keys.
+  // another key (CVE-2025-61672). A one-time key that was claimed is not taken again. Gives the
+  // counts of one-time keys. kUnauthenticated if the device is gone, here and below.
   Task<Result<std::map<std::string, int64_t>>> upload(Session session, json::Object body);
   // keys/query of local users: {device_keys, master_keys, self_signing_keys, user_signing_keys}.
   // Users of other servers are left out, here and below.
@@ -52,12 +77,14 @@ class DeviceKeys {
                                      const DeviceId& device) const;
   Result<json::Object> signing_key_update(const UserId& user, stores::UserNumber number) const;
   // keys/claim of local users: {user: {device: {key id: key}}}.
-  Task<Result<json::Object>> claim(std::vector<std::tuple<UserId, DeviceId, std::string>> wanted);
-  // keys/device_signing/upload; true if there was a master key before that is another.
-  Task<Result<bool>> would_replace_master_key(stores::UserNumber user, json::Object body);
-  Task<Status> upload_cross_signing(Session session, json::Object body);
-  // keys/signatures/upload: {user: {key or device id: signed object}}; gives the failures.
-  Task<Result<json::Object>> upload_signatures(Session session, json::Object body);
+  Task<Result<json::Object>> claim(WantedOneTimeKeys wanted);
+  // keys/device_signing/upload. confirmed: the user showed again who they are, so that keys that
+  // are there may be replaced. kInvalid for malformed keys, kMissing without a master key,
+  // kBadSignature for keys that it did not sign, kForbidden for keys named like a device.
+  Task<Result<CrossSigning>> upload_cross_signing(Session session, json::Object body,
+                                                  bool confirmed);
+  // keys/signatures/upload: {user: {key or device id: signed object}}. Takes what is right of it.
+  Task<Result<std::vector<RefusedSignature>>> upload_signatures(Session session, json::Object body);
 
   // Puts messages into the inboxes of local devices: {user: {device or "*": content}}. Gives the
   // users that have news. `with` adds rows that are committed with the messages, also if there are
@@ -73,9 +100,15 @@ class DeviceKeys {
 
  private:
   using Change = std::function<Status(const kv::Snapshot&, kv::Batch&)>;
+  struct Claiming;
   // Reads and writes in the user's turn.
   Task<Status> change(stores::UserNumber user, Change change);
   Task<Status> change_in_turn(Change change);
+  // The same for somebody with a session: kUnauthenticated once its device is gone.
+  Task<Status> change_of(const Session& session, Change change);
+
+  Task<Result<json::Object>> claim_of(UserId owner, std::map<DeviceId, std::string> all);
+  Task<void> claim_waiting(std::shared_ptr<Claiming> claiming);
 
   Result<std::vector<stores::UserNumber>> add_messages(const kv::Snapshot& snapshot,
                                                        const UserId& sender,
@@ -85,7 +118,7 @@ class DeviceKeys {
 
   Parts parts_;
   const DeviceKeysOptions options_;
-  runtime::KeyedQueues queues_;  // by user
+  runtime::KeyedQueues& turns_;
 };
 
 }  // namespace polder::users

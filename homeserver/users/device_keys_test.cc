@@ -1,111 +1,7 @@
-#include "homeserver/users/device_keys.h"
-
-#include "homeserver/base/json/parse.h"
-#include "homeserver/base/json/write.h"
-#include "homeserver/base/runtime/simulated.h"
-#include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
+#include "homeserver/users/testing/device_keys.h"
 
 namespace polder::users {
 namespace {
-
-const ServerName kOwn = ServerName::trusted("own.example");
-
-json::Object parsed(std::string text) {
-  std::ranges::replace(text, '\'', '"');
-  auto object = json::parse_object(text);
-  EXPECT_TRUE(object.ok()) << text;
-  return object.ok() ? *object : json::Object();
-}
-
-class DeviceKeysTest : public testing::Test {
- protected:
-  DeviceKeysTest() { boot(); }
-  ~DeviceKeysTest() override { halt(); }
-
-  void boot() {
-    simulation_ = runtime::Simulation::create(++boots_);
-    runtime_ = simulation_->add_runtime("a");
-    database_ = kv::open_memory(stores::kColumns, disk_);
-    committer_ = kv::Committer::create(*runtime_, *database_);
-    names_ = *stores::Names::open(*database_);
-    const Parts parts{*runtime_, *database_, *committer_, *names_, kOwn};
-    users_ = std::make_unique<Users>(parts);
-    keys_ = std::make_unique<DeviceKeys>(parts);
-    nameless_ = std::make_unique<DeviceKeys>(parts, DeviceKeysOptions{false});
-  }
-  void halt() {
-    simulation_->crash(*runtime_);
-    nameless_.reset();
-    keys_.reset();
-    users_.reset();
-    names_.reset();
-    committer_.reset();
-    database_.reset();
-    runtime_.reset();
-    simulation_.reset();
-  }
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
-  }
-
-  Session log_in(const std::string& name, const std::string& device) {
-    NewAccount account;
-    account.localpart = name;
-    EXPECT_TRUE(run(users_->register_user(account)).ok());
-    const UserId user = UserId::trusted("@" + name + ":own.example");
-    NewSession wanted;
-    wanted.device = DeviceId::trusted(device);
-    wanted.display_name = "phone of " + name;
-    return run(users_->log_in(user, wanted))->session;
-  }
-  static json::Object device_keys(const Session& session, const std::string& extra = "") {
-    const std::string user = session.user.str();
-    const std::string device = session.device.str();
-    return parsed("{'user_id':'" + user + "','device_id':'" + device +
-                  "','algorithms':['m.olm'],'keys':{'ed25519:" + device + "':'k'},'signatures':{'" +
-                  user + "':{'ed25519:" + device + "':'s'}" + extra + "}}");
-  }
-  Status upload(const Session& session, json::Object body) {
-    const auto counts = run(keys_->upload(session, std::move(body)));
-    return counts.ok() ? Status() : Status(counts.error());
-  }
-  void upload_signing_keys(const Session& session) {
-    json::Object body;
-    for (const std::string& usage :
-         std::vector<std::string>{"master", "self_signing", "user_signing"}) {
-      body.set(usage + "_key",
-               parsed("{'user_id':'" + session.user.str() + "','usage':['" + usage +
-                      "'],'keys':{'ed25519:" + usage + "':'" + usage + "'},'signatures':{'" +
-                      session.user.str() + "':{'ed25519:X':'s'},'@mallory:b.example':{}}}"));
-    }
-    ASSERT_TRUE(run(keys_->upload_cross_signing(session, body)).ok());
-  }
-  size_t inbox(const Session& session) {
-    return stores::read_to_device(*database_->snapshot(), session.number, session.device, 0,
-                                  committer_->visible(), 100)
-        ->size();
-  }
-
-  uint64_t boots_ = 0;
-  kv::MemoryDisk disk_;
-  std::unique_ptr<runtime::Simulation> simulation_;
-  std::unique_ptr<runtime::Runtime> runtime_;
-  std::unique_ptr<kv::Database> database_;
-  std::unique_ptr<kv::Committer> committer_;
-  std::unique_ptr<stores::Names> names_;
-  std::unique_ptr<Users> users_;
-  std::unique_ptr<DeviceKeys> keys_;
-  std::unique_ptr<DeviceKeys> nameless_;
-};
 
 // CVE-2025-61672: malformed keys of a local user would be refused by every other server.
 TEST_F(DeviceKeysTest, MalformedDeviceKeysAreRefused) {
@@ -114,6 +10,15 @@ TEST_F(DeviceKeysTest, MalformedDeviceKeysAreRefused) {
     json::Object keys = device_keys(alice);
     keys.set(name, std::move(value));
     return json::Object{{"device_keys", std::move(keys)}};
+  };
+  const auto one_time_key = [&](json::Value key) {
+    return json::Object{{"one_time_keys", json::object({{"a:1", std::move(key)}})}};
+  };
+  const auto of_algorithms = [](int count) {
+    json::Object keys;
+    for (int i = 0; i < count; ++i)
+      keys.set("algorithm" + std::to_string(i) + ":a", "k");
+    return keys;
   };
   const std::vector<json::Object> malformed = {
       with("user_id", "@bob:own.example"),
@@ -129,6 +34,13 @@ TEST_F(DeviceKeysTest, MalformedDeviceKeysAreRefused) {
       {{"device_keys", "text"}},
       {{"one_time_keys", json::object({{"noalgorithm", "k"}})}},
       {{"one_time_keys", json::object({{"signed_curve25519:a", json::object({{"k", "v"}})}})}},
+      one_time_key(json::object({{"key", "k"}, {"n", json::Number{"1e2"}}})),
+      one_time_key(json::object({{"key", "k"}, {"n", json::Number{"9007199254740992"}}})),
+      one_time_key(json::object({{"key", std::string(5000, 'k')}})),
+      {{"fallback_keys", json::object({{"a:1", "k"}, {"a:2", "k"}})}},
+      {{"fallback_keys", of_algorithms(17)}},
+      {{"one_time_keys", of_algorithms(17)}},
+      with("padding", std::string(17'000, 'x')),
   };
   for (const json::Object& body : malformed)
     EXPECT_FALSE(upload(alice, body).ok()) << json::write(body).substr(0, 200);
@@ -140,13 +52,13 @@ TEST_F(DeviceKeysTest, OtherServersSeeOnlyWhatIsTheirsToSee) {
   const Session alice = log_in("alice", "PHONE");
   const std::string foreign = ",'@mallory:b.example':{'ed25519:X':'s'}";
   ASSERT_TRUE(upload(alice, {{"device_keys", device_keys(alice, foreign)}}).ok());
-  upload_signing_keys(alice);
+  const CrossSigningKeys signing = upload_signing_keys(alice);
   const UserId bob = UserId::trusted("@bob:b.example");
   json::Object seen = *run(keys_->query_for_server({{alice.user, {}}, {bob, {}}}));
   EXPECT_EQ(seen.find_object("device_keys")->size(), 1u);
   EXPECT_FALSE(seen.contains("user_signing_keys"));
   const json::Object& master = *seen.find_object("master_keys")->find_object(alice.user.view());
-  EXPECT_EQ(master.find_object("signatures")->size(), 1u);
+  EXPECT_EQ(master, signing.master_key());
   json::Object expected = device_keys(alice);
   expected.set("unsigned", json::object({{"device_display_name", "phone of alice"}}));
   EXPECT_EQ(*seen.find_object("device_keys")->find_object(alice.user.view())->find_object("PHONE"),
@@ -211,6 +123,81 @@ TEST_F(DeviceKeysTest, OneTimeKeysAreGivenInTheOrderOfTheirUpload) {
   EXPECT_EQ(claim(), "c");
   EXPECT_EQ(claim(), "a");
   EXPECT_EQ(claim(), "");
+  // A key that was claimed is not taken again, nor is another with its id.
+  give("da");
+  EXPECT_EQ(claim(), "");
+  give("e");
+  EXPECT_EQ(claim(), "e");
+}
+
+TEST_F(DeviceKeysTest, TheIdsOfClaimedKeysAreRememberedUpToANumber) {
+  const Session alice = log_in("alice", "PHONE");
+  const auto key = [](size_t i) { return "a:" + std::to_string(i); };
+  for (size_t i = 0; i < 2 * kClaimedKeysKept + 500; i += 500) {
+    json::Object keys;
+    for (size_t k = i; k < i + 500; ++k)
+      keys.set(key(k), "k");
+    ASSERT_TRUE(upload(alice, {{"one_time_keys", std::move(keys)}}).ok());
+    for (int k = 0; k < 500; ++k)
+      ASSERT_EQ(run(keys_->claim({{alice.user, alice.device, "a"}}))->size(), 1u);
+  }
+  const auto snapshot = database_->snapshot();
+  EXPECT_FALSE(*stores::was_claimed(*snapshot, alice.number, alice.device, KeyId::trusted(key(0))));
+  EXPECT_TRUE(
+      *stores::was_claimed(*snapshot, alice.number, alice.device, KeyId::trusted(key(1500))));
+}
+
+// Each sync of the disk costs a millisecond or more.
+TEST_F(DeviceKeysTest, KeysOfManyDevicesAreClaimedInFewWrites) {
+  std::vector<std::tuple<UserId, DeviceId, std::string>> wanted;
+  for (int user = 0; user < 4; ++user) {
+    Session session = log_in("user" + std::to_string(user), "D0");
+    for (int device = 0; device < 50; ++device) {
+      NewSession fresh;
+      fresh.device = DeviceId::trusted("D" + std::to_string(device));
+      session = run(users_->log_in(session.user, fresh))->session;
+      ASSERT_TRUE(upload(session, {{"one_time_keys", json::object({{"a:1", "k"}})}}).ok());
+      wanted.emplace_back(session.user, session.device, "a");
+    }
+  }
+  const size_t before = groups_;
+  const auto claimed = run(keys_->claim(wanted));
+  EXPECT_LE(groups_ - before, 4u);
+  ASSERT_EQ(claimed->size(), 4u);
+  for (const auto& [user, devices] : *claimed)
+    EXPECT_EQ(devices.as_object()->size(), 50u);
+}
+
+TEST_F(DeviceKeysTest, TheKeysOfAUsersDevicesAreBoundedTogether) {
+  Session session = log_in("alice", "D0");
+  size_t taken = 0;
+  for (int i = 0; i < 60; ++i) {
+    NewSession fresh;
+    fresh.device = DeviceId::trusted("D" + std::to_string(i));
+    session = run(users_->log_in(session.user, fresh))->session;
+    json::Object keys = device_keys(session);
+    keys.set("padding", std::string(15'000, 'x'));
+    taken += upload(session, {{"device_keys", std::move(keys)}}).ok() ? 1 : 0;
+  }
+  EXPECT_EQ(taken, kUserKeysBytesMax / 15'200);
+}
+
+TEST_F(DeviceKeysTest, AUsedFallbackKeyThatIsUploadedAgainStaysUsed) {
+  const Session alice = log_in("alice", "PHONE");
+  const auto give = [&](const char* id) {
+    ASSERT_TRUE(upload(alice, {{"fallback_keys", json::object({{id, "k"}})}}).ok());
+  };
+  const auto used = [&] {
+    return stores::read_fallback_keys(*database_->snapshot(), alice.number, alice.device)
+        ->at(0)
+        .used;
+  };
+  give("a:1");
+  ASSERT_EQ(run(keys_->claim({{alice.user, alice.device, "a"}}))->size(), 1u);
+  give("a:1");
+  EXPECT_TRUE(used());
+  give("a:2");
+  EXPECT_FALSE(used());
 }
 
 TEST_F(DeviceKeysTest, KeysEndWithTheirDevice) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 
 namespace polder::users {
@@ -15,14 +16,32 @@ Status check_signatures(const json::Object& signatures) {
   for (const auto& [signer, by_key] : signatures) {
     if (by_key.as_object() == nullptr) return bad("signatures must be by user and key");
     for (const auto& [id, signature] : *by_key.as_object()) {
-      if (signature.as_string() == nullptr) return bad("a signature is no string");
+      if (signature.as_string() == nullptr)
+        return fail(ErrorCode::kBadSignature, "a signature is no string");
     }
   }
   return {};
 }
 
+template <class Keep>
+void keep_signatures_if(json::Object& object, const Keep& keep) {
+  const json::Object* signatures = object.find_object("signatures");
+  if (signatures == nullptr) return;
+  json::Object kept;
+  for (const auto& [signer, by_key] : *signatures) {
+    if (by_key.as_object() == nullptr) continue;
+    json::Object some;
+    for (const auto& one : *by_key.as_object()) {
+      if (keep(one)) some.set(one.first, one.second);
+    }
+    kept.set(signer, std::move(some));
+  }
+  object.set("signatures", std::move(kept));
+}
+
 Status check_size(const json::Object& object) {
-  if (!json::is_canonical(object) || json::write(object).size() > kKeyBytesMax)
+  if (!json::is_canonical(object)) return bad("numbers must be integers");
+  if (json::write(object).size() > kKeyBytesMax)
     return fail(ErrorCode::kTooLarge, "a key is too large");
   return {};
 }
@@ -75,6 +94,11 @@ Status check_cross_signing_key(const UserId& user, std::string_view usage,
   return check_size(key);
 }
 
+std::string_view name_of_cross_signing_key(const json::Object& key) {
+  const std::string_view id = key.find_object("keys")->begin()->first;
+  return id.substr(id.find(':') + 1);
+}
+
 Status check_key_map(const json::Object& keys) {
   for (const auto& [id, key] : keys) {
     POLDER_CHECK(KeyId::parse(id));
@@ -82,6 +106,7 @@ Status check_key_map(const json::Object& keys) {
         key.as_object() != nullptr && key.as_object()->find_string("key") != nullptr;
     if (!signed_key && key.as_string() == nullptr)
       return bad("a key is neither a string nor an object with a key");
+    if (!json::is_canonical(key)) return bad("numbers must be integers");
     if (json::write(key).size() > kKeyBytesMax)
       return fail(ErrorCode::kTooLarge, "a key is too large");
   }
@@ -108,6 +133,19 @@ void merge_signatures(json::Object& into, const json::Object& from) {
     for (const auto& [key, signature] : *by_key.as_object())
       all.find(signer)->as_object()->set(key, signature);
   }
+}
+
+std::optional<json::Object> stored_key(std::string_view text) {
+  auto key = json::parse_object(text, {.max_bytes = text.size()});
+  if (!key.ok()) return {};
+  keep_signatures_if(*key, [](const auto& one) { return one.second.as_string() != nullptr; });
+  if (check_size(*key).ok()) return *std::move(key);
+  // Without what other keys signed of it.
+  const json::Object* own = key->find_object("keys");
+  const json::Object keys = own != nullptr ? *own : json::Object();
+  keep_signatures_if(*key, [&](const auto& one) { return keys.contains(one.first); });
+  if (check_size(*key).ok()) return *std::move(key);
+  return {};
 }
 
 }  // namespace polder::users

@@ -33,10 +33,11 @@ class KeyReader {
     POLDER_TRY(const auto stored, stores::read_device_keys(*snapshot_, number));
     std::vector<Device> devices;
     for (const auto& [id, text] : stored) {
-      POLDER_TRY(json::Object keys, json::parse_object(text));
-      if (!asker_) keys = with_signatures_of(user, std::move(keys));
+      auto keys = stored_key(text);
+      if (!keys) continue;
+      if (!asker_) keys = with_signatures_of(user, *std::move(keys));
       POLDER_TRY(const auto row, stores::read_device(*snapshot_, number, id));
-      devices.push_back({id, std::move(keys), row && names_ ? row->display_name : std::string()});
+      devices.push_back({id, *std::move(keys), row && names_ ? row->display_name : std::string()});
     }
     return devices;
   }
@@ -48,11 +49,11 @@ class KeyReader {
     // The user-signing key is its owner's alone.
     if (usage == "user_signing" && asker_ != user) return std::optional<json::Object>();
     POLDER_TRY(const auto text, stores::read_cross_signing_key(*snapshot_, number, usage));
-    if (!text) return std::optional<json::Object>();
-    POLDER_TRY(json::Object key, json::parse_object(*text));
-    if (!asker_) return std::optional(with_signatures_of(user, std::move(key)));
-    if (usage == "master" && asker_ != user) POLDER_CHECK(add_own_signatures(user, key));
-    return std::optional(std::move(key));
+    auto key = text ? stored_key(*text) : std::nullopt;
+    if (!key) return std::optional<json::Object>();
+    if (!asker_) return std::optional(with_signatures_of(user, *std::move(key)));
+    if (usage == "master" && asker_ != user) POLDER_CHECK(add_own_signatures(user, *key));
+    return std::optional(*std::move(key));
   }
 
  private:
@@ -178,10 +179,8 @@ Result<json::Object> DeviceKeys::device_update(const UserId& user, stores::UserN
   if (options_.names_to_other_servers && !row->display_name.empty())
     content.set("device_display_name", row->display_name);
   POLDER_TRY(const auto text, stores::read_device_keys_of(reader.snapshot(), number, device));
-  if (text) {
-    POLDER_TRY(json::Object keys, json::parse_object(*text));
-    content.set("keys", with_signatures_of(user, std::move(keys)));
-  }
+  if (auto keys = text ? stored_key(*text) : std::nullopt)
+    content.set("keys", with_signatures_of(user, *std::move(keys)));
   return content;
 }
 

@@ -1,20 +1,12 @@
 #include "homeserver/users/users.h"
 
 #include "homeserver/base/crypto/hash.h"
-#include "storage/stores/key_rows.h"
+#include "homeserver/users/ending.h"
 
 namespace polder::users {
 namespace {
 
-constexpr std::string_view kTokenPrefix = "pat";
-constexpr uint64_t kAccessToken = 1;
-constexpr size_t kCachedSessionsMax = 100'000;
-constexpr size_t kDeviceIdLetters = 10;
 constexpr size_t kMadeUpNameLetters = 16;
-
-std::string cache_key(const Digest& token) {
-  return std::string(as_text(token));
-}
 
 std::string lower(std::string text) {
   for (char& c : text)
@@ -84,6 +76,14 @@ Task<Status> Users::register_in_turn(UserId user, stores::AccountRow row) {
   co_return Status();
 }
 
+Task<Result<std::string>> Users::hash_password(std::string password) {
+  if (password.empty()) co_return fail(ErrorCode::kInvalid, "the password is empty");
+  if (password.size() > kPasswordBytesMax)
+    co_return fail(ErrorCode::kTooLarge, "the password is too long");
+  co_return co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong,
+                                      [password] { return crypto::hash_password(password); });
+}
+
 Task<Result<UserId>> Users::register_user(NewAccount account) {
   std::string localpart = lower(std::move(account.localpart));
   if (localpart.empty()) localpart = lower(parts_.runtime.random().letters(kMadeUpNameLetters));
@@ -92,14 +92,9 @@ Task<Result<UserId>> Users::register_user(NewAccount account) {
   row.admin = account.admin;
   row.guest = account.guest;
   row.created_ms = parts_.runtime.clock().wall_ms();
+  row.password_hash = account.password_hash.value_or("");
   if (account.password) {
-    if (account.password->size() > kPasswordBytesMax)
-      co_return fail(ErrorCode::kTooLarge, "the password is too long");
-    const std::string password = *std::move(account.password);
-    POLDER_CO_TRY(row.password_hash,
-                  co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [password] {
-                    return crypto::hash_password(password);
-                  }));
+    POLDER_CO_TRY(row.password_hash, co_await hash_password(*std::move(account.password)));
   }
   // One registration of a name after the other: two at once cannot both succeed.
   auto make = [this, user, row = std::move(row)] { return register_in_turn(user, row); };
@@ -118,49 +113,55 @@ Task<Result<stores::AccountRow>> Users::account(UserId user) {
   });
 }
 
-Task<Result<UserId>> Users::check_password(UserId user, std::string password) {
+Task<Result<PasswordProof>> Users::check_password(UserId user, std::string password) {
   if (password.size() > kPasswordBytesMax) co_return wrong_login();
   const auto row = co_await account(user);
   if (!row.ok() && row.error().code != ErrorCode::kNotFound) co_return row.error();
-  const std::string hash = row.ok() && !row->deactivated ? row->password_hash : "";
+  PasswordProof proof;
+  if (row.ok()) proof = {row->password_hash, row->deactivated};
   // A password is hashed in any case, so that the time says nothing about who exists.
-  const bool right = co_await runtime::on_pool(
-      parts_.runtime, runtime::Lane::kLong, [password = std::move(password), hash] {
-        if (hash.empty()) return crypto::hash_password(password).ok() && false;
-        return crypto::verify_password(password, hash);
-      });
+  const bool right =
+      co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong,
+                                [password = std::move(password), hash = proof.password_hash] {
+                                  if (hash.empty())
+                                    return crypto::hash_password(password).ok() && false;
+                                  return crypto::verify_password(password, hash);
+                                });
   if (!right) co_return wrong_login();
-  co_return user;
+  co_return proof;
 }
 
-Task<Status> Users::set_password(UserId user, std::string password) {
-  if (password.size() > kPasswordBytesMax)
-    co_return fail(ErrorCode::kTooLarge, "the password is too long");
-  POLDER_CO_TRY(const std::string hash,
-                co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong,
-                                          [password] { return crypto::hash_password(password); }));
-  co_return co_await change(
-      std::move(user), [hash](stores::UserNumber, stores::AccountRow& row, kv::Batch&) -> Status {
+Task<Status> Users::set_password(UserId user, std::string password,
+                                 std::optional<DeviceId> only_goes_on) {
+  POLDER_CO_TRY(const std::string hash, co_await hash_password(std::move(password)));
+  Users* self = this;
+  co_return co_await end_sessions(
+      std::move(user),
+      [self, hash, only_goes_on](stores::UserNumber number, stores::AccountRow& row,
+                                 kv::Batch& batch) -> Status {
         if (row.deactivated) return fail(ErrorCode::kForbidden, "the user is deactivated");
         row.password_hash = hash;
-        return {};
+        if (!only_goes_on) return {};
+        return end_all_devices(*self->parts_.database.snapshot(), batch, number, *only_goes_on);
       });
 }
 
+// The password stays, so that its owner is told why it does not help any more.
 Task<Status> Users::deactivate(UserId user, bool erase) {
-  POLDER_CO_CHECK(co_await change(
-      user,
-      [erase](stores::UserNumber number, stores::AccountRow& row, kv::Batch& batch) -> Status {
-        row.deactivated = true;
-        row.leaving = true;
-        row.erased = row.erased || erase;
-        row.password_hash.clear();
-        row.displayname.clear();
-        row.avatar_url.clear();
-        if (erase) stores::erase_user_data(batch, number);
-        return {};
-      }));
-  co_return co_await log_out_everywhere(std::move(user));
+  Users* self = this;
+  co_return co_await end_sessions(std::move(user),
+                                  [self, erase](stores::UserNumber number, stores::AccountRow& row,
+                                                kv::Batch& batch) -> Status {
+                                    row.deactivated = true;
+                                    row.leaving = true;
+                                    row.erased = row.erased || erase;
+                                    row.displayname.clear();
+                                    row.avatar_url.clear();
+                                    if (erase) row.password_hash.clear();
+                                    if (erase) stores::erase_user_data(batch, number);
+                                    return end_all_devices(*self->parts_.database.snapshot(), batch,
+                                                           number, {});
+                                  });
 }
 
 Task<Result<std::vector<UserId>>> Users::leaving() {
@@ -185,155 +186,6 @@ Task<Status> Users::left_all_rooms(UserId user) {
                               row.leaving = false;
                               return {};
                             });
-}
-
-Task<Result<SessionToken>> Users::log_in(UserId user, NewSession wanted) {
-  if (wanted.display_name.size() > kDisplayNameBytesMax)
-    co_return fail(ErrorCode::kTooLarge, "the device's name is too long");
-  SessionToken made;
-  made.access_token = crypto::make_token(parts_.runtime.random(), kTokenPrefix);
-  made.session.user = user;
-  made.session.device =
-      wanted.device.value_or(DeviceId::trusted(parts_.runtime.random().letters(kDeviceIdLetters)));
-  made.session.token = crypto::token_digest(made.access_token);
-  auto session = std::make_shared<Session>(made.session);
-  Users* self = this;
-  POLDER_CO_CHECK(co_await change(
-      user,
-      [self, session, wanted](stores::UserNumber number, stores::AccountRow& row,
-                              kv::Batch& batch) -> Status {
-        if (row.deactivated) return fail(ErrorCode::kForbidden, "the user is deactivated");
-        session->number = number;
-        session->admin = row.admin;
-        session->guest = row.guest;
-        const auto snapshot = self->parts_.database.snapshot();
-        POLDER_TRY(const auto known, stores::read_device(*snapshot, number, session->device));
-        stores::DeviceRow device = known.value_or(stores::DeviceRow());
-        if (!known) device.display_name = wanted.display_name;
-        stores::put_device(batch, number, session->device, device);
-        // "If the device id is already known, the access tokens associated with it are
-        // invalidated."
-        POLDER_TRY(const auto sessions, stores::read_sessions_of(*snapshot, number));
-        for (const auto& [token, old] : sessions) {
-          if (old.device == session->device) stores::erase_session(batch, token, number);
-        }
-        stores::SessionRow fresh;
-        fresh.user = number;
-        fresh.device = session->device;
-        fresh.kind = kAccessToken;
-        stores::put_session(batch, session->token, fresh);
-        return {};
-      }));
-  forget_sessions(session->number);
-  made.session = *session;
-  co_return made;
-}
-
-Task<Result<Session>> Users::authenticate(std::string token) {
-  const Error refused = fail(ErrorCode::kUnauthenticated, "Unrecognised access token");
-  if (!crypto::is_token(token, kTokenPrefix)) co_return refused;
-  const Digest digest = crypto::token_digest(token);
-  {
-    const std::lock_guard lock(cache_mutex_);
-    if (const auto cached = cache_.find(cache_key(digest)); cached != cache_.end())
-      co_return cached->second;
-  }
-  Users* self = this;
-  auto found =
-      co_await runtime::on_pool(parts_.runtime, [self, digest, refused]() -> Result<Session> {
-        const auto snapshot = self->parts_.database.snapshot();
-        POLDER_TRY(const auto row, stores::read_session(*snapshot, digest));
-        if (!row || row->kind != kAccessToken) return refused;
-        if (row->expires_ms != 0 && row->expires_ms <= self->parts_.runtime.clock().wall_ms())
-          return refused;
-        POLDER_TRY(const auto account, stores::read_account(*snapshot, row->user));
-        if (!account || account->deactivated) return refused;
-        POLDER_TRY(const std::string name,
-                   self->parts_.names.name(stores::NameKind::kUser, row->user));
-        return Session{UserId::trusted(name), row->user,     row->device, digest,
-                       account->admin,        account->guest};
-      });
-  if (found.ok()) {
-    const std::lock_guard lock(cache_mutex_);
-    if (cache_.size() >= kCachedSessionsMax) cache_.clear();
-    cache_.emplace(cache_key(digest), *found);
-  }
-  co_return found;
-}
-
-void Users::forget_sessions(stores::UserNumber user) {
-  const std::lock_guard lock(cache_mutex_);
-  std::erase_if(cache_, [&](const auto& item) { return item.second.number == user; });
-}
-
-Task<Status> Users::log_out(Session session) {
-  std::vector<DeviceId> device(1, session.device);
-  co_return co_await delete_devices(session.user, std::move(device));
-}
-
-Task<Status> Users::log_out_everywhere(UserId user, std::optional<DeviceId> but) {
-  POLDER_CO_TRY(const auto all, co_await devices(user));
-  std::vector<DeviceId> ending;
-  for (const auto& [device, row] : all) {
-    if (device != but) ending.push_back(device);
-  }
-  co_return co_await delete_devices(std::move(user), std::move(ending));
-}
-
-Task<Result<std::vector<std::pair<DeviceId, stores::DeviceRow>>>> Users::devices(UserId user) {
-  Users* self = this;
-  using Devices = std::vector<std::pair<DeviceId, stores::DeviceRow>>;
-  co_return co_await runtime::on_pool(parts_.runtime, [self, user]() -> Result<Devices> {
-    POLDER_TRY(const auto number, self->number_of(user));
-    if (!number) return Devices();
-    return stores::read_devices(*self->parts_.database.snapshot(), *number);
-  });
-}
-
-Task<Status> Users::rename_device(UserId user, DeviceId device, std::string name) {
-  if (name.size() > kDisplayNameBytesMax)
-    co_return fail(ErrorCode::kTooLarge, "the device's name is too long");
-  Users* self = this;
-  co_return co_await change(
-      std::move(user),
-      [self, device, name](stores::UserNumber number, stores::AccountRow&,
-                           kv::Batch& batch) -> Status {
-        POLDER_TRY(auto row,
-                   stores::read_device(*self->parts_.database.snapshot(), number, device));
-        if (!row) return fail(ErrorCode::kNotFound, "no such device");
-        row->display_name = name;
-        stores::put_device(batch, number, device, *row);
-        // Others see the name beside the device's keys.
-        stores::put_device_list_change(batch, batch.reserve_position(), number, device);
-        return {};
-      });
-}
-
-Task<Status> Users::delete_devices(UserId user, std::vector<DeviceId> devices) {
-  Users* self = this;
-  auto ended = std::make_shared<stores::UserNumber>(0);
-  const Status done = co_await change(
-      user,
-      [self, devices, ended](stores::UserNumber number, stores::AccountRow&,
-                             kv::Batch& batch) -> Status {
-        *ended = number;
-        POLDER_TRY(const auto sessions,
-                   stores::read_sessions_of(*self->parts_.database.snapshot(), number));
-        const auto snapshot = self->parts_.database.snapshot();
-        for (const DeviceId& device : devices) {
-          POLDER_TRY(const auto keys, stores::read_device_keys_of(*snapshot, number, device));
-          stores::erase_device(batch, number, device);
-          stores::erase_keys_of_device(batch, number, device);
-          if (keys) stores::put_device_list_change(batch, batch.reserve_position(), number, device);
-        }
-        for (const auto& [token, session] : sessions) {
-          if (std::ranges::find(devices, session.device) != devices.end())
-            stores::erase_session(batch, token, number);
-        }
-        return {};
-      });
-  forget_sessions(*ended);
-  co_return done;
 }
 
 Task<Status> Users::set_profile(UserId user, std::optional<std::string> displayname,

@@ -5,6 +5,7 @@
 #include "homeserver/users/account_data.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/key_rows.h"
 
 namespace polder::users {
 namespace {
@@ -87,9 +88,12 @@ TEST_F(UsersTest, OnlyTheRightPasswordOfAnActiveUserPasses) {
   ASSERT_TRUE(run(users_->set_password(alice, "another")).ok());
   EXPECT_FALSE(run(users_->check_password(alice, "secret")).ok());
   ASSERT_TRUE(run(users_->deactivate(alice)).ok());
-  EXPECT_FALSE(run(users_->check_password(alice, "another")).ok());
+  EXPECT_TRUE(run(users_->check_password(alice, "another"))->deactivated);
+  EXPECT_FALSE(run(users_->check_password(alice, "wrong")).ok());
   EXPECT_FALSE(run(users_->check_password(alice, "")).ok());
-  EXPECT_FALSE(run(users_->log_in(alice, {})).ok());
+  EXPECT_EQ(run(users_->log_in(alice, {})).error().code, ErrorCode::kForbidden);
+  ASSERT_TRUE(run(users_->deactivate(alice, true)).ok());
+  EXPECT_FALSE(run(users_->check_password(alice, "another")).ok()) << "nothing is kept of it";
   EXPECT_EQ(run(users_->check_available("alice")).error().code, ErrorCode::kExists);
 }
 
@@ -124,6 +128,93 @@ TEST_F(UsersTest, ANewLoginOfADeviceEndsTheOldOne) {
   const auto second = run(users_->log_in(alice, wanted));
   EXPECT_FALSE(run(users_->authenticate(first->access_token)).ok());
   EXPECT_TRUE(run(users_->authenticate(second->access_token)).ok());
+}
+
+// However the reads and writes of both fall.
+TEST_F(UsersTest, ASessionThatEndsBesideItsRequestsNeverAnswersAgain) {
+  using End = std::function<Task<Status>(const SessionToken&)>;
+  const std::vector<End> ends = {
+      [&](const SessionToken& token) { return users_->log_out(token.session); },
+      [&](const SessionToken& token) { return users_->log_out_everywhere(token.session.user); },
+      [&](const SessionToken& token) {
+        return users_->set_password(token.session.user, "another", DeviceId::trusted("OTHER"));
+      },
+      [&](const SessionToken& token) { return users_->deactivate(token.session.user); },
+  };
+  int observed = 0;
+  users_->on_session_end([&](stores::UserNumber) { ++observed; });
+  for (size_t round = 0; round < 120; ++round) {
+    NewAccount account;
+    account.localpart = "user" + std::to_string(round);
+    const UserId user = *run(users_->register_user(account));
+    const auto token = run(users_->log_in(user, {}));
+    ASSERT_TRUE(token.ok());
+    observed = 0;
+    for (int request = 0; request < 8; ++request) {
+      runtime::spawn(
+          *runtime_, runtime_->shard(0), "request",
+          [](Users& users, std::string text, int after, runtime::Runtime& runtime) -> Task<void> {
+            co_await runtime::sleep_for(runtime, Millis(after));
+            (void)co_await users.authenticate(text);
+          }(*users_, token->access_token, request, *runtime_));
+    }
+    ASSERT_TRUE(run(ends[round % ends.size()](*token)).ok());
+    EXPECT_GT(observed, 0);
+    for (int again = 0; again < 3; ++again) {
+      EXPECT_EQ(run(users_->authenticate(token->access_token)).error().code,
+                ErrorCode::kUnauthenticated);
+      EXPECT_FALSE(run(users_->check_goes_on(token->session)).ok());
+      simulation_->run_for(Millis(5));
+    }
+  }
+}
+
+TEST_F(UsersTest, ARememberedSessionEndsWhenItsTimeHasCome) {
+  const UserId alice = add("alice");
+  const auto token = run(users_->log_in(alice, {}));
+  kv::Batch batch;
+  stores::SessionRow row;
+  row.user = token->session.number;
+  row.device = token->session.device;
+  row.kind = 1;
+  row.expires_ms = runtime_->clock().wall_ms() + 60'000;
+  stores::put_session(batch, token->session.token, row);
+  ASSERT_TRUE(run(committer_->commit(std::move(batch))).ok());
+  EXPECT_TRUE(run(users_->authenticate(token->access_token)).ok());
+  simulation_->run_for(Millis(61'000));
+  EXPECT_FALSE(run(users_->authenticate(token->access_token)).ok());
+}
+
+TEST_F(UsersTest, NobodyEntersWithAPasswordThatWasChangedMeanwhile) {
+  const UserId alice = add("alice");
+  NewSession wanted;
+  wanted.password_hash = run(users_->check_password(alice, "secret"))->password_hash;
+  EXPECT_TRUE(run(users_->log_in(alice, wanted)).ok());
+  ASSERT_TRUE(run(users_->set_password(alice, "another", DeviceId::trusted("OTHER"))).ok());
+  EXPECT_EQ(run(users_->log_in(alice, wanted)).error().code, ErrorCode::kForbidden);
+  EXPECT_TRUE(run(users_->devices(alice))->empty());
+}
+
+TEST_F(UsersTest, APasswordIsNeitherEmptyNorEndless) {
+  const UserId alice = add("alice");
+  for (const std::string& password : {std::string(), std::string(kPasswordBytesMax + 1, 'x')}) {
+    EXPECT_FALSE(run(users_->set_password(alice, password)).ok());
+    NewAccount account;
+    account.localpart = "bob";
+    account.password = password;
+    EXPECT_FALSE(run(users_->register_user(account)).ok());
+  }
+}
+
+TEST_F(UsersTest, ADeviceIsNotNamedLikeACrossSigningKey) {
+  const UserId alice = add("alice");
+  const auto number = **names_->find(stores::NameKind::kUser, alice.view());
+  kv::Batch batch;
+  stores::put_cross_signing_key(batch, number, "master", R"({"keys":{"ed25519:KEY":"KEY"}})");
+  ASSERT_TRUE(run(committer_->commit(std::move(batch))).ok());
+  NewSession wanted;
+  wanted.device = DeviceId::trusted("KEY");
+  EXPECT_EQ(run(users_->log_in(alice, wanted)).error().code, ErrorCode::kInvalid);
 }
 
 TEST_F(UsersTest, BadTokensAreRefused) {

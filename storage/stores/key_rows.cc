@@ -17,8 +17,10 @@ constexpr uint8_t kFallbackTag = 3;
 constexpr uint8_t kCrossTag = 4;
 constexpr uint8_t kOtherTag = 5;
 constexpr uint8_t kChangesTag = 7;
+constexpr uint8_t kClaimedTag = 8;
 constexpr uint8_t kDeviceListStream = 3;  // tags in column streams
 constexpr uint8_t kRoomEntryStream = 5;
+constexpr uint8_t kSignedStream = 6;
 
 keys::KeyWriter device_prefix(uint8_t tag, UserNumber user, const DeviceId& device) {
   return keys::KeyWriter(tag).u64(user).text(device.view());
@@ -28,6 +30,9 @@ std::string device_key(UserNumber user, const DeviceId& device) {
 }
 keys::KeyWriter one_time_key(UserNumber user, const DeviceId& device, const KeyId& key) {
   return device_prefix(kOneTimeTag, user, device).text(key.algorithm()).tail(key.name());
+}
+keys::KeyWriter claimed_key(UserNumber user, const DeviceId& device, const KeyId& key) {
+  return device_prefix(kClaimedTag, user, device).text(key.algorithm()).tail(key.name());
 }
 struct OneTimeKey {
   kv::Position uploaded = 0;
@@ -164,6 +169,37 @@ Result<std::map<std::string, int64_t>> count_one_time_keys(const kv::Snapshot& s
   return counts;
 }
 
+void put_claimed_key(kv::Batch& batch, UserNumber user, const DeviceId& device, const KeyId& key,
+                     kv::PositionSlot slot) {
+  keys::put(batch, kDeviceKeys, claimed_key(user, device, key),
+            keys::ValueWriter(kFormat).position(slot));
+}
+
+Result<bool> was_claimed(const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device,
+                         const KeyId& key) {
+  POLDER_TRY(const auto value, snapshot.get(kDeviceKeys, claimed_key(user, device, key).str()));
+  return value.has_value();
+}
+
+Status forget_claimed_keys(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user,
+                           const DeviceId& device, size_t kept) {
+  std::vector<std::pair<kv::Position, std::string>> claimed;
+  const auto rows =
+      snapshot.iterate(kDeviceKeys, kv::prefix_range(device_prefix(kClaimedTag, user, device)));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::ValueReader reader(rows->value(), kFormat);
+    claimed.emplace_back(reader.fixed64(), rows->key());
+    POLDER_CHECK(reader.finish("claimed key"));
+  }
+  POLDER_CHECK(rows->status());
+  if (claimed.size() <= kept) return {};
+  std::ranges::sort(claimed);
+  claimed.resize(claimed.size() - kept);
+  for (const auto& [position, key] : claimed)
+    batch.erase(kDeviceKeys, key);
+  return {};
+}
+
 void put_fallback_key(kv::Batch& batch, UserNumber user, const DeviceId& device,
                       const FallbackKeyRow& row) {
   batch.put(kDeviceKeys, device_prefix(kFallbackTag, user, device).tail(row.key.algorithm()),
@@ -203,6 +239,28 @@ void put_signature_of_other(kv::Batch& batch, UserNumber signer, const UserId& o
   batch.put(kDeviceKeys, other_key(signer, other), text_value(signatures_json));
 }
 
+void put_signed_other(kv::Batch& batch, kv::PositionSlot slot, UserNumber signer,
+                      UserNumber other) {
+  keys::put(batch, kStreams, keys::KeyWriter(kSignedStream).u64(signer).position(slot),
+            keys::ValueWriter(kFormat).varint(other));
+}
+
+Result<std::vector<UserNumber>> read_signed_others(const kv::Snapshot& snapshot, UserNumber signer,
+                                                   kv::Position from, kv::Position to) {
+  const auto key = [signer](kv::Position position) {
+    return keys::KeyWriter(kSignedStream).u64(signer).u64(position).str();
+  };
+  std::vector<UserNumber> others;
+  const auto rows = snapshot.iterate(kStreams, {key(from + 1), key(to + 1)});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::ValueReader reader(rows->value(), kFormat);
+    others.push_back(reader.varint());
+    POLDER_CHECK(reader.finish("signed user"));
+  }
+  POLDER_CHECK(rows->status());
+  return others;
+}
+
 Result<std::optional<std::string>> read_signature_of_other(const kv::Snapshot& snapshot,
                                                            UserNumber signer, const UserId& other) {
   return read_text(snapshot, other_key(signer, other));
@@ -210,7 +268,7 @@ Result<std::optional<std::string>> read_signature_of_other(const kv::Snapshot& s
 
 void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& device) {
   batch.erase(kDeviceKeys, device_key(user, device));
-  for (const uint8_t tag : {kOneTimeTag, kFallbackTag}) {
+  for (const uint8_t tag : {kOneTimeTag, kFallbackTag, kClaimedTag}) {
     const kv::Range range = kv::prefix_range(device_prefix(tag, user, device));
     batch.erase_range(kDeviceKeys, range.from, range.to);
   }

@@ -35,6 +35,15 @@ Result<std::optional<std::pair<KeyId, std::string>>> first_one_time_key(
 Result<std::map<std::string, int64_t>> count_one_time_keys(const kv::Snapshot& snapshot,
                                                            UserNumber user, const DeviceId& device);
 
+// The ids of one-time keys that were claimed. The slot says when.
+void put_claimed_key(kv::Batch& batch, UserNumber user, const DeviceId& device, const KeyId& key,
+                     kv::PositionSlot slot);
+Result<bool> was_claimed(const kv::Snapshot& snapshot, UserNumber user, const DeviceId& device,
+                         const KeyId& key);
+// Forgets all but so many, the oldest first.
+Status forget_claimed_keys(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user,
+                           const DeviceId& device, size_t kept);
+
 struct FallbackKeyRow {
   KeyId key;
   bool used = false;
@@ -55,6 +64,11 @@ void put_signature_of_other(kv::Batch& batch, UserNumber signer, const UserId& o
                             std::string_view signatures_json);
 Result<std::optional<std::string>> read_signature_of_other(const kv::Snapshot& snapshot,
                                                            UserNumber signer, const UserId& other);
+// That the signer's devices have to look the other user up again. The log of it is read with
+// from < position <= to.
+void put_signed_other(kv::Batch& batch, kv::PositionSlot slot, UserNumber signer, UserNumber other);
+Result<std::vector<UserNumber>> read_signed_others(const kv::Snapshot& snapshot, UserNumber signer,
+                                                   kv::Position from, kv::Position to);
 
 void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& device);
 

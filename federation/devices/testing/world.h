@@ -109,8 +109,9 @@ class WorldTest : public testing::Test {
     client_ = std::make_unique<client::FederationClient>(*servers_);
     sender_ = std::make_unique<sender::Sender>(
         sender::SenderParts{*runtime_, *database_, *committer_, *names_, nodes_, *servers_, kOwn});
-    keys_ = std::make_unique<users::DeviceKeys>(
+    users_ = std::make_unique<users::Users>(
         users::Parts{*runtime_, *database_, *committer_, *names_, kOwn});
+    keys_ = std::make_unique<users::DeviceKeys>(*users_);
     told_.clear();
     devices_ = std::make_unique<Devices>(
         Parts{*runtime_, *database_, *committer_, *names_, kOwn, *sender_, *client_, *keys_,
@@ -124,6 +125,7 @@ class WorldTest : public testing::Test {
     simulation_->crash(*runtime_);
     devices_.reset();
     keys_.reset();
+    users_.reset();
     sender_.reset();
     client_.reset();
     servers_.reset();
@@ -231,6 +233,7 @@ class WorldTest : public testing::Test {
   std::unique_ptr<FakeServers> servers_;
   std::unique_ptr<client::FederationClient> client_;
   std::unique_ptr<sender::Sender> sender_;
+  std::unique_ptr<users::Users> users_;
   std::unique_ptr<users::DeviceKeys> keys_;
   std::unique_ptr<Devices> devices_;
 };

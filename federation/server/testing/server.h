@@ -355,7 +355,7 @@ class ServerTest : public testing::Test {
       {runtime_, *database_, *committer_, *names_, own_, key_, keyring_, remote_}};
   const users::Parts user_parts_{runtime_, *database_, *committer_, *names_, own_};
   users::Users users_{user_parts_};
-  users::DeviceKeys device_keys_{user_parts_};
+  users::DeviceKeys device_keys_{users_};
   users::Receipts receipts_{user_parts_};
   users::Typing typing_{runtime_.clock()};
   push::Rules push_rules_{user_parts_};

@@ -1,6 +1,7 @@
 // Profiles, account data, filters.
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/membership.h"
+#include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/parse.h"
 
 namespace polder::client_api {
@@ -103,30 +104,6 @@ Task<Result<Response>> get_profile(const Api& api, Call& call) {
   co_return profile_response(profile, call.path("keyName"));
 }
 
-// A user's rooms show the profile that the user's membership carries: each is sent anew.
-Task<Status> send_profile_to_rooms(const Api& api, UserId user, stores::UserNumber number) {
-  POLDER_CO_TRY(const auto account, co_await api.users.account(user));
-  POLDER_CO_TRY(const auto rooms, co_await runtime::on_pool(api.runtime, [&api, number] {
-                  return stores::read_rooms_of(*api.database.snapshot(), number);
-                }));
-  for (const auto& [room, row] : rooms) {
-    const auto head = api.rooms.head(room);
-    if (row.membership != stores::Membership::kJoin || !head) continue;
-    rooms::LocalEvent event;
-    event.sender = user;
-    event.type = "m.room.member";
-    event.state_key = user.str();
-    event.content.set("membership", "join");
-    if (!account.displayname.empty()) event.content.set("displayname", account.displayname);
-    if (!account.avatar_url.empty()) event.content.set("avatar_url", account.avatar_url);
-    const auto sent = co_await api.rooms.send(head->record.id, std::move(event));
-    if (!sent.ok())
-      api.runtime.log().info("profile_not_sent",
-                             {{"room", head->record.id}, {"reason", sent.error().message}});
-  }
-  co_return Status();
-}
-
 Task<Result<Response>> put_profile(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
   const std::string field(call.path("keyName"));
@@ -140,18 +117,17 @@ Task<Result<Response>> put_profile(const Api& api, Call& call) {
   const json::Value* value = call.body.find(field);
   std::string text;
   if (value == nullptr || !value->is_null()) {
-    POLDER_CO_TRY(text, call.fields().string(field));
+    POLDER_CO_TRY(text, call.fields().string(field, {.bytes_max = kLargeBody}));
   }
-  const bool name = field == "displayname";
-  POLDER_CO_CHECK(co_await api.users.set_profile(call.session().user,
-                                                 name ? std::optional(text) : std::nullopt,
-                                                 name ? std::nullopt : std::optional(text)));
-  POLDER_CO_CHECK(co_await send_profile_to_rooms(api, call.session().user, call.session().number));
+  if (text.size() > users::kDisplayNameBytesMax)
+    co_return fail(ErrorCode::kInvalid, "M_PROFILE_TOO_LARGE", "The profile would be too large");
+  ProfileChange change;
+  (field == "displayname" ? change.displayname : change.avatar_url) = std::move(text);
+  POLDER_CO_CHECK(co_await change_profile(api, call.session(), std::move(change)));
   co_return empty_json();
 }
 
 constexpr kit::Terms kOpen{.authentication = http::Authentication::kNone};
-constexpr kit::Terms kSmall{.body_max = kSmallBody};
 constexpr kit::Terms kLarge{.body_max = kLargeBody};
 constexpr Operation kOperations[] = {
     {"setAccountData", Method::kPut, "/_matrix/client/v3/user/{userId}/account_data/{type}",
@@ -169,7 +145,7 @@ constexpr Operation kOperations[] = {
     {"getProfileField", Method::kGet, "/_matrix/client/v3/profile/{userId}/{keyName}", get_profile,
      kOpen},
     {"setProfileField", Method::kPut, "/_matrix/client/v3/profile/{userId}/{keyName}", put_profile,
-     kSmall},
+     kLarge},
 };
 
 }  // namespace

@@ -54,12 +54,10 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
                                            {http::Principal::Kind::kUser, session->user.view()});
     if (wait) co_return http::limited(*wait);
   }
-<<<<<<< HEAD
-  exchange.held_for = session->user.str();
-=======
   if (session->guest && !is_open_to_guests(*exchange.route))
     co_return http::error_response(403, "M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");
->>>>>>> 1924966 (wip)
+  exchange.held_for = session->user.str();
+  api.users.note_seen(*session, exchange.request.remote_address);
   exchange.caller = std::make_shared<kit::Caller>(*std::move(session));
   co_return co_await next(exchange);
 }

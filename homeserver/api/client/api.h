@@ -56,7 +56,8 @@ struct Api {
   entry::RoomEntry& entry;
   client::FederationClient& federation;
   http::RateLimits& rate_limits;
-  runtime::KeyedQueues& alias_turns;  // of who takes or deletes an alias, by its hash
+  runtime::KeyedQueues& alias_turns;    // of who takes or deletes an alias, by its hash
+  runtime::KeyedQueues& profile_turns;  // of who changes their profile, by user
   Settings settings;
 };
 

@@ -22,16 +22,17 @@ Result<const json::Object*> auth_of(const Call& call) {
 }
 
 // Counted before it is known to be wrong, so that many at once are not more than one after another.
-Task<Result<std::optional<http::Response>>> check_password(const Api& api, UserId user,
-                                                           std::string password) {
+Task<Result<CheckedPassword>> check_password(const Api& api, UserId user, std::string password) {
   const http::Principal account{http::Principal::Kind::kAccount, user.view()};
   const auto wait = api.rate_limits.take(http::RateClass::kLoginFailed, account);
-  if (wait) co_return std::optional(http::limited(*wait));
-  const auto right = co_await api.users.check_password(user, std::move(password));
-  if (right.ok() || right.error().code != ErrorCode::kForbidden)
+  if (wait) co_return CheckedPassword{http::limited(*wait), {}};
+  auto proof = co_await api.users.check_password(user, std::move(password));
+  if (proof.ok() || proof.error().code != ErrorCode::kForbidden)
     api.rate_limits.give_back(http::RateClass::kLoginFailed, account);
-  if (!right.ok()) co_return right.error();
-  co_return std::optional<http::Response>();
+  if (!proof.ok()) co_return proof.error();
+  if (proof->deactivated)
+    co_return matrix_error(ErrorCode::kForbidden, "M_USER_DEACTIVATED", "The user is deactivated");
+  co_return CheckedPassword{{}, *std::move(proof)};
 }
 
 Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call) {
@@ -49,7 +50,7 @@ Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, con
     if (another) co_return fail(ErrorCode::kForbidden, "The password must be that of the caller");
     POLDER_CO_TRY(std::string password, json::Reader(*auth, "auth.").string("password"));
     auto right = co_await check_password(api, call.session().user, std::move(password));
-    if (right.ok()) co_return right;
+    if (right.ok()) co_return std::move(right->refused);
     if (right.error().code != ErrorCode::kForbidden) co_return right.error();
     challenge.set("errcode", "M_FORBIDDEN");
     challenge.set("error", "Invalid password");

@@ -79,25 +79,31 @@ Task<Result<Response>> claim(const Api& api, Call& call) {
   co_return answer_json(answer);
 }
 
-// The first upload needs no confirmation (MSC3967); a replacement does.
+// Keys that are new beside none need no confirmation, and neither do those that are there already
+// (https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload).
 Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
   for (const std::string_view key : {"master_key", "self_signing_key", "user_signing_key"})
     POLDER_CO_CHECK(call.fields().optional_object(key));
-  POLDER_CO_TRY(const bool replaces, co_await api.device_keys.would_replace_master_key(
-                                         call.session().number, call.body));
-  if (replaces) {
+  POLDER_CO_TRY(auto outcome,
+                co_await api.device_keys.upload_cross_signing(call.session(), call.body, false));
+  if (outcome == users::CrossSigning::kUnconfirmed) {
     POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
     if (challenge) co_return *std::move(challenge);
+    POLDER_CO_TRY(outcome, co_await api.device_keys.upload_cross_signing(
+                               call.session(), std::move(call.body), true));
   }
-  POLDER_CO_CHECK(
-      co_await api.device_keys.upload_cross_signing(call.session(), std::move(call.body)));
-  tell_of_devices(api, call.session().number);
+  if (outcome == users::CrossSigning::kStored) tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
 Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
-  POLDER_CO_TRY(json::Object failures,
+  POLDER_CO_TRY(const auto refused,
                 co_await api.device_keys.upload_signatures(call.session(), std::move(call.body)));
+  json::Object failures;
+  for (const users::RefusedSignature& one : refused) {
+    if (!failures.contains(one.user)) failures.set(one.user, json::Object());
+    failures.find(one.user)->as_object()->set(one.key, http::error_json(one.error));
+  }
   tell_of_devices(api, call.session().number);
   co_return ok_json({{"failures", std::move(failures)}});
 }

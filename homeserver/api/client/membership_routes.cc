@@ -2,6 +2,7 @@
 #include "homeserver/api/client/addresses.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/membership.h"
+#include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/permission.h"
 #include "homeserver/rooms/reader.h"
@@ -52,6 +53,7 @@ Task<Result<Response>> join(const Api& api, Call& call) {
   const RoomId room = address.room;
   POLDER_CO_CHECK(call.fields().optional_object("third_party_signed"));
   POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "join"));
+  const json::Object shown = wish.content;
   // What else the client gives goes into the event, as with other servers; a name for this room,
   // for instance.
   if (!json::is_canonical(call.body))
@@ -61,6 +63,8 @@ Task<Result<Response>> join(const Api& api, Call& call) {
       wish.content.set(key, value);
   }
   POLDER_CO_CHECK(told_alike(co_await api.entry.join(std::move(wish))));
+  if (!call.body.contains("displayname") && !call.body.contains("avatar_url"))
+    POLDER_CO_CHECK(co_await renew_profile(api, call.session(), room, shown));
   co_return ok_json({{"room_id", room.str()}});
 }
 
@@ -110,7 +114,8 @@ Task<Result<Response>> change_other(const Api& api, const Call& call, std::strin
                                     std::optional<stores::Membership> from) {
   POLDER_CO_TRY(const RoomId room, room_of(call));
   POLDER_CO_TRY(const UserId target, target_of(call));
-  POLDER_CO_TRY(const auto now, co_await current_membership(api, room, call.session().user, target));
+  POLDER_CO_TRY(const auto now,
+                co_await current_membership(api, room, call.session().user, target));
   if (from == stores::Membership::kBan && now != stores::Membership::kBan)
     co_return fail(ErrorCode::kForbidden, "The user is not banned");
   if (from == stores::Membership::kJoin &&

@@ -3,6 +3,7 @@
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/create_room.h"
 #include "homeserver/api/client/membership.h"
+#include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/reader.h"
 #include "storage/stores/directory_rows.h"
@@ -147,8 +148,8 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
   co_return ok_json({{"event_id", sent.id.str()}});
 }
 
-Task<Result<Response>> create_planned(const Api& api, UserId creator, policy::Actor actor,
-                                      RoomPlan plan) {
+Task<Result<RoomId>> create_planned(const Api& api, UserId creator, policy::Actor actor,
+                                    RoomPlan plan) {
   for (rooms::LocalEvent& event : plan.events)
     event.actor = actor;
   if (plan.alias) {
@@ -177,7 +178,7 @@ Task<Result<Response>> create_planned(const Api& api, UserId creator, policy::Ac
       api.runtime.log().info("invite_failed",
                              {{"room", room}, {"reason", invited.error().message}});
   }
-  co_return ok_json({{"room_id", room.str()}});
+  co_return room;
 }
 
 Task<Result<Response>> create(const Api& api, Call& call) {
@@ -186,16 +187,18 @@ Task<Result<Response>> create(const Api& api, Call& call) {
     co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   auto profile = co_await membership_content(api, creator, "join", {});
   if (!profile.ok()) co_return profile.error();
-  POLDER_CO_TRY(RoomPlan plan,
-                plan_room(call.body, creator, *std::move(profile), api.users.parts().own_name,
-                          api.settings.default_room_version));
+  POLDER_CO_TRY(RoomPlan plan, plan_room(call.body, creator, *profile, api.users.parts().own_name,
+                                         api.settings.default_room_version));
   const policy::Actor actor = actor_of(call.session());
-  if (!plan.alias) co_return co_await create_planned(api, creator, actor, std::move(plan));
-  const uint64_t turn = std::hash<RoomAlias>()(*plan.alias);
+  const auto alias = plan.alias;
   auto make = [&api, creator, actor, plan = std::move(plan)] {
     return create_planned(api, creator, actor, plan);
   };
-  co_return co_await api.alias_turns.in_turn(turn, std::move(make));
+  const auto room =
+      co_await (alias ? api.alias_turns.in_turn(std::hash<RoomAlias>()(*alias), make) : make());
+  if (!room.ok()) co_return room.error();
+  POLDER_CO_CHECK(co_await renew_profile(api, call.session(), *room, *profile));
+  co_return ok_json({{"room_id", room->str()}});
 }
 
 constexpr kit::Terms kEvent{.rate = RateClass::kMessage, .body_max = kLargeBody};

@@ -2,7 +2,9 @@
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/departure.h"
 #include "homeserver/api/client/interactive_auth.h"
+#include "homeserver/api/client/login.h"
 #include "homeserver/api/client/nonces.h"
+#include "homeserver/api/client/registration.h"
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/base/values/bytes.h"
 
@@ -14,27 +16,7 @@ using http::RateClass;
 using http::Response;
 
 constexpr size_t kDevicesAtOnceMax = 1000;
-constexpr json::StringBounds kNames{.bytes_max = users::kDisplayNameBytesMax};
-
-Result<users::NewSession> new_session(const json::Object& body) {
-  const json::Reader in(body);
-  users::NewSession session;
-  POLDER_TRY(const auto device, in.optional_string("device_id"));
-  if (device) {
-    POLDER_TRY(session.device, DeviceId::parse(*device));
-  }
-  POLDER_TRY(session.display_name, in.string_or("initial_device_display_name", "", kNames));
-  return session;
-}
-
-Task<Result<Response>> logged_in(const Api& api, UserId user, users::NewSession wanted) {
-  POLDER_CO_TRY(const users::SessionToken made,
-                co_await api.users.log_in(std::move(user), std::move(wanted)));
-  co_return ok_json({{"user_id", made.session.user.str()},
-                     {"access_token", made.access_token},
-                     {"device_id", made.session.device.str()},
-                     {"home_server", api.users.parts().own_name.str()}});
-}
+constexpr json::StringBounds kNewPasswords{.bytes_min = 1};
 
 Task<Result<Response>> login_flows(const Api&, Call&) {
   co_return ok_json({{"flows", json::Array(1, json::object({{"type", "m.login.password"}}))}});
@@ -72,13 +54,15 @@ Task<Result<Response>> login(const Api& api, Call& call) {
   POLDER_CO_TRY(const UserId named, login_user(api, call.body));
   POLDER_CO_TRY(const std::string password, call.fields().string("password"));
   POLDER_CO_CHECK(call.fields().boolean_or("refresh_token", false));
-  POLDER_CO_TRY(auto session, new_session(call.body));
-  POLDER_CO_TRY(auto tried_too_often, co_await check_password(api, named, password));
-  if (tried_too_often) co_return *std::move(tried_too_often);
+  POLDER_CO_TRY(auto session, read_new_session(call));
+  POLDER_CO_TRY(auto checked, co_await check_password(api, named, password));
+  if (checked.refused) co_return *std::move(checked.refused);
+  session.password_hash = checked.proof.password_hash;
   const auto wait = api.rate_limits.take(http::RateClass::kLoginAccount,
                                          {http::Principal::Kind::kAccount, named.view()});
   if (wait) co_return http::limited(*wait);
-  co_return co_await logged_in(api, named, std::move(session));
+  POLDER_CO_TRY(const json::Object begun, co_await begin_session(api, named, std::move(session)));
+  co_return ok_json(begun);
 }
 
 Task<Result<Response>> logout(const Api& api, Call& call) {
@@ -97,65 +81,6 @@ Task<Result<Response>> whoami(const Api&, Call& call) {
   co_return ok_json({{"user_id", call.session().user.str()},
                      {"device_id", call.session().device.str()},
                      {"is_guest", call.session().guest}});
-}
-
-Error registration_error(const Error& error) {
-  if (error.code == ErrorCode::kExists)
-    return matrix_error(ErrorCode::kInvalid, "M_USER_IN_USE", "User ID already taken");
-  if (error.code == ErrorCode::kInvalid)
-    return matrix_error(ErrorCode::kInvalid, "M_INVALID_USERNAME", error.message);
-  return error;
-}
-
-Task<Result<Response>> finish_registration(const Api& api, json::Object body,
-                                           users::NewAccount account) {
-  POLDER_CO_TRY(auto session, new_session(body));
-  POLDER_CO_TRY(const bool inhibit_login, json::Reader(body).boolean_or("inhibit_login", false));
-  auto user = co_await api.users.register_user(std::move(account));
-  if (!user.ok()) co_return registration_error(user.error());
-  if (inhibit_login) co_return ok_json({{"user_id", user->str()}});
-  co_return co_await logged_in(api, *user, std::move(session));
-}
-
-// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register
-Task<Result<Response>> register_user(const Api& api, Call& call) {
-  POLDER_CO_TRY(const auto kind, call.query().one_of("kind", {"guest", "user"}));
-  const bool guest = kind == "guest";
-  if (guest ? !api.settings.guests_allowed : !api.settings.registration_enabled) {
-    co_return fail(ErrorCode::kForbidden, "Registration is disabled");
-  }
-  users::NewAccount account;
-  account.guest = guest;
-  if (guest) {
-    // "When registering a guest account, all parameters in the request body with the exception of
-    // initial_device_display_name MUST BE ignored."
-    json::Object body;
-    const json::Value* name = call.body.find("initial_device_display_name");
-    if (name != nullptr) body.set("initial_device_display_name", *name);
-    co_return co_await finish_registration(api, std::move(body), std::move(account));
-  }
-  POLDER_CO_TRY(account.localpart, call.fields().string_or("username", ""));
-  POLDER_CO_TRY(account.password, call.fields().optional_string("password"));
-  POLDER_CO_CHECK(call.fields().boolean_or("refresh_token", false));
-  POLDER_CO_TRY(const json::Object* auth, auth_of(call));
-  std::string stage;
-  if (auth != nullptr) {
-    POLDER_CO_TRY(stage, json::Reader(*auth, "auth.").string_or("type", ""));
-  }
-  if (stage != "m.login.dummy") {
-    if (!account.localpart.empty()) {
-      const Status available = co_await api.users.check_available(account.localpart);
-      if (!available.ok()) co_return registration_error(available.error());
-    }
-    // User-interactive authentication: the one stage that is asked for.
-    const json::Object flow{{"stages", json::Array(1, "m.login.dummy")}};
-    Response response = ok_json({{"flows", json::Array(1, flow)},
-                                 {"params", json::Object()},
-                                 {"session", api.runtime.random().letters(24)}});
-    response.status = 401;
-    co_return response;
-  }
-  co_return co_await finish_registration(api, call.body, std::move(account));
 }
 
 Task<Result<Response>> register_available(const Api& api, Call& call) {
@@ -183,9 +108,10 @@ class SharedSecretRegistration {
     const json::Reader in = call.fields();
     POLDER_CO_TRY(const std::string nonce, in.string("nonce"));
     POLDER_CO_TRY(const std::string name, in.string("username"));
-    POLDER_CO_TRY(const std::string password, in.string("password"));
+    POLDER_CO_TRY(const std::string password, in.string("password", kNewPasswords));
     POLDER_CO_TRY(const std::string mac, in.string("mac"));
     POLDER_CO_TRY(const bool admin, in.boolean_or("admin", false));
+    POLDER_CO_TRY(const bool inhibit_login, in.boolean_or("inhibit_login", false));
     POLDER_CO_TRY(const auto type, in.optional_string("user_type"));
     const int64_t now_ms = api.runtime.clock().wall_ms();
     if (!nonces_.good(nonce, now_ms))
@@ -203,7 +129,12 @@ class SharedSecretRegistration {
     account.localpart = name;
     account.password = password;
     account.admin = admin;
-    co_return co_await finish_registration(api, call.body, std::move(account));
+    POLDER_CO_TRY(auto session, read_new_session(call));
+    const auto user = co_await api.users.register_user(std::move(account));
+    if (!user.ok()) co_return registration_error(user.error());
+    if (inhibit_login) co_return ok_json({{"user_id", user->str()}});
+    POLDER_CO_TRY(const json::Object begun, co_await begin_session(api, *user, std::move(session)));
+    co_return ok_json(begun);
   }
 
  private:
@@ -246,7 +177,7 @@ Task<Result<Response>> get_device(const Api& api, Call& call) {
 // given, the display name is unchanged."
 Task<Result<Response>> put_device(const Api& api, Call& call) {
   POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
-  POLDER_CO_TRY(auto name, call.fields().optional_string("display_name", kNames));
+  POLDER_CO_TRY(auto name, call.fields().optional_string("display_name", kDeviceNames));
   if (!name) {
     POLDER_CO_CHECK(co_await find_device(api, call.session().user, device));
     co_return empty_json();
@@ -282,17 +213,35 @@ Task<Result<Response>> delete_devices(const Api& api, Call& call) {
   co_return empty_json();
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid: "may be
+// called by any user to gather information about their own sessions", of others by administrators.
+Task<Result<Response>> whois(const Api& api, Call& call) {
+  POLDER_CO_TRY(const UserId user, UserId::parse(call.path("userId")));
+  if (user != call.session().user && !call.session().admin)
+    co_return fail(ErrorCode::kForbidden, "You are not a server admin");
+  POLDER_CO_CHECK(co_await api.users.account(user));
+  POLDER_CO_TRY(const auto devices, co_await api.users.devices(user));
+  json::Object by_device;
+  for (const auto& [id, row] : devices) {
+    json::Array connections;
+    if (row.last_seen_ms != 0)
+      connections.push_back(
+          json::object({{"ip", row.last_seen_ip}, {"last_seen", row.last_seen_ms}}));
+    json::Array sessions(1, json::object({{"connections", std::move(connections)}}));
+    by_device.set(id.str(), json::object({{"sessions", std::move(sessions)}}));
+  }
+  co_return ok_json({{"user_id", user.str()}, {"devices", std::move(by_device)}});
+}
+
 Task<Result<Response>> change_password(const Api& api, Call& call) {
   POLDER_CO_TRY(const bool logs_out, call.fields().boolean_or("logout_devices", true));
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
-  POLDER_CO_TRY(const std::string password, call.fields().string("new_password"));
-  POLDER_CO_CHECK(co_await api.users.set_password(call.session().user, password));
-  if (logs_out) {
-    POLDER_CO_CHECK(
-        co_await api.users.log_out_everywhere(call.session().user, call.session().device));
-    tell_of_devices(api, call.session().number);
-  }
+  POLDER_CO_TRY(const std::string password, call.fields().string("new_password", kNewPasswords));
+  POLDER_CO_CHECK(co_await api.users.set_password(
+      call.session().user, password,
+      logs_out ? std::optional(call.session().device) : std::nullopt));
+  if (logs_out) tell_of_devices(api, call.session().number);
   co_return empty_json();
 }
 
@@ -313,9 +262,6 @@ using http::Authentication;
 constexpr kit::Terms kOpen{.authentication = Authentication::kNone};
 constexpr kit::Terms kLogin{
     .authentication = Authentication::kNone, .rate = RateClass::kLogin, .body_max = kSmallBody};
-constexpr kit::Terms kRegister{.authentication = Authentication::kNone,
-                               .rate = RateClass::kRegistration,
-                               .body_max = kSmallBody};
 constexpr kit::Terms kAvailable{.authentication = Authentication::kNone,
                                 .rate = RateClass::kRegistration};
 constexpr kit::Terms kAccount{.rate = RateClass::kLogin, .body_max = kSmallBody};
@@ -331,7 +277,7 @@ constexpr Operation kOperations[] = {
      kAccount},
     {"deactivateAccount", Method::kPost, "/_matrix/client/v3/account/deactivate", deactivate,
      kAccount},
-    {"register", Method::kPost, "/_matrix/client/v3/register", register_user, kRegister},
+    {"getWhoIs", Method::kGet, "/_matrix/client/v3/admin/whois/{userId}", whois},
     {"checkUsernameAvailability", Method::kGet, "/_matrix/client/v3/register/available",
      register_available, kAvailable},
     {"getDevices", Method::kGet, "/_matrix/client/v3/devices", list_devices},
@@ -346,6 +292,16 @@ constexpr Operation kOperations[] = {
 
 void add_session_routes(http::Router& router, const Api& api) {
   add_operations(router, api, kOperations);
+  const auto registrations = std::make_shared<Registrations>(api.runtime);
+  add_route(
+      router, api,
+      {.method = Method::kPost,
+       .path = "/_matrix/client/v3/register",
+       .authentication = Authentication::kNone,
+       .rate = RateClass::kRegistration,
+       .body_max = kSmallBody,
+       .operation = "register"},
+      [registrations](const Api& a, Call& c) { return register_account(a, *registrations, c); });
   const auto secret = std::make_shared<SharedSecretRegistration>(api.runtime.random());
   add_route(router, api,
             {.method = Method::kGet,

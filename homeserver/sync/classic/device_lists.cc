@@ -31,6 +31,9 @@ class Changes {
       POLDER_TRY(const bool shared, shares_room(other));
       if (shared) changed_.insert(other);
     }
+    // Whom the user verified, wherever they are.
+    POLDER_TRY(const auto signed_others, stores::read_signed_others(*snapshot_, user_, from_, to_));
+    changed_.insert(signed_others.begin(), signed_others.end());
     for (const auto& [room, row] : rows)
       POLDER_CHECK(compare_members(room, row));
     return names();

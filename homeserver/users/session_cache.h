@@ -1,0 +1,35 @@
+// Sessions that were looked up, so that a request does not read the disk to know who asks.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "homeserver/users/session.h"
+
+namespace polder::users {
+
+// Thread-safe. A session that has ended must be forgotten after its end is on disk; then it never
+// comes back, whoever read it before and is only about to remember it.
+class SessionCache {
+ public:
+  struct Sought {
+    std::optional<Session> session;
+    uint64_t ends = 0;  // for remember()
+  };
+  // Expired sessions are not found.
+  Sought find(const Digest& token, int64_t now_ms);
+  // Of a session that was read after find(). Nothing if any session was forgotten since, because it
+  // may be this one.
+  void remember(const Session& session, uint64_t ends);
+  void forget(stores::UserNumber user);
+
+ private:
+  std::mutex mutex_;
+  uint64_t ends_ = 0;                                  // under mutex_: calls of forget()
+  std::unordered_map<std::string, Session> sessions_;  // under mutex_; by token digest
+};
+
+}  // namespace polder::users
