@@ -104,7 +104,7 @@ TEST_F(OutsideTest, AnInviteIsKeptWithoutARoom) {
   expect_sound();
   crash();
   EXPECT_EQ(row(alice_)->membership, stores::Membership::kInvite);
-  EXPECT_EQ(say(kFar, alice_, "x").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(say(kFar, alice_, "x").error().code, ErrorCode::kForbidden);
 }
 
 TEST_F(OutsideTest, TheSameInviteTwiceIsOneChange) {
@@ -220,7 +220,7 @@ TEST_F(OutsideTest, NothingIsSentIntoARoomThatWasLeft) {
   ASSERT_TRUE(set_membership(room, alice_, alice_, "leave").ok());
   EXPECT_EQ(set_membership(room, alice_, alice_, "join").error().code, ErrorCode::kNotFound);
   EXPECT_EQ(run(engine_->prepare(room, {.sender = alice_, .type = "m.room.message"})).error().code,
-            ErrorCode::kNotFound);
+            ErrorCode::kForbidden);
 }
 
 TEST_F(OutsideTest, APreparedEventIsStoredOnceAndInTurn) {

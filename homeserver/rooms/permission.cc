@@ -1,6 +1,5 @@
 #include "homeserver/rooms/permission.h"
 
-#include "homeserver/base/http/errors.h"
 #include "homeserver/protocol/dag/power_levels.h"
 #include "storage/stores/event_rows.h"
 #include "storage/stores/user_rows.h"
@@ -125,7 +124,7 @@ Result<Decided> decide_outside(const stores::Names& names, const kv::Snapshot& s
 }
 
 Error to_error(const policy::Refusal& refusal) {
-  return http::matrix_error(refusal.code, refusal.errcode, refusal.reason);
+  return fail(refusal.code, refusal.errcode, refusal.reason);
 }
 
 stores::AuditRecord Audit::record_of(const Decided& decided) const {

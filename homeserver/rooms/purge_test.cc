@@ -57,7 +57,7 @@ TEST_F(PurgeTest, NothingIsLeftAndOtherRoomsStay) {
   EXPECT_EQ(purge(room).error().code, ErrorCode::kNotFound);
   crash();
   EXPECT_EQ(*engine_->head(room), nullptr);
-  EXPECT_EQ(say(room, alice_, "gone").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(say(room, alice_, "gone").error().code, ErrorCode::kForbidden);
 }
 
 TEST_F(PurgeTest, ARoomWithLocalUsersStays) {

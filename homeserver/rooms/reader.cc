@@ -5,6 +5,7 @@
 #include "homeserver/protocol/events/client_format.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/aggregations.h"
+#include "homeserver/rooms/permission.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::rooms {
@@ -213,7 +214,7 @@ Result<stores::StateRoot> RoomReader::visible_state(const ReaderOf& reader) cons
   POLDER_TRY(const std::string_view visibility, visibility_at(head_->record.state));
   if (visibility == "world_readable") return head_->record.state;
   if (reader.last_stay && !reader.membership.forgotten) return reader.last_stay->state;
-  return fail(ErrorCode::kForbidden, "You are not a member of this room");
+  return not_in_room();
 }
 
 Result<bool> RoomReader::is_erased(const events::Event& event) const {

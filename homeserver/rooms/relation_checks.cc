@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "homeserver/base/http/errors.h"
 #include "homeserver/rooms/relations.h"
 #include "storage/stores/relation_rows.h"
 
@@ -46,16 +45,16 @@ class Check {
     stores::RelationLookup relations(view_.snapshot(), room_.number);
     POLDER_TRY(const bool known, relations.any(relation_.parent));
     if (known) return {};
-    return http::matrix_error(ErrorCode::kInvalid, "M_UNKNOWN",
-                              "The event that this one relates to is not in this room");
+    return fail(ErrorCode::kInvalid, "M_UNKNOWN",
+                "The event that this one relates to is not in this room");
   }
 
   Status check_thread(EventNumber number) const {
     POLDER_TRY(const HeldEvent parent, view_.load(number));
     POLDER_TRY(const bool redacted, is_redacted(number, parent.event->id()));
     if (redacted || !relation_of(*parent.event)) return {};
-    return http::matrix_error(ErrorCode::kInvalid, "M_UNKNOWN",
-                              "A thread cannot begin at an event that is related to another");
+    return fail(ErrorCode::kInvalid, "M_UNKNOWN",
+                "A thread cannot begin at an event that is related to another");
   }
 
   Status check_annotation() const {
@@ -81,8 +80,8 @@ class Check {
     if (!same_annotation(event_, other, relation_.parent)) return {};
     POLDER_TRY(const bool redacted, is_redacted(number, other.id()));
     if (redacted) return {};
-    return http::matrix_error(ErrorCode::kInvalid, "M_DUPLICATE_ANNOTATION",
-                              "You have annotated the event in this way already");
+    return fail(ErrorCode::kInvalid, "M_DUPLICATE_ANNOTATION",
+                "You have annotated the event in this way already");
   }
 
   Result<bool> is_redacted(EventNumber number, const EventId& id) const {

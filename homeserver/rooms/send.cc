@@ -48,7 +48,7 @@ Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
   if (too_long) return fail(ErrorCode::kTooLarge, "type or state_key is longer than 255 bytes");
   // Likewise their numbers: https://spec.matrix.org/v1.19/appendices/#canonical-json
   if (!json::is_canonical(event.content))
-    return fail(ErrorCode::kInvalid, "numbers must be integers within 53 bits");
+    return fail(ErrorCode::kInvalid, "M_BAD_JSON", "numbers must be integers within 53 bits");
   events::EventDraft draft;
   draft.room_id = room.record.id;
   draft.sender = event.sender;

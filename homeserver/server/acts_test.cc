@@ -20,10 +20,13 @@ class ActsTest : public HomeserverTest {
   }
   std::string body_of_event(const std::string& token, const std::string& room,
                             const std::string& event) {
-    return call("GET", rooms(room, "/event/" + event), token).text({"content", "body"});
+    return call("GET", rooms(room, "/event/" + base::percent_encode(event)), token)
+        .text({"content", "body"});
   }
   Answer redact(const std::string& token, const std::string& room, const std::string& event) {
-    return call("PUT", rooms(room, "/redact/" + event + "/t" + std::to_string(++redactions_)),
+    return call("PUT",
+                rooms(room, "/redact/" + base::percent_encode(event) + "/t" +
+                                std::to_string(++redactions_)),
                 token, "{}");
   }
   Answer redact_by_sending(const std::string& token, const std::string& room,

@@ -76,7 +76,7 @@ TEST_F(MembershipTest, OtherMembershipsAreStateLikeAnyOther) {
   EXPECT_EQ(member(alice, room, "bob", "x"), "y");
   EXPECT_EQ(put_member(alice, room, "bob", R"({"membership":"ban"})").status, 200);
   EXPECT_EQ(put_member(alice, room, "bob", "{}").status, 403);
-  EXPECT_EQ(put_member(alice, "!none:own", "alice", R"({"membership":"join"})").status, 404);
+  EXPECT_EQ(put_member(alice, "!none:own", "alice", R"({"membership":"join"})").status, 403);
   EXPECT_EQ(member(alice, room, "bob", "membership"), "ban");
 }
 

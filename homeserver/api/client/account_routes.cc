@@ -3,6 +3,7 @@
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/parse.h"
+#include "homeserver/rooms/permission.h"
 
 namespace polder::client_api {
 namespace {
@@ -15,12 +16,19 @@ Status require_self(const Call& call) {
   return fail(ErrorCode::kForbidden, "You can only do this for yourself");
 }
 
-Result<stores::RoomNumber> room_number(const Api& api, const Call& call) {
-  if (call.path("roomId").empty()) return stores::RoomNumber{0};
-  POLDER_TRY(const RoomId room, room_of(call));
-  POLDER_TRY(const auto number, api.rooms.find(room));
-  if (!number) return fail(ErrorCode::kNotFound, "Unknown room");
-  return *number;
+// Of a room in which the caller has, or once had, any place; 0 if the path names no room. Others
+// have no account data of it, and are not told whether it exists.
+Task<Result<std::optional<stores::RoomNumber>>> room_number(const Api& api, const Call& call) {
+  using Number = std::optional<stores::RoomNumber>;
+  if (call.path("roomId").empty()) co_return Number(0);
+  POLDER_CO_TRY(const RoomId room, room_of(call));
+  const stores::UserNumber user = call.session().number;
+  co_return co_await runtime::on_pool(api.runtime, [&api, room, user]() -> Result<Number> {
+    POLDER_TRY(const auto number, api.rooms.find(room));
+    if (!number) return Number();
+    POLDER_TRY(const auto row, stores::read_membership(*api.database.snapshot(), user, *number));
+    return row ? Number(*number) : Number();
+  });
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#client-behaviour-18 (account data): types that
@@ -33,8 +41,9 @@ Task<Result<Response>> put_account_data(const Api& api, Call& call) {
         http::error_response(405, "M_BAD_JSON", "Cannot set " + type + " through this API");
     co_return response;
   }
-  POLDER_CO_TRY(const auto room, room_number(api, call));
-  POLDER_CO_CHECK(co_await api.account_data.set(call.session().number, room, type, call.body));
+  POLDER_CO_TRY(const auto room, co_await room_number(api, call));
+  if (!room) co_return rooms::not_in_room();
+  POLDER_CO_CHECK(co_await api.account_data.set(call.session().number, *room, type, call.body));
   api.sync.wake(call.session().number);
   co_return empty_json();
 }
@@ -50,8 +59,9 @@ Task<Result<Response>> get_account_data(const Api& api, Call& call) {
                   }));
     co_return Response::json(200, std::move(rules));
   }
-  POLDER_CO_TRY(const auto room, room_number(api, call));
-  POLDER_CO_TRY(std::string content, co_await api.account_data.get(call.session().number, room,
+  POLDER_CO_TRY(const auto room, co_await room_number(api, call));
+  if (!room) co_return fail(ErrorCode::kNotFound, "Account data not found");
+  POLDER_CO_TRY(std::string content, co_await api.account_data.get(call.session().number, *room,
                                                                    std::string(call.path("type"))));
   co_return Response::json(200, std::move(content));
 }

@@ -144,7 +144,7 @@ Result<Response> aliases_of(const Api&, const rooms::RoomReader& reader, const r
   POLDER_TRY(const auto visibility, reader.visibility_at(reader.head().record.state));
   const bool inside = of.membership.membership == stores::Membership::kJoin;
   if (!inside && visibility != "world_readable" && !call.session().admin)
-    return fail(ErrorCode::kForbidden, "You are not a member of the room.");
+    return rooms::not_in_room();
   POLDER_TRY(const auto found, stores::read_aliases_of(reader.snapshot(), reader.head().record.id));
   json::Array aliases;
   for (const RoomAlias& alias : found)

@@ -185,7 +185,7 @@ Task<Result<Response>> messages(const Api& api, Call& call) {
 Result<std::pair<stores::EventNumber, rooms::HeldEvent>> find_visible(const RoomReader& reader,
                                                                       const ReaderOf& of,
                                                                       const Call& call) {
-  const Error unknown = fail(ErrorCode::kNotFound, "Event not found");
+  const Error unknown = event_not_found();
   const auto id = EventId::parse(call.path("eventId"));
   if (!id.ok()) return unknown;
   POLDER_TRY(const auto number, reader.view().find(*id));
@@ -286,16 +286,16 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
 constexpr Operation kOperations[] = {
     {"getRoomEvents", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages", messages},
     {"getOneRoomEvent", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/event/{eventId}",
-     reading<event>},
+     reading_event<event>},
     {"getEventContext", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/context/{eventId}",
-     reading<context>},
+     reading_event<context>},
     {"getRelatingEvents", Method::kGet, "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}",
-     reading<relations>},
+     reading_event<relations>},
     {"getRelatingEventsWithRelType", Method::kGet,
-     "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", reading<relations>},
+     "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}", reading_event<relations>},
     {"getRelatingEventsWithRelTypeAndEventType", Method::kGet,
      "/_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}",
-     reading<relations>},
+     reading_event<relations>},
 };
 
 }  // namespace

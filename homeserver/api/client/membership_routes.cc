@@ -39,9 +39,11 @@ Task<Result<entry::Wish>> wish_of(const Api& api, const Call& call, RoomAddress 
 // by trying which rooms there are. What has an errcode of its own is told.
 Status told_alike(Status entered) {
   if (entered.ok()) return entered;
-  const json::Object told = http::error_json(entered.error());
-  const std::string_view errcode = *told.find_string("errcode");
-  if (errcode != "M_FORBIDDEN" && errcode != "M_NOT_FOUND") return entered;
+  const Error& error = entered.error();
+  const bool refused = error.code == ErrorCode::kForbidden || error.code == ErrorCode::kNotFound;
+  const std::string_view errcode = error.errcode.view();
+  const bool special = !errcode.empty() && errcode != "M_FORBIDDEN" && errcode != "M_NOT_FOUND";
+  if (!refused || special) return entered;
   return fail(ErrorCode::kForbidden, "The room does not let you in, or there is none");
 }
 
@@ -147,6 +149,8 @@ Task<Result<Response>> forget(const Api& api, Call& call) {
   const Status forgotten = co_await api.rooms.forget(std::move(room), call.session().user);
   if (!forgotten.ok() && forgotten.error().code == ErrorCode::kExists)
     co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
+  if (!forgotten.ok() && forgotten.error().code == ErrorCode::kNotFound)
+    co_return fail(ErrorCode::kNotFound, "You were never in this room");
   if (!forgotten.ok()) co_return forgotten.error();
   co_return empty_json();
 }

@@ -1,6 +1,7 @@
 // Receipts, read markers, typing.
 // https://spec.matrix.org/v1.19/client-server-api/#receipts
 #include "homeserver/api/client/api.h"
+#include "homeserver/rooms/permission.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::client_api {
@@ -17,16 +18,16 @@ constexpr int64_t kTypingMaxMs = 60'000;
 Task<Result<rooms::RoomHeadPtr>> joined_room(const Api& api, const Call& call) {
   POLDER_CO_TRY(const RoomId room, room_of(call));
   const UserId user = call.session().user;
-  co_return co_await runtime::on_pool(
-      api.runtime, [&api, room, user]() -> Result<rooms::RoomHeadPtr> {
-        POLDER_TRY(const auto head, api.rooms.head(room));
-        if (!head) return fail(ErrorCode::kForbidden, "You are not in the room");
-        const rooms::RoomReader reader(api.rooms, head);
-        POLDER_TRY(const auto of, reader.reader(user));
-        if (of.membership.membership != stores::Membership::kJoin)
-          return fail(ErrorCode::kForbidden, "You are not in the room");
-        return head;
-      });
+  co_return co_await runtime::on_pool(api.runtime,
+                                      [&api, room, user]() -> Result<rooms::RoomHeadPtr> {
+                                        POLDER_TRY(const auto head, api.rooms.head(room));
+                                        if (!head) return rooms::not_in_room();
+                                        const rooms::RoomReader reader(api.rooms, head);
+                                        POLDER_TRY(const auto of, reader.reader(user));
+                                        if (of.membership.membership != stores::Membership::kJoin)
+                                          return rooms::not_in_room();
+                                        return head;
+                                      });
 }
 
 // A receipt points at an event of its room (CVE-2023-42453).

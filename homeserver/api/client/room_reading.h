@@ -25,6 +25,15 @@ Task<Result<http::Response>> reading(const Api& api, Call& call) {
   return read_room(api, call, read);
 }
 
+// Likewise of an event of the room: where the room is not known, the event is not.
+Task<Result<http::Response>> read_event(const Api& api, Call& call, Reading read);
+template <Reading read>
+Task<Result<http::Response>> reading_event(const Api& api, Call& call) {
+  return read_event(api, call, read);
+}
+// "The event was not found or you do not have permission to read this event."
+Error event_not_found();
+
 struct OpenedRoom {
   std::unique_ptr<const rooms::RoomReader> reader;
   rooms::ReaderOf of;

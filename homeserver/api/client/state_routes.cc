@@ -1,6 +1,7 @@
 // Reading what rooms are: their state, who is in them, and which rooms one is in.
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/base/json/write.h"
+#include "homeserver/rooms/permission.h"
 
 namespace polder::client_api {
 namespace {
@@ -95,8 +96,7 @@ Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& o
 
 Result<Response> joined_members(const Api&, const RoomReader& reader, const ReaderOf& of,
                                 const Call&) {
-  if (of.membership.membership != stores::Membership::kJoin)
-    return fail(ErrorCode::kForbidden, "You are not a member of this room");
+  if (of.membership.membership != stores::Membership::kJoin) return rooms::not_in_room();
   json::Object joined;
   POLDER_CHECK(reader.for_each_state(
       reader.head().record.state, "m.room.member",

@@ -12,7 +12,7 @@ TEST(AccountsRule, WhoWasDeactivatedActsNoMoreAndTheServerHasThemLeave) {
       const Facts facts{.account = Account{.deactivated = !erased, .erased = erased}};
       const Decision decision = decide(act, Client(), facts);
       ASSERT_NE(refusal_of(decision), nullptr) << to_string(act.point);
-      EXPECT_EQ(refusal_of(decision)->errcode, "M_USER_DEACTIVATED");
+      EXPECT_EQ(refusal_of(decision)->errcode.view(), "M_USER_DEACTIVATED");
       EXPECT_EQ(refusal_of(decision)->rule, "accounts");
       EXPECT_NE(refusal_of(decide(act, ApplicationService(), facts)), nullptr);
       EXPECT_EQ(refusal_of(decide(act, Server(), facts)), nullptr);

@@ -22,9 +22,9 @@ struct Permission {
 
 struct Refusal {
   ErrorCode code = ErrorCode::kForbidden;
-  std::string_view errcode{};  // the specification's
-  std::string reason{};        // for the user
-  std::string_view rule{};     // that refused, by its name
+  Errcode errcode{};        // the specification's
+  std::string reason{};     // for the user
+  std::string_view rule{};  // that refused, by its name
 };
 
 using Decision = std::variant<Permission, Refusal>;

@@ -80,7 +80,7 @@ Status add_word(Question& question, std::string_view word) {
 
 std::string told(const Finding& finding) {
   if (const auto* refusal = std::get_if<Refusal>(&finding))
-    return "refuses: " + std::string(refusal->errcode) + ", " + refusal->reason;
+    return "refuses: " + std::string(refusal->errcode.view()) + ", " + refusal->reason;
   if (const auto* permission = std::get_if<Permission>(&finding))
     return "permits, by the privilege " + std::string(permission->privilege);
   return "says nothing";

@@ -9,7 +9,7 @@ namespace {
 
 std::string_view errcode(const Decision& decision) {
   const Refusal* refusal = refusal_of(decision);
-  return refusal != nullptr ? refusal->errcode : std::string_view();
+  return refusal != nullptr ? refusal->errcode.view() : std::string_view();
 }
 
 TEST(GuestsRule, GuestsDoWhatTheSpecificationListsAndNothingElse) {

@@ -17,7 +17,7 @@ std::string outcome_of(const Case& c) {
   EXPECT_TRUE(question.ok()) << question.error().message;
   const Decision decision = decide(question->act, question->actor, question->facts);
   const Refusal* refusal = refusal_of(decision);
-  return std::string(refusal != nullptr ? refusal->errcode : privilege_of(decision));
+  return std::string(refusal != nullptr ? refusal->errcode.view() : privilege_of(decision));
 }
 
 TEST(RedactionRule, OthersEventsNeedTheLevel) {
