@@ -186,6 +186,8 @@ void Homeserver::add_routes() {
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);
+  registering_ = std::make_unique<client_api::Registering>(*api_);
+  client_api::add_registration_routes(router_, *registering_);
   client_api::add_account_routes(router_, *api_);
   client_api::add_room_routes(router_, *api_);
   client_api::add_alias_routes(router_, *api_);

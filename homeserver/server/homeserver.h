@@ -15,6 +15,7 @@
 #include "homeserver/api/admin/api.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/guest_departure.h"
+#include "homeserver/api/client/registration.h"
 #include "homeserver/base/crypto/keys.h"
 #include "homeserver/base/egress/egress.h"
 #include "homeserver/base/http/rate_limits.h"
@@ -113,6 +114,7 @@ class Homeserver {
   std::unique_ptr<remote_media::RemoteMedia> remote_media_;
   std::unique_ptr<media_api::Api> media_api_;
   std::unique_ptr<client_api::Api> api_;
+  std::unique_ptr<client_api::Registering> registering_;
   std::unique_ptr<client_api::GuestDeparture> guest_departure_;
   std::unique_ptr<admin_api::Api> admin_api_;
   RequestMetrics request_metrics_;

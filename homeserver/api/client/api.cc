@@ -73,18 +73,6 @@ void add_operations(http::Router& router, const Api& api, std::span<const Operat
   kit::add_operations(router, api.runtime, api, table);
 }
 
-void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Action action) {
-  http::Route route;
-  route.method = spec.method;
-  route.path = spec.path;
-  route.authentication = spec.authentication;
-  route.rate = spec.rate;
-  route.body_max = spec.body_max;
-  route.operation = spec.operation;
-  kit::add_route(router, api.runtime, std::move(route),
-                 [&api, action = std::move(action)](Call& call) { return action(api, call); });
-}
-
 http::Router::Around authentication(const Api& api) {
   return [&api](http::Exchange& exchange, const http::Handler& next) {
     return authenticate(api, exchange, next);

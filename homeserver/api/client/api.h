@@ -77,17 +77,6 @@ void tell_of_devices(const Api& api, stores::UserNumber user);
 using Operation = kit::Operation<const Api>;
 void add_operations(http::Router& router, const Api& api, std::span<const Operation> table);
 
-using Action = std::function<Task<Result<http::Response>>(const Api&, Call&)>;
-struct RouteSpec {
-  http::Method method;
-  std::string_view path;
-  http::Authentication authentication = http::Authentication::kAccessToken;
-  http::RateClass rate = http::RateClass::kCheap;
-  size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects
-  std::string_view operation = {};
-};
-void add_route(http::Router& router, const Api& api, const RouteSpec& spec, Action action);
-
 // Authenticates callers and counts their requests: installed around every handler. Who asks without
 // a token is their address; administrators are not limited, since bots that moderate are, and
 // whoever is may change the limits anyway.
@@ -96,7 +85,7 @@ http::Router::Around authentication(const Api& api);
 // The route groups, one a file.
 void add_server_routes(http::Router& router,
                        const Api& api);  // versions, well-known, capabilities, TURN
-void add_session_routes(http::Router& router, const Api& api);     // login, registration, devices
+void add_session_routes(http::Router& router, const Api& api);     // login, passwords, devices
 void add_account_routes(http::Router& router, const Api& api);     // profile, account data, filters
 void add_room_routes(http::Router& router, const Api& api);        // rooms: create, send, state
 void add_alias_routes(http::Router& router, const Api& api);       // rooms: aliases

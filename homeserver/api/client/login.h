@@ -7,6 +7,8 @@ namespace polder::client_api {
 
 inline constexpr json::StringBounds kDeviceNames{.bytes_max = users::kDisplayNameBytesMax};
 
+inline constexpr json::StringBounds kNewPasswords{.bytes_min = 1};
+
 // What a request's body says of the device.
 Result<users::NewSession> read_new_session(const Call& call);
 // The answer: who the user is, with which token.

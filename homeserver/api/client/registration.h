@@ -10,6 +10,7 @@
 #include <string>
 
 #include "homeserver/api/client/api.h"
+#include "homeserver/api/client/nonces.h"
 
 namespace polder::client_api {
 
@@ -60,6 +61,17 @@ class Registrations {
   std::map<std::string, Registration> sessions_;  // under mutex_
   std::deque<std::string> oldest_;                // under mutex_; in the order of their begin
 };
+
+// What lasts from one request that registers somebody to the next. Outlives the router.
+struct Registering {
+  explicit Registering(const Api& services)
+      : api(services), registrations(services.runtime), nonces(services.runtime.random()) {}
+
+  const Api& api;
+  Registrations registrations;
+  Nonces nonces;
+};
+void add_registration_routes(http::Router& router, Registering& registering);
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register
 Task<Result<http::Response>> register_account(const Api& api, Registrations& registrations,

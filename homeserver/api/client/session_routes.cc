@@ -1,12 +1,8 @@
-// https://spec.matrix.org/v1.19/client-server-api/#legacy-api: login, registration, devices.
+// https://spec.matrix.org/v1.19/client-server-api/#legacy-api: login, passwords, devices.
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/departure.h"
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/client/login.h"
-#include "homeserver/api/client/nonces.h"
-#include "homeserver/api/client/registration.h"
-#include "homeserver/base/crypto/hash.h"
-#include "homeserver/base/values/bytes.h"
 
 namespace polder::client_api {
 namespace {
@@ -16,7 +12,6 @@ using http::RateClass;
 using http::Response;
 
 constexpr size_t kDevicesAtOnceMax = 1000;
-constexpr json::StringBounds kNewPasswords{.bytes_min = 1};
 
 Task<Result<Response>> login_flows(const Api&, Call&) {
   co_return ok_json({{"flows", json::Array(1, json::object({{"type", "m.login.password"}}))}});
@@ -82,64 +77,6 @@ Task<Result<Response>> whoami(const Api&, Call& call) {
                      {"device_id", call.session().device.str()},
                      {"is_guest", call.session().guest}});
 }
-
-Task<Result<Response>> register_available(const Api& api, Call& call) {
-  POLDER_CO_TRY(const std::string_view name, call.query().text("username"));
-  const Status available = co_await api.users.check_available(std::string(name));
-  if (!available.ok()) co_return registration_error(available.error());
-  co_return ok_json({{"available", true}});
-}
-
-// Synapse's registration with a shared secret, which tools use: a nonce, then an HMAC over it.
-class SharedSecretRegistration {
- public:
-  explicit SharedSecretRegistration(Random& random) : nonces_(random) {}
-
-  Task<Result<Response>> nonce(const Api& api, Call&) {
-    if (api.settings.registration_secret.empty())
-      co_return fail(ErrorCode::kForbidden, "Shared secret registration is not enabled");
-    runtime::Runtime& runtime = api.runtime;
-    co_return ok_json({{"nonce", nonces_.make(runtime.random(), runtime.clock().wall_ms())}});
-  }
-
-  Task<Result<Response>> use(const Api& api, Call& call) {
-    if (api.settings.registration_secret.empty())
-      co_return fail(ErrorCode::kForbidden, "Shared secret registration is not enabled");
-    const json::Reader in = call.fields();
-    POLDER_CO_TRY(const std::string nonce, in.string("nonce"));
-    POLDER_CO_TRY(const std::string name, in.string("username"));
-    POLDER_CO_TRY(const std::string password, in.string("password", kNewPasswords));
-    POLDER_CO_TRY(const std::string mac, in.string("mac"));
-    POLDER_CO_TRY(const bool admin, in.boolean_or("admin", false));
-    POLDER_CO_TRY(const bool inhibit_login, in.boolean_or("inhibit_login", false));
-    POLDER_CO_TRY(const auto type, in.optional_string("user_type"));
-    const int64_t now_ms = api.runtime.clock().wall_ms();
-    if (!nonces_.good(nonce, now_ms))
-      co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "unrecognised nonce");
-    std::string signed_text =
-        nonce + '\0' + name + '\0' + password + '\0' + (admin ? "admin" : "notadmin");
-    if (type) signed_text += '\0' + *type;
-    if (!base::equal_in_constant_time(
-            crypto::hmac_sha1_hex(api.settings.registration_secret, signed_text), mac)) {
-      co_return fail(ErrorCode::kForbidden, "HMAC incorrect");
-    }
-    if (!nonces_.use(nonce, now_ms))
-      co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "unrecognised nonce");
-    users::NewAccount account;
-    account.localpart = name;
-    account.password = password;
-    account.admin = admin;
-    POLDER_CO_TRY(auto session, read_new_session(call));
-    const auto user = co_await api.users.register_user(std::move(account));
-    if (!user.ok()) co_return registration_error(user.error());
-    if (inhibit_login) co_return ok_json({{"user_id", user->str()}});
-    POLDER_CO_TRY(const json::Object begun, co_await begin_session(api, *user, std::move(session)));
-    co_return ok_json(begun);
-  }
-
- private:
-  Nonces nonces_;
-};
 
 json::Object device_json(const DeviceId& id, const stores::DeviceRow& row) {
   json::Object device{{"device_id", id.str()}};
@@ -262,8 +199,6 @@ using http::Authentication;
 constexpr kit::Terms kOpen{.authentication = Authentication::kNone};
 constexpr kit::Terms kLogin{
     .authentication = Authentication::kNone, .rate = RateClass::kLogin, .body_max = kSmallBody};
-constexpr kit::Terms kAvailable{.authentication = Authentication::kNone,
-                                .rate = RateClass::kRegistration};
 constexpr kit::Terms kAccount{.rate = RateClass::kLogin, .body_max = kSmallBody};
 constexpr kit::Terms kBody{.body_max = kSmallBody};
 constexpr kit::Terms kBodyOrNone{.body_max = kSmallBody, .body = http::Body::kOptional};
@@ -278,8 +213,6 @@ constexpr Operation kOperations[] = {
     {"deactivateAccount", Method::kPost, "/_matrix/client/v3/account/deactivate", deactivate,
      kAccount},
     {"getWhoIs", Method::kGet, "/_matrix/client/v3/admin/whois/{userId}", whois},
-    {"checkUsernameAvailability", Method::kGet, "/_matrix/client/v3/register/available",
-     register_available, kAvailable},
     {"getDevices", Method::kGet, "/_matrix/client/v3/devices", list_devices},
     {"getDevice", Method::kGet, "/_matrix/client/v3/devices/{deviceId}", get_device},
     {"updateDevice", Method::kPut, "/_matrix/client/v3/devices/{deviceId}", put_device, kBody},
@@ -292,30 +225,6 @@ constexpr Operation kOperations[] = {
 
 void add_session_routes(http::Router& router, const Api& api) {
   add_operations(router, api, kOperations);
-  const auto registrations = std::make_shared<Registrations>(api.runtime);
-  add_route(
-      router, api,
-      {.method = Method::kPost,
-       .path = "/_matrix/client/v3/register",
-       .authentication = Authentication::kNone,
-       .rate = RateClass::kRegistration,
-       .body_max = kSmallBody,
-       .operation = "register"},
-      [registrations](const Api& a, Call& c) { return register_account(a, *registrations, c); });
-  const auto secret = std::make_shared<SharedSecretRegistration>(api.runtime.random());
-  add_route(router, api,
-            {.method = Method::kGet,
-             .path = "/_synapse/admin/v1/register",
-             .authentication = Authentication::kNone,
-             .operation = "admin.getRegistrationNonce"},
-            [secret](const Api& a, Call& c) { return secret->nonce(a, c); });
-  add_route(router, api,
-            {.method = Method::kPost,
-             .path = "/_synapse/admin/v1/register",
-             .authentication = Authentication::kNone,
-             .body_max = kSmallBody,
-             .operation = "admin.registerWithSecret"},
-            [secret](const Api& a, Call& c) { return secret->use(a, c); });
 }
 
 }  // namespace polder::client_api
