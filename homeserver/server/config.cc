@@ -12,6 +12,8 @@
 namespace polder::server {
 namespace {
 
+constexpr std::string_view kListeners = "listeners";
+
 // Insertions, deletions and replacements that turn one word into the other.
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -69,11 +71,32 @@ std::string_view type_name(const ConfigValue& value) {
   return kNames[value.index()];
 }
 
+void write_value(const ConfigValue& value, std::string& out) {
+  const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
+  const auto list = [&](const auto& values, auto write) {
+    out += "[";
+    for (size_t i = 0; i < values.size(); ++i)
+      out.append(i == 0 ? "" : ", ").append(write(values[i]));
+    out += "]";
+  };
+  if (const bool* flag = std::get_if<bool>(&value)) out += *flag ? "true" : "false";
+  if (const int64_t* number = std::get_if<int64_t>(&value)) out += std::to_string(*number);
+  if (const double* number = std::get_if<double>(&value)) {
+    char digits[32];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, *number).ptr);
+  }
+  if (const std::string* text = std::get_if<std::string>(&value)) out += quoted(*text);
+  if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) list(*texts, quoted);
+  if (const auto* numbers = std::get_if<std::vector<int64_t>>(&value)) {
+    list(*numbers, [](int64_t number) { return std::to_string(number); });
+  }
+}
+
 class ConfigReader {
  public:
   Result<Config> read(const toml::table& file) {
     for (const auto& [key, node] : file) {
-      if (key.str() == "listeners") {
+      if (key.str() == kListeners) {
         read_listeners(node);
       } else {
         read_keys(std::string(key.str()), node);
@@ -105,6 +128,14 @@ class ConfigReader {
     if (const Status set = key.set(target, *value); !set.ok()) {
       fault(node, std::string(name).append(": ").append(set.error().message));
     }
+    note(name, *value);
+  }
+
+  void note(std::string_view name, const ConfigValue& value) {
+    const bool of_listener = name.starts_with(std::string(kListeners) + ".");
+    std::string& given = config_.given[std::string(of_listener ? kListeners : name)];
+    if (of_listener) given.append(name).append(" = ");
+    write_value(value, given);
   }
 
   void read_keys(const std::string& path, const toml::node& node) {
@@ -167,31 +198,28 @@ class ConfigReader {
   std::string faults_;
 };
 
-void write_value(const ConfigValue& value, std::string& out) {
-  const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
-  const auto list = [&](const auto& values, auto write) {
-    out += "[";
-    for (size_t i = 0; i < values.size(); ++i)
-      out.append(i == 0 ? "" : ", ").append(write(values[i]));
-    out += "]";
-  };
-  if (const bool* flag = std::get_if<bool>(&value)) out += *flag ? "true" : "false";
-  if (const int64_t* number = std::get_if<int64_t>(&value)) out += std::to_string(*number);
-  if (const double* number = std::get_if<double>(&value)) {
-    char digits[32];
-    out.append(digits, std::to_chars(digits, digits + sizeof digits, *number).ptr);
-  }
-  if (const std::string* text = std::get_if<std::string>(&value)) out += quoted(*text);
-  if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) list(*texts, quoted);
-  if (const auto* numbers = std::get_if<std::vector<int64_t>>(&value)) {
-    list(*numbers, [](int64_t number) { return std::to_string(number); });
-  }
-}
-
 }  // namespace
 
 bool Config::has_msc(int64_t number) const {
   return std::ranges::find(experimental.msc, number) != experimental.msc.end();
+}
+
+ConfigChanges compare(const Config& before, const Config& after) {
+  const auto value = [](const Config& config, std::string_view path, const ConfigValue& otherwise) {
+    const auto found = config.given.find(std::string(path));
+    if (found != config.given.end()) return found->second;
+    std::string text;
+    write_value(otherwise, text);
+    return text;
+  };
+  ConfigChanges changes;
+  for (const ConfigKey& key : config_keys()) {
+    if (value(before, key.path, key.shown) == value(after, key.path, key.shown)) continue;
+    (key.needs_restart ? changes.with_restart : changes.at_once).emplace_back(key.path);
+  }
+  if (value(before, kListeners, {}) != value(after, kListeners, {}))
+    changes.with_restart.emplace_back(kListeners);
+  return changes;
 }
 
 Result<Config> parse_config(std::string_view toml) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -99,8 +100,19 @@ struct Config {
     std::vector<int64_t> msc;
   } experimental;
 
+  // The keys that the file has, with their values as written by `polder config example`; the tables
+  // of listeners as one.
+  std::map<std::string, std::string> given;
+
   bool has_msc(int64_t number) const;
 };
+
+// By which keys two configurations differ.
+struct ConfigChanges {
+  std::vector<std::string> at_once;       // take effect when the file is read again
+  std::vector<std::string> with_restart;  // only then
+};
+ConfigChanges compare(const Config& before, const Config& after);
 
 // Reads and checks a configuration. The error names every fault, one per line, with the line in the
 // file and, for unknown keys, the nearest known one.

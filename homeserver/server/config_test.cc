@@ -27,6 +27,34 @@ TEST(Config, TheExampleIsValidAndHoldsTheDefaults) {
   EXPECT_EQ(example->listeners.front().resources, smallest->listeners.front().resources);
 }
 
+TEST(Config, ChangesAreToldByWhenTheyTakeEffect) {
+  const auto with = [](const std::string& more) {
+    return *parse_config(std::string(kSmallest) + more);
+  };
+  const Config smallest = with("");
+  struct Case {
+    std::string more;
+    std::vector<std::string> at_once, with_restart;
+  };
+  const Case cases[] = {
+      {"", {}, {}},
+      {"[registration]\nenabled = false\n", {}, {}},  // as it is without
+      {"[registration]\nenabled = true\n", {"registration.enabled"}, {}},
+      {"[turn]\nuris = [\"turn:a\"]\n", {"turn.uris"}, {}},
+      {"[rooms]\ncache_mb = 9\ndefault_version = \"11\"\n",
+       {"rooms.default_version"},
+       {"rooms.cache_mb"}},
+      {"[[listeners]]\nbind = \"127.0.0.2\"\nport = 1\n", {}, {"listeners"}},
+  };
+  for (const Case& each : cases) {
+    const ConfigChanges changes = compare(smallest, with(each.more));
+    EXPECT_EQ(changes.at_once, each.at_once) << each.more;
+    EXPECT_EQ(changes.with_restart, each.with_restart) << each.more;
+    const ConfigChanges back = compare(with(each.more), smallest);
+    EXPECT_EQ(back.at_once, each.at_once) << each.more;
+  }
+}
+
 TEST(Config, ReadsWhatOutsideHarnessesWrite) {
   const auto config = parse_config(R"(
 server_name = "hs1"

@@ -38,6 +38,19 @@ http::Router::Around authentication_of_both(http::Router::Around client,
   };
 }
 
+client_api::Settings client_settings(const Config& config) {
+  client_api::Settings settings;
+  settings.registration_enabled = config.registration.enabled;
+  settings.guests_allowed = config.registration.allow_guests;
+  settings.registration_secret = config.registration.shared_secret;
+  settings.default_room_version = config.rooms.default_version;
+  settings.public_base_url = config.client.public_base_url;
+  settings.turn_uris = config.turn.uris;
+  settings.turn_secret = config.turn.shared_secret;
+  settings.turn_ttl_s = config.turn.ttl_s;
+  return settings;
+}
+
 }  // namespace
 
 Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
@@ -48,6 +61,7 @@ Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
                    config_.limits.rate_limits, config_.limits.rates),
       alias_turns_(outside.runtime),
       profile_turns_(outside.runtime),
+      client_settings_(client_settings(config_)),
       request_metrics_(outside.runtime.clock()) {}
 
 Homeserver::~Homeserver() = default;
@@ -165,24 +179,15 @@ void Homeserver::open_media() {
       outside_.runtime, *media_library_, *remote_media_, config_.media.legacy_downloads});
 }
 
-client_api::Settings Homeserver::client_settings() const {
-  client_api::Settings settings;
-  settings.registration_enabled = config_.registration.enabled;
-  settings.guests_allowed = config_.registration.allow_guests;
-  settings.registration_secret = config_.registration.shared_secret;
-  settings.default_room_version = config_.rooms.default_version;
-  settings.public_base_url = config_.client.public_base_url;
-  settings.turn_uris = config_.turn.uris;
-  settings.turn_secret = config_.turn.shared_secret;
-  settings.turn_ttl_s = config_.turn.ttl_s;
-  return settings;
+void Homeserver::reconfigure(const Config& config) {
+  client_settings_.set(client_settings(config));
 }
 
 void Homeserver::add_routes() {
   api_ = std::make_unique<client_api::Api>(client_api::Api{
       outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
       *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_, *entry_,
-      *federation_client_, rate_limits_, alias_turns_, profile_turns_, client_settings()});
+      *federation_client_, rate_limits_, alias_turns_, profile_turns_, client_settings_});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);

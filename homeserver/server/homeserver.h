@@ -64,7 +64,9 @@ class Homeserver {
   // runs.
   Status start();
 
-  const Config& config() const { return config_; }
+  const Config& config() const { return config_; }  // as at the start
+  // Takes what may change while it runs (ConfigKey::needs_restart). Thread-safe.
+  void reconfigure(const Config& config);
   const http::Router& router() const { return router_; }
   users::Users& users() { return *users_; }
   kv::Committer& committer() { return *committer_; }
@@ -78,7 +80,6 @@ class Homeserver {
   Status open();
   void add_routes();
   void add_probes();
-  client_api::Settings client_settings() const;
 
   const Config config_;
   const Outside outside_;
@@ -86,6 +87,7 @@ class Homeserver {
   http::RateLimits rate_limits_;
   runtime::KeyedQueues alias_turns_;
   runtime::KeyedQueues profile_turns_;
+  client_api::CurrentSettings client_settings_;
   std::unique_ptr<kv::Committer> committer_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<egress::Egress> egress_;

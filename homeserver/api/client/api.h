@@ -16,6 +16,7 @@
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/classic/sync.h"
 #include "homeserver/sync/classic/tokens.h"
@@ -39,6 +40,27 @@ struct Settings {
   int64_t turn_ttl_s = 0;
 };
 
+// The settings of now. Thread-safe: who has got them keeps them as they were.
+class CurrentSettings {
+ public:
+  explicit CurrentSettings(Settings settings) { set(std::move(settings)); }
+  std::shared_ptr<const Settings> get() const {
+    const base::Lock lock(mutex_);
+    return settings_;
+  }
+  // For one look at one of them.
+  std::shared_ptr<const Settings> operator->() const { return get(); }
+  void set(Settings settings) {
+    auto now = std::make_shared<const Settings>(std::move(settings));
+    const base::Lock lock(mutex_);
+    settings_ = std::move(now);
+  }
+
+ private:
+  mutable base::Mutex mutex_;
+  std::shared_ptr<const Settings> settings_ GUARDED_BY(mutex_);
+};
+
 // All outlive the router that the routes are added to.
 struct Api {
   runtime::Runtime& runtime;
@@ -58,7 +80,7 @@ struct Api {
   http::RateLimits& rate_limits;
   runtime::KeyedQueues& alias_turns;    // of who takes or deletes an alias, by its hash
   runtime::KeyedQueues& profile_turns;  // of who changes their profile, by user
-  Settings settings;
+  CurrentSettings& settings;
 };
 
 using http::matrix_error;

@@ -49,7 +49,7 @@ Task<Result<json::Object>> make_account(const Api& api, WantedAccount wanted, bo
 // "All parameters in the request body with the exception of initial_device_display_name MUST BE
 // ignored by the server."
 Task<Result<Response>> register_guest(const Api& api, const Call& call) {
-  if (!api.settings.guests_allowed)
+  if (!api.settings->guests_allowed)
     co_return fail(ErrorCode::kForbidden, "Registration is disabled");
   WantedAccount wanted;
   POLDER_CO_TRY(wanted.device_name,
@@ -139,7 +139,7 @@ Task<Result<json::Object>> Registrations::once(std::string session, Make make) {
 Task<Result<Response>> register_account(const Api& api, Registrations& registrations, Call& call) {
   POLDER_CO_TRY(const auto kind, call.query().one_of("kind", {"guest", "user"}));
   if (kind == "guest") co_return co_await register_guest(api, call);
-  if (!api.settings.registration_enabled)
+  if (!api.settings->registration_enabled)
     co_return fail(ErrorCode::kForbidden, "Registration is disabled");
   POLDER_CO_TRY(const json::Object* auth, auth_of(call));
   std::string stage;

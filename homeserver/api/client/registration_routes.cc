@@ -26,7 +26,7 @@ Task<Result<Response>> register_available(Registering& registering, Call& call) 
 // --- Synapse's registration with a shared secret, which tools use: a nonce, then an HMAC over it.
 
 Status check_enabled(const Api& api) {
-  if (!api.settings.registration_secret.empty()) return {};
+  if (!api.settings->registration_secret.empty()) return {};
   return fail(ErrorCode::kForbidden, "Shared secret registration is not enabled");
 }
 
@@ -55,7 +55,7 @@ Result<users::NewAccount> read_proved_account(Registering& registering, const Ca
                             (account.admin ? "admin" : "notadmin");
   if (type) signed_text += '\0' + *type;
   if (!base::equal_in_constant_time(
-          crypto::hmac_sha1_hex(api.settings.registration_secret, signed_text), mac)) {
+          crypto::hmac_sha1_hex(api.settings->registration_secret, signed_text), mac)) {
     return fail(ErrorCode::kForbidden, "HMAC incorrect");
   }
   if (!registering.nonces.use(nonce, now_ms))

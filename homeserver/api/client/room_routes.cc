@@ -188,7 +188,7 @@ Task<Result<Response>> create(const Api& api, Call& call) {
   auto profile = co_await membership_content(api, creator, "join", {});
   if (!profile.ok()) co_return profile.error();
   POLDER_CO_TRY(RoomPlan plan, plan_room(call.body, creator, *profile, api.users.parts().own_name,
-                                         api.settings.default_room_version));
+                                         api.settings->default_room_version));
   const policy::Actor actor = actor_of(call.session());
   const auto alias = plan.alias;
   auto make = [&api, creator, actor, plan = std::move(plan)] {

@@ -25,8 +25,9 @@ Task<Result<Response>> versions(const Api&, Call&) {
 
 // https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixclient
 Task<Result<Response>> well_known(const Api& api, Call&) {
-  if (api.settings.public_base_url.empty()) co_return fail(ErrorCode::kNotFound, "Not configured");
-  co_return ok_json({{"m.homeserver", json::object({{"base_url", api.settings.public_base_url}})}});
+  if (api.settings->public_base_url.empty()) co_return fail(ErrorCode::kNotFound, "Not configured");
+  co_return ok_json(
+      {{"m.homeserver", json::object({{"base_url", api.settings->public_base_url}})}});
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#capabilities-negotiation
@@ -35,29 +36,30 @@ Task<Result<Response>> capabilities(const Api& api, Call&) {
   for (const auto& rules : events::room_versions())
     available.set(std::string(rules.id), rules.stable ? "stable" : "unstable");
   const auto enabled = [](bool flag) { return json::object({{"enabled", flag}}); };
-  co_return ok_json(
-      {{"capabilities", json::object({{"m.change_password", enabled(true)},
-                                      {"m.set_displayname", enabled(true)},
-                                      {"m.set_avatar_url", enabled(true)},
-                                      {"m.3pid_changes", enabled(false)},
-                                      {"m.get_login_token", enabled(false)},
-                                      {"m.room_versions",
-                                       json::object({{"default", api.settings.default_room_version},
-                                                     {"available", available}})}})}});
+  co_return ok_json({{"capabilities",
+                      json::object({{"m.change_password", enabled(true)},
+                                    {"m.set_displayname", enabled(true)},
+                                    {"m.set_avatar_url", enabled(true)},
+                                    {"m.3pid_changes", enabled(false)},
+                                    {"m.get_login_token", enabled(false)},
+                                    {"m.room_versions",
+                                     json::object({{"default", api.settings->default_room_version},
+                                                   {"available", available}})}})}});
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3voipturnserver: credentials as
 // in draft-uberti-behave-turn-rest-00.
 Task<Result<Response>> turn_server(const Api& api, Call& call) {
-  if (api.settings.turn_uris.empty()) co_return empty_json();
-  const int64_t expires_s = api.runtime.clock().wall_ms() / 1000 + api.settings.turn_ttl_s;
+  const auto settings = api.settings.get();
+  if (settings->turn_uris.empty()) co_return empty_json();
+  const int64_t expires_s = api.runtime.clock().wall_ms() / 1000 + settings->turn_ttl_s;
   const std::string username = std::to_string(expires_s) + ":" + call.session().user.str();
   json::Array uris;
-  for (const std::string& uri : api.settings.turn_uris)
+  for (const std::string& uri : settings->turn_uris)
     uris.emplace_back(uri);
   co_return ok_json({{"username", username},
-                     {"password", crypto::hmac_sha1_base64(api.settings.turn_secret, username)},
-                     {"ttl", api.settings.turn_ttl_s},
+                     {"password", crypto::hmac_sha1_base64(settings->turn_secret, username)},
+                     {"ttl", settings->turn_ttl_s},
                      {"uris", uris}});
 }
 

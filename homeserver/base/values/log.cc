@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace polder::base {
 namespace {
@@ -53,12 +54,16 @@ void append_value(std::string_view value, std::string& out) {
   out.append(cut ? "...\"" : "\"");
 }
 
-class SystemLog final : public Log {
+class StderrLog final : public SystemLog {
  public:
-  explicit SystemLog(LogLevel level)
+  explicit StderrLog(LogLevel level)
       : level_(level), logger_("polder", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
     logger_.set_level(spdlog_level(level));
     logger_.set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  }
+  void set_level(LogLevel level) override {
+    level_ = level;
+    logger_.set_level(spdlog_level(level));
   }
   bool enabled(LogLevel level) const override { return level >= level_; }
   void write(LogLevel level, std::string_view event, std::span<const LogField> fields) override {
@@ -67,7 +72,7 @@ class SystemLog final : public Log {
   }
 
  private:
-  const LogLevel level_;
+  std::atomic<LogLevel> level_;
   spdlog::logger logger_;
 };
 
@@ -82,8 +87,8 @@ std::string format_log_line(std::string_view event, std::span<const LogField> fi
   return line;
 }
 
-std::unique_ptr<Log> make_system_log(LogLevel level) {
-  return std::make_unique<SystemLog>(level);
+std::unique_ptr<SystemLog> make_system_log(LogLevel level) {
+  return std::make_unique<StderrLog>(level);
 }
 
 }  // namespace polder::base
