@@ -6,6 +6,7 @@
 #include "homeserver/server/backups.h"
 #include "homeserver/server/config.h"
 #include "homeserver/server/policy_command.h"
+#include "homeserver/server/reload.h"
 #include "homeserver/server/serve.h"
 #include "homeserver/server/surroundings.h"
 #include "storage/files/files.h"
@@ -20,7 +21,6 @@ const char* malloc_conf =            // NOLINT
 namespace polder::server {
 namespace {
 
-constexpr uint64_t kConfigBytesMax = 1 << 20;
 constexpr size_t kBackupsKept = 7;
 constexpr int kBackupsKeptMax = 10'000;
 

@@ -14,8 +14,7 @@ int run_policy_test(const std::vector<std::string>& words) {
     return 2;
   }
   std::fputs(policy::explain(*question).c_str(), stdout);
-  const policy::Decision decision =
-      policy::decide(question->act, question->actor, question->facts);
+  const policy::Decision decision = policy::decide(question->act, question->actor, question->facts);
   return policy::refusal_of(decision) == nullptr ? 0 : 1;
 }
 

@@ -12,7 +12,9 @@
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/recovery.h"
+#include "homeserver/server/reload.h"
 #include "homeserver/server/schema.h"
+#include "homeserver/server/service_manager.h"
 #include "homeserver/server/surroundings.h"
 #include "storage/backup/backup.h"
 #include "storage/kv/memory.h"
@@ -92,16 +94,20 @@ struct Running {
   runtime::Threads& threads;
   files::FileSystem& files;
   kv::Database& database;
-  kv::Committer& committer;
+  Homeserver& homeserver;
   http::Server& server;
+  ConfigFile& config_file;
+  base::SystemLog& log;
   std::optional<Ended> ended = {};
+  bool reloading = false;
 };
 
 Task<void> end(Running& running, Ended how) {
   if (running.ended) co_return;
   running.ended = how;
+  tell_service_manager(kStopping);
   co_await running.server.drain(kDrainTime);
-  co_await runtime::on_pool(running.threads, [&running] { running.committer.stop(); });
+  co_await runtime::on_pool(running.threads, [&running] { running.homeserver.committer().stop(); });
   running.threads.stop();
 }
 
@@ -111,13 +117,32 @@ Task<void> end_after_repair(Running& running, std::string data_dir) {
   co_await end(running, Ended::kByRepair);
 }
 
-// The signals that end the program; one that wakes the thread that waits for them.
-constexpr int kWake = SIGUSR1;
+// SIGHUP: the configuration, the certificates.
+Task<Status> reload(Running& running) {
+  if (std::exchange(running.reloading, true)) co_return Status();
+  tell_of_reloading();
+  const Status reloaded =
+      co_await runtime::on_pool(running.threads, runtime::Lane::kLong, [&running]() -> Status {
+        POLDER_CHECK(running.server.reload_certificates());
+        return running.config_file.reload([&running](const Config& config) {
+          running.log.set_level(config.log_level);
+          running.homeserver.reconfigure(config);
+        });
+      });
+  tell_service_manager(kReady);
+  running.reloading = false;
+  co_return reloaded;
+}
 
-sigset_t ending_signals() {
+// The signals that the program waits for: two end it, one has it read its configuration, one wakes
+// the thread that waits.
+constexpr int kWake = SIGUSR1;
+constexpr int kReload = SIGHUP;
+
+sigset_t awaited_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, kWake})
+  for (const int signal : {SIGTERM, SIGINT, kReload, kWake})
     sigaddset(&signals, signal);
   return signals;
 }
@@ -168,24 +193,28 @@ Status listen(const Config& config, http::Server& server, Log& log) {
 }
 
 void tell_of(int signal, Running& running) {
+  if (signal == kWake) return;
+  const auto shard = running.threads.shard(0);
+  if (signal == kReload) return runtime::spawn(running.threads, shard, "reload", reload(running));
   running.threads.log().info("stopping", {{"signal", signal}});
-  runtime::spawn(running.threads, running.threads.shard(0), "stop", end(running, Ended::kBySignal));
+  runtime::spawn(running.threads, shard, "stop", end(running, Ended::kBySignal));
 }
 
 // Runs until something ends it.
 Ended run_threads(Running& running, const Config& config) {
   std::atomic<bool> over = false;
   std::thread waiting([&running, &over] {
-    const sigset_t signals = ending_signals();
-    for (int signal = kWake; signal == kWake;) {
+    const sigset_t signals = awaited_signals();
+    for (int signal = kWake; signal == kWake || signal == kReload;) {
       sigwait(&signals, &signal);
       if (over) return;
-      if (signal != kWake) tell_of(signal, running);
+      tell_of(signal, running);
     }
   });
   runtime::spawn(running.threads, running.threads.shard(0), "repair",
                  end_after_repair(running, config.data_dir));
   running.threads.log().info("ready", {{"server_name", config.server_name}});
+  tell_service_manager(kReady);
   running.threads.run();
   over = true;
   pthread_kill(waiting.native_handle(), kWake);
@@ -193,7 +222,8 @@ Ended run_threads(Running& running, const Config& config) {
   return *running.ended;
 }
 
-Result<Ended> run(const Config& config, files::FileSystem& files, Log& log) {
+Result<Ended> run(const Config& config, files::FileSystem& files, base::SystemLog& log,
+                  ConfigFile& config_file) {
   const base::SystemClock clock;
   base::SystemRandom random;
   auto opened = open_database(config, files, log);
@@ -208,11 +238,12 @@ Result<Ended> run(const Config& config, files::FileSystem& files, Log& log) {
   auto homeserver = Homeserver::create(
       config, {*threads, files, *opened->database, *network->transport, *network->resolver});
   if (!homeserver.ok()) return because("cannot start", homeserver.error());
+  (*homeserver)->reconfigure(config_file.newest());
   const Status started = (*homeserver)->start();
   if (!started.ok()) return because("cannot start", started.error());
   http::Server server(*threads, (*homeserver)->router(), server_limits(config, log));
   POLDER_CHECK(listen(config, server, log));
-  Running running{*threads, files, *opened->database, (*homeserver)->committer(), server};
+  Running running{*threads, files, *opened->database, **homeserver, server, config_file, log};
   const Ended ended = run_threads(running, config);
   network->system_resolver->stop();
   homeserver->reset();
@@ -226,16 +257,17 @@ Result<Ended> run(const Config& config, files::FileSystem& files, Log& log) {
 bool try_again(const Error& error, Log& log) {
   if (error.code != ErrorCode::kIo && error.code != ErrorCode::kReadOnly) return false;
   log.error("cannot_restart", {{"reason", error.message}});
-  const sigset_t signals = ending_signals();
+  const sigset_t signals = awaited_signals();
   const timespec pause{kDiskPause.count() / 1000, 0};
-  return sigtimedwait(&signals, nullptr, &pause) < 0;
+  const int signal = sigtimedwait(&signals, nullptr, &pause);
+  return signal < 0 || signal == kReload;
 }
 
 }  // namespace
 
 int serve(const Config& config, const std::string& path) {
   // Every thread inherits this mask; one of them waits for the signals.
-  const sigset_t signals = ending_signals();
+  const sigset_t signals = awaited_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // beyond a limit of size, a write fails like on a full disk
@@ -243,8 +275,9 @@ int serve(const Config& config, const std::string& path) {
   const auto files = files::real_files();
   for (const std::string& warning : readable_secrets(config, path))
     log->warning("readable_secret", {{"warning", warning}});
+  ConfigFile config_file(*files, path, config, *log);
   for (bool restarting = false;; restarting = true) {
-    const auto ended = run(config, *files, *log);
+    const auto ended = run(config, *files, *log, config_file);
     if (ended.ok() && *ended == Ended::kBySignal) break;
     if (ended.ok() || (restarting && try_again(ended.error(), *log))) continue;
     std::fprintf(stderr, "polder: %s\n", ended.error().message.c_str());

@@ -11,6 +11,7 @@
 #include "homeserver/base/http/held_bytes.h"
 #include "homeserver/base/http/limits.h"
 #include "homeserver/base/http/tcp.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::http {
 namespace {
@@ -24,7 +25,19 @@ struct Listener {
   size_t number = 0;
   Resources resources;
   std::vector<IpRange> trusted_proxies;
-  TlsContext tls;
+  std::string certificate, key;  // files; empty: no TLS
+
+  TlsContext tls() const {
+    const base::Lock lock(mutex);
+    return context;
+  }
+  void set_tls(TlsContext now) {
+    const base::Lock lock(mutex);
+    context = std::move(now);
+  }
+
+  mutable base::Mutex mutex;
+  TlsContext context GUARDED_BY(mutex);
 
   bool trusts(const IpAddress& address) const {
     return std::ranges::any_of(trusted_proxies,
@@ -74,6 +87,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   std::atomic<bool> draining = false;
   std::atomic<size_t> open_streams = 0;  // beyond any handshake
   size_t listeners = 0;
+  std::vector<std::shared_ptr<Listener>> tls_listeners;
 
   // Keeps the server alive, as connections do: it ends when its acceptor is closed.
   static Task<void> accept(std::shared_ptr<Impl> self, size_t shard,
@@ -110,12 +124,12 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Task<std::unique_ptr<Stream>> open(Socket socket, const Listener& listener, IpAddress peer) {
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    if (!listener.tls) co_return make_stream(std::move(socket));
+    if (listener.certificate.empty()) co_return make_stream(std::move(socket));
     const Millis patience = limits.patience.handshake;
     if (!co_await wait_readable(runtime, socket, patience)) co_return nullptr;
     const auto place = handshakes.enter(peer, listener.number, listener.trusts(peer));
     if (!place) co_return nullptr;
-    auto stream = co_await accept_tls(runtime, std::move(socket), listener.tls, patience);
+    auto stream = co_await accept_tls(runtime, std::move(socket), listener.tls(), patience);
     co_return stream.ok() ? *std::move(stream) : nullptr;
   }
 
@@ -170,8 +184,12 @@ Result<uint16_t> Server::listen(const ListenerOptions& options) {
   listener->number = impl_->listeners++;
   listener->resources = options.resources;
   listener->trusted_proxies = options.trusted_proxies;
-  if (!options.tls_certificate.empty()) {
-    POLDER_TRY(listener->tls, server_context(options.tls_certificate, options.tls_key));
+  listener->certificate = options.tls_certificate;
+  listener->key = options.tls_key;
+  if (!listener->certificate.empty()) {
+    POLDER_TRY(auto context, server_context(listener->certificate, listener->key));
+    listener->set_tls(std::move(context));
+    impl_->tls_listeners.push_back(listener);
   }
   boost::system::error_code error;
   const auto address = asio::ip::make_address(options.bind, error);
@@ -197,6 +215,17 @@ Result<uint16_t> Server::listen(const ListenerOptions& options) {
                    Impl::accept(impl_, shard, std::move(acceptor), listener));
   }
   return endpoint.port();
+}
+
+Status Server::reload_certificates() {
+  std::vector<TlsContext> contexts;
+  for (const auto& listener : impl_->tls_listeners) {
+    POLDER_TRY(auto context, server_context(listener->certificate, listener->key));
+    contexts.push_back(std::move(context));
+  }
+  for (size_t i = 0; i < contexts.size(); ++i)
+    impl_->tls_listeners[i]->set_tls(std::move(contexts[i]));
+  return {};
 }
 
 Task<void> Server::drain(Millis time) {

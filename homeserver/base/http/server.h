@@ -31,6 +31,10 @@ class Server {
   // Binds and starts to accept, on every shard. Gives the port. Before or while the runtime runs.
   Result<uint16_t> listen(const ListenerOptions& options);
 
+  // Reads the certificates of all listeners again, for connections that come from now on. An error
+  // changes nothing. Reads files; from any thread, but not beside listen().
+  Status reload_certificates();
+
   // Accepts no more, ends connections as soon as they have no request in flight, and returns when
   // all have, or the time is over (then what is left is closed).
   Task<void> drain(Millis time);

@@ -126,5 +126,28 @@ TEST_F(TlsServerTest, WhoNeverSaysGoodbyeIsLetGo) {
   EXPECT_TRUE(connections(0));
 }
 
+TEST_F(TlsServerTest, NewCertificatesAreShownToWhoComesLater) {
+  const auto shown = [&] {
+    asio::ssl::context tls(asio::ssl::context::tls_client);
+    asio::ssl::stream<tcp::socket> stream(connect(), tls);
+    stream.handshake(asio::ssl::stream_base::client);
+    const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+        SSL_get1_peer_certificate(stream.native_handle()), X509_free);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    X509_digest(certificate.get(), EVP_sha256(), digest.data(), &size);
+    return std::string(digest.begin(), digest.begin() + size);
+  };
+  const std::string first = shown();
+  make_certificate(directory_ + "/crt", directory_ + "/key");
+  EXPECT_EQ(shown(), first);
+  ASSERT_TRUE(server_->reload_certificates().ok());
+  const std::string second = shown();
+  EXPECT_NE(second, first);
+  std::filesystem::remove(directory_ + "/key");
+  EXPECT_FALSE(server_->reload_certificates().ok());
+  EXPECT_EQ(shown(), second);
+}
+
 }  // namespace
 }  // namespace polder::http

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""The real binary under a service manager: readiness, SIGHUP, metrics.  service_test.py BINARY"""
+
+import http.client
+import os
+import pathlib
+import re
+import signal
+import socket
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crash"))
+from homeserver import Homeserver  # noqa: E402
+
+METRICS_LISTENER = """
+[[listeners]]
+bind = "127.0.0.1"
+port = 0
+resources = ["metrics"]
+"""
+
+
+class Service(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.manager.close)
+        self.manager.bind(folder.name + "/notify")
+        self.manager.settimeout(20)
+        os.environ["NOTIFY_SOCKET"] = folder.name + "/notify"
+        self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+        self.server = Homeserver(sys.argv[1], folder.name)
+        self.addCleanup(self.end)
+
+    def end(self):
+        if self.server.process and self.server.process.poll() is None:
+            self.server.kill()
+
+    def change(self, old, new):
+        text = self.server.config.read_text()
+        self.assertIn(old, text)
+        self.server.config.write_text(text.replace(old, new))
+
+    def told(self):
+        return self.manager.recv(4096).decode()
+
+    def reload(self):
+        self.server.process.send_signal(signal.SIGHUP)
+        self.assertRegex(self.told(), r"^RELOADING=1\nMONOTONIC_USEC=\d+\n$")
+        self.assertEqual(self.told(), "READY=1\n")
+
+    def register(self, name):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        body = '{"username":"%s","password":"pw","auth":{"type":"m.login.dummy"}}' % name
+        connection.request("POST", "/_matrix/client/v3/register", body)
+        return connection.getresponse().status
+
+    def test_the_manager_is_told_of_readiness_and_of_the_end(self):
+        self.server.start()
+        self.assertEqual(self.told(), "READY=1\n")
+        self.server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.told(), "STOPPING=1\n")
+        self.assertEqual(self.server.process.wait(20), 0)
+
+    def test_sighup_takes_what_may_change_and_names_what_may_not(self):
+        self.server.start()
+        self.told()
+        self.assertEqual(self.register("early"), 200)
+        self.change("[registration]\nenabled = true", "[registration]\nenabled = false")
+        self.change("rate_limits = false", "rate_limits = true")
+        self.reload()
+        self.assertTrue(self.server.logs("reloaded changed=registration.enabled"))
+        self.assertTrue(self.server.logs("needs_restart keys=limits.rate_limits"))
+        self.assertEqual(self.register("late"), 403)
+
+    def test_a_bad_file_changes_nothing(self):
+        self.server.start()
+        self.told()
+        self.change("[registration]", "[registratoin]")
+        self.reload()
+        self.assertTrue(self.server.logs("job_failed job=reload"))
+        self.assertEqual(self.register("still"), 200)
+
+    def test_metrics_have_a_listener_of_their_own(self):
+        self.change("[registration]", METRICS_LISTENER + "\n[registration]")
+        self.server.start()
+        ports = [int(port) for line in self.server.lines for port in re.findall(r" listening .*port=(\d+)", line)]
+        pages = []
+        for port in ports:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", "/metrics")
+            answer = connection.getresponse()
+            pages.append((answer.status, answer.read().decode()))
+        self.assertEqual([status for status, _ in pages], [404, 200])
+        for name in ("process_resident_memory_bytes", "polder_commit_groups_total", "polder_store_table_bytes",
+                     'polder_jobs_running{job="federation sender"} 1'):
+            self.assertIn("\n" + name, pages[1][1])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
