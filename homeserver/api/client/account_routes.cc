@@ -69,7 +69,7 @@ Task<Result<Response>> get_account_data(const Api& api, Call& call) {
 Task<Result<Response>> add_filter(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
   if (const auto parsed = sync::parse_filter(call.body); !parsed.ok())
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", parsed.error().message);
+    co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", parsed.error().message);
   POLDER_CO_TRY(const std::string id,
                 co_await api.account_data.add_filter(call.session().number, call.body));
   co_return ok_json({{"filter_id", id}});
@@ -121,8 +121,8 @@ Task<Result<Response>> put_profile(const Api& api, Call& call) {
       {.point = policy::Point::kProfile, .type = field, .target = call.session().user.str()},
       actor_of(call.session()), call.session().user));
   if (field != "displayname" && field != "avatar_url")
-    co_return matrix_error(ErrorCode::kForbidden, "M_FORBIDDEN",
-                           "Only displayname and avatar_url can be set");
+    co_return fail(ErrorCode::kForbidden, "M_FORBIDDEN",
+                   "Only displayname and avatar_url can be set");
   // Clients take a name or a picture away with null.
   const json::Value* value = call.body.find(field);
   std::string text;

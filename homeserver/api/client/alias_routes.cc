@@ -36,7 +36,7 @@ Task<Status> permit(const Api& api, const Call& call, RoomAlias alias) {
 
 Task<Result<Response>> put_in_turn(const Api& api, RoomAlias alias, stores::AliasRow row) {
   POLDER_CO_TRY(const auto taken, co_await find_alias(api, alias));
-  if (taken) co_return matrix_error(ErrorCode::kExists, "M_UNKNOWN", "The alias is taken");
+  if (taken) co_return fail(ErrorCode::kExists, "M_UNKNOWN", "The alias is taken");
   kv::Batch batch;
   stores::put_alias(batch, alias, row);
   POLDER_CO_CHECK(co_await api.committer.commit(std::move(batch)));

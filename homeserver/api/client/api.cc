@@ -42,7 +42,7 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
   if (token.empty()) {
     co_return unauthenticated(
         api, exchange,
-        matrix_error(ErrorCode::kUnauthenticated, "M_MISSING_TOKEN", "Missing access token"));
+        fail(ErrorCode::kUnauthenticated, "M_MISSING_TOKEN", "Missing access token"));
   }
   auto session = co_await api.users.authenticate(token);
   if (!session.ok()) co_return unauthenticated(api, exchange, session.error());

@@ -38,8 +38,7 @@ class Planner {
     POLDER_TRY(const auto version, in_.string_or("room_version", default_version));
     plan_.rules = events::find_room_version(version);
     if (plan_.rules == nullptr)
-      return matrix_error(ErrorCode::kInvalid, "M_UNSUPPORTED_ROOM_VERSION",
-                          "Unknown room version");
+      return fail(ErrorCode::kInvalid, "M_UNSUPPORTED_ROOM_VERSION", "Unknown room version");
     POLDER_TRY(preset_, preset_of(in_));
     POLDER_CHECK(read_invites());
     POLDER_CHECK(read_alias(own_name));

@@ -31,7 +31,7 @@ Task<Result<CheckedPassword>> check_password(const Api& api, UserId user, std::s
     api.rate_limits.give_back(http::RateClass::kLoginFailed, account);
   if (!proof.ok()) co_return proof.error();
   if (proof->deactivated)
-    co_return matrix_error(ErrorCode::kForbidden, "M_USER_DEACTIVATED", "The user is deactivated");
+    co_return fail(ErrorCode::kForbidden, "M_USER_DEACTIVATED", "The user is deactivated");
   co_return CheckedPassword{{}, *std::move(proof)};
 }
 

@@ -41,7 +41,7 @@ json::Object counts_json(const std::map<std::string, int64_t>& counts) {
 Task<Result<Response>> upload(const Api& api, Call& call) {
   const auto counts = co_await api.device_keys.upload(call.session(), std::move(call.body));
   if (!counts.ok() && counts.error().code == ErrorCode::kInvalid)
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", counts.error().message);
+    co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", counts.error().message);
   if (!counts.ok()) co_return counts.error();
   tell_of_devices(api, call.session().number);
   co_return ok_json({{"one_time_key_counts", counts_json(*counts)}});

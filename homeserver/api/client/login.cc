@@ -25,9 +25,9 @@ Task<Result<json::Object>> begin_session(const Api& api, UserId user, users::New
 
 Error registration_error(const Error& error) {
   if (error.code == ErrorCode::kExists)
-    return matrix_error(ErrorCode::kInvalid, "M_USER_IN_USE", "User ID already taken");
+    return fail(ErrorCode::kInvalid, "M_USER_IN_USE", "User ID already taken");
   if (error.code == ErrorCode::kInvalid)
-    return matrix_error(ErrorCode::kInvalid, "M_INVALID_USERNAME", error.message);
+    return fail(ErrorCode::kInvalid, "M_INVALID_USERNAME", error.message);
   return error;
 }
 

@@ -59,7 +59,7 @@ Task<Result<Response>> join(const Api& api, Call& call) {
   // What else the client gives goes into the event, as with other servers; a name for this room,
   // for instance.
   if (!json::is_canonical(call.body))
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+    co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   for (const auto& [key, value] : call.body) {
     if (key != "membership" && key != "third_party_signed" && key != kAuthoriser)
       wish.content.set(key, value);
@@ -148,7 +148,7 @@ Task<Result<Response>> forget(const Api& api, Call& call) {
   POLDER_CO_TRY(RoomId room, room_of(call));
   const Status forgotten = co_await api.rooms.forget(std::move(room), call.session().user);
   if (!forgotten.ok() && forgotten.error().code == ErrorCode::kExists)
-    co_return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
+    co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
   if (!forgotten.ok() && forgotten.error().code == ErrorCode::kNotFound)
     co_return fail(ErrorCode::kNotFound, "You were never in this room");
   if (!forgotten.ok()) co_return forgotten.error();

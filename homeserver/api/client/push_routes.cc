@@ -78,7 +78,7 @@ Task<Result<Response>> put_rule(const Api& api, Call& call) {
   co_return co_await change(api, call, [name, before, after, body](RuleSet& rules) -> Status {
     Status put = rules.put(name.kind, name.id, body, {.before = before, .after = after});
     if (!put.ok() && put.error().code == ErrorCode::kNotFound)
-      return matrix_error(ErrorCode::kInvalid, "M_UNKNOWN", put.error().message);
+      return fail(ErrorCode::kInvalid, "M_UNKNOWN", put.error().message);
     return put;
   });
 }

@@ -40,7 +40,7 @@ Task<Result<Response>> send_once(const Api& api, Call& call, RoomId room, rooms:
 Task<Result<Response>> send_message(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, room_of(call));
   if (!json::is_canonical(call.body))
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+    co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   rooms::LocalEvent event;
   event.sender = call.session().user;
   event.type = call.path("eventType");
@@ -100,8 +100,8 @@ Task<Status> check_aliases(const Api& api, RoomId room, json::Object content) {
     if (known.find(json::write(json::Value(alias))) != std::string::npos) continue;
     const auto found = co_await resolve(api, alias);
     if (!found.ok() || found->room != room)
-      co_return matrix_error(ErrorCode::kInvalid, "M_BAD_ALIAS",
-                             "The alias " + alias + " does not lead to this room");
+      co_return fail(ErrorCode::kInvalid, "M_BAD_ALIAS",
+                     "The alias " + alias + " does not lead to this room");
   }
   co_return Status();
 }
@@ -127,7 +127,7 @@ Task<Result<std::optional<EventId>>> same_state(const Api& api, RoomId room,
 Task<Result<Response>> put_state(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, room_of(call));
   if (!json::is_canonical(call.body))
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+    co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   if (call.path("eventType") == "m.room.canonical_alias")
     POLDER_CO_CHECK(co_await check_aliases(api, room, call.body));
   rooms::LocalEvent event;
@@ -157,7 +157,7 @@ Task<Result<RoomId>> create_planned(const Api& api, UserId creator, policy::Acto
       return stores::read_alias(*api.database.snapshot(), alias);
     });
     if (!taken.ok()) co_return taken.error();
-    if (*taken) co_return matrix_error(ErrorCode::kInvalid, "M_ROOM_IN_USE", "The alias is taken");
+    if (*taken) co_return fail(ErrorCode::kInvalid, "M_ROOM_IN_USE", "The alias is taken");
     plan.events.back().with = [alias = *plan.alias, creator](kv::Batch& batch,
                                                              const events::Event& event) {
       stores::put_alias(batch, alias, {event.room_id(), creator});
@@ -167,7 +167,7 @@ Task<Result<RoomId>> create_planned(const Api& api, UserId creator, policy::Acto
   // "The initial state implied by the parameters to the request is invalid."
   if (!created.ok() && (created.error().code == ErrorCode::kForbidden ||
                         created.error().code == ErrorCode::kInvalid))
-    co_return matrix_error(ErrorCode::kInvalid, "M_INVALID_ROOM_STATE", created.error().message);
+    co_return fail(ErrorCode::kInvalid, "M_INVALID_ROOM_STATE", created.error().message);
   if (!created.ok()) co_return created.error();
   const RoomId& room = *created;
   // The room stands, whether or not others' servers can be reached: who is missing is invited anew.
@@ -184,7 +184,7 @@ Task<Result<RoomId>> create_planned(const Api& api, UserId creator, policy::Acto
 Task<Result<Response>> create(const Api& api, Call& call) {
   const UserId creator = call.session().user;
   if (!json::is_canonical(call.body))
-    co_return matrix_error(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
+    co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   auto profile = co_await membership_content(api, creator, "join", {});
   if (!profile.ok()) co_return profile.error();
   POLDER_CO_TRY(RoomPlan plan, plan_room(call.body, creator, *profile, api.users.parts().own_name,

@@ -249,7 +249,7 @@ TEST(Errors, HaveTheErrcodeOfTheirKindUnlessOneIsNamed) {
   };
   EXPECT_EQ(text(fail(ErrorCode::kTooLarge, "big")),
             R"(413{"errcode":"M_TOO_LARGE","error":"big"})");
-  EXPECT_EQ(text(matrix_error(ErrorCode::kTimeout, "M_NOT_YET_UPLOADED", "wait")),
+  EXPECT_EQ(text(fail(ErrorCode::kTimeout, "M_NOT_YET_UPLOADED", "wait")),
             R"(504{"errcode":"M_NOT_YET_UPLOADED","error":"wait"})");
   EXPECT_EQ(text(fail(ErrorCode::kBadType, "a must be a string")),
             R"(400{"errcode":"M_BAD_JSON","error":"a must be a string"})");
