@@ -14,6 +14,30 @@ namespace {
 constexpr size_t kOpaqueLetters = 18;
 constexpr int64_t kSameMomentMax = 50;  // rooms made alike in one millisecond
 
+// Names stay in memory until they are durable: those that a refused room was the first to use are
+// made so, that memory may forget them.
+struct LeftNames {
+  kv::Batch batch;
+  stores::NewNames written;
+};
+LeftNames names_left_by(stores::Names& names, const RoomId& room,
+                        const std::vector<LocalEvent>& events) {
+  LeftNames left;
+  const auto write = [&](stores::NameKind kind, std::string_view name) {
+    const auto known = names.find(kind, name);
+    // What cannot be read or written now stays until somebody uses the name again.
+    if (known.ok() && *known) (void)names.intern(kind, name, left.batch, left.written);
+  };
+  write(stores::NameKind::kRoom, room.view());
+  for (const LocalEvent& event : events) {
+    write(stores::NameKind::kType, event.type);
+    if (!event.state_key) continue;
+    write(stores::NameKind::kStateKey, *event.state_key);
+    if (event.type == "m.room.member") write(stores::NameKind::kUser, *event.state_key);
+  }
+  return left;
+}
+
 }  // namespace
 
 // Each staged on the one before; the first is the create event.
@@ -48,12 +72,22 @@ Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::create_in_turn(
   RoomEngine* self = this;
   Room* target = &room;
   auto shared = std::make_shared<const std::vector<LocalEvent>>(std::move(events));
+  auto left = std::make_shared<LeftNames>();
   auto staged = co_await runtime::on_pool(
-      parts_.runtime, runtime::Lane::kShort,
-      [self, target, create, shared] { return self->stage_new_room(*target, create, *shared); });
+      parts_.runtime, runtime::Lane::kShort, [self, target, create, shared, left] {
+        auto all = self->stage_new_room(*target, create, *shared);
+        if (!all.ok()) *left = names_left_by(self->parts_.names, create->room_id(), *shared);
+        return all;
+      });
   if (staged.ok()) co_return enqueue_all(room, *std::move(staged));
   room.forget();  // what was staged is void
   room.rules = nullptr;
+  if (!left->batch.empty()) {
+    parts_.committer.enqueue(std::move(left->batch), kv::Durability::kLazy,
+                             [this, left](const Result<kv::Committed>& done) {
+                               if (done.ok()) parts_.names.committed(left->written);
+                             });
+  }
   co_return std::move(staged).error();
 }
 
