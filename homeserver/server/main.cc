@@ -132,7 +132,8 @@ int run(int argc, char** argv) {
   policy_test->add_option("words", policy_words,
                           "the act and the facts; without any: which there are");
   CLI::App* routes = app.add_subcommand(
-      "routes", "Print the route table: method, path and id of every operation served");
+      "routes",
+      "Print the route table: method, path, id of every operation served, and who may ask");
 
   CLI11_PARSE(app, argc, argv);
   if (*serving) return with_config(path, [&](const Config& read) { return serve(read, path); });

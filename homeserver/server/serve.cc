@@ -391,8 +391,10 @@ int print_routes() {
   static_cast<void>(files->remove_directory(directory));
   if (!homeserver.ok()) return failed("cannot start", homeserver.error());
   for (const http::Route* route : (*homeserver)->router().routes()) {
-    std::printf("%s %s %s\n", std::string(http::to_string(route->method)).c_str(),
-                std::string(route->path).c_str(), std::string(route->operation).c_str());
+    for (const std::string_view word :
+         {http::to_string(route->method), route->path, route->operation})
+      std::printf("%s ", std::string(word).c_str());
+    std::printf("%s\n", std::string(http::to_string(route->authentication)).c_str());
   }
   return 0;
 }

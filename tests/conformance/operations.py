@@ -5,7 +5,7 @@ usage: operations.py BINARY [--check]
 
 writes docs/conformance.md, or with --check fails if it is not what would be written. operations.tsv
 lists the specification's operations (api, method, path, operation id, ...); `BINARY routes` prints the
-route table. A route that is the specification's has to have its operation's id.
+route table. A route that is the specification's has to have its operation's id and authentication.
 """
 
 import pathlib
@@ -29,15 +29,28 @@ def shape(path):
 
 
 def served_routes(binary):
-    """The id of each route, by method and shape of the path."""
+    """The operation's id of each route and who may ask, by method and shape of the path."""
     printed = subprocess.run([binary, "routes"], check=True, capture_output=True, text=True).stdout
     routes = {}
     for line in printed.splitlines():
         method, path, *operation = line.split()
-        if not operation:
+        if len(operation) != 2:
             sys.exit(f"{method} {path} has no operation's id")
-        routes[method, shape(path)] = operation[0]
+        routes[method, shape(path)] = operation
     return routes
+
+
+def may_ask(authentication):
+    """Who may be asked for what the specification says of an operation's authentication."""
+    allowed = set()
+    for kind in authentication.split("|"):
+        if kind in ("-", "none"):
+            allowed |= {"none", "user_if_any"}
+        elif kind.startswith("accessToken"):
+            allowed |= {"user", "administrator"}
+        elif kind == "signedRequest":
+            allowed.add("server")
+    return allowed
 
 
 def link(api, method, path):
@@ -46,23 +59,31 @@ def link(api, method, path):
 
 
 def specified():
-    """Rows of the specification: api, method, path, operation id. Two operations may share a path."""
+    """Rows of the specification: api, method, path, id, authentication. Two may share a path."""
     for line in (HERE / "operations.tsv").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
-            yield [field.strip() for field in line.split("\t")[:4]]
+            yield [field.strip() for field in line.split("\t")[:5]]
+
+
+def check(routes):
+    """A route that is the specification's has its operation's id, and asks for no less than that."""
+    operations = {}
+    for _, method, path, operation, authentication in specified():
+        operations.setdefault((method, shape(path)), {})[operation] = may_ask(authentication)
+    for route, (operation, authentication) in routes.items():
+        known = operations.get(route)
+        if known is not None and operation not in known:
+            sys.exit(f"{' '.join(route)} is {operation} in the route table, {set(known)} in the specification")
+        if known is not None and authentication not in known[operation]:
+            sys.exit(f"{operation} may be asked for by {authentication}, in the specification {known[operation]}")
 
 
 def page(binary):
     routes = served_routes(binary)
-    ids = {}
-    for _, method, path, operation in specified():
-        ids.setdefault((method, shape(path)), set()).add(operation)
-    for route, operation in routes.items():
-        if route in ids and operation not in ids[route]:
-            sys.exit(f"{' '.join(route)} is {operation} in the route table, {ids[route]} in the specification")
+    check(routes)
     apis = {}
-    for api, method, path, operation in specified():
-        served = routes.get((method, shape(path))) == operation
+    for api, method, path, operation, _ in specified():
+        served = routes.get((method, shape(path)), [None])[0] == operation
         apis.setdefault(api, []).append((method, path, operation, served))
     lines = [HEAD]
     for api, rows in apis.items():

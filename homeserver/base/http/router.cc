@@ -70,6 +70,22 @@ Response error_response(int status, std::string_view errcode, std::string_view e
   return Response::json(status, std::move(text));
 }
 
+std::string_view to_string(Authentication authentication) {
+  switch (authentication) {
+    case Authentication::kNone:
+      return "none";
+    case Authentication::kAccessToken:
+      return "user";
+    case Authentication::kOptionalAccessToken:
+      return "user_if_any";
+    case Authentication::kAdmin:
+      return "administrator";
+    case Authentication::kServer:
+      return "server";
+  }
+  return "unknown";
+}
+
 Resource resource_of(std::string_view path) {
   struct Prefix {
     std::string_view begins;

@@ -26,6 +26,7 @@ Resource resource_of(std::string_view path);
 
 // Who may ask. The router only carries it; the hook that the upper layer installs enforces it.
 enum class Authentication : uint8_t { kNone, kAccessToken, kOptionalAccessToken, kAdmin, kServer };
+std::string_view to_string(Authentication authentication);
 
 // Lives until its response has been sent.
 struct Exchange {
