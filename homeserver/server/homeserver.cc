@@ -1,6 +1,7 @@
 #include "homeserver/server/homeserver.h"
 
 #include "homeserver/api/client/departure.h"
+#include "homeserver/base/http/probe.h"
 #include "homeserver/base/metrics/process.h"
 #include "homeserver/base/runtime/probe.h"
 #include "homeserver/server/health.h"
@@ -230,6 +231,7 @@ void Homeserver::add_routes() {
 void Homeserver::add_probes() {
   metrics_.add(metrics::probe_process);
   metrics_.add([this](metrics::Sink& sink) { request_metrics_.probe(sink); });
+  metrics_.add([this](metrics::Sink& sink) { http::probe(rate_limits_, sink); });
   metrics_.add([this](metrics::Sink& sink) { runtime::probe(outside_.runtime, sink); });
   metrics_.add([this](metrics::Sink& sink) { kv::probe(outside_.database, *committer_, sink); });
 }

@@ -69,6 +69,7 @@ class Homeserver {
   void reconfigure(const Config& config);
   const http::Router& router() const { return router_; }
   users::Users& users() { return *users_; }
+  metrics::Registry& metrics() { return metrics_; }
   kv::Committer& committer() { return *committer_; }
   rooms::RoomEngine& rooms() { return *engine_; }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "homeserver/base/http/probe.h"
 #include "homeserver/base/runtime/threads.h"
 #include "homeserver/base/values/log.h"
 #include "homeserver/server/consistency.h"
@@ -242,6 +243,7 @@ Result<Ended> run(const Config& config, files::FileSystem& files, base::SystemLo
   const Status started = (*homeserver)->start();
   if (!started.ok()) return because("cannot start", started.error());
   http::Server server(*threads, (*homeserver)->router(), server_limits(config, log));
+  (*homeserver)->metrics().add([&server](metrics::Sink& sink) { http::probe(server, sink); });
   POLDER_CHECK(listen(config, server, log));
   Running running{*threads, files, *opened->database, **homeserver, server, config_file, log};
   const Ended ended = run_threads(running, config);

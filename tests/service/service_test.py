@@ -95,7 +95,8 @@ class Service(unittest.TestCase):
             answer = connection.getresponse()
             pages.append((answer.status, answer.read().decode()))
         self.assertEqual([status for status, _ in pages], [404, 200])
-        for name in ("process_resident_memory_bytes", "polder_commit_groups_total", "polder_store_table_bytes",
+        for name in ("process_resident_memory_bytes", "polder_commit_groups_total", "polder_store_table_bytes", "polder_connections ",
+                     'polder_rate_limited_total{class="login"} 0',
                      'polder_jobs_running{job="federation sender"} 1'):
             self.assertIn("\n" + name, pages[1][1])
 

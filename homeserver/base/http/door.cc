@@ -80,6 +80,7 @@ void Door::leave(const Place& place) {
 }
 
 void Door::refused(std::string_view by, const IpAddress& address) {
+  refusals_.add();
   uint64_t count = 0;
   {
     const std::lock_guard lock(mutex_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "homeserver/base/http/limits.h"
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/values/environment.h"
 #include "homeserver/base/values/ip_address.h"
 
@@ -38,6 +39,7 @@ class Door {
   // behind which there are many (a reverse proxy) is bounded by listener only.
   std::optional<Place> enter(const IpAddress& address, size_t listener, bool stands_for_many);
   size_t inside() const;
+  uint64_t refusals() const { return refusals_.value(); }  // ever
 
  private:
   std::optional<std::string_view> full(const Place& place);
@@ -48,6 +50,7 @@ class Door {
   Log& log_;
   const std::string event_;
   const DoorLimits limits_;
+  metrics::Counter refusals_;
   mutable std::mutex mutex_;
   // Under mutex_:
   size_t inside_ = 0;

@@ -142,6 +142,7 @@ std::optional<Millis> RateLimits::ask(RateClass rate, Principal principal, bool 
     tell = bucket->logged_at == kNever || now - bucket->logged_at >= kMinute;
     if (tell) bucket->logged_at = now;
   }
+  refusals_[static_cast<size_t>(rate)].add();
   if (tell)
     log_.info("rate_limited",
               {{"class", to_string(rate)}, {"who", principal.name}, {"wait_ms", wait->count()}});

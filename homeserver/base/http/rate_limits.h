@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "homeserver/base/http/message.h"
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/values/environment.h"
 
 namespace polder::http {
@@ -90,6 +91,9 @@ class RateLimits {
   // Takes back the count of a request that turned out not to be of the class.
   void give_back(RateClass rate, Principal principal);
 
+  // How many of the class were told to wait, ever.
+  uint64_t refusals(RateClass rate) const { return refusals_[static_cast<size_t>(rate)].value(); }
+
  private:
   struct Table;
   struct Place;
@@ -101,6 +105,7 @@ class RateLimits {
   const bool enabled_;
   const RateRules rules_;
   const std::array<uint8_t, 16> hash_key_;
+  std::array<metrics::Counter, kRateClasses> refusals_;
   std::array<std::unique_ptr<Table>, 4> tables_;  // by kind
 };
 

@@ -245,4 +245,12 @@ uint64_t Server::answers_held() const {
   return impl_->answers.held();
 }
 
+uint64_t Server::bodies_held() const {
+  return impl_->bodies.held();
+}
+
+uint64_t Server::refusals() const {
+  return impl_->door.refusals() + impl_->handshakes.refusals();
+}
+
 }  // namespace polder::http

@@ -41,6 +41,8 @@ class Server {
 
   size_t connections() const;
   uint64_t answers_held() const;  // bytes that wait to be read
+  uint64_t bodies_held() const;   // bytes of requests in memory
+  uint64_t refusals() const;      // connections and handshakes for which there was no place
 
  private:
   struct Impl;
