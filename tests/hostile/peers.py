@@ -10,9 +10,8 @@ import ssl
 import time
 
 
-def close_all(sockets):
-    for each in sockets:
-        each.close()
+BATCH = 50  # connections that are begun together; then a pause, so that it is the server that is measured
+PAUSE_SECONDS = 0.01
 
 
 class Flood:
@@ -29,12 +28,16 @@ class Flood:
             for number in range(count):
                 new = socket.socket()
                 new.setblocking(False)
+                # What the server writes stays with it, not in the operating system's buffers.
+                new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 new.bind((self.addresses[number % len(self.addresses)], 0))
                 if new.connect_ex(("127.0.0.1", port)) in (0, errno.EINPROGRESS):
                     selector.register(new, selectors.EVENT_WRITE)
                     begun.append(new)
                 else:
                     new.close()
+                if number % BATCH == BATCH - 1:
+                    time.sleep(PAUSE_SECONDS)
             until = time.monotonic() + 5
             while selector.get_map() and time.monotonic() < until:
                 for key, _ in selector.select(0.1):
@@ -74,36 +77,36 @@ class Flood:
         return count
 
     def close(self):
-        close_all(self.sockets)
+        for each in self.sockets:
+            each.close()
         self.sockets = []
 
 
-def one_request(port, tls, source):
-    """On a connection of its own: seconds, or None if it was not served."""
+def one_request(port, context, source):
+    """On a connection of its own, with TLS if there is a context for it: seconds, or None if it was not served."""
     begun = time.monotonic()
+    where = {"host": "127.0.0.1", "port": port, "timeout": 5, "source_address": (source, 0)}
+    connection = http.client.HTTPSConnection(**where, context=context) if context else http.client.HTTPConnection(**where)
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5, source_address=(source, 0))
-        if tls:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, source_address=(source, 0),
-                                                     context=context)
         connection.request("GET", "/_matrix/client/versions")
-        served = connection.getresponse().status == 200
-        connection.close()
-        return time.monotonic() - begun if served else None
+        return time.monotonic() - begun if connection.getresponse().status == 200 else None
     except (OSError, http.client.HTTPException):
         return None
+    finally:
+        connection.close()
 
 
-def ask_on(ports, source, seconds, results):
+def ask_on(ports, source, seconds, begun, results):
     """Asks each of the listeners, (port, whether TLS), again and again."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     times = []
+    begun.set()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for port, tls in ports:
-            times.append(one_request(port, tls, source))
+            times.append(one_request(port, context if tls else None, source))
             time.sleep(0.005)
     results.put(times)
 
@@ -117,10 +120,11 @@ class Bystander:
     @contextlib.contextmanager
     def asks(self, seconds):
         """While the block runs and until the time is over; gives a list that then has all times."""
-        results, times = multiprocessing.Queue(), []
-        process = multiprocessing.Process(target=ask_on, args=(self.ports, self.source, seconds, results))
+        begun, results, times = multiprocessing.Event(), multiprocessing.Queue(), []
+        process = multiprocessing.Process(target=ask_on, args=(self.ports, self.source, seconds, begun, results))
         process.start()
         try:
+            begun.wait(10)
             yield times
             times += results.get(timeout=60)
         finally:
