@@ -84,20 +84,12 @@ Task<Result<SessionToken>> Users::log_in(UserId user, NewSession wanted) {
 
 Task<Result<Session>> Users::authenticate(std::string token) {
   if (!crypto::is_token(token, kTokenPrefix)) co_return unknown_token();
-  co_return co_await session_of(crypto::token_digest(token));
-}
-
-Task<Status> Users::check_goes_on(Session session) {
-  const auto found = co_await session_of(session.token);
-  co_return found.ok() ? Status() : Status(found.error());
-}
-
-Task<Result<Session>> Users::session_of(Digest token) {
-  const auto sought = sessions_.find(token, parts_.runtime.clock().wall_ms());
+  const Digest digest = crypto::token_digest(token);
+  const auto sought = sessions_.find(digest, parts_.runtime.clock().wall_ms());
   if (sought.session) co_return *sought.session;
   const Users* self = this;
   auto found = co_await runtime::on_pool(parts_.runtime,
-                                         [self, token] { return self->read_session(token); });
+                                         [self, digest] { return self->read_session(digest); });
   if (found.ok()) sessions_.remember(*found, sought.ends);
   co_return found;
 }

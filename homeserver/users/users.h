@@ -86,9 +86,6 @@ class Users {
   // kUnauthenticated for unknown, expired and malformed tokens. What runs beside the end of a
   // session may still be told of it, nothing that begins after it.
   Task<Result<Session>> authenticate(std::string token);
-  // Whether a session that was authenticated goes on: kUnauthenticated once it has ended. For
-  // requests that wait.
-  Task<Status> check_goes_on(Session session);
   // The session was used just now, from this address: devices() tells, and the disk within a minute
   // or so. On a shard.
   void note_seen(const Session& session, std::string_view address);
@@ -123,7 +120,6 @@ class Users {
   Task<Status> register_in_turn(UserId user, stores::AccountRow row);
   // The same for changes that may end sessions.
   Task<Status> end_sessions(UserId user, Change change);
-  Task<Result<Session>> session_of(Digest token);
   Result<Session> read_session(const Digest& token) const;
   Task<void> write_seen();
   Task<Status> write_seen_in_turn(LastSeen::Device device, LastSeen::Seen seen);
