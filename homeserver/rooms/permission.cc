@@ -123,10 +123,6 @@ Result<Decided> decide_outside(const stores::Names& names, const kv::Snapshot& s
   return decided;
 }
 
-Error to_error(const policy::Refusal& refusal) {
-  return fail(refusal.code, refusal.errcode, refusal.reason);
-}
-
 stores::AuditRecord Audit::record_of(const Decided& decided) const {
   stores::AuditRecord record;
   record.at_ms = runtime_.clock().wall_ms();

@@ -38,8 +38,6 @@ Result<Decided> decide_outside(const stores::Names& names, const kv::Snapshot& s
                                const ServerName& own_name, policy::Act act,
                                const policy::Actor& actor, const UserId& user);
 
-Error to_error(const policy::Refusal& refusal);
-
 // Writes audit records. Thread-safe.
 class Audit {
  public:

@@ -1,4 +1,5 @@
 // Uploads, at once or to an id that was created before, and what clients are told of the limits.
+#include "homeserver/protocol/policy/decide.h"
 #include "media/api/common.h"
 
 namespace polder::media_api {
@@ -21,10 +22,12 @@ Error too_large(uint64_t bytes_max) {
 }
 
 // What can be said before the body is read.
-// https://spec.matrix.org/v1.19/client-server-api/#guest-access: guests only download.
 Status may_upload(const Api& api, const Call& call) {
-  if (call.session().guest)
-    return fail(ErrorCode::kForbidden, "M_GUEST_ACCESS_FORBIDDEN", "Guests cannot upload");
+  const users::Session& session = call.session();
+  const policy::Account account{.guest = session.guest, .administrator = session.admin};
+  POLDER_CHECK(policy::to_status(policy::decide({.point = policy::Point::kUpload},
+                                                policy::Client{session.user, session.device},
+                                                {.account = account})));
   const uint64_t bytes_max = api.library.parts().limits.upload_bytes_max;
   if (call.request().body_length().value_or(0) > bytes_max) return too_large(bytes_max);
   return {};

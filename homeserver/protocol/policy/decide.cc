@@ -38,6 +38,15 @@ const Refusal* refusal_of(const Decision& decision) {
   return std::get_if<Refusal>(&decision);
 }
 
+Error to_error(const Refusal& refusal) {
+  return fail(refusal.code, refusal.errcode, refusal.reason);
+}
+
+Status to_status(const Decision& decision) {
+  const Refusal* refusal = refusal_of(decision);
+  return refusal != nullptr ? Status(to_error(*refusal)) : Status();
+}
+
 std::string_view privilege_of(const Decision& decision) {
   const auto* permission = std::get_if<Permission>(&decision);
   return permission != nullptr ? permission->privilege : std::string_view();

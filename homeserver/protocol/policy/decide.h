@@ -44,8 +44,11 @@ std::span<const Rule> rules();
 // found to be used.
 Decision decide(const Act& act, const Actor& actor, const Facts& facts);
 
-// The refusal as an error; null if permitted.
+// Null if permitted.
 const Refusal* refusal_of(const Decision& decision);
+Error to_error(const Refusal& refusal);
+// The refusal as an error, if it is one.
+Status to_status(const Decision& decision);
 std::string_view privilege_of(const Decision& decision);
 
 }  // namespace polder::policy
