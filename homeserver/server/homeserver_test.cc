@@ -373,6 +373,34 @@ TEST_F(HomeserverTest, AliasesProfilesAndAccountData) {
             std::string::npos);
 }
 
+TEST_F(HomeserverTest, EveryRouteIsOfTheListenersThatItsPathSays) {
+  const std::vector<std::pair<std::string_view, http::Resource>> paths = {
+      {"/_synapse/", http::Resource::kAdmin},
+      {"/_matrix/federation/", http::Resource::kFederation},
+      {"/_matrix/key/", http::Resource::kFederation},
+      {"/_matrix/media/", http::Resource::kMedia},
+      {"/_matrix/client/v1/media/", http::Resource::kMedia},
+      {"/_matrix/client/", http::Resource::kClient},
+  };
+  for (const http::Route* route : homeserver_->router().routes()) {
+    const auto path = std::ranges::find_if(
+        paths, [&](const auto& known) { return route->path.starts_with(known.first); });
+    if (path != paths.end()) EXPECT_EQ(route->resource, path->second) << route->path;
+  }
+  http::Exchange exchange;
+  exchange.served.set();
+  exchange.served.reset(static_cast<size_t>(http::Resource::kAdmin));
+  exchange.request.method = http::Method::kGet;
+  exchange.request.path = "/_synapse/admin/v1/register";
+  int status = 0;
+  runtime::spawn(*runtime_, runtime_->shard(0), "request",
+                 [](const http::Router& router, http::Exchange& asked, int& got) -> Task<void> {
+                   got = (co_await router.handle(asked)).status;
+                 }(homeserver_->router(), exchange, status));
+  EXPECT_TRUE(simulation_->run_until([&] { return status != 0; }, Millis(1000)));
+  EXPECT_EQ(status, 404);
+}
+
 TEST_F(HomeserverTest, TheSharedSecretRegistersOnceForANonce) {
   const std::string path = "/_synapse/admin/v1/register";
   const std::string nonce = call("GET", path).text({"nonce"});
