@@ -257,5 +257,32 @@ TEST_F(ParametersTest, WhatIsNoObjectIsNoBody) {
   }
 }
 
+TEST_F(ParametersTest, AFilterIsReadToItsLastField) {
+  const std::vector<std::string> bad = {
+      R"({"event_fields":"x"})",
+      R"({"event_format":5})",
+      R"({"presence":[]})",
+      R"({"account_data":{"limit":"ten"}})",
+      R"({"room":5})",
+      R"({"room":{"include_leave":"true"}})",
+      R"({"room":{"rooms":"x"}})",
+      R"({"room":{"timeline":{"limit":1.5}}})",
+      R"({"room":{"timeline":{"unread_thread_notifications":"true"}}})",
+      R"({"room":{"state":{"lazy_load_members":"true"}}})",
+      R"({"room":{"state":{"include_redundant_members":1}}})",
+      R"({"room":{"state":{"contains_url":"false"}}})",
+      R"({"room":{"state":{"types":[5]}}})",
+      R"({"room":{"state":{"not_types":{}}}})",
+      R"({"room":{"ephemeral":{"senders":null}}})",
+      R"({"room":{"account_data":{"not_senders":"@a:own"}}})",
+  };
+  for (const std::string& filter : bad) {
+    const Answer stored = call("POST", fill("v3/user/{U}/filter"), alice_, filter);
+    EXPECT_EQ(stored.status, 400) << filter;
+    EXPECT_EQ(stored.text({"errcode"}), "M_BAD_JSON") << filter;
+    EXPECT_EQ(sync(alice_, "", filter).status, 400) << filter;
+  }
+}
+
 }  // namespace
 }  // namespace polder::server

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "homeserver/base/json/reader.h"
+
 namespace polder::sync {
 namespace {
 
@@ -83,6 +85,9 @@ Status parse_part(const json::Object& filter, std::string_view name, EventFilter
   return {};
 }
 
+// Of a part; they are booleans, as parse_event_filter() has seen to.
+constexpr std::string_view kFlags[] = {"lazy_load_members", "include_redundant_members",
+                                       "unread_thread_notifications"};
 bool flag(const json::Object& filter, std::string_view part, std::string_view name) {
   const json::Object* object = filter.find_object(part);
   return object != nullptr && object->find_bool(name).value_or(false);
@@ -130,7 +135,10 @@ Result<EventFilter> parse_event_filter(const json::Object& filter) {
     if (users != nullptr && !std::ranges::all_of(*users, is_user))
       return fail(ErrorCode::kInvalid, "The filter's senders must be user ids");
   }
-  parsed.contains_url = filter.find_bool("contains_url");
+  const json::Reader in(filter);
+  POLDER_TRY(parsed.contains_url, in.optional_boolean("contains_url"));
+  for (const std::string_view name : kFlags)
+    POLDER_CHECK(in.optional_boolean(name));
   return parsed;
 }
 
@@ -143,6 +151,9 @@ Result<Filter> parse_filter(const json::Object& filter) {
   POLDER_CHECK(parse_part(filter, "account_data", parsed.account_data));
   EventFilter presence;  // of which nothing is told
   POLDER_CHECK(parse_part(filter, "presence", presence));
+  const json::Reader in(filter);
+  POLDER_CHECK(in.optional_strings("event_fields"));
+  POLDER_CHECK(in.one_of("event_format", {"client", "federation"}, "client"));
   const json::Value* value = filter.find("room");
   if (value == nullptr) return parsed;
   if (value->as_object() == nullptr)
@@ -156,7 +167,7 @@ Result<Filter> parse_filter(const json::Object& filter) {
   POLDER_CHECK(parse_part(room, "ephemeral", parsed.ephemeral));
   POLDER_CHECK(parse_part(room, "account_data", parsed.room_account_data));
   parsed.timeline_limit = parsed.timeline.limit.value_or(parsed.timeline_limit);
-  parsed.include_leave = room.find_bool("include_leave").value_or(false);
+  POLDER_TRY(parsed.include_leave, json::Reader(room).boolean_or("include_leave", false));
   parsed.lazy_load_members =
       flag(room, "state", "lazy_load_members") || flag(room, "timeline", "lazy_load_members");
   parsed.unread_thread_notifications = flag(room, "timeline", "unread_thread_notifications");

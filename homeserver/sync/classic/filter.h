@@ -32,7 +32,7 @@ struct EventFilter {
   bool allows(const rooms::ShownEvent& event) const;
 };
 
-// kInvalid for a filter whose members have the wrong types.
+// kInvalid, kBadType for a filter whose members have the wrong types.
 Result<EventFilter> parse_event_filter(const json::Object& filter);
 
 struct Filter {
