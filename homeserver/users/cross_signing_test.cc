@@ -234,7 +234,7 @@ TEST_F(CrossSigningTest, WhatWasStoredOnceIsToldWithoutWhatBreaksTheRules) {
       *bad.find("signatures")->as_object()->find(alice_.user.view())->as_object();
   signatures.set("ed25519:A", json::Number{"1e400"});
   EXPECT_EQ(stored(bad), phone);
-  for (int i = 0; i < 20'000; ++i)
+  for (int i = 0; i < 1'000; ++i)
     signatures.set("ed25519:" + std::to_string(i), std::string(86, 'x'));
   EXPECT_EQ(stored(bad), phone);
   json::Object hopeless = phone;
