@@ -21,7 +21,8 @@ struct SentJoin {
   rooms::RemoteState told;           // before the join
   std::optional<std::string> event;  // with the resident server's signature, if it added one
   bool members_omitted = false;
-  std::vector<ServerName> servers_in_room;  // if members are omitted
+  std::vector<ServerName> servers_in_room;        // if members are omitted
+  std::shared_ptr<const void> counted = nullptr;  // keeps what was told counted while it lives
 };
 
 struct RoomAddress {
@@ -45,7 +46,8 @@ struct RemoteMedia {
   std::string content_type;  // as sent; empty if unknown
   std::string disposition;   // Content-Disposition; empty if absent
   std::string bytes;
-  std::string location;  // instead of the bytes: an URL at which they are
+  std::string location;                           // instead of the bytes: an URL at which they are
+  std::shared_ptr<const void> counted = nullptr;  // keeps the bytes counted while it lives
 };
 
 struct ThumbnailQuery {
@@ -60,10 +62,20 @@ struct EventAtTime {
   int64_t origin_server_ts = 0;
 };
 
+// A call that a user waits for.
+inline transport::Call of_user() {
+  transport::Call call;
+  call.demand.cause = egress::Cause::kUser;
+  return call;
+}
+
 // Errors are those of transport::Servers. Thread-safe; called on shards. Servers outlives it.
 class FederationClient final : public rooms::RemoteServers {
  public:
   explicit FederationClient(transport::Servers& servers) : servers_(servers) {}
+
+  // How long until the server is asked again; zero if at once.
+  Millis back_off(const ServerName& server) const { return servers_.back_off(server); }
 
   // --- Events (events.cc) ---
   Task<Result<std::string>> event(ServerName server, EventId event) override;
@@ -109,6 +121,8 @@ class FederationClient final : public rooms::RemoteServers {
  private:
   Task<Result<MembershipTemplate>> make(const char* membership, ServerName server, RoomId room,
                                         UserId user, transport::Query versions);
+  // kNotFound, else transport::not_asked().
+  Task<Result<json::Object>> ask_for(ServerName server, transport::Call call);
   // An answer whose lists may be long: its body has been taken.
   Task<Result<std::shared_ptr<StateAnswer>>> state_answer(ServerName server, transport::Call call,
                                                           std::string state_list);

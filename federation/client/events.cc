@@ -88,10 +88,12 @@ Task<Result<std::shared_ptr<StateAnswer>>> FederationClient::state_answer(Server
                                                                           std::string state_list) {
   const auto answer = std::make_shared<StateAnswer>(std::move(state_list));
   call.sink = answer;
+  call.demand.cause = egress::Cause::kRooms;  // the share that is meant for large answers
   call.body_max = kStateBytesMax;
   call.timeout = kStateTimeout;
   POLDER_CO_TRY(auto response, co_await servers_.call(std::move(server), std::move(call)));
   if (!response.body.empty()) POLDER_CO_CHECK(co_await answer->take(std::move(response.body)));
+  answer->count(std::move(response.held));
   co_return answer;
 }
 

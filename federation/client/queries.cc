@@ -11,6 +11,12 @@ constexpr size_t kDevicesMax = 10'000;
 constexpr size_t kMediaOverhead = 64 * 1024;  // the multipart's own bytes
 constexpr Millis kTransferTime{60'000};       // of media, once they are there
 
+transport::Call of_media() {
+  transport::Call call;
+  call.demand.cause = egress::Cause::kMedia;
+  return call;
+}
+
 // Device keys must be of the device and user that they are told of.
 bool keys_are_of(const json::Object& keys, const UserId& user, std::string_view device) {
   const std::string* user_id = keys.find_string("user_id");
@@ -55,15 +61,26 @@ Result<RemoteDevices> read_devices(const json::Object& answer, const UserId& use
 
 }  // namespace
 
+// Of what anybody may ask for by naming a server: all that a Matrix server could say is that there
+// is no such thing. Anything else is no answer, be it a mail server's.
+Task<Result<json::Object>> FederationClient::ask_for(ServerName server, transport::Call call) {
+  auto answer = co_await servers_.request(server, std::move(call));
+  if (answer.ok()) co_return answer;
+  const Error& error = answer.error();
+  if (error.code == ErrorCode::kNotFound && error.message.starts_with("M_NOT_FOUND"))
+    co_return error;
+  co_return transport::not_asked(server);
+}
+
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile
 Task<Result<json::Object>> FederationClient::profile(ServerName server, UserId user,
                                                      std::optional<std::string> field) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.path = "/_matrix/federation/v1/query/profile";
   call.query = {{"user_id", user.str()}};
   if (field) call.query.emplace_back("field", *field);
   call.body_max = 128 * 1024;
-  POLDER_CO_TRY(auto answer, co_await servers_.request(std::move(server), std::move(call)));
+  POLDER_CO_TRY(auto answer, co_await ask_for(server, std::move(call)));
   for (const char* name : {"displayname", "avatar_url"}) {
     if (answer.contains(name) && answer.find_string(name) == nullptr) answer.erase(name);
   }
@@ -72,17 +89,17 @@ Task<Result<json::Object>> FederationClient::profile(ServerName server, UserId u
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory
 Task<Result<RoomAddress>> FederationClient::directory(ServerName server, RoomAlias alias) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.path = "/_matrix/federation/v1/query/directory";
   call.query = {{"room_alias", alias.str()}};
   call.body_max = 1 << 20;
-  POLDER_CO_TRY(const auto answer, co_await servers_.request(std::move(server), std::move(call)));
+  POLDER_CO_TRY(const auto answer, co_await ask_for(server, std::move(call)));
   const std::string* room = answer.find_string("room_id");
   const json::Array* servers = answer.find_array("servers");
-  if (room == nullptr || servers == nullptr)
-    co_return fail(ErrorCode::kInvalid, "no room_id or servers");
+  auto room_id = RoomId::parse(room != nullptr ? *room : std::string());
+  if (!room_id.ok() || servers == nullptr) co_return transport::not_asked(server);
   RoomAddress address;
-  POLDER_CO_TRY(address.room, RoomId::parse(*room));
+  address.room = *std::move(room_id);
   for (const json::Value& value : *servers) {
     if (value.as_string() == nullptr || address.servers.size() == kDirectoryServersMax) continue;
     auto name = ServerName::parse(*value.as_string());
@@ -102,7 +119,7 @@ Task<Result<RemoteDevices>> FederationClient::user_devices(ServerName server, Us
 Task<Result<json::Object>> FederationClient::query_users(const char* path, const char* name,
                                                          std::vector<std::string> answers,
                                                          ServerName server, json::Object users) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.method = http::Method::kPost;
   call.path = path;
   call.body = json::write(json::Object{{name, users}});
@@ -142,7 +159,7 @@ Task<Result<json::Object>> FederationClient::claim_keys(ServerName server,
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1publicrooms
 Task<Result<json::Object>> FederationClient::public_rooms(ServerName server, json::Object query) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.method = http::Method::kPost;
   call.path = "/_matrix/federation/v1/publicRooms";
   call.body = json::write(query);
@@ -154,7 +171,7 @@ Task<Result<json::Object>> FederationClient::public_rooms(ServerName server, jso
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
 Task<Result<json::Object>> FederationClient::hierarchy(ServerName server, RoomId room,
                                                        bool suggested_only) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.path = transport::path_of("/_matrix/federation/v1/hierarchy", {room.view()});
   call.query = {{"suggested_only", suggested_only ? "true" : "false"}};
   POLDER_CO_TRY(auto answer, co_await servers_.request(std::move(server), std::move(call)));
@@ -168,7 +185,7 @@ Task<Result<json::Object>> FederationClient::hierarchy(ServerName server, RoomId
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid
 Task<Result<RemoteMedia>> FederationClient::media(ServerName server, std::string media_id,
                                                   Millis timeout, size_t bytes_max) {
-  transport::Call call;
+  transport::Call call = of_media();
   call.path = transport::path_of("/_matrix/federation/v1/media/download", {media_id});
   call.query = {{"timeout_ms", std::to_string(timeout.count())}};
   call.timeout = timeout + kTransferTime;
@@ -185,7 +202,7 @@ Task<Result<RemoteMedia>> FederationClient::unauthenticated_media(ServerName ser
                                                                   std::string media_id,
                                                                   Millis timeout,
                                                                   size_t bytes_max) {
-  transport::Call call;
+  transport::Call call = of_media();
   call.path = transport::path_of("/_matrix/media/v3/download", {server.view(), media_id});
   call.query = {{"allow_remote", "false"}, {"timeout_ms", std::to_string(timeout.count())}};
   call.timeout = timeout + kTransferTime;
@@ -196,6 +213,7 @@ Task<Result<RemoteMedia>> FederationClient::unauthenticated_media(ServerName ser
   media.content_type = response.headers.find("Content-Type");
   media.disposition = response.headers.find("Content-Disposition");
   media.bytes = std::move(response.body);
+  media.counted = std::move(response.held);
   co_return media;
 }
 
@@ -203,7 +221,7 @@ Task<Result<RemoteMedia>> FederationClient::unauthenticated_media(ServerName ser
 Task<Result<RemoteMedia>> FederationClient::thumbnail(ServerName server, std::string media_id,
                                                       ThumbnailQuery query, Millis timeout,
                                                       size_t bytes_max) {
-  transport::Call call;
+  transport::Call call = of_media();
   call.path = transport::path_of("/_matrix/federation/v1/media/thumbnail", {media_id});
   call.query = {{"timeout_ms", std::to_string(timeout.count())},
                 {"width", std::to_string(query.width)},
@@ -231,6 +249,7 @@ Task<Result<RemoteMedia>> FederationClient::multipart(ServerName server, transpo
   const size_t size = parts[1].body.size();
   const auto start = static_cast<size_t>(parts[1].body.data() - response.body.data());
   media.bytes = std::move(response.body);
+  media.counted = std::move(response.held);
   media.bytes.resize(start + size);
   media.bytes.erase(0, start);
   co_return media;

@@ -8,8 +8,8 @@
 namespace polder::client {
 namespace {
 
-constexpr size_t kStrippedMax = 100;
-constexpr size_t kStrippedBytesMax = 256 * 1024;
+constexpr size_t kStrippedMax = 50;
+constexpr size_t kStrippedBytesMax = 64 * 1024;
 
 // Every version known here that a rule allows.
 template <class Rule>
@@ -30,8 +30,9 @@ json::Array bounded(json::Array state) {
   json::Array kept;
   size_t bytes = 0;
   for (json::Value& event : state) {
-    bytes += json::write(event).size();
-    if (bytes > kStrippedBytesMax || kept.size() == kStrippedMax) break;
+    const size_t size = json::write(event).size();
+    if (size > kStrippedBytesMax - bytes || kept.size() == kStrippedMax) continue;
+    bytes += size;
     kept.push_back(std::move(event));
   }
   return kept;
@@ -51,7 +52,7 @@ Result<events::EventPtr> signed_invite(const events::Event& sent, const json::Ob
 Task<Result<MembershipTemplate>> FederationClient::make(const char* membership, ServerName server,
                                                         RoomId room, UserId user,
                                                         transport::Query versions) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.path = transport::path_of(std::string("/_matrix/federation/v1/make_") + membership,
                                  {room.view(), user.view()});
   call.query = std::move(versions);
@@ -84,7 +85,7 @@ Task<Result<MembershipTemplate>> FederationClient::make_knock(ServerName server,
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
 Task<Result<SentJoin>> FederationClient::send_join(ServerName server, events::EventPtr join,
                                                    bool omit_members) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.method = http::Method::kPut;
   call.path = send_path("/_matrix/federation/v2/send_join", *join);
   if (omit_members) call.query = {{"omit_members", "true"}};
@@ -98,12 +99,13 @@ Task<Result<SentJoin>> FederationClient::send_join(ServerName server, events::Ev
   const auto omitted = answer->member("members_omitted");
   joined.members_omitted = omitted.ok() && *omitted == "true";
   joined.servers_in_room = answer->servers_in_room();
+  joined.counted = answer->counted();
   co_return joined;
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_leaveroomideventid
 Task<Status> FederationClient::send_leave(ServerName server, events::EventPtr leave) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.method = http::Method::kPut;
   call.path = send_path("/_matrix/federation/v2/send_leave", *leave);
   call.body = leave->json();
@@ -113,7 +115,7 @@ Task<Status> FederationClient::send_leave(ServerName server, events::EventPtr le
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid
 Task<Result<json::Array>> FederationClient::send_knock(ServerName server, events::EventPtr knock) {
-  transport::Call call;
+  transport::Call call = of_user();
   call.method = http::Method::kPut;
   call.path = send_path("/_matrix/federation/v1/send_knock", *knock);
   call.body = knock->json();
@@ -127,7 +129,7 @@ Task<Result<json::Array>> FederationClient::send_knock(ServerName server, events
 Task<Result<events::EventPtr>> FederationClient::invite(ServerName server, events::EventPtr invite,
                                                         json::Array invite_room_state) {
   json::Value state = bounded(std::move(invite_room_state));
-  transport::Call call;
+  transport::Call call = of_user();
   call.method = http::Method::kPut;
   call.path = send_path("/_matrix/federation/v2/invite", *invite);
   call.body = json::write(json::Object{{"event", invite->object()},
@@ -143,7 +145,7 @@ Task<Result<events::EventPtr>> FederationClient::invite(ServerName server, event
     co_return answer.error();
   json::Object body = invite->object();
   body.set("unsigned", json::object({{"invite_room_state", std::move(state)}}));
-  transport::Call older;
+  transport::Call older = of_user();
   older.method = http::Method::kPut;
   older.path = send_path("/_matrix/federation/v1/invite", *invite);
   older.body = json::write(body);

@@ -19,6 +19,10 @@ class StateAnswer final : public http::BodySink {
   void begin() override;
   Task<Status> take(std::string piece) override;
 
+  // What keeps the body's bytes counted while they are held.
+  void count(std::shared_ptr<const void> held) { counted_ = std::move(held); }
+  std::shared_ptr<const void> counted() const { return counted_; }
+
   // After the body's end; kMalformed if it was no object, kMissing without both lists.
   Result<rooms::RemoteState> finish();
   std::vector<ServerName> servers_in_room() const;
@@ -30,6 +34,7 @@ class StateAnswer final : public http::BodySink {
   const std::string state_list_;
   std::optional<wire::StreamCutter> cutter_;
   rooms::RemoteState told_;
+  std::shared_ptr<const void> counted_;
   std::vector<std::string> servers_;  // JSON texts
 };
 

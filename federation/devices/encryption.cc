@@ -111,7 +111,7 @@ Task<void> Encryption::ask_all(std::shared_ptr<Asking> asking, std::vector<Quest
                                Millis timeout) {
   const auto deadline = parts_.runtime.clock().steady() + timeout;
   for (Question& question : questions) {
-    asking->failures.emplace(question.server, fail(ErrorCode::kTimeout, "no answer in time"));
+    asking->failures.emplace(question.server, transport::not_asked(question.server));
     asking->waiting.push_back(std::move(question));
   }
   const auto shard = parts_.runtime.shard(parts_.runtime.current_shard());

@@ -13,6 +13,16 @@ class EncryptionTest : public WorldTest {
   Answer query(users::WantedKeys wanted, Millis timeout = Millis(5000)) {
     return *wait(devices_->encryption.query(session(kAlice), std::move(wanted), timeout));
   }
+  rooms::RoomHeadPtr room_of(const std::vector<ServerName>& names) {
+    rooms::RoomHead head;
+    head.record.id = RoomId::trusted("!r:own.example");
+    std::unordered_map<stores::ServerNumber, uint64_t> servers;
+    for (const ServerName& server : names)
+      servers[intern(stores::NameKind::kServer, server.view())] = 1;
+    head.servers =
+        std::make_shared<const std::unordered_map<stores::ServerNumber, uint64_t>>(servers);
+    return std::make_shared<const rooms::RoomHead>(head);
+  }
   static json::Object one_time_key() { return parsed("{'key':'k','signatures':{}}"); }
 };
 
@@ -48,7 +58,7 @@ TEST_F(EncryptionTest, ServersThatDoNotAnswerInTimeAreNamed) {
   answer = query({{kBob, {}}}, Millis(2000));
   EXPECT_GE(runtime_->clock().steady() - before, Millis(2000));
   EXPECT_LT(runtime_->clock().steady() - before, Millis(2500));
-  EXPECT_EQ(answer.failures.at(kB).code, ErrorCode::kTimeout);
+  EXPECT_EQ(answer.failures.at(kB).code, ErrorCode::kUnavailable);
   run(60'000);  // the answer comes, and goes nowhere
 }
 
@@ -115,20 +125,37 @@ TEST_F(EncryptionTest, OneTimeKeysAreClaimedHereAndThere) {
   EXPECT_EQ(servers_->asked[kClaimPath].find_object("one_time_keys")->size(), 1u);
 }
 
+TEST_F(EncryptionTest, OthersAreToldWhenTypingEndsByItself) {
+  start();
+  const auto room = room_of({kOwn, kB});
+  auto& ephemeral = devices_->ephemeral;
+  const auto told = [&] {
+    std::string said;
+    for (const wire::Edu& edu : edus(kB))
+      said += *edu.content.find_bool("typing") ? '+' : '-';
+    return said;
+  };
+  wait(ephemeral.typing(room, kAlice, Millis(4000)));
+  run(3000);
+  wait(ephemeral.typing(room, kAlice, Millis(4000)));
+  run(3000);
+  EXPECT_EQ(told(), "++");
+  run(2000);
+  EXPECT_EQ(told(), "++-");
+  wait(ephemeral.typing(room, kAlice, Millis(4000)));
+  run(1000);
+  wait(ephemeral.typing(room, kAlice, std::nullopt));
+  run(10'000);
+  EXPECT_EQ(told(), "++-+-");
+}
+
 // Receipts that are private never leave, nor do any to servers that are not in the room.
 TEST_F(EncryptionTest, TypingAndReceiptsGoToTheServersInTheRoom) {
   start();
-  rooms::RoomHead head;
-  head.record.id = RoomId::trusted("!r:own.example");
-  std::unordered_map<stores::ServerNumber, uint64_t> servers;
-  for (const ServerName& server : {kOwn, kB})
-    servers[intern(stores::NameKind::kServer, server.view())] = 1;
-  head.servers =
-      std::make_shared<const std::unordered_map<stores::ServerNumber, uint64_t>>(servers);
-  const auto room = std::make_shared<const rooms::RoomHead>(head);
+  const auto room = room_of({kOwn, kB});
   auto& ephemeral = devices_->ephemeral;
   const EventId event = EventId::trusted("$e");
-  wait(ephemeral.typing(room, kAlice, true));
+  wait(ephemeral.typing(room, kAlice, Millis(20'000)));
   run(1000);
   wait(ephemeral.receipt(room, kAlice, {"m.read.private", "", event, 7}));
   wait(ephemeral.receipt(room, kAlice, {"m.read", "main", event, 7}));

@@ -23,7 +23,53 @@ Task<void> Ephemeral::send(rooms::RoomHeadPtr room, sender::ShortLivedEdu edu) {
     parts_.sender.send_short_lived(*std::move(others), std::move(edu));
 }
 
-Task<void> Ephemeral::typing(rooms::RoomHeadPtr room, UserId user, bool typing) {
+Task<void> Ephemeral::typing(rooms::RoomHeadPtr room, UserId user, std::optional<Millis> lasts) {
+  const Typist typist{room->record.id.str(), user.str()};
+  uint64_t begun = 0;  // if it begins now
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = typing_.find(typist);
+    if (!lasts) {
+      if (known != typing_.end()) typing_.erase(known);
+    } else {
+      const auto until = parts_.runtime.clock().steady() + *lasts;
+      if (known != typing_.end()) {
+        known->second.time = until;
+      } else {
+        begun = ++begun_;
+        typing_[typist] = {until, begun};
+      }
+    }
+  }
+  if (begun != 0) {
+    runtime::spawn(parts_.runtime, parts_.runtime.shard(parts_.runtime.current_shard()),
+                   "end of typing", end_typing(room, user, begun));
+  }
+  co_await send_typing(std::move(room), std::move(user), lasts.has_value());
+}
+
+std::optional<Millis> Ephemeral::left(const Typist& typist, uint64_t begun) {
+  const std::lock_guard lock(mutex_);
+  const auto known = typing_.find(typist);
+  if (known == typing_.end() || known->second.begun != begun) return {};
+  const auto left = known->second.time - parts_.runtime.clock().steady();
+  if (left > std::chrono::nanoseconds(0)) return std::chrono::ceil<Millis>(left);
+  typing_.erase(known);
+  return Millis(0);
+}
+
+Task<void> Ephemeral::end_typing(rooms::RoomHeadPtr room, UserId user, uint64_t begun) {
+  const Typist typist{room->record.id.str(), user.str()};
+  for (;;) {
+    const auto lasts = left(typist, begun);
+    if (!lasts) co_return;
+    if (*lasts == Millis(0)) break;
+    co_await runtime::sleep_for(parts_.runtime, *lasts);
+  }
+  co_await send_typing(std::move(room), std::move(user), false);
+}
+
+Task<void> Ephemeral::send_typing(rooms::RoomHeadPtr room, UserId user, bool typing) {
   const std::string room_id = room->record.id.str();
   sender::ShortLivedEdu edu;
   edu.edu = {"m.typing", {{"room_id", room_id}, {"user_id", user.str()}, {"typing", typing}}};

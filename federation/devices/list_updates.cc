@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "federation/devices/sharing.h"
+#include "homeserver/base/json/write.h"
 #include "storage/stores/remote_device_rows.h"
 #include "storage/stores/user_rows.h"
 
@@ -11,6 +12,8 @@ namespace {
 
 constexpr size_t kPage = 1000;  // changes that are read at once
 constexpr size_t kEntriesMax = 100'000;
+// Of an EDU, which with what is around it stays within the size of an event.
+constexpr size_t kEduContentMax = 64'000;
 constexpr Millis kAfterFailure{1000};  // of the disk
 
 // The last change of every user's devices, and of every user's cross-signing keys.
@@ -180,24 +183,41 @@ Result<ListUpdates::Page> ListUpdates::read_page(const ServerName& destination, 
       page.told = changes.back().position;
     }
     for (const stores::DeviceListChange& change : changes) {
-      POLDER_TRY(wire::Edu edu, edu_of(*snapshot, change));
-      page.edus.push_back(std::move(edu));
+      POLDER_TRY(auto edu, sendable_edu(*snapshot, change));
+      if (edu) page.edus.push_back(*std::move(edu));
     }
   }
   return page;
 }
 
+// What one user has that nobody could take stops no other's: without its keys, an update of a
+// device makes others ask for the list.
+Result<std::optional<wire::Edu>> ListUpdates::sendable_edu(
+    const kv::Snapshot& snapshot, const stores::DeviceListChange& change) const {
+  auto edu = edu_of(snapshot, change, true);
+  if (!edu.ok() && edu.error().code == ErrorCode::kIo) return edu.error();
+  if (edu.ok() && json::write(edu->content).size() <= kEduContentMax)
+    return std::optional(*std::move(edu));
+  parts_.runtime.log().warning("device_list_update_too_large", {{"user", change.user}});
+  if (change.device.empty()) return std::optional<wire::Edu>();
+  POLDER_TRY(wire::Edu bare, edu_of(snapshot, change, false));
+  return std::optional(std::move(bare));
+}
+
 // The keys as they are now: a later change of the same device tells the same again.
 Result<wire::Edu> ListUpdates::edu_of(const kv::Snapshot& snapshot,
-                                      const stores::DeviceListChange& change) const {
+                                      const stores::DeviceListChange& change,
+                                      bool with_keys) const {
   POLDER_TRY(std::string name, parts_.names.name(stores::NameKind::kUser, change.user));
   const UserId user = UserId::trusted(std::move(name));
   if (change.device.empty()) {
     POLDER_TRY(json::Object content, parts_.device_keys.signing_key_update(user, change.user));
     return wire::Edu{"m.signing_key_update", std::move(content)};
   }
-  POLDER_TRY(json::Object content,
-             parts_.device_keys.device_update(user, change.user, change.device));
+  json::Object content{{"user_id", user.str()}, {"device_id", change.device.str()}};
+  if (with_keys) {
+    POLDER_TRY(content, parts_.device_keys.device_update(user, change.user, change.device));
+  }
   POLDER_TRY(const kv::Position previous,
              stores::last_device_change(snapshot, change.user, change.position));
   json::Array prev_id;

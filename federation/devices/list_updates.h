@@ -74,8 +74,10 @@ class ListUpdates final : public sender::EduSource {
   Status add_entries(const kv::Snapshot& snapshot, stores::ServerNumber server, const Log& log,
                      std::vector<stores::DeviceListChange>& changes) const;
   Result<std::optional<UserId>> local_user(stores::UserNumber number) const;
-  Result<wire::Edu> edu_of(const kv::Snapshot& snapshot,
-                           const stores::DeviceListChange& change) const;
+  Result<std::optional<wire::Edu>> sendable_edu(const kv::Snapshot& snapshot,
+                                                const stores::DeviceListChange& change) const;
+  Result<wire::Edu> edu_of(const kv::Snapshot& snapshot, const stores::DeviceListChange& change,
+                           bool with_keys) const;
   void told(const ServerName& destination, kv::Position position);
   void persist(const std::vector<stores::RoomEntry>& settled = {});
 

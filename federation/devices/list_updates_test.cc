@@ -176,6 +176,31 @@ TEST_F(ListUpdatesTest, ADeviceIsToldWithItsKeysOrAsDeleted) {
   EXPECT_FALSE(gone.contains("keys"));
 }
 
+// Whatever one user managed to store, others' updates go out.
+TEST_F(ListUpdatesTest, AnUpdateThatIsTooLargeStopsNoOther) {
+  const UserId dora = UserId::trusted("@dora:own.example");
+  join(1, dora);
+  add_device(dora);
+  start();
+  for (const size_t size : {size_t{100'000}, size_t{2'000'000}}) {
+    servers_->edus.clear();
+    json::Object keys = keys_of(kAlice, "PHONE", "one");
+    keys.set("padding", std::string(size, 'x'));
+    commit([&](kv::Batch& batch) {
+      stores::put_device_keys(batch, number(kAlice), kPhone, json::write(keys));
+      stores::put_device_list_change(batch, batch.reserve_position(), number(kAlice), kPhone);
+    });
+    upload(dora, "key " + std::to_string(size));
+    run(5000);
+    ASSERT_EQ(edus(kB).size(), 2u) << size;
+    EXPECT_EQ(*edus(kB)[0].content.find_string("user_id"), kAlice.str());
+    EXPECT_FALSE(edus(kB)[0].content.contains("keys"));
+    EXPECT_TRUE(edus(kB)[0].content.contains("stream_id"));
+    EXPECT_EQ(*edus(kB)[1].content.find_string("user_id"), dora.str());
+    EXPECT_TRUE(edus(kB)[1].content.contains("keys"));
+  }
+}
+
 TEST_F(ListUpdatesTest, ChangesSurviveAnOutageAndAPowerCut) {
   start();
   servers_->down = {kB};

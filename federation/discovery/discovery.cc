@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "homeserver/base/egress/in_time.h"
 #include "homeserver/base/json/parse.h"
 
 namespace polder::discovery {
@@ -83,35 +84,43 @@ std::vector<egress::Service> in_order(std::vector<egress::Service> services, Ran
 
 }  // namespace
 
-Task<Result<std::vector<Destination>>> Discovery::resolve(ServerName server) {
+Task<Result<std::vector<Destination>>> Discovery::resolve(ServerName server, egress::Demand demand,
+                                                          Millis timeout) {
   if (auto found = direct(server)) co_return std::vector<Destination>(1, *std::move(found));
+  const auto deadline = runtime_.clock().steady() + timeout + demand.line_max;
+  const Search search{std::move(demand), deadline};
   const std::string host(server.host());
   // Step 3: delegation.
-  const auto delegated = co_await well_known(host);
-  if (!delegated) co_return co_await by_services(host);
+  POLDER_CO_TRY(const auto delegated, co_await well_known(host, search));
+  if (!delegated) co_return co_await by_services(host, search);
   if (auto found = direct(*delegated)) co_return std::vector<Destination>(1, *std::move(found));
-  co_return co_await by_services(std::string(delegated->host()));
+  co_return co_await by_services(std::string(delegated->host()), search);
 }
 
-Task<std::optional<ServerName>> Discovery::well_known(std::string host) {
+Task<Result<std::optional<ServerName>>> Discovery::well_known(std::string host, Search search) {
   {
     const std::lock_guard lock(mutex_);
     const auto known = well_knowns_.find(host);
     if (known != well_knowns_.end() && known->second.expires > runtime_.clock().steady())
       co_return known->second.delegated;
   }
-  const auto response = co_await fetch_well_known(host);
+  const auto response = co_await fetch_well_known(host, std::move(search));
+  // That this server had no place for the question says nothing of the answer.
+  if (!response.ok() && response.error().code == ErrorCode::kRateLimited)
+    co_return response.error();
   std::optional<ServerName> delegated;
   if (response.ok()) delegated = delegated_by(*response);
   remember(host, delegated, response.ok() ? time_to_keep(*response) : kKeepFailure);
   co_return delegated;
 }
 
-Task<Result<http::ClientResponse>> Discovery::fetch_well_known(std::string host) {
+Task<Result<http::ClientResponse>> Discovery::fetch_well_known(std::string host, Search search) {
+  const auto left = std::chrono::floor<Millis>(search.deadline - runtime_.clock().steady());
   egress::EgressRequest request;
+  request.demand = std::move(search.demand);
   request.host = std::move(host);
   request.target = "/.well-known/matrix/server";
-  request.timeout = kWellKnownTimeout;
+  request.timeout = std::min(left, kWellKnownTimeout);
   request.body_max = kWellKnownBytesMax;
   request.redirects_max = kRedirectsMax;
   co_return co_await egress_.send(std::move(request));
@@ -134,10 +143,11 @@ void Discovery::remember(const std::string& host, std::optional<ServerName> dele
 
 // Steps 4 to 6, or 3.3 to 3.5 for a delegated name. The certificate must be for the name that was
 // looked up: an SRV record proves nothing.
-Task<Result<std::vector<Destination>>> Discovery::by_services(std::string host) {
+Task<Result<std::vector<Destination>>> Discovery::by_services(std::string host, Search search) {
   for (const std::string_view service : {"_matrix-fed._tcp.", "_matrix._tcp."}) {
     std::string name = std::string(service) + host;
-    auto answer = co_await resolver_.services(std::move(name));
+    auto answer =
+        co_await egress::in_time(runtime_, search.deadline, resolver_.services(std::move(name)));
     // A resolver that fails counts as none: many networks' resolvers know no SRV records.
     if (!answer.ok()) continue;
     std::vector<Destination> found;

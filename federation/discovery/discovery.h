@@ -31,8 +31,9 @@ class Discovery {
       : runtime_(runtime), egress_(egress), resolver_(resolver) {}
 
   // In the order in which to try them; at least one. kUnavailable if the server says that it offers
-  // no service.
-  Task<Result<std::vector<Destination>>> resolve(ServerName server);
+  // no service; kTimeout if finding out takes longer; kRateLimited as of egress.
+  Task<Result<std::vector<Destination>>> resolve(ServerName server, egress::Demand demand,
+                                                 Millis timeout);
 
  private:
   struct WellKnown {
@@ -41,11 +42,16 @@ class Discovery {
     int failures = 0;  // in a row
   };
 
-  Task<std::optional<ServerName>> well_known(std::string host);
-  Task<Result<http::ClientResponse>> fetch_well_known(std::string host);
+  // How, and until when, something is found out.
+  struct Search {
+    egress::Demand demand;
+    std::chrono::nanoseconds deadline{0};
+  };
+  Task<Result<std::optional<ServerName>>> well_known(std::string host, Search search);
+  Task<Result<http::ClientResponse>> fetch_well_known(std::string host, Search search);
   void remember(const std::string& host, std::optional<ServerName> delegated,
                 std::chrono::seconds keep);
-  Task<Result<std::vector<Destination>>> by_services(std::string host);
+  Task<Result<std::vector<Destination>>> by_services(std::string host, Search search);
 
   runtime::Runtime& runtime_;
   egress::Egress& egress_;

@@ -36,7 +36,7 @@ class DiscoveryTest : public testing::Test {
   Result<std::vector<Destination>> resolve(std::string_view name) {
     std::optional<Result<std::vector<Destination>>> result;
     runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                   keep(discovery_.resolve(*ServerName::parse(name)), result));
+                   keep(discovery_.resolve(*ServerName::parse(name), {}, Millis(60'000)), result));
     EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
     return std::move(*result);
   }

@@ -28,14 +28,17 @@ int weight(ErrorCode code) {
 // Client-Server API request, the Client-Server API request SHOULD fail with a 5xx error": what this
 // server and another made of each other's answers is none of the client's fault.
 Error outcome(Error failure) {
-  if (weight(failure.code) == 0) failure.code = ErrorCode::kUnavailable;
-  return failure;
+  if (weight(failure.code) > 0) return failure;
+  return fail(ErrorCode::kUnavailable, "No server that is in the room could help");
 }
 
 }  // namespace
 
 RoomEntry::RoomEntry(rooms::RoomEngine& rooms, client::FederationClient& federation)
-    : rooms_(rooms), federation_(federation) {
+    : rooms_(rooms),
+      federation_(federation),
+      late_leaves_(rooms, federation,
+                   [this](stores::LateLeave leave) { return tell_late(std::move(leave)); }) {
   for (size_t i = 0; i < runtime().shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "federation/client/client.h"
+#include "federation/entry/late_leaves.h"
 #include "federation/entry/place.h"
 #include "homeserver/protocol/policy/act.h"
 #include "homeserver/rooms/engine.h"
@@ -41,13 +42,17 @@ class RoomEntry {
   RoomEntry(rooms::RoomEngine& rooms, client::FederationClient& federation);
   ~RoomEntry();
 
+  // Goes on with what was left. Synchronous; before the first request.
+  Status start() { return late_leaves_.start(); }
+
   // A user who is in the room stays there: no error and no event. Requests of one user for one room
   // by one way at once are one, and all get its outcome.
   Task<Status> join(Wish wish);
   // kForbidden for who is invited: they can join.
   Task<Status> knock(Wish wish);
   // Leaves, declines an invite or takes back a knock. If no server of a room that this one is not
-  // in can be reached, the user is rid of it all the same. Leaving twice is no error.
+  // in can be reached, the user is rid of it all the same, and they are told later. Leaving twice
+  // is no error.
   Task<Status> leave(Wish wish);
   // wish.user invites; a user of another server only if that server signs the invite.
   Task<Status> invite(Wish wish, UserId target);
@@ -87,11 +92,15 @@ class RoomEntry {
   Task<Status> leave_in_turn(Wish wish);
   Task<Status> leave_through(ServerName server, Wish wish, Place place);
   Task<Status> leave_alone(Wish wish, Place place);
+  Task<Status> tell_late(stores::LateLeave leave);
+  Task<Status> tell_late_in_line(Wish wish);
+  Task<Status> tell_late_in_turn(Wish wish);
   Task<Result<json::Array>> invite_state(UserId inviter, RoomId room) const;
 
   rooms::RoomEngine& rooms_;
   client::FederationClient& federation_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  LateLeaves late_leaves_;
 };
 
 }  // namespace polder::entry

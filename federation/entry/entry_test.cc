@@ -479,5 +479,22 @@ TEST_F(EntryTest, ARoomThatWasLeftIsEnteredAnew) {
   expect_sound();
 }
 
+// The user is rid of it at once; who invited learns of it later, also if this server ends between.
+TEST_F(EntryTest, ADeclinedInviteIsToldOnceItsServerIsBack) {
+  const RoomId room = other_room("11", "invite");
+  invite_alice(room);
+  servers_->refusal = ErrorCode::kUnavailable;
+  ASSERT_TRUE(run(entry_->leave({alice_, room})).ok());
+  EXPECT_EQ(row(room, alice_), "leave");
+  EXPECT_EQ(membership(*other_engine_, room, alice_), "invite");
+  EXPECT_EQ(stores::read_late_leaves(*database_->snapshot())->size(), 1u);
+  RoomEntry after_a_start(*engine_, *client_);
+  ASSERT_TRUE(after_a_start.start().ok());
+  servers_->refusal.reset();
+  simulation_->run_for(Millis(90'000));
+  EXPECT_EQ(membership(*other_engine_, room, alice_), "leave");
+  EXPECT_TRUE(stores::read_late_leaves(*database_->snapshot())->empty());
+}
+
 }  // namespace
 }  // namespace polder::entry

@@ -3,6 +3,8 @@
 // https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
 #include "federation/entry/entry.h"
 #include "federation/entry/line.h"
+#include "homeserver/base/json/parse.h"
+#include "homeserver/base/json/write.h"
 
 namespace polder::entry {
 namespace {
@@ -52,14 +54,48 @@ Task<Status> RoomEntry::leave_through(ServerName server, Wish wish, Place) {
   co_return Status();
 }
 
-// Nobody else learns of it: the invite stands in a room whose servers are gone.
+// The invite stands in a room whose servers are away, and learn of it later.
 Task<Status> RoomEntry::leave_alone(Wish wish, Place place) {
+  stores::LateLeave late;
+  late.user = wish.user;
+  late.room = wish.room;
+  late.servers = servers_for(wish, place);
+  late.content = json::write(wish.content);
+  late.since_ms = runtime().clock().wall_ms();
+  if (!late.servers.empty()) {
+    const Status kept = co_await late_leaves_.keep(std::move(late));
+    if (!kept.ok()) {
+      runtime().log().warning("leave_will_not_be_told",
+                              {{"room", wish.room}, {"reason", kept.error().message}});
+    }
+  }
   client::MembershipTemplate nowhere;
   nowhere.rules = place.rules != nullptr ? place.rules : some_rules(wish.room);
   POLDER_CO_TRY(const events::EventPtr event, build(nowhere, wish, "leave"));
   const auto stored = co_await rooms_.store_outside_membership(*nowhere.rules, event, {});
   if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) co_return stored.error();
   co_return Status();
+}
+
+Task<Status> RoomEntry::tell_late(stores::LateLeave leave) {
+  Wish wish;
+  wish.user = std::move(leave.user);
+  wish.room = std::move(leave.room);
+  wish.via = std::move(leave.servers);
+  POLDER_CO_TRY(wish.content, json::parse_object(leave.content));
+  co_return co_await on_shard(std::move(wish), &RoomEntry::tell_late_in_line);
+}
+
+Task<Status> RoomEntry::tell_late_in_line(Wish wish) {
+  return in_line(std::move(wish), &RoomEntry::tell_late_in_turn);
+}
+
+// Unless the user has come to something else with the room since.
+Task<Status> RoomEntry::tell_late_in_turn(Wish wish) {
+  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
+  if (place.followed || place.membership != Membership::kLeave) co_return Status();
+  co_return co_await through_some_server(std::move(wish), std::move(place),
+                                         &RoomEntry::leave_through);
 }
 
 Task<Status> RoomEntry::knock(Wish wish) {

@@ -8,10 +8,14 @@
 namespace polder::keyring {
 namespace {
 
-constexpr size_t kServersMax = 10'000;  // remembered, over all shards
-constexpr size_t kKeysMax = 400;        // of one server
-constexpr size_t kResponseMax = 256 * 1024;
-constexpr size_t kFetchesMax = 200;  // under way at once, of one shard
+// Remembered over all shards: servers that somebody here has to do with, and others.
+constexpr size_t kServersMax = 10'000;
+constexpr size_t kBytesMax = size_t{32} << 20;
+constexpr size_t kPassingMax = 2'000;
+constexpr size_t kPassingBytesMax = size_t{4} << 20;
+constexpr size_t kKeysMax = 400;  // of one server
+constexpr size_t kKeyBytes = 150;
+constexpr size_t kResponseMax = 64 * 1024;
 constexpr Millis kFetchTimeout{20'000};
 constexpr int64_t kWeekMs = 7 * 24 * 3600 * 1000LL;
 constexpr std::chrono::seconds kAskAgain{60};  // nobody makes this server ask another more often
@@ -37,7 +41,10 @@ struct Keyring::Entry {
   std::optional<std::chrono::nanoseconds> asked;
   Status outcome;  // of the last request
   bool fetching = false;
+  bool kept = false;  // somebody here has to do with the server: it is on the disk
   runtime::Signal fetched;
+
+  size_t bytes() const { return response.size() + keys.size() * kKeyBytes; }
 
   std::optional<crypto::VerifyKey> find(const KeyId& id, int64_t valid_at_ms) const {
     const auto found = keys.find(id);
@@ -48,8 +55,17 @@ struct Keyring::Entry {
 };
 
 struct Keyring::Shard {
-  std::map<ServerName, EntryPtr> entries;
-  size_t fetches = 0;
+  using Entries = std::map<ServerName, EntryPtr>;
+  Entries entries;  // of those with which somebody here has to do
+  Entries passing;  // of those for which strangers asked
+
+  EntryPtr find(const ServerName& server) const {
+    for (const Entries* known : {&entries, &passing}) {
+      const auto found = known->find(server);
+      if (found != known->end()) return found->second;
+    }
+    return nullptr;
+  }
 };
 
 Keyring::Keyring(KeyringParts parts) : parts_(std::move(parts)) {
@@ -64,38 +80,54 @@ size_t Keyring::shard_of(const ServerName& server) const {
 }
 
 Task<Result<crypto::VerifyKey>> Keyring::key(ServerName server, KeyId key, int64_t valid_at_ms) {
+  return key_for({}, std::move(server), std::move(key), valid_at_ms);
+}
+
+Task<Result<crypto::VerifyKey>> Keyring::key_for_stranger(ServerName server, KeyId key,
+                                                          int64_t now_ms, std::string address) {
+  return key_for({true, std::move(address)}, std::move(server), std::move(key), now_ms);
+}
+
+Task<Result<crypto::VerifyKey>> Keyring::key_for(Asker asker, ServerName server, KeyId key,
+                                                 int64_t valid_at_ms) {
   if (server == parts_.own_name) {
     if (key != parts_.signing_key.id()) co_return unknown(server, key);
     co_return parts_.signing_key.verify_key();
   }
   const size_t shard = shard_of(server);
-  auto make = [this, server = std::move(server), key = std::move(key), valid_at_ms]() {
-    return key_on_shard(server, key, valid_at_ms);
-  };
+  auto make = [this, asker = std::move(asker), server = std::move(server), key = std::move(key),
+               valid_at_ms]() { return key_on_shard(asker, server, key, valid_at_ms); };
   co_return co_await runtime::on_shard(parts_.runtime, shard, std::move(make));
 }
 
-Task<Result<std::string>> Keyring::signed_keys(ServerName server, int64_t valid_until_ms) {
+Task<Result<std::string>> Keyring::signed_keys(ServerName server, int64_t valid_until_ms,
+                                               std::string address,
+                                               std::shared_ptr<std::atomic<int>> asks_left) {
   const size_t shard = shard_of(server);
-  auto make = [this, server = std::move(server), valid_until_ms]() {
-    return signed_keys_on_shard(server, valid_until_ms);
+  auto make = [this, asker = Asker{true, std::move(address)}, server = std::move(server),
+               valid_until_ms, asks_left]() {
+    return signed_keys_on_shard(asker, server, valid_until_ms, asks_left);
   };
   co_return co_await runtime::on_shard(parts_.runtime, shard, std::move(make));
 }
 
-Task<Result<crypto::VerifyKey>> Keyring::key_on_shard(ServerName server, KeyId key,
+Task<Result<crypto::VerifyKey>> Keyring::key_on_shard(Asker asker, ServerName server, KeyId key,
                                                       int64_t valid_at_ms) {
   POLDER_CO_TRY(const EntryPtr found, co_await entry(server));
-  if (const auto known = found->find(key, valid_at_ms)) co_return *known;
-  POLDER_CO_CHECK(co_await refresh(found));
-  if (const auto known = found->find(key, valid_at_ms)) co_return *known;
-  co_return unknown(server, key);
+  if (!found->find(key, valid_at_ms)) POLDER_CO_CHECK(co_await refresh(asker, found));
+  const auto known = found->find(key, valid_at_ms);
+  if (!known) co_return unknown(server, key);
+  if (!asker.stranger) keep(found);
+  co_return *known;
 }
 
-Task<Result<std::string>> Keyring::signed_keys_on_shard(ServerName server, int64_t valid_until_ms) {
+Task<Result<std::string>> Keyring::signed_keys_on_shard(
+    Asker asker, ServerName server, int64_t valid_until_ms,
+    std::shared_ptr<std::atomic<int>> asks_left) {
   POLDER_CO_TRY(const EntryPtr found, co_await entry(server));
   if (found->response.empty() || found->valid_until_ms < valid_until_ms) {
-    const Status refreshed = co_await refresh(found);
+    Status refreshed = fail(ErrorCode::kRateLimited, "too many servers would have to be asked");
+    if (asks_left->fetch_sub(1) > 0) refreshed = co_await refresh(std::move(asker), found);
     // What is kept is better than nothing: that is what notaries are for.
     if (!refreshed.ok() && found->response.empty()) co_return refreshed.error();
   }
@@ -104,17 +136,18 @@ Task<Result<std::string>> Keyring::signed_keys_on_shard(ServerName server, int64
 
 // From memory, or from the disk.
 Task<Result<Keyring::EntryPtr>> Keyring::entry(ServerName server) {
-  auto& entries = shards_[shard_of(server)]->entries;
-  if (const auto known = entries.find(server); known != entries.end()) co_return known->second;
+  Shard& shard = *shards_[shard_of(server)];
+  if (auto known = shard.find(server)) co_return known;
   auto read = [&database = parts_.database, server] {
     return stores::read_known_keys(*database.snapshot(), server);
   };
   POLDER_CO_TRY(const auto row, co_await runtime::on_pool(parts_.runtime, std::move(read)));
   // Another task may have been here meanwhile.
-  if (const auto known = entries.find(server); known != entries.end()) co_return known->second;
+  if (auto known = shard.find(server)) co_return known;
   auto made = std::make_shared<Entry>(parts_.runtime);
   made->server = server;
   if (row) {
+    made->kept = true;
     made->response = row->response;
     for (const stores::KnownKey& key : row->keys) {
       const auto parsed = crypto::VerifyKey::from_base64(key.key);
@@ -124,36 +157,48 @@ Task<Result<Keyring::EntryPtr>> Keyring::entry(ServerName server) {
     const auto answer = json::parse_object(row->response);
     if (answer.ok()) made->valid_until_ms = answer->find_int("valid_until_ts").value_or(0);
   }
-  if (entries.size() >= kServersMax / shards_.size() + 1)
-    std::erase_if(entries, [](const auto& other) { return !other.second->fetching; });
-  entries[server] = made;
+  make_room(shard, made->kept);
+  (made->kept ? shard.entries : shard.passing)[server] = made;
   co_return made;
 }
 
-Task<Status> Keyring::refresh(EntryPtr entry) {
-  if (entry->fetching) {
-    while (entry->fetching)
-      co_await entry->fetched.wait();
-    co_return entry->outcome;
+// Those for which strangers asked never push out others.
+void Keyring::make_room(Shard& shard, bool kept) const {
+  Shard::Entries& entries = kept ? shard.entries : shard.passing;
+  const size_t count = (kept ? kServersMax : kPassingMax) / shards_.size();
+  const size_t bytes = (kept ? kBytesMax : kPassingBytesMax) / shards_.size();
+  size_t sum = 0;
+  for (const auto& [name, entry] : entries)
+    sum += entry->bytes();
+  if (entries.size() > count || sum > bytes)
+    std::erase_if(entries, [](const auto& other) { return !other.second->fetching; });
+}
+
+Task<Status> Keyring::refresh(Asker asker, EntryPtr entry) {
+  while (entry->fetching) {
+    co_await entry->fetched.wait();
+    if (asker.stranger) co_return entry->outcome;
   }
   const auto now = parts_.runtime.clock().steady();
   if (entry->asked && now - *entry->asked < kAskAgain) co_return entry->outcome;
-  Shard& shard = *shards_[shard_of(entry->server)];
-  if (shard.fetches >= kFetchesMax)
-    co_return fail(ErrorCode::kUnavailable, "too many servers are asked for their keys");
-  entry->asked = now;
   entry->fetching = true;
-  ++shard.fetches;
-  entry->outcome = co_await fetch(entry);
-  --shard.fetches;
+  Status outcome = co_await fetch(std::move(asker), entry);
+  // That there was no place for the question says nothing of the server.
+  const bool asked = outcome.ok() || outcome.error().code != ErrorCode::kRateLimited;
+  if (asked) entry->asked = now;
+  entry->outcome = asked ? outcome : Status(fail(ErrorCode::kUnavailable, outcome.error().message));
   entry->fetching = false;
   entry->fetched.notify_all();
   co_return entry->outcome;
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server
-Task<Status> Keyring::fetch(EntryPtr entry) {
+Task<Status> Keyring::fetch(Asker asker, EntryPtr entry) {
   transport::Call call;
+  const bool stranger = asker.stranger && !entry->kept;
+  call.demand = {stranger ? egress::Cause::kStranger : egress::Cause::kRooms,
+                 std::move(asker.address)};
+  call.tell_if_busy = true;
   call.path = "/_matrix/key/v2/server";
   call.timeout = kFetchTimeout;
   call.body_max = kResponseMax;
@@ -161,11 +206,7 @@ Task<Status> Keyring::fetch(EntryPtr entry) {
   // Its keys are asked for because it was heard from, so it may be up again; kAskAgain bounds this.
   call.despite_back_off = true;
   auto answer = co_await parts_.servers.request(entry->server, std::move(call));
-  if (!answer.ok()) {
-    if (answer.error().code == ErrorCode::kTimeout)
-      co_return fail(ErrorCode::kUnavailable, answer.error().message);
-    co_return std::move(answer).error();
-  }
+  if (!answer.ok()) co_return std::move(answer).error();
   POLDER_CO_TRY(const auto keys, wire::read_server_keys(*answer, entry->server));
   accept(*entry, keys, json::write(*answer));
   co_return Status();
@@ -183,6 +224,20 @@ void Keyring::accept(Entry& entry, const wire::ServerKeys& keys, std::string res
     entry.keys.insert_or_assign(id, Entry::Key{old.key, std::min(old.expired_ts, now)});
   entry.valid_until_ms = keys.valid_until_ts;
   entry.response = std::move(response);
+  if (entry.kept) write(entry, now);
+}
+
+// Somebody here has to do with the server.
+void Keyring::keep(const EntryPtr& entry) {
+  if (std::exchange(entry->kept, true)) return;
+  Shard& shard = *shards_[shard_of(entry->server)];
+  shard.passing.erase(entry->server);
+  make_room(shard, true);
+  shard.entries[entry->server] = entry;
+  write(*entry, parts_.runtime.clock().wall_ms());
+}
+
+void Keyring::write(const Entry& entry, int64_t now) {
   stores::KnownKeys row;
   row.fetched_ms = now;
   row.response = entry.response;

@@ -6,6 +6,7 @@
 #include "homeserver/base/values/bytes.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/federation_rows.h"
 
 namespace polder::keyring {
 namespace {
@@ -17,12 +18,16 @@ class FakeServers final : public transport::Servers {
   explicit FakeServers(runtime::Runtime& runtime) : runtime_(runtime) {}
   std::optional<json::Object> answer;
   int asked = 0;
+  bool busy = false;
+  egress::Demand demand;  // of the last call
   Task<Result<http::ClientResponse>> call(ServerName, transport::Call call) override {
     ++asked;
     EXPECT_EQ(call.path, "/_matrix/key/v2/server");
     EXPECT_FALSE(call.authenticated);
     EXPECT_FALSE(call.body.has_value());
     co_await runtime::sleep_for(runtime_, Millis(10));
+    demand = call.demand;
+    if (busy) co_return fail(ErrorCode::kRateLimited, "no place");
     if (!answer) co_return fail(ErrorCode::kUnavailable, "down");
     http::ClientResponse response;
     response.status = 200;
@@ -53,6 +58,13 @@ class KeyringTest : public testing::Test {
     std::optional<Result<crypto::VerifyKey>> result;
     runtime::spawn(*runtime_, runtime_->shard(0), "test",
                    keep(keyring_->key(server, id, valid_at), result));
+    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
+    return std::move(*result);
+  }
+  Result<crypto::VerifyKey> stranger(const ServerName& server, const KeyId& id) {
+    std::optional<Result<crypto::VerifyKey>> result;
+    runtime::spawn(*runtime_, runtime_->shard(0), "test",
+                   keep(keyring_->key_for_stranger(server, id, now(), "7.7.7.7"), result));
     EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
     return std::move(*result);
   }
@@ -154,6 +166,55 @@ TEST_F(KeyringTest, AnAnswerThatIsNotSignedIsNotBelieved) {
   servers_.answer = wire::write_server_keys(other_, key_, {}, now() + kDayMs);
   servers_.answer->erase("signatures");
   EXPECT_EQ(key(other_, key_.id(), now()).error().code, ErrorCode::kBadSignature);
+}
+
+TEST_F(KeyringTest, WhatStrangersAskForIsNotWrittenDownUntilItIsNeeded) {
+  servers_.answer = wire::write_server_keys(other_, key_, {}, now() + kDayMs);
+  const auto is_kept = [&] {
+    simulation_->run_for(Millis(5000));
+    return stores::read_known_keys(*database_->snapshot(), other_)->has_value();
+  };
+  EXPECT_TRUE(stranger(other_, key_.id()).ok());
+  EXPECT_TRUE(stranger(other_, key_.id()).ok());
+  EXPECT_EQ(servers_.asked, 1);
+  EXPECT_FALSE(is_kept());
+  EXPECT_TRUE(key(other_, key_.id(), now()).ok());
+  EXPECT_EQ(servers_.asked, 1);
+  EXPECT_TRUE(is_kept());
+}
+
+TEST_F(KeyringTest, EachRequestNamesWhoCausesIt) {
+  servers_.answer = wire::write_server_keys(other_, key_, {}, now() + kDayMs);
+  EXPECT_TRUE(stranger(other_, key_.id()).ok());
+  EXPECT_EQ(servers_.demand.cause, egress::Cause::kStranger);
+  EXPECT_EQ(servers_.demand.by, "7.7.7.7");
+  EXPECT_TRUE(key(other_, key_.id(), now()).ok());
+  simulation_->run_for(Millis(61'000));
+  // It has to do with somebody here by now.
+  EXPECT_FALSE(stranger(other_, old_.id()).ok());
+  EXPECT_EQ(servers_.asked, 2);
+  EXPECT_EQ(servers_.demand.cause, egress::Cause::kRooms);
+}
+
+TEST_F(KeyringTest, AStrangerHasFewServersAsked) {
+  const auto asks_left = std::make_shared<std::atomic<int>>(3);
+  for (int i = 0; i < 10; ++i) {
+    std::optional<Result<std::string>> result;
+    const auto server = ServerName::trusted("s" + std::to_string(i) + ".example");
+    runtime::spawn(*runtime_, runtime_->shard(0), "test",
+                   keep(keyring_->signed_keys(server, now(), "7.7.7.7", asks_left), result));
+    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
+  }
+  EXPECT_EQ(servers_.asked, 3);
+}
+
+// That there was no place says nothing of the server, which may be asked as soon as there is one.
+TEST_F(KeyringTest, WhereThereWasNoPlaceOthersMayAskAtOnce) {
+  servers_.busy = true;
+  EXPECT_EQ(stranger(other_, key_.id()).error().code, ErrorCode::kUnavailable);
+  servers_.busy = false;
+  servers_.answer = wire::write_server_keys(other_, key_, {}, now() + kDayMs);
+  EXPECT_TRUE(key(other_, key_.id(), now()).ok());
 }
 
 }  // namespace

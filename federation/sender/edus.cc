@@ -14,13 +14,20 @@ void EduQueue::push(ShortLivedEdu edu, std::chrono::nanoseconds now) {
   edus_.push_back({std::move(edu.edu), std::move(edu.replaces), now + edu.keep_for});
 }
 
-std::vector<EduQueue::Entry> EduQueue::take(size_t limit, std::chrono::nanoseconds now) {
+std::vector<EduQueue::Entry> EduQueue::take(size_t limit, std::chrono::nanoseconds now,
+                                            std::string_view again) {
   std::erase_if(edus_, [&](const Entry& entry) { return entry.expires <= now; });
   std::vector<Entry> taken;
-  while (!edus_.empty() && taken.size() < limit) {
-    taken.push_back(std::move(edus_.front()));
-    edus_.pop_front();
+  std::deque<Entry> left;
+  for (Entry& entry : edus_) {
+    const bool takes = taken.size() < limit && (again.empty() || entry.sent_in == again);
+    if (takes) {
+      taken.push_back(std::move(entry));
+    } else {
+      left.push_back(std::move(entry));
+    }
   }
+  edus_ = std::move(left);
   return taken;
 }
 

@@ -47,9 +47,11 @@ class EduQueue {
     wire::Edu edu;
     std::string replaces;
     std::chrono::nanoseconds expires;
+    std::string sent_in{};  // the transaction that brought it, and was not answered
   };
-  // Those that have not expired, oldest first.
-  std::vector<Entry> take(size_t limit, std::chrono::nanoseconds now);
+  // Those that have not expired, oldest first; of a transaction that is sent again, no others than
+  // it had.
+  std::vector<Entry> take(size_t limit, std::chrono::nanoseconds now, std::string_view again = {});
   // Puts back what could not be sent, unless something newer replaces it.
   void put_back(std::vector<Entry> entries);
 

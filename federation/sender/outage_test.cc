@@ -103,5 +103,42 @@ TEST_F(SenderTest, AServerThatForbidsAndIsHeardFromIsNotLeftAloneForLonger) {
   EXPECT_EQ(servers_->types[kB], (Types{"one"}));
 }
 
+TEST_F(SenderTest, ATransactionKeepsItsIdAndWhatItHasUntilItIsAnswered) {
+  start();
+  set_room({kOwn, kB});
+  servers_->failing[kB] = ErrorCode::kUnavailable;
+  source_.pending[kB] = {"m.direct_to_device"};
+  send("one");
+  run(3000);
+  send("two");
+  sender_->send_short_lived({kB}, {{"m.typing", {}}, "", Millis(30'000)});
+  sender_->heard_from(kB);
+  run(3000);
+  halt();
+  const auto before = servers_paths_;
+  boot();
+  servers_->failing[kB] = ErrorCode::kUnavailable;
+  start();
+  run(3000);
+  ASSERT_GE(before.size(), 2u);
+  EXPECT_EQ(std::set<std::string>(before.begin(), before.end()).size(), 1u);
+  EXPECT_EQ(servers_->paths.front(), before.front());
+  servers_->failing.clear();
+  sender_->heard_from(kB);
+  run(3000);
+  EXPECT_EQ(servers_->types[kB], (Types{"one", "two"}));
+  EXPECT_EQ(std::set<std::string>(servers_->paths.begin(), servers_->paths.end()).size(), 2u);
+}
+
+// Both may be the same once more.
+TEST_F(SenderTest, WhatIsShortLivedNeverHasTheIdOfAnother) {
+  start();
+  for (int i = 0; i < 2; ++i) {
+    sender_->send_short_lived({kB}, {{"m.typing", {}}, "", Millis(30'000)});
+    run(1000);
+  }
+  EXPECT_EQ(servers_->edus[kB].size(), 2u);
+}
+
 }  // namespace
 }  // namespace polder::sender

@@ -1,22 +1,34 @@
 #include "federation/sender/sender.h"
 
+#include "homeserver/base/crypto/hash.h"
+#include "homeserver/base/json/write.h"
+#include "homeserver/base/values/bytes.h"
 #include "storage/stores/federation_rows.h"
 
 namespace polder::sender {
 namespace {
 
-constexpr size_t kQueueMax = 500;    // events in memory for one destination; more are read again
-constexpr size_t kSendingMax = 200;  // transactions under way at once
+constexpr size_t kQueueMax = 500;  // events in memory for one destination; more are read again
 constexpr size_t kEdusAtOnce = wire::kEdusMax;
 constexpr Millis kPersistEvery{1000};
 constexpr Millis kAfterFailure{1000};  // of the disk
 constexpr Millis kCatchUpMax{30'000};
 constexpr Millis kTransactionTimeout{90'000};
+constexpr Millis kLineMax{600'000};  // waiting for a place to send from
+constexpr Millis kBusy{5'000};       // before another try to get one
 constexpr size_t kAnswerMax = 1 << 20;
 constexpr Millis kRefusedFirst{10'000};
 constexpr Millis kRefusedLongest{3'600'000};
 
 }  // namespace
+
+// What a transaction that was not answered was made of: until it is answered it comes again as it
+// was, under its id.
+struct Sender::Unanswered {
+  size_t pdus = 0;
+  std::optional<std::vector<size_t>> edus;  // of each source; unknown after a start
+  std::string id;
+};
 
 struct Sender::Destination {
   struct Queued {
@@ -38,8 +50,9 @@ struct Sender::Destination {
   kv::Position read_to = 0;  // while behind
   EduQueue edus;
   bool running = false;
-  bool again = false;                     // something came while it ran
-  std::optional<kv::Position> persisted;  // what its row says
+  bool again = false;                        // something came while it ran
+  std::optional<stores::Backlog> persisted;  // what its row says
+  std::optional<Unanswered> unanswered;
   size_t pdus_max = wire::kPdusMax;
   int refusals = 0;                           // in a row
   std::chrono::nanoseconds refused_until{0};  // by its refusals alone
@@ -48,9 +61,11 @@ struct Sender::Destination {
 };
 
 struct Sender::Transaction {
+  std::string id;
   std::vector<std::string> pdus;
   std::vector<wire::Edu> edus;
   std::vector<std::pair<EduSource*, uint64_t>> tokens;
+  std::vector<size_t> of_source;
   std::vector<EduQueue::Entry> short_lived;
   bool empty() const { return pdus.empty() && edus.empty(); }
 };
@@ -59,8 +74,7 @@ Sender::Sender(SenderParts parts)
     : parts_(std::move(parts)),
       reader_(parts_.database, parts_.names, parts_.nodes, parts_.own_name),
       wake_(parts_.runtime),
-      handed_out_(parts_.runtime),
-      slot_free_(parts_.runtime) {}
+      handed_out_(parts_.runtime) {}
 
 Sender::~Sender() = default;
 
@@ -70,11 +84,13 @@ Status Sender::start() {
   POLDER_TRY(dispatched_, stores::read_dispatched(*snapshot));
   POLDER_TRY(forwarded_, stores::read_forwards(*snapshot));
   POLDER_TRY(const auto backlogs, stores::read_backlogs(*snapshot));
-  for (const auto& [name, delivered] : backlogs) {
+  for (const auto& [name, backlog] : backlogs) {
     Destination& behind = destination(name);
     behind.behind = true;
-    behind.read_to = delivered;
-    behind.persisted = delivered;
+    behind.read_to = backlog.delivered;
+    behind.persisted = backlog;
+    if (backlog.unanswered > 0)
+      behind.unanswered = Unanswered{.pdus = backlog.unanswered, .edus = {}, .id = {}};
     run_soon(behind);
   }
   runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "federation sender", pump());
@@ -169,16 +185,17 @@ void Sender::persist() {
   stores::put_dispatched(batch, dispatched_);
   bool any_waits = false;
   for (auto& [name, to] : destinations_) {
-    std::optional<kv::Position> delivered;
-    if (!to->queue.empty() || to->behind) delivered = to->delivered();
-    any_waits = any_waits || delivered;
-    if (delivered == to->persisted) continue;
-    if (delivered) {
-      stores::put_backlog(batch, name, *delivered);
+    std::optional<stores::Backlog> backlog;
+    if (!to->queue.empty() || to->behind)
+      backlog = stores::Backlog{to->delivered(), to->unanswered ? to->unanswered->pdus : 0};
+    any_waits = any_waits || backlog;
+    if (backlog == to->persisted) continue;
+    if (backlog) {
+      stores::put_backlog(batch, name, *backlog);
     } else {
       stores::erase_backlog(batch, name);
     }
-    to->persisted = delivered;
+    to->persisted = backlog;
   }
   // Whoever has not got everything may read the stream once more, after a start at the latest, and
   // then looks the forwarded events up again.
@@ -257,43 +274,24 @@ Task<void> Sender::run(DestinationPtr to) {
   for (;;) {
     to->again = false;
     co_await wait_for_turn(to);
-    if (to->queue.empty() && to->behind) {
-      const Status read = co_await refill(to);
-      if (!read.ok()) co_await runtime::sleep_for(parts_.runtime, kAfterFailure);
-    }
-    Transaction transaction = co_await build(to);
-    if (!transaction.empty()) {
-      co_await attempt(to, std::move(transaction));
-    } else if (!to->again && !to->behind) {
-      break;
-    }
-    --sending_;
-    slot_free_.notify_all();
+    if (!co_await attempt(to) && !to->again && !to->behind) break;
   }
-  --sending_;
-  slot_free_.notify_all();
   to->running = false;
   // The pump writes down that it has got everything, and forgets it.
   dirty_ = true;
   wake_.notify_all();
 }
 
-// Until the destination may be asked, and not too many others are.
+// Until the destination may be asked.
 Task<void> Sender::wait_for_turn(DestinationPtr to) {
   for (;;) {
     const auto now = parts_.runtime.clock().steady();
     const Millis refused =
         to->not_before > now ? std::chrono::ceil<Millis>(to->not_before - now) : Millis(0);
     const Millis wait = std::max(parts_.servers.back_off(to->name), refused);
-    if (wait > Millis(0)) {
-      co_await to->woken.wait_for(wait);
-    } else if (sending_ >= kSendingMax) {
-      co_await slot_free_.wait();
-    } else {
-      break;
-    }
+    if (wait <= Millis(0)) co_return;
+    co_await to->woken.wait_for(wait);
   }
-  ++sending_;
 }
 
 Task<Status> Sender::refill(DestinationPtr to) {
@@ -313,68 +311,139 @@ Task<Status> Sender::refill(DestinationPtr to) {
 // Messages to devices first: they carry the keys to the events, and must not wait for a backlog.
 Task<Sender::Transaction> Sender::build(DestinationPtr to) {
   Transaction built;
+  const std::optional<Unanswered> again = to->unanswered;
   const bool one_by_one = to->pdus_max == 1;
-  for (size_t i = 0; i < to->queue.size() && i < to->pdus_max; ++i)
+  const size_t pdus_max = again && again->pdus > 0 ? again->pdus : to->pdus_max;
+  const bool has_pdus = !again || again->pdus > 0;
+  for (size_t i = 0; has_pdus && i < to->queue.size() && i < pdus_max; ++i)
     built.pdus.push_back(*to->queue[i].pdu);
-  if (one_by_one && !built.pdus.empty()) co_return built;
+  built.of_source.resize(sources_.size());
+  if (!one_by_one || built.pdus.empty()) co_await add_edus(to, again, one_by_one, built);
+  built.id = id_of(*to, built);
+  co_return built;
+}
+
+Task<void> Sender::add_edus(DestinationPtr to, std::optional<Unanswered> again, bool one_by_one,
+                            Transaction& built) {
   const size_t edus_max = one_by_one ? 1 : kEdusAtOnce;
-  for (EduSource* source : sources_) {
-    if (built.edus.size() >= edus_max) break;
-    auto pending = co_await source->next(to->name, edus_max - built.edus.size());
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    const size_t left = edus_max - std::min(edus_max, built.edus.size());
+    const size_t limit = again && again->edus ? std::min(left, again->edus->at(i)) : left;
+    if (limit == 0) continue;
+    auto pending = co_await sources_[i]->next(to->name, limit);
     if (!pending.ok()) {
       parts_.runtime.log().error("federation cannot read what waits",
                                  {{"server", to->name}, {"error", pending.error().message}});
       continue;
     }
     if (pending->edus.empty()) continue;
-    built.tokens.emplace_back(source, pending->token);
+    built.tokens.emplace_back(sources_[i], pending->token);
+    built.of_source[i] = pending->edus.size();
     for (wire::Edu& edu : pending->edus)
       built.edus.push_back(std::move(edu));
   }
   const auto now = parts_.runtime.clock().steady();
-  built.short_lived = to->edus.take(edus_max - std::min(edus_max, built.edus.size()), now);
+  built.short_lived = to->edus.take(edus_max - std::min(edus_max, built.edus.size()), now,
+                                    again ? again->id : std::string());
   for (const EduQueue::Entry& entry : built.short_lived)
     built.edus.push_back(entry.edu);
-  co_return built;
+}
+
+// Of what lasts, so that a transaction that was not answered has the same after a start; what has
+// nothing that lasts never comes again.
+std::string Sender::id_of(const Destination& to, const Transaction& built) {
+  std::string lasting;
+  const auto add = [&](std::string_view part) {
+    lasting.append(std::to_string(part.size())).append(" ").append(part);
+  };
+  add(to.name.view());
+  for (const std::string& pdu : built.pdus)
+    add(pdu);
+  const size_t count = built.edus.size() - built.short_lived.size();
+  for (size_t i = 0; i < count; ++i) {
+    add(built.edus[i].type);
+    add(json::write(built.edus[i].content));
+  }
+  for (const auto& [source, token] : built.tokens)
+    add(std::to_string(token));
+  if (built.pdus.empty() && count == 0) return run_id_ + "_" + std::to_string(++transactions_);
+  return base::base64_encode(crypto::sha256(lasting), base::Base64::kUrlSafe);
+}
+
+// Once there is a place for it, so that those who wait for one hold nothing. kMissing if there is
+// nothing to send.
+Task<Status> Sender::fill(DestinationPtr to, std::shared_ptr<Transaction> transaction,
+                          transport::Call& call) {
+  if (to->queue.empty() && to->behind) {
+    const Status read = co_await refill(to);
+    if (!read.ok()) co_await runtime::sleep_for(parts_.runtime, kAfterFailure);
+  }
+  *transaction = co_await build(to);
+  // What was not answered may be gone; there may be other things all the same.
+  if (transaction->empty() && to->unanswered) {
+    to->unanswered.reset();
+    *transaction = co_await build(to);
+  }
+  if (transaction->empty()) co_return fail(ErrorCode::kMissing, "there is nothing to send");
+  call.path = transport::path_of("/_matrix/federation/v1/send", {transaction->id});
+  call.body = wire::write_transaction(
+      {parts_.own_name, parts_.runtime.clock().wall_ms(), transaction->pdus, transaction->edus});
+  co_return Status();
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
-Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
+Task<bool> Sender::attempt(DestinationPtr to) {
+  const auto transaction = std::make_shared<Transaction>();
   transport::Call call;
   call.method = http::Method::kPut;
-  call.path = transport::path_of("/_matrix/federation/v1/send",
-                                 {run_id_ + "_" + std::to_string(++transactions_)});
-  call.body = wire::write_transaction(
-      {parts_.own_name, parts_.runtime.clock().wall_ms(), transaction.pdus, transaction.edus});
   call.timeout = kTransactionTimeout;
   call.body_max = kAnswerMax;
+  call.demand.cause = egress::Cause::kSender;
+  call.demand.line_max = kLineMax;
+  call.tell_if_busy = true;
+  call.prepare = [this, to, transaction](transport::Call& filled) {
+    return fill(to, transaction, filled);
+  };
   const auto answer = co_await parts_.servers.request(to->name, std::move(call));
+  if (!answer.ok() && answer.error().code == ErrorCode::kMissing && transaction->empty())
+    co_return false;
   // An answer that cannot be read is one all the same: it tells nothing that would matter here.
-  const bool delivered = answer.ok() || answer.error().code == ErrorCode::kMalformed;
-  if (delivered) {
+  if (answer.ok() || answer.error().code == ErrorCode::kMalformed) {
     to->refusals = 0;
     to->refused_until = {};
     to->pdus_max = std::min(to->pdus_max * 2, wire::kPdusMax);
-    co_await finished(to, std::move(transaction));
-    co_return;
+    co_await finished(to, *transaction);
+  } else {
+    co_await failed(to, *transaction, answer.error());
   }
-  const ErrorCode code = answer.error().code;
-  const bool refused = code == ErrorCode::kInvalid || code == ErrorCode::kTooLarge;
+  co_return true;
+}
+
+Task<void> Sender::failed(DestinationPtr to, Transaction& transaction, Error error) {
+  const bool sent = !transaction.empty();
+  const bool refused =
+      sent && (error.code == ErrorCode::kInvalid || error.code == ErrorCode::kTooLarge);
   if (refused && transaction.pdus.size() + transaction.edus.size() == 1) {
     parts_.runtime.log().warning("federation gives up what a server refuses",
-                                 {{"server", to->name}, {"error", answer.error().message}});
-    co_await finished(to, std::move(transaction));
+                                 {{"server", to->name}, {"error", error.message}});
+    co_await finished(to, transaction);
     co_return;
   }
-  to->edus.put_back(std::move(transaction.short_lived));
   if (refused) {
+    to->unanswered.reset();
+    to->edus.put_back(std::move(transaction.short_lived));
     to->pdus_max = 1;  // so that what it refuses does not hold up the rest
     co_return;
   }
+  if (sent) keep(*to, transaction);
   // From a server that does not answer the transport keeps away by itself.
   if (parts_.servers.back_off(to->name) > Millis(0)) co_return;
-  // How often it was heard from, and asked early for that, says nothing of how long it refuses.
   const auto now = parts_.runtime.clock().steady();
+  if (!sent && error.code == ErrorCode::kRateLimited) {
+    to->not_before = now + kBusy;
+    co_return;
+  }
+  // How often it was heard from, and asked early for that, says nothing of how long it refuses.
   if (now >= to->refused_until) {
     to->refusals = std::min(to->refusals + 1, 20);
     to->refused_until = now + std::min(kRefusedFirst * (1 << (to->refusals - 1)), kRefusedLongest);
@@ -382,7 +451,23 @@ Task<void> Sender::attempt(DestinationPtr to, Transaction transaction) {
   to->not_before = to->refused_until;
 }
 
-Task<void> Sender::finished(DestinationPtr to, Transaction transaction) {
+// For the next try. What is short-lived may have ended by then, or been replaced.
+void Sender::keep(Destination& to, Transaction& transaction) {
+  const bool lasts = !transaction.pdus.empty() || !transaction.tokens.empty();
+  for (EduQueue::Entry& entry : transaction.short_lived)
+    entry.sent_in = lasts ? transaction.id : std::string();
+  to.edus.put_back(std::move(transaction.short_lived));
+  to.unanswered.reset();
+  if (lasts) {
+    to.unanswered = Unanswered{.pdus = transaction.pdus.size(),
+                               .edus = std::move(transaction.of_source),
+                               .id = transaction.id};
+  }
+  dirty_ = true;
+}
+
+Task<void> Sender::finished(DestinationPtr to, Transaction& transaction) {
+  to->unanswered.reset();
   to->queue.erase(to->queue.begin(),
                   to->queue.begin() + static_cast<ptrdiff_t>(transaction.pdus.size()));
   dirty_ = true;

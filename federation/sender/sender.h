@@ -67,6 +67,7 @@ class Sender final : public rooms::Observer {
  private:
   struct Destination;
   struct Transaction;
+  struct Unanswered;
   using DestinationPtr = std::shared_ptr<Destination>;
 
   Task<void> notify();
@@ -87,8 +88,16 @@ class Sender final : public rooms::Observer {
   Task<void> wait_for_turn(DestinationPtr destination);
   Task<Status> refill(DestinationPtr destination);
   Task<Transaction> build(DestinationPtr destination);
-  Task<void> attempt(DestinationPtr destination, Transaction transaction);
-  Task<void> finished(DestinationPtr destination, Transaction transaction);
+  Task<void> add_edus(DestinationPtr destination, std::optional<Unanswered> again, bool one_by_one,
+                      Transaction& built);
+  std::string id_of(const Destination& destination, const Transaction& built);
+  Task<Status> fill(DestinationPtr destination, std::shared_ptr<Transaction> transaction,
+                    transport::Call& call);
+  // False if there was nothing to send.
+  Task<bool> attempt(DestinationPtr destination);
+  Task<void> failed(DestinationPtr destination, Transaction& transaction, Error error);
+  void keep(Destination& destination, Transaction& transaction);
+  Task<void> finished(DestinationPtr destination, Transaction& transaction);
 
   SenderParts parts_;
   OutgoingReader reader_;
@@ -103,8 +112,6 @@ class Sender final : public rooms::Observer {
   runtime::Signal handed_out_;
   std::vector<EventId> forwarded_;  // whose rows are to be erased
   std::map<ServerName, DestinationPtr> destinations_;
-  size_t sending_ = 0;
-  runtime::Signal slot_free_;
 };
 
 }  // namespace polder::sender

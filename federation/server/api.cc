@@ -10,6 +10,7 @@ Api::Api(Parts given)
     : parts(std::move(given)),
       acls(std::make_unique<Acls>()),
       requests_at_once(std::make_unique<RequestsAtOnce>(parts.requests_at_once)),
+      unproved_bodies(parts.runtime),
       transactions(std::make_unique<Transactions>(*this)),
       waiting(std::make_unique<WaitingEvents>(*this)) {}
 

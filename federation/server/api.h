@@ -16,6 +16,7 @@
 #include "homeserver/api/kit/respond.h"
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/json/value.h"
+#include "homeserver/base/runtime/sync.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/classic/sync.h"
 #include "homeserver/users/device_keys.h"
@@ -61,6 +62,7 @@ struct Api {
   Parts parts;
   std::unique_ptr<Acls> acls;
   std::unique_ptr<RequestsAtOnce> requests_at_once;
+  runtime::SerialQueue unproved_bodies;  // that must be parsed, large ones in turn; on shard 0
   std::unique_ptr<Transactions> transactions;
   std::unique_ptr<WaitingEvents> waiting;
 

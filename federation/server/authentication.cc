@@ -47,22 +47,6 @@ Result<std::vector<wire::Authorization>> read_headers(const Api& api,
   return found;
 }
 
-// Deeper than any event may be, so that one that is too deep does not hold up its transaction.
-constexpr int kBodyDepthMax = 200;
-
-struct SignedBody {
-  std::string content;  // canonical; empty if there is no body
-};
-
-Result<SignedBody> read_body(std::string_view text) {
-  SignedBody body;
-  if (text.empty()) return body;
-  POLDER_TRY(const json::Object object,
-             json::parse_object(text, {.max_bytes = kTransactionBody, .max_depth = kBodyDepthMax}));
-  body.content = json::write(object);
-  return body;
-}
-
 // A failure to find the key means that the signature cannot be verified; other failures are this
 // server's own.
 Error key_failure(const Error& error) {
@@ -77,38 +61,78 @@ Error key_failure(const Error& error) {
   }
 }
 
-// With its body read.
-Task<Result<kit::Server>> check(Api& api, http::Exchange& exchange,
-                                std::vector<wire::Authorization> headers) {
-  runtime::Runtime& runtime = api.runtime();
-  const http::Request* request = &exchange.request;
-  // Large bodies take milliseconds to read.
-  const bool has_body = exchange.route->body_max > 0;
-  POLDER_CO_TRY(auto parsed, co_await runtime::on_pool(runtime, [request, has_body] {
-                  return read_body(has_body ? std::string_view(request->body) : std::string_view());
-                }));
-  auto body = std::make_shared<SignedBody>(std::move(parsed));
+// A header and the key that it names.
+struct Proof {
+  wire::Authorization header;
+  crypto::VerifyKey key;
+};
+
+// Before anything is read of a body: whoever signs with a key that nobody knows sends none.
+Task<Result<std::vector<Proof>>> find_keys(Api& api, const http::Exchange& exchange,
+                                           std::vector<wire::Authorization> headers) {
+  std::vector<Proof> proofs;
   Error failure = unauthorized("The signature is wrong");
-  for (const wire::Authorization& header : headers) {
-    const int64_t now = runtime.clock().wall_ms();
-    const auto key = co_await api.rooms().parts().keys.key(header.origin, header.key, now);
-    if (!key.ok()) {
+  for (wire::Authorization& header : headers) {
+    const auto key = co_await api.parts.keyring.key_for_stranger(header.origin, header.key,
+                                                                 api.runtime().clock().wall_ms(),
+                                                                 exchange.request.remote_address);
+    if (key.ok()) {
+      proofs.push_back({std::move(header), *key});
+    } else {
       failure = key_failure(key.error());
-      continue;
     }
-    const Api* own = &api;
-    auto verify = [request, header, body, key = *key, own] {
-      const wire::SignedRequest signed_request{.method = http::to_string(request->method),
-                                               .uri = request->target,
-                                               .origin = header.origin,
-                                               .destination = own->own_name(),
-                                               .content = body->content};
-      return wire::verify(signed_request, header, key);
-    };
-    const bool good = co_await runtime::on_pool(runtime, std::move(verify));
-    if (good) co_return kit::Server{header.origin, std::move(body->content)};
   }
-  co_return failure;
+  if (proofs.empty()) co_return failure;
+  co_return proofs;
+}
+
+bool proves(const Api& api, const http::Request& request, const std::vector<Proof>& proofs,
+            std::string_view content) {
+  return std::ranges::any_of(proofs, [&](const Proof& proof) {
+    const wire::SignedRequest signed_request{.method = http::to_string(request.method),
+                                             .uri = request.target,
+                                             .origin = proof.header.origin,
+                                             .destination = api.own_name(),
+                                             .content = content};
+    return wire::verify(signed_request, proof.header, proof.key);
+  });
+}
+
+// Deeper than any event may be, so that one that is too deep does not hold up its transaction.
+constexpr int kBodyDepthMax = 500;
+
+Result<std::string> canonical(std::string_view text) {
+  POLDER_TRY(const json::Object object,
+             json::parse_object(text, {.max_bytes = kTransactionBody, .max_depth = kBodyDepthMax}));
+  return json::write(object);
+}
+
+// What was signed is canonical JSON, and mostly that is what is sent. Only what is not must be
+// parsed before the signature can be checked; large ones one at a time, as they take many times
+// their size.
+Task<Result<std::string>> signed_text(Api& api, const http::Request& request,
+                                      std::shared_ptr<const std::vector<Proof>> proofs) {
+  const http::Request* asked = &request;
+  const Api* own = &api;
+  const bool as_sent = co_await runtime::on_pool(api.runtime(), runtime::Lane::kShort, [=] {
+    return proves(*own, *asked, *proofs, asked->body);
+  });
+  if (as_sent || request.body.empty()) {
+    if (as_sent) co_return request.body;
+    co_return unauthorized("The signature is wrong");
+  }
+  const auto rewrite = [=, &api]() -> Task<Result<std::string>> {
+    std::optional<runtime::SerialQueue::Turn> turn;
+    if (asked->body.size() > kSmallBody) turn.emplace(co_await api.unproved_bodies.turn());
+    co_return co_await runtime::on_pool(api.runtime(), runtime::Lane::kLong,
+                                        [=] { return canonical(asked->body); });
+  };
+  POLDER_CO_TRY(std::string text, co_await runtime::on_shard(api.runtime(), 0, rewrite));
+  auto shared = std::make_shared<const std::string>(std::move(text));
+  const bool good = co_await runtime::on_pool(
+      api.runtime(), runtime::Lane::kShort, [=] { return proves(*own, *asked, *proofs, *shared); });
+  if (!good) co_return unauthorized("The signature is wrong");
+  co_return *shared;
 }
 
 http::Response refuse(Api& api, const http::Exchange& exchange, const Error& error) {
@@ -133,6 +157,28 @@ std::optional<Millis> limited_already(Api& api, const http::Exchange& exchange,
   return limits.look(rate, {http::Principal::Kind::kAddress, exchange.request.remote_address});
 }
 
+struct ReadBody {
+  std::string text;
+  std::optional<http::Response> refusal;
+};
+
+// The body, once the signature is found to be right for it.
+Task<ReadBody> read_proved(Api& api, http::Exchange& exchange, std::vector<Proof> proofs) {
+  http::Request& request = exchange.request;
+  ReadBody read;
+  read.refusal = co_await http::read_body(exchange);
+  if (read.refusal) co_return read;
+  const auto shared = std::make_shared<const std::vector<Proof>>(std::move(proofs));
+  auto text = co_await signed_text(api, request, shared);
+  if (!text.ok()) {
+    read.refusal = refuse(api, exchange, text.error());
+  } else {
+    read.text = *std::move(text);
+    request.body.clear();
+  }
+  co_return read;
+}
+
 Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http::Handler& next) {
   if (exchange.route->authentication != http::Authentication::kServer)
     co_return co_await next(exchange);
@@ -140,17 +186,19 @@ Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http
   if (!headers.ok()) co_return refuse(api, exchange, headers.error());
   const auto already = limited_already(api, exchange, headers->front().origin);
   if (already) co_return http::limited(*already);
-  auto unreadable = co_await http::read_body(exchange);
-  if (unreadable) co_return *std::move(unreadable);
-  auto caller = co_await check(api, exchange, *std::move(headers));
-  if (!caller.ok()) co_return refuse(api, exchange, caller.error());
-  const auto wait = api.parts.rate_limits.take(
-      exchange.route->rate, {http::Principal::Kind::kServer, caller->name.view()});
+  auto proofs = co_await find_keys(api, exchange, *std::move(headers));
+  if (!proofs.ok()) co_return refuse(api, exchange, proofs.error());
+  const ServerName origin = proofs->front().header.origin;
+  auto read = co_await read_proved(api, exchange, *std::move(proofs));
+  if (read.refusal) co_return *std::move(read.refusal);
+  const auto wait = api.parts.rate_limits.take(exchange.route->rate,
+                                               {http::Principal::Kind::kServer, origin.view()});
   if (wait) co_return http::limited(*wait);
-  const auto permit = api.requests_at_once->enter(caller->name);
+  const auto permit = api.requests_at_once->enter(origin);
   if (!permit) co_return http::limited(http::kSoon);
-  exchange.held_for = caller->name.str();
-  exchange.caller = std::make_shared<kit::Caller>(*std::move(caller));
+  exchange.held_for = origin.str();
+  exchange.caller =
+      std::make_shared<kit::Caller>(kit::Caller{kit::Server{origin, std::move(read.text)}});
   co_return co_await next(exchange);
 }
 

@@ -87,6 +87,21 @@ TEST_F(AuthenticationTest, TheBodyIsSignedAsCanonicalJson) {
   EXPECT_EQ(raw("POST", target, canonical, {header(other_, "POST", target, "")}).status, 401);
 }
 
+TEST_F(AuthenticationTest, NothingIsReadFromWhoSignsWithAKeyThatNobodyKnows) {
+  const std::string target = "/_matrix/federation/v1/send/t";
+  const std::string body = R"({"pdus":[]})";
+  const std::string good = header(other_, "PUT", target, body);
+  for (const auto& [what, by] : std::vector<std::pair<std::string, std::string>>{
+           {"other.example", "fourth.example"}, {"ed25519:2", "ed25519:9"}}) {
+    std::string unknown = good;
+    unknown.replace(unknown.find(what), what.size(), by);
+    EXPECT_EQ(raw("PUT", target, body, {unknown}).status, 401);
+    EXPECT_EQ(reads_of_bodies_, 0u);
+  }
+  EXPECT_EQ(raw("PUT", target, body, {good}).status, 200);
+  EXPECT_GT(reads_of_bodies_, 0u);
+}
+
 TEST_F(AuthenticationTest, BodiesThatAreNoJsonObjectAreRefused) {
   const std::string target = "/_matrix/federation/v1/send/t";
   std::string deep;

@@ -1,4 +1,6 @@
 // This server's version and keys, and what it knows of the keys of others.
+#include <atomic>
+
 #include "federation/server/api.h"
 #include "federation/server/parallel.h"
 #include "federation/wire/server_keys.h"
@@ -16,6 +18,9 @@ using http::Response;
 constexpr int64_t kDayMs = 24 * 3600 * 1000LL;
 constexpr size_t kQueriedServersMax = 100;  // of one request to the notary
 constexpr size_t kQueriesAtOnce = 10;
+// Nobody has proved who they are: so many servers are asked for one request, and so much is told.
+constexpr int kAskedMax = 3;
+constexpr size_t kAnswerBytesMax = 512 * 1024;
 
 json::Object own_keys(const Api& api) {
   const int64_t valid_until = api.runtime().clock().wall_ms() + kDayMs;
@@ -38,14 +43,26 @@ struct Query {
   int64_t valid_until_ms = 0;
 };
 
+// One request to the notary.
+struct Queries {
+  std::vector<Query> queries;
+  std::string address;  // whose it is
+  std::shared_ptr<std::atomic<int>> asks_left = std::make_shared<std::atomic<int>>(kAskedMax);
+  json::Array found;
+  size_t bytes = 0;
+};
+
 // What a server answered to the question for its keys, with this server's signature added; left out
 // if it could not be asked and nothing is kept.
-Task<void> answer_query(Api& api, Query query, std::shared_ptr<json::Array> found) {
+Task<void> answer_query(Api& api, Query query, std::shared_ptr<Queries> all) {
   if (query.server == api.own_name()) {
-    found->emplace_back(own_keys(api));
+    all->found.emplace_back(own_keys(api));
     co_return;
   }
-  const auto kept = co_await api.parts.keyring.signed_keys(query.server, query.valid_until_ms);
+  const auto kept = co_await api.parts.keyring.signed_keys(query.server, query.valid_until_ms,
+                                                           all->address, all->asks_left);
+  if (kept.ok()) all->bytes += kept->size();
+  if (all->bytes > kAnswerBytesMax) co_return;
   auto keys = kept.ok() ? json::parse_object(*kept) : Result<json::Object>(kept.error());
   if (!keys.ok()) {
     api.runtime().log().info("keys_not_found",
@@ -53,17 +70,16 @@ Task<void> answer_query(Api& api, Query query, std::shared_ptr<json::Array> foun
     co_return;
   }
   events::sign_json(*keys, api.own_name().view(), api.rooms().parts().signing_key);
-  found->emplace_back(*std::move(keys));
+  all->found.emplace_back(*std::move(keys));
 }
 
-Task<Result<Response>> answer_queries(Api& api, std::vector<Query> queries) {
-  auto found = std::make_shared<json::Array>();
-  const size_t count = queries.size();
-  auto make = [&api, queries = std::move(queries), found](size_t i) {
-    return answer_query(api, queries[i], found);
-  };
-  co_await in_parallel(api.runtime(), count, kQueriesAtOnce, std::move(make));
-  co_return ok_json({{"server_keys", std::move(*found)}});
+Task<Result<Response>> answer_queries(Api& api, const Call& call, std::vector<Query> queries) {
+  auto all = std::make_shared<Queries>();
+  all->queries = std::move(queries);
+  all->address = call.exchange.request.remote_address;
+  auto make = [&api, all](size_t i) { return answer_query(api, all->queries[i], all); };
+  co_await in_parallel(api.runtime(), all->queries.size(), kQueriesAtOnce, std::move(make));
+  co_return ok_json({{"server_keys", std::move(all->found)}});
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2queryservername
@@ -75,7 +91,7 @@ Task<Result<Response>> query_one(Api& api, Call& call) {
   POLDER_CO_TRY(query.valid_until_ms,
                 call.query().integer_or("minimum_valid_until_ts", query.valid_until_ms));
   std::vector<Query> queries(1, query);
-  co_return co_await answer_queries(api, std::move(queries));
+  co_return co_await answer_queries(api, call, std::move(queries));
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixkeyv2query
@@ -97,7 +113,7 @@ Task<Result<Response>> query_many(Api& api, Call& call) {
     }
     queries.push_back(std::move(query));
   }
-  co_return co_await answer_queries(api, std::move(queries));
+  co_return co_await answer_queries(api, call, std::move(queries));
 }
 
 constexpr kit::Terms open(size_t body_max = 0) {

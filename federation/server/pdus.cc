@@ -15,6 +15,8 @@ namespace polder::federation_server {
 namespace {
 
 constexpr size_t kRoomsAtOnce = 8;
+// Deeper than any event may be, so that the answer can name one that is too deep.
+constexpr int kPduDepthMax = 1000;
 
 // One event on its way.
 struct Incoming {
@@ -139,15 +141,17 @@ void log_refusal(const Api& api, const ServerName& origin, const Incoming& incom
                                            {"reason", std::string_view(incoming.error)}});
 }
 
-Incoming read_pdu(Api& api, const ServerName& origin, json::Object pdu) {
+Status read_text(Api& api, const ServerName& origin, std::string_view text, Incoming& incoming) {
+  POLDER_TRY(json::Object pdu,
+             json::parse_object(text, {.max_bytes = kEventBody, .max_depth = kPduDepthMax}));
+  POLDER_TRY(incoming.room, room_of(pdu));
+  return read_event(api, origin, std::move(pdu), incoming);
+}
+
+// Whatever is wrong with one is its own result.
+Incoming read_pdu(Api& api, const ServerName& origin, std::string_view text) {
   Incoming incoming;
-  Status read;
-  if (auto room = room_of(pdu); room.ok()) {
-    incoming.room = *std::move(room);
-    read = read_event(api, origin, std::move(pdu), incoming);
-  } else {
-    read = std::move(room).error();
-  }
+  const Status read = read_text(api, origin, text, incoming);
   if (read.ok()) return incoming;
   incoming.event = nullptr;
   incoming.error = read.error().message;
@@ -201,11 +205,11 @@ Task<void> take_room(Api& api, ServerName origin, std::shared_ptr<Batch> batch, 
 }
 
 std::shared_ptr<Batch> read_pdus(Api& api, const ServerName& origin,
-                                 std::vector<json::Object> pdus) {
+                                 std::vector<std::string> pdus) {
   auto batch = std::make_shared<Batch>();
   std::map<RoomId, size_t> rooms;
-  for (json::Object& pdu : pdus) {
-    batch->events.push_back(read_pdu(api, origin, std::move(pdu)));
+  for (const std::string& pdu : pdus) {
+    batch->events.push_back(read_pdu(api, origin, pdu));
     if (!batch->events.back().event) continue;
     const auto [place, added] = rooms.emplace(batch->events.back().room, rooms.size());
     if (added) batch->rooms.emplace_back();
@@ -227,9 +231,8 @@ std::string write_results(const Batch& batch) {
 
 }  // namespace
 
-Task<Result<std::string>> receive_pdus(Api& api, ServerName origin,
-                                       std::vector<json::Object> pdus) {
-  auto shared = std::make_shared<std::vector<json::Object>>(std::move(pdus));
+Task<Result<std::string>> receive_pdus(Api& api, ServerName origin, std::vector<std::string> pdus) {
+  auto shared = std::make_shared<std::vector<std::string>>(std::move(pdus));
   const auto batch = co_await runtime::on_pool(
       api.runtime(), [&api, origin, shared] { return read_pdus(api, origin, std::move(*shared)); });
   auto make = [&api, origin, batch](size_t room) { return take_room(api, origin, batch, room); };

@@ -13,6 +13,6 @@ namespace polder::federation_server {
 // are taken in their order, rooms side by side. Gives the answer to the transaction, {"pdus":
 // {event id: {} or {"error": ...}}}; an error if events could not be stored, and the transaction
 // must come again. Called on a shard.
-Task<Result<std::string>> receive_pdus(Api& api, ServerName origin, std::vector<json::Object> pdus);
+Task<Result<std::string>> receive_pdus(Api& api, ServerName origin, std::vector<std::string> pdus);
 
 }  // namespace polder::federation_server

@@ -10,9 +10,13 @@ namespace {
 constexpr size_t kWaitingMax = 8;  // transactions of one origin; they should come one by one
 constexpr size_t kIdMax = 255;     // bytes of a transaction id
 
-Task<Result<std::string>> process(Api& api, ServerName origin, json::Object body) {
+Task<Result<std::string>> process(Api& api, ServerName origin, std::string body) {
+  const std::string* text = &body;
   POLDER_CO_TRY(wire::IncomingTransaction transaction,
-                wire::read_transaction(std::move(body), origin));
+                co_await runtime::on_pool(api.runtime(), runtime::Lane::kShort, [text, origin] {
+                  return wire::read_transaction(*text, origin);
+                }));
+  body = {};
   api.parts.servers.heard_from(origin);
   api.parts.sender.heard_from(origin);
   // Messages to devices first: the events may need the keys that they bring.
@@ -25,7 +29,7 @@ Task<Result<http::Response>> send(Api& api, Call& call) {
   std::string id(call.path("txnId"));
   if (id.size() > kIdMax) co_return fail(ErrorCode::kTooLarge, "The transaction id is too long");
   POLDER_CO_TRY(std::string text, co_await api.transactions->receive(call.origin(), std::move(id),
-                                                                     std::move(call.body)));
+                                                                     std::move(call.text)));
   co_return http::Response::json(200, std::move(text));
 }
 
@@ -48,7 +52,7 @@ Transactions::Transactions(Api& api) : api_(api), shards_(api.runtime().shard_co
 Transactions::~Transactions() = default;
 
 Task<Result<std::string>> Transactions::receive(ServerName origin, std::string id,
-                                                json::Object body) {
+                                                std::string body) {
   const size_t shard = std::hash<ServerName>()(origin) % shards_.size();
   auto make = [this, origin, id = std::move(id), body = std::move(body)]() mutable {
     return receive_on_shard(origin, std::move(id), std::move(body));
@@ -57,7 +61,7 @@ Task<Result<std::string>> Transactions::receive(ServerName origin, std::string i
 }
 
 Task<Result<std::string>> Transactions::receive_on_shard(ServerName origin, std::string id,
-                                                         json::Object body) {
+                                                         std::string body) {
   auto& origins = shards_[api_.runtime().current_shard()];
   auto& slot = origins[origin];
   if (!slot) slot = std::make_unique<Origin>(api_.runtime());
@@ -84,9 +88,15 @@ Task<Result<std::string>> Transactions::receive_on_shard(ServerName origin, std:
 
 namespace {
 
+// One part that cannot be read is one, not all: so it is not parsed as a whole.
+constexpr kit::Terms in_parts() {
+  kit::Terms terms = signed_by_server(kTransactionBody);
+  terms.body = http::Body::kText;
+  return terms;
+}
 constexpr Operation kOperations[] = {
     {"sendTransaction", http::Method::kPut, "/_matrix/federation/v1/send/{txnId}", send,
-     signed_by_server(kTransactionBody)},
+     in_parts()},
 };
 
 }  // namespace

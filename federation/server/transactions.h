@@ -22,14 +22,14 @@ class Transactions {
   // The answer's JSON. One that arrives again while it is under way gets the answer of the first;
   // later, its events are known. An error means that it was not processed as a whole, and must come
   // again: kInvalid, kTooLarge, kRateLimited, kReadOnly.
-  Task<Result<std::string>> receive(ServerName origin, std::string id, json::Object body);
+  Task<Result<std::string>> receive(ServerName origin, std::string id, std::string body);
 
  private:
   struct Running;
   struct Origin;
   using Shard = std::map<ServerName, std::unique_ptr<Origin>>;
 
-  Task<Result<std::string>> receive_on_shard(ServerName origin, std::string id, json::Object body);
+  Task<Result<std::string>> receive_on_shard(ServerName origin, std::string id, std::string body);
 
   Api& api_;
   std::vector<Shard> shards_;

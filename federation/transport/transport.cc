@@ -76,6 +76,16 @@ std::string path_of(std::string_view prefix, std::initializer_list<std::string_v
   return path;
 }
 
+Task<Status> Call::fill() {
+  const auto fill_in = std::exchange(prepare, {});
+  if (!fill_in) co_return Status();
+  co_return co_await fill_in(*this);
+}
+
+Error not_asked(const ServerName& server) {
+  return fail(ErrorCode::kUnavailable, server.str() + " could not be asked");
+}
+
 Task<Result<json::Object>> Servers::request(ServerName server, Call call) {
   const size_t max = call.body_max;
   POLDER_CO_TRY(const auto response, co_await this->call(std::move(server), std::move(call)));
@@ -86,12 +96,20 @@ Task<Result<json::Object>> Servers::request(ServerName server, Call call) {
 
 Task<Result<http::ClientResponse>> NetworkServers::call(ServerName server, Call call) {
   if (server == own_name_) co_return fail(ErrorCode::kInvalid, "a request to this server itself");
-  if (!call.despite_back_off && back_off(server) > Millis(0))
-    co_return fail(ErrorCode::kUnavailable, server.str() + " failed lately and is left in peace");
+  if (!call.despite_back_off && back_off(server) > Millis(0)) co_return not_asked(server);
+  const bool tell_if_busy = call.tell_if_busy;
+  std::optional<Error> refused;  // by whoever prepares the call
+  if (call.prepare) {
+    call.prepare = [&refused, prepare = std::move(call.prepare)](Call& filled) -> Task<Status> {
+      const Status filled_in = co_await prepare(filled);
+      if (!filled_in.ok()) refused = filled_in.error();
+      co_return filled_in;
+    };
+  }
   auto response = co_await send(server, std::move(call));
   if (!response.ok()) {
-    if (is_temporary(response.error())) failed(server);
-    co_return response;
+    if (refused) co_return *std::move(refused);
+    co_return no_answer(server, response.error(), tell_if_busy);
   }
   if (response->status >= 200 && response->status < 300) {
     heard_from(server);
@@ -107,30 +125,37 @@ Task<Result<http::ClientResponse>> NetworkServers::call(ServerName server, Call 
   co_return error;
 }
 
+Error NetworkServers::no_answer(const ServerName& server, const Error& why, bool tell_if_busy) {
+  runtime_.log().info("federation_not_asked", {{"server", server}, {"reason", why.message}});
+  // The gate had no place for it: nothing is known of the server.
+  if (why.code == ErrorCode::kRateLimited) return tell_if_busy ? why : not_asked(server);
+  // What it sent is too much: it is up.
+  if (why.code == ErrorCode::kTooLarge) return why;
+  failed(server);
+  return not_asked(server);
+}
+
 Task<Result<http::ClientResponse>> NetworkServers::send(ServerName server, Call call) {
-  POLDER_CO_TRY(const auto destinations, co_await discovery_.resolve(server));
+  const auto deadline = runtime_.clock().steady() + call.timeout + call.demand.line_max;
+  POLDER_CO_TRY(const auto destinations,
+                co_await discovery_.resolve(server, call.demand, call.timeout));
   egress::EgressRequest request;
-  request.method = call.method;
-  request.target = target_of(call);
-  if (call.authenticated) {
-    request.headers.add("Authorization",
-                        wire::authorize({http::to_string(call.method), request.target, own_name_,
-                                         server, call.body ? *call.body : std::string_view()},
-                                        key_));
-  }
-  if (call.body) {
-    request.headers.add("Content-Type", "application/json");
-    request.body = *std::move(call.body);
-  }
-  request.timeout = call.timeout;
+  request.demand = call.demand;
   request.body_max = call.body_max;
   request.sink = std::move(call.sink);
+  request.prepare = [&](egress::EgressRequest& filled) -> Task<Status> {
+    POLDER_CO_CHECK(co_await call.fill());
+    co_return complete(server, call, filled);
+  };
   Error last = fail(ErrorCode::kUnavailable, "no destination");
   for (const discovery::Destination& destination : destinations) {
     request.host = destination.host;
     request.port = destination.port;
     request.tls_name = destination.tls_name;
     request.host_header = destination.host_header;
+    const auto left = std::chrono::floor<Millis>(deadline - runtime_.clock().steady());
+    request.timeout = std::min(left, call.timeout);
+    if (request.timeout <= Millis(0)) break;
     auto response = co_await egress_.send(request);
     if (response.ok()) co_return response;
     last = std::move(response).error();
@@ -139,6 +164,25 @@ Task<Result<http::ClientResponse>> NetworkServers::send(ServerName server, Call 
   // A name without address is an outage to whoever asks, not an answer.
   if (last.code == ErrorCode::kNotFound) last.code = ErrorCode::kUnavailable;
   co_return last;
+}
+
+// https://spec.matrix.org/v1.19/server-server-api/#request-authentication
+Status NetworkServers::complete(const ServerName& server, const Call& call,
+                                egress::EgressRequest& request) const {
+  request.method = call.method;
+  request.target = target_of(call);
+  request.headers = {};
+  if (call.authenticated) {
+    request.headers.add("Authorization",
+                        wire::authorize({http::to_string(call.method), request.target, own_name_,
+                                         server, call.body ? *call.body : std::string_view()},
+                                        key_));
+  }
+  if (call.body) {
+    request.headers.add("Content-Type", "application/json");
+    request.body = *call.body;
+  }
+  return {};
 }
 
 Millis NetworkServers::back_off(const ServerName& server) const {

@@ -2,6 +2,7 @@
 // https://spec.matrix.org/v1.19/server-server-api/#request-authentication
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -35,13 +36,25 @@ struct Call {
   bool authenticated = true;      // false: without signature, for keys
   bool despite_back_off = false;  // ask even a server that failed just now
   std::shared_ptr<http::BodySink> sink =
-      nullptr;  // takes the answer's body, in place of the answer
+      nullptr;                // takes the answer's body, in place of the answer
+  egress::Demand demand{};    // why it is made: what it may take of this server
+  bool tell_if_busy = false;  // kRateLimited, not kUnavailable, if this server has no place for it
+  // Gives path and body once there is a place, so that what waits for one holds nothing; an error
+  // ends the call. Called at most once, by fill().
+  std::function<Task<Status>(Call&)> prepare{};
+
+  Task<Status> fill();
 };
+
+// What is told of a server from which there was no answer, whatever the reason: whether a name, a
+// host or a port exists is not for those to know who make this server ask. The log has the reason.
+Error not_asked(const ServerName& server);
 
 // Errors that tell what the other server answered: kInvalid (400 and other refusals), kForbidden
 // (401, 403), kNotFound, kUnsupported (an endpoint or room version unknown there), kTooLarge (413,
-// or the answer), kRateLimited (429), kUnavailable (not reached, 5xx, or backing off), kTimeout
-// (also: media not yet uploaded), kMalformed; their message begins with the other server's errcode.
+// or the answer), kRateLimited (429), kUnavailable (not_asked(), 5xx), kTimeout (media not
+// yet uploaded), kMalformed; their message begins with the other server's errcode.
+// not_asked() also where this server has no place to ask from; that is held against nobody.
 // Thread-safe; called on shards.
 class Servers {
  public:
@@ -85,7 +98,9 @@ class NetworkServers final : public Servers {
     std::chrono::nanoseconds until{0};
   };
   Task<Result<http::ClientResponse>> send(ServerName server, Call call);
+  Status complete(const ServerName& server, const Call& call, egress::EgressRequest& request) const;
   void failed(const ServerName& server);
+  Error no_answer(const ServerName& server, const Error& why, bool tell_if_busy);
 
   runtime::Runtime& runtime_;
   egress::Egress& egress_;

@@ -12,6 +12,8 @@ class FakeEgress final : public egress::Egress {
   Result<http::ClientResponse> answer = fail(ErrorCode::kUnavailable, "refused");
   std::vector<egress::EgressRequest> sent;
   Task<Result<http::ClientResponse>> send(egress::EgressRequest request) override {
+    if (const auto prepare = std::exchange(request.prepare, {}))
+      POLDER_CO_CHECK(co_await prepare(request));
     sent.push_back(std::move(request));
     co_return answer;
   }
@@ -112,6 +114,26 @@ TEST_F(TransportTest, RefusalsCarryTheOthersErrcode) {
   EXPECT_FALSE(get().ok());
   answer(302, "");
   EXPECT_EQ(get().error().code, ErrorCode::kUnavailable);
+}
+
+TEST_F(TransportTest, WhyThereIsNoAnswerIsNotTold) {
+  const Error told = not_asked(other_);
+  for (const ErrorCode code :
+       {ErrorCode::kUnavailable, ErrorCode::kTimeout, ErrorCode::kForbidden, ErrorCode::kNotFound,
+        ErrorCode::kMalformed, ErrorCode::kRateLimited}) {
+    egress_.answer = fail(code, "at 10.0.0.1: connection refused");
+    const auto got = run(servers_.request(other_, {.path = "/x", .despite_back_off = true}));
+    EXPECT_EQ(got.error().code, told.code);
+    EXPECT_EQ(got.error().message, told.message);
+  }
+}
+
+TEST_F(TransportTest, ThatThereWasNoPlaceIsHeldAgainstNobody) {
+  egress_.answer = fail(ErrorCode::kRateLimited, "no place");
+  EXPECT_EQ(get().error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(servers_.back_off(other_), Millis(0));
+  const auto told = run(servers_.request(other_, {.path = "/x", .tell_if_busy = true}));
+  EXPECT_EQ(told.error().code, ErrorCode::kRateLimited);
 }
 
 TEST_F(TransportTest, AServerThatFailsIsLeftInPeaceLongerEachTime) {

@@ -29,11 +29,12 @@ struct OutgoingTransaction {
 std::string write_transaction(const OutgoingTransaction& transaction);
 
 struct IncomingTransaction {
-  std::vector<json::Object> pdus;  // neither their format nor their signatures are checked
+  std::vector<std::string> pdus;  // texts; neither format nor signatures are checked
   std::vector<Edu> edus;
 };
-// Parts of a wrong shape are left out, so that one of them does not hold up the rest. kTooLarge
-// beyond the numbers above, kInvalid if what should be a list is none, or `origin` is another one.
-Result<IncomingTransaction> read_transaction(json::Object body, const ServerName& origin);
+// EDUs of a wrong shape are left out, so that one of them does not hold up the rest. kTooLarge
+// beyond the numbers above, kBadType if the body is no object; kInvalid if a list is none, or
+// `origin` is another one; kMalformed.
+Result<IncomingTransaction> read_transaction(std::string_view body, const ServerName& origin);
 
 }  // namespace polder::wire

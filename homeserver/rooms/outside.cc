@@ -1,4 +1,7 @@
 // Memberships in rooms that this server is not in: invites, knocks, and their ends.
+#include <algorithm>
+
+#include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/client_format.h"
 #include "homeserver/rooms/engine.h"
@@ -9,8 +12,12 @@ namespace {
 
 using stores::Membership;
 
-constexpr size_t kStrippedMax = 100;
-constexpr size_t kStrippedBytesMax = 256 * 1024;
+constexpr size_t kStrippedMax = 50;
+constexpr size_t kStrippedBytesMax = 64 * 1024;
+// Invites that wait for one user, who sees all of them in each initial sync; of which the users of
+// one other server can have half.
+constexpr size_t kInvitesMax = 200;
+constexpr size_t kInviteBytesMax = size_t{2} << 20;
 
 bool is_open(Membership membership) {
   return membership == Membership::kInvite || membership == Membership::kKnock;
@@ -39,23 +46,66 @@ bool fits(const json::Object& stripped, const events::RoomVersionRules& rules) {
   return rules.id == (version != nullptr ? std::string_view(*version) : "1");
 }
 
+// What says of which version the room is goes before what is nice to have.
+json::Array created_first(json::Array given) {
+  std::ranges::stable_partition(given, [](const json::Value& value) {
+    const json::Object* event = value.as_object();
+    const std::string* type = event != nullptr ? event->find_string("type") : nullptr;
+    return type != nullptr && *type == "m.room.create";
+  });
+  return given;
+}
+
 // What /sync shows of an invite or knock, bounded.
 std::string stripped_text(const events::RoomVersionRules& rules, const events::Event& event,
                           const json::Array& given) {
   json::Array kept;
   size_t bytes = 0;
-  for (const json::Value& value : given) {
+  for (const json::Value& value : created_first(given)) {
     auto stripped = read_stripped(value);
     if (!stripped || !fits(*stripped, rules)) continue;
     const bool own = *stripped->find_string("type") == "m.room.member" &&
                      *stripped->find_string("state_key") == *event.state_key();
     if (own) continue;
-    bytes += json::write(*stripped).size();
-    if (bytes > kStrippedBytesMax || kept.size() == kStrippedMax) break;
+    const size_t size = json::write(*stripped).size();
+    if (size > kStrippedBytesMax - bytes || kept.size() == kStrippedMax) continue;
+    bytes += size;
     kept.emplace_back(*std::move(stripped));
   }
   kept.emplace_back(events::stripped_state(event));
   return json::write(kept);
+}
+
+// The server of who invited, as the stripped state of the invite has it.
+std::string inviting_server(const stores::MembershipRow& row, std::string_view user) {
+  const auto state = json::parse(row.stripped_state);
+  if (!state.ok() || state->as_array() == nullptr) return {};
+  const json::Object* invite = events::find_stripped(*state->as_array(), "m.room.member", user);
+  const std::string* sender = invite != nullptr ? invite->find_string("sender") : nullptr;
+  const auto inviter = UserId::parse(sender != nullptr ? *sender : std::string());
+  return inviter.ok() ? std::string(inviter->server()) : std::string();
+}
+
+// Whether one more invite of the user may wait.
+Status check_invites(const kv::Snapshot& snapshot, stores::UserNumber user, RoomNumber room,
+                     const events::Event& invite, size_t size) {
+  POLDER_TRY(const auto rooms, stores::read_rooms_of(snapshot, user));
+  size_t count = 1;
+  size_t bytes = size;
+  size_t count_of_server = 1;
+  size_t bytes_of_server = size;
+  for (const auto& [number, row] : rooms) {
+    if (number == room || row.event != 0 || row.membership != Membership::kInvite) continue;
+    ++count;
+    bytes += row.stripped_state.size();
+    if (inviting_server(row, *invite.state_key()) != invite.sender().server()) continue;
+    ++count_of_server;
+    bytes_of_server += row.stripped_state.size();
+  }
+  if (count > kInvitesMax || bytes > kInviteBytesMax || count_of_server > kInvitesMax / 2 ||
+      bytes_of_server > kInviteBytesMax / 2)
+    return fail(ErrorCode::kRateLimited, "too many invites wait for the user");
+  return {};
 }
 
 }  // namespace
@@ -81,6 +131,8 @@ Result<Staged> stage_outside(const StageContext& context, const Room& room,
     staged.outside->position = known->position;
     return staged;
   }
+  if (row.membership == Membership::kInvite)
+    POLDER_CHECK(check_invites(snapshot, user, room.number, *event, row.stripped_state.size()));
   if (is_open(row.membership)) {
     stores::put_outsider(staged.batch, room.number, user);
   } else if (known && is_open(known->membership)) {

@@ -321,5 +321,48 @@ TEST_F(OutsideTest, RestrictedJoinsNeedAConditionAndAnAuthoriser) {
   EXPECT_EQ(answer(room).join, RestrictedJoin::kNoAuthoriser);
 }
 
+json::Object stripped_event(const UserId& sender, std::string type, json::Object content) {
+  return {{"type", std::move(type)},
+          {"state_key", ""},
+          {"sender", sender.str()},
+          {"content", std::move(content)}};
+}
+
+// However much of it comes, what a user's syncs carry of an invite is little.
+TEST_F(OutsideTest, WhatAnInviteTellsOfItsRoomIsBounded) {
+  json::Array told;
+  for (int i = 0; i < 4; ++i)
+    told.emplace_back(stripped_event(bob_, "m.room.topic", {{"topic", std::string(50'000, 'x')}}));
+  told.emplace_back(stripped_event(bob_, "m.room.name", {{"name", "Far"}}));
+  told.emplace_back(stripped_event(bob_, "m.room.create", {{"room_version", "11"}}));
+  ASSERT_TRUE(store(far_member(bob_, alice_, "invite"), std::move(told)).ok());
+  const std::string shown = row(alice_)->stripped_state;
+  EXPECT_LT(shown.size(), 70'000u);
+  for (const char* type : {"m.room.create", "m.room.name", "m.room.topic"})
+    EXPECT_NE(shown.find(type), std::string::npos) << type;
+}
+
+TEST_F(OutsideTest, OneServerLeavesRoomForTheInvitesOfOthers) {
+  const auto invite_by = [&](const std::string& inviter, int number) {
+    events::EventDraft draft;
+    draft.room_id = RoomId::trusted("!r" + std::to_string(number) + ":other");
+    draft.sender = UserId::trusted(inviter);
+    draft.type = "m.room.member";
+    draft.state_key = alice_.str();
+    draft.content = {{"membership", "invite"}};
+    draft.prev_events = {EventId::trusted("$prev")};
+    draft.auth_events = {EventId::trusted("$prev")};
+    draft.depth = number + 1;
+    json::Object pdu = events::make_pdu(draft, kRules, "x");
+    events::hash_and_sign(pdu, kRules, other_, other_key_);
+    return *events::Event::parse(std::move(pdu), kRules);
+  };
+  size_t taken = 0;
+  for (int i = 0; i < 120; ++i)
+    taken += store(invite_by("@mallory:evil.example", i)).ok() ? 1 : 0;
+  EXPECT_EQ(taken, 100u);
+  EXPECT_TRUE(store(invite_by("@carol:good.example", 500)).ok());
+}
+
 }  // namespace
 }  // namespace polder::rooms

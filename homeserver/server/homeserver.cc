@@ -80,6 +80,7 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
 Status Homeserver::start() {
   POLDER_CHECK(devices_->start());
   POLDER_CHECK(engine_->start());
+  POLDER_CHECK(entry_->start());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "media_sweep",
                  media_contents_->sweep());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge", engine_->finish_purges());

@@ -102,6 +102,7 @@ Task<Result<client::RemoteMedia>> RemoteMedia::follow(std::string location) {
   POLDER_CO_TRY(const auto url, egress::parse_url(location));
   if (!url.tls) co_return fail(ErrorCode::kForbidden, "redirected to a URL without TLS");
   egress::EgressRequest request;
+  request.demand.cause = egress::Cause::kMedia;
   request.host = url.host;
   request.port = url.port;
   request.host_header = url.authority();
@@ -109,7 +110,11 @@ Task<Result<client::RemoteMedia>> RemoteMedia::follow(std::string location) {
   request.timeout = kFetchTimeMax;
   request.body_max = parts_.library.parts().limits.fetch_bytes_max;
   request.redirects_max = kRedirectsMax;
-  POLDER_CO_TRY(auto response, co_await parts_.egress.send(std::move(request)));
+  auto sent = co_await parts_.egress.send(std::move(request));
+  if (!sent.ok() && sent.error().code == ErrorCode::kTooLarge) co_return sent.error();
+  // Whatever else the reason: what there is at an address is not told.
+  if (!sent.ok()) co_return fail(ErrorCode::kUnavailable, sent.error().message);
+  http::ClientResponse response = *std::move(sent);
   if (response.status != 200)
     co_return fail(response.status == 404 ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
                    "status " + std::to_string(response.status));
@@ -117,6 +122,7 @@ Task<Result<client::RemoteMedia>> RemoteMedia::follow(std::string location) {
   found.content_type = response.headers.find("Content-Type");
   found.disposition = response.headers.find("Content-Disposition");
   found.bytes = std::move(response.body);
+  found.counted = std::move(response.held);
   co_return found;
 }
 

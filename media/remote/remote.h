@@ -15,7 +15,9 @@ namespace polder::remote_media {
 
 // Files are held in memory while they are fetched, and on disk afterwards: both are bounded, and
 // what one user or one server takes is, too.
-inline constexpr size_t kFetchesMax = 8;  // at once
+// How many are asked for at once, of which servers and hosts, the gate decides (egress); these are
+// what may want to be.
+inline constexpr size_t kFetchesMax = 64;  // at once
 inline constexpr size_t kFetchesOfServerMax = 2;
 inline constexpr size_t kFetchesOfUserMax = 4;
 inline constexpr size_t kFetchesWaitingMax = 1000;

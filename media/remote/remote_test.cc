@@ -114,9 +114,9 @@ TEST_F(RemoteTest, WhoWantsTheSameWaitsForTheOneFetch) {
 TEST_F(RemoteTest, FetchesAtOnceAreBounded) {
   std::vector<MxcUri> uris;
   std::vector<stores::UserNumber> users;
-  for (int i = 0; i < 60; ++i) {
-    uris.push_back(uri("s" + std::to_string(i % 6) + ".example", "m" + std::to_string(i)));
-    users.push_back(static_cast<stores::UserNumber>(1 + i % 10));
+  for (int i = 0; i < 200; ++i) {
+    uris.push_back(uri("s" + std::to_string(i % 40) + ".example", "m" + std::to_string(i)));
+    users.push_back(static_cast<stores::UserNumber>(1 + i % 50));
   }
   for (const auto& result : find_all(uris, users))
     EXPECT_TRUE(result->ok());
@@ -125,7 +125,7 @@ TEST_F(RemoteTest, FetchesAtOnceAreBounded) {
   servers_.running_max = 0;
   for (MxcUri& other : uris)
     other = MxcUri::trusted(other.str() + "x");
-  find_all(uris, std::vector<stores::UserNumber>(60, kBob));
+  find_all(uris, std::vector<stores::UserNumber>(200, kBob));
   EXPECT_EQ(servers_.running_max, kFetchesOfUserMax);
 }
 

@@ -12,7 +12,8 @@ constexpr uint8_t kKeysTag = 1;  // tags in column federation
 constexpr uint8_t kDispatchedTag = 2;
 constexpr uint8_t kBacklogTag = 3;
 constexpr uint8_t kForwardTag = 4;
-constexpr uint8_t kWaitingTag = 11;      // 8 to 10: remote_device_rows.cc
+constexpr uint8_t kWaitingTag = 11;  // 8 to 10: remote_device_rows.cc
+constexpr uint8_t kLateLeaveTag = 12;
 constexpr uint8_t kKnownMessageTag = 3;  // tag in column transactions
 constexpr size_t kKeysMax = 1000;
 
@@ -29,6 +30,12 @@ std::string forward_key(const EventId& event) {
 std::string waiting_key(const WaitingEvent& waiting) {
   keys::KeyWriter key(kWaitingTag);
   key.text(waiting.origin.view()).tail(waiting.event.view());
+  return key.str();
+}
+
+std::string late_leave_key(const LateLeave& leave) {
+  keys::KeyWriter key(kLateLeaveTag);
+  key.text(leave.user.view()).tail(leave.room.view());
   return key.str();
 }
 
@@ -83,27 +90,29 @@ Result<kv::Position> read_dispatched(const kv::Snapshot& snapshot) {
   return position;
 }
 
-void put_backlog(kv::Batch& batch, const ServerName& destination, kv::Position delivered) {
-  batch.put(kFederation, backlog_key(destination),
-            keys::ValueWriter(kFormat).fixed64(delivered).str());
+void put_backlog(kv::Batch& batch, const ServerName& destination, const Backlog& backlog) {
+  keys::ValueWriter value(kFormat);
+  value.fixed64(backlog.delivered).varint(backlog.unanswered);
+  batch.put(kFederation, backlog_key(destination), value.str());
 }
 
 void erase_backlog(kv::Batch& batch, const ServerName& destination) {
   batch.erase(kFederation, backlog_key(destination));
 }
 
-Result<std::vector<std::pair<ServerName, kv::Position>>> read_backlogs(
-    const kv::Snapshot& snapshot) {
-  std::vector<std::pair<ServerName, kv::Position>> backlogs;
+Result<std::vector<std::pair<ServerName, Backlog>>> read_backlogs(const kv::Snapshot& snapshot) {
+  std::vector<std::pair<ServerName, Backlog>> backlogs;
   const auto rows =
       snapshot.iterate(kFederation, kv::prefix_range(keys::KeyWriter(kBacklogTag).str()));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();
     keys::ValueReader reader(rows->value(), kFormat);
-    const kv::Position delivered = reader.fixed64();
+    Backlog backlog;
+    backlog.delivered = reader.fixed64();
+    if (!reader.at_end()) backlog.unanswered = reader.varint();
     POLDER_CHECK(reader.finish("a destination's backlog"));
-    backlogs.emplace_back(ServerName::trusted(std::string(key.tail())), delivered);
+    backlogs.emplace_back(ServerName::trusted(std::string(key.tail())), backlog);
   }
   POLDER_CHECK(rows->status());
   return backlogs;
@@ -165,6 +174,40 @@ Result<std::vector<WaitingEvent>> read_waiting(const kv::Snapshot& snapshot) {
   }
   POLDER_CHECK(rows->status());
   return events;
+}
+
+void put_late_leave(kv::Batch& batch, const LateLeave& leave) {
+  keys::ValueWriter value(kFormat);
+  value.signed_varint(leave.since_ms).text(leave.content).varint(leave.servers.size());
+  for (const ServerName& server : leave.servers)
+    value.text(server.view());
+  batch.put(kFederation, late_leave_key(leave), value.str());
+}
+
+void erase_late_leave(kv::Batch& batch, const LateLeave& leave) {
+  batch.erase(kFederation, late_leave_key(leave));
+}
+
+Result<std::vector<LateLeave>> read_late_leaves(const kv::Snapshot& snapshot) {
+  std::vector<LateLeave> leaves;
+  const auto rows =
+      snapshot.iterate(kFederation, kv::prefix_range(keys::KeyWriter(kLateLeaveTag).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    LateLeave leave;
+    keys::KeyReader key(rows->key());
+    key.u8();
+    leave.user = UserId::trusted(std::string(key.text()));
+    leave.room = RoomId::trusted(std::string(key.tail()));
+    keys::ValueReader value(rows->value(), kFormat);
+    leave.since_ms = value.signed_varint();
+    leave.content = value.text();
+    for (uint64_t left = value.varint(); left > 0 && value.ok(); --left)
+      leave.servers.push_back(ServerName::trusted(std::string(value.text())));
+    POLDER_CHECK(value.finish("a leave that is to be told"));
+    leaves.push_back(std::move(leave));
+  }
+  POLDER_CHECK(rows->status());
+  return leaves;
 }
 
 Result<std::optional<std::string>> read_waiting_pdu(const kv::Snapshot& snapshot,

@@ -33,12 +33,17 @@ Result<std::optional<KnownKeys>> read_known_keys(const kv::Snapshot& snapshot,
 void put_dispatched(kv::Batch& batch, kv::Position position);
 Result<kv::Position> read_dispatched(const kv::Snapshot& snapshot);
 
-// A destination that has not got everything that was dispatched: up to where it has. No row for one
-// that has.
-void put_backlog(kv::Batch& batch, const ServerName& destination, kv::Position delivered);
+// A destination that has not got everything that was dispatched: up to where it has, and how many
+// of the events after that are in the transaction that it has not answered. No row for one that has
+// got everything.
+struct Backlog {
+  kv::Position delivered = 0;
+  uint64_t unanswered = 0;
+  friend bool operator==(const Backlog&, const Backlog&) = default;
+};
+void put_backlog(kv::Batch& batch, const ServerName& destination, const Backlog& backlog);
 void erase_backlog(kv::Batch& batch, const ServerName& destination);
-Result<std::vector<std::pair<ServerName, kv::Position>>> read_backlogs(
-    const kv::Snapshot& snapshot);
+Result<std::vector<std::pair<ServerName, Backlog>>> read_backlogs(const kv::Snapshot& snapshot);
 
 // An event of another server's user that this server is to send to the room's servers: a join,
 // leave or knock that came in by send_join and its kin. Written before the event is given to the
@@ -61,6 +66,19 @@ void erase_waiting(kv::Batch& batch, const WaitingEvent& waiting);
 Result<std::vector<WaitingEvent>> read_waiting(const kv::Snapshot& snapshot);
 Result<std::optional<std::string>> read_waiting_pdu(const kv::Snapshot& snapshot,
                                                     const WaitingEvent& waiting);
+
+// A local user who left a room of others, or declined to enter it, while no server of the room
+// could be told: it is told later.
+struct LateLeave {
+  UserId user;
+  RoomId room;
+  std::vector<ServerName> servers;  // the most promising first
+  std::string content;              // of the leave, without `membership`; JSON
+  int64_t since_ms = 0;             // since the epoch
+};
+void put_late_leave(kv::Batch& batch, const LateLeave& leave);
+void erase_late_leave(kv::Batch& batch, const LateLeave& leave);
+Result<std::vector<LateLeave>> read_late_leaves(const kv::Snapshot& snapshot);
 
 // Ids of messages to devices that another server sent, by the day (since the epoch) on which they
 // came: a message that comes again is known by its id for as long as its day is kept.

@@ -74,8 +74,13 @@ class Network::Way final : public http::Transport {
 class Network::Names final : public egress::Resolver {
  public:
   Task<Result<egress::Addresses>> addresses(std::string host) override {
-    // The request goes by the name that its certificate must have.
-    co_return egress::Addresses{{"9.9.9.9"}, std::chrono::seconds(300)};
+    // The request goes by the name that its certificate must have; each name is a host of its own.
+    uint32_t sum = 0;
+    for (const char c : host)
+      sum = sum * 31 + static_cast<uint8_t>(c);
+    const std::string address =
+        "9.9." + std::to_string(sum / 256 % 256) + "." + std::to_string(sum % 256);
+    co_return egress::Addresses{{address}, std::chrono::seconds(300)};
   }
   Task<Result<egress::Services>> services(std::string name) override {
     co_return fail(ErrorCode::kNotFound, "no such service: " + name);

@@ -25,18 +25,21 @@ class FakeServers final : public transport::Servers {
   std::map<ServerName, std::vector<std::string>> types;  // of the events delivered
   std::map<ServerName, std::vector<std::string>> edus;   // types, delivered
   std::map<ServerName, size_t> largest;
-  std::string refused;  // a type of event that makes a transaction be refused
-  std::set<std::string> paths;
+  std::string refused;             // a type of event that makes a transaction be refused
+  std::vector<std::string> paths;  // of all calls
   int calls = 0;
   size_t under_way = 0;
   size_t most_under_way = 0;
 
   Task<Result<http::ClientResponse>> call(ServerName server, transport::Call call) override {
+    POLDER_CO_CHECK(co_await call.fill());
     ++calls;
     most_under_way = std::max(most_under_way, ++under_way);
     co_await runtime::sleep_for(runtime_, Millis(20));
     --under_way;
-    EXPECT_TRUE(paths.insert(call.path).second) << "transaction ids are never used again";
+    paths.push_back(call.path);
+    EXPECT_FALSE(answered_.contains(call.path))
+        << "ids of answered transactions are not used again";
     if (failing.contains(server)) {
       if (failing[server] == ErrorCode::kUnavailable) down_[server] = true;
       co_return fail(failing[server], "down");
@@ -56,6 +59,7 @@ class FakeServers final : public transport::Servers {
       for (const json::Value& edu : *list)
         edus[server].push_back(*edu.as_object()->find_string("edu_type"));
     }
+    answered_.insert(call.path);
     http::ClientResponse response;
     response.status = 200;
     response.body = "{}";
@@ -69,6 +73,7 @@ class FakeServers final : public transport::Servers {
  private:
   runtime::Runtime& runtime_;
   std::map<ServerName, bool> down_;
+  std::set<std::string> answered_;
 };
 
 class FakeSource final : public EduSource {
@@ -114,6 +119,7 @@ class SenderTest : public testing::Test {
   void halt() {
     simulation_->crash(*runtime_);
     sender_.reset();
+    servers_paths_ = servers_->paths;
     servers_.reset();
     names_.reset();
     committer_.reset();
@@ -235,6 +241,7 @@ class SenderTest : public testing::Test {
   kv::MemoryDisk disk_;
   stores::StateNodeCache nodes_{1 << 20};
   FakeSource source_;
+  std::vector<std::string> servers_paths_;  // of all calls before the last halt
   std::unique_ptr<runtime::Simulation> simulation_;
   std::unique_ptr<runtime::Runtime> runtime_;
   std::unique_ptr<kv::Database> database_;

@@ -118,14 +118,16 @@ class TestDeviceLists final : public RemoteDeviceLists {
 // A body that arrives whole.
 class WholeBody final : public http::BodySource {
  public:
-  explicit WholeBody(std::string text) : text_(std::move(text)) {}
+  WholeBody(std::string text, size_t& reads) : text_(std::move(text)), reads_(reads) {}
   Task<Result<std::optional<std::string>>> next() override {
+    ++reads_;
     if (text_.empty()) co_return std::optional<std::string>();
     co_return std::optional(std::exchange(text_, {}));
   }
 
  private:
   std::string text_;
+  size_t& reads_;
 };
 
 struct Answer {
@@ -194,7 +196,7 @@ class ServerTest : public testing::Test {
     exchange.request.method = http::method_from(method);
     exchange.request.remote_address = address_;
     EXPECT_TRUE(http::parse_target(target, exchange.request).ok());
-    WholeBody stream(body);
+    WholeBody stream(body, reads_of_bodies_);
     exchange.request.body_stream = &stream;
     for (const std::string& value : headers)
       exchange.request.headers.add("Authorization", value);
@@ -350,6 +352,7 @@ class ServerTest : public testing::Test {
   TestServers servers_{runtime_.clock()};
   TestRemote remote_;
   TestDeviceLists device_lists_;
+  size_t reads_of_bodies_ = 0;
   keyring::Keyring keyring_{{runtime_, *database_, *committer_, servers_, own_, key_}};
   rooms::RoomEngine engine_{
       {runtime_, *database_, *committer_, *names_, own_, key_, keyring_, remote_}};

@@ -98,7 +98,7 @@ Task<Result<Response>> get_remote_profile(const Api& api, Call& call, UserId use
       server, std::move(user), field.empty() ? std::nullopt : std::optional(field));
   if (!profile.ok() && profile.error().code == ErrorCode::kNotFound)
     co_return fail(ErrorCode::kNotFound, "Profile not found");
-  if (!profile.ok()) co_return fail(ErrorCode::kUnavailable, profile.error().message);
+  if (!profile.ok()) co_return profile.error();
   co_return profile_response(*profile, field);
 }
 

@@ -23,7 +23,7 @@ Task<Result<RoomAddress>> resolve(const Api& api, std::string room_or_alias) {
     auto found = co_await api.federation.directory(server, alias);
     if (!found.ok() && found.error().code == ErrorCode::kNotFound)
       co_return fail(ErrorCode::kNotFound, "Room alias not found");
-    if (!found.ok()) co_return fail(ErrorCode::kUnavailable, found.error().message);
+    if (!found.ok()) co_return found.error();
     co_return RoomAddress{std::move(found->room), std::move(found->servers)};
   }
   POLDER_CO_TRY(const auto row, co_await runtime::on_pool(api.runtime, [&api, alias] {

@@ -112,13 +112,13 @@ Task<Result<Response>> put_typing(const Api& api, Call& call) {
   if (!typing) {
     api.typing.clear(head->number, call.session().user);
     api.sync.wake_room(head->number);
-    co_await api.devices.ephemeral.typing(head, call.session().user, false);
+    co_await api.devices.ephemeral.typing(head, call.session().user, std::nullopt);
     co_return empty_json();
   }
   const Millis timeout(std::clamp<int64_t>(asked, 1, kTypingMaxMs));
   api.typing.set(head->number, call.session().user, timeout);
   api.sync.typing_changed(head->number, timeout);
-  co_await api.devices.ephemeral.typing(head, call.session().user, true);
+  co_await api.devices.ephemeral.typing(head, call.session().user, timeout);
   co_return empty_json();
 }
 

@@ -95,4 +95,13 @@ bool is_public_address(std::string_view text) {
   return address->is_v4() ? is_public(v4) : is_public(v6);
 }
 
+std::string network_of(std::string_view text) {
+  const auto address = base::IpAddress::parse(text);
+  if (!address) return std::string(text);
+  constexpr size_t kNetworkBytes = 8;
+  const auto bytes = address->bytes();
+  const size_t size = address->is_v4() ? bytes.size() : kNetworkBytes;
+  return std::string(reinterpret_cast<const char*>(bytes.data()), size);
+}
+
 }  // namespace polder::egress

@@ -15,4 +15,7 @@ bool is_address(std::string_view text);
 // (mapped, compatible, 6to4, Teredo, NAT64, ISATAP), and for what is no address at all.
 bool is_public_address(std::string_view text);
 
+// What is likely one host's: the address itself, of IPv6 the network of 64 bits.
+std::string network_of(std::string_view address);
+
 }  // namespace polder::egress

@@ -1,6 +1,7 @@
 #include "homeserver/base/egress/egress.h"
 
 #include "homeserver/base/egress/address.h"
+#include "homeserver/base/egress/in_time.h"
 #include "homeserver/base/egress/url.h"
 
 namespace polder::egress {
@@ -27,6 +28,69 @@ Status check_request(const EgressRequest& request) {
 Url url_of(const EgressRequest& request) {
   return {request.tls, request.host, request.port, request.port == (request.tls ? 443 : 80),
           request.target};
+}
+
+// A request that has its place, until its answer is used up: the place ends with the request, the
+// bytes of the answer are held as long as this lives.
+class Running final : public http::Course, public std::enable_shared_from_this<Running> {
+ public:
+  Running(runtime::Runtime& runtime, std::shared_ptr<Places> places, Places::PlacePtr place,
+          Cause cause)
+      : runtime_(runtime), places_(std::move(places)), place_(std::move(place)), cause_(cause) {}
+  ~Running() override { places_->release(cause_, held_); }
+
+  void begin() {
+    timer_ = runtime_.after(kPromptTime, [weak = weak_from_this()] {
+      if (const auto running = weak.lock()) running->look();
+    });
+  }
+  void finish() {
+    if (timer_) timer_->cancel();
+    timer_.reset();
+    place_.reset();
+  }
+  Status hold(size_t bytes) override {
+    if (!places_->hold(cause_, bytes))
+      return fail(ErrorCode::kRateLimited, "too much is being received");
+    held_ += bytes;
+    return {};
+  }
+  size_t held() const { return held_; }
+
+ private:
+  void look() {
+    if (!place_) return;
+    if (moved - std::exchange(seen_, moved) >= kPromptBytes) return begin();
+    place_->becomes_slow([weak = weak_from_this()] {
+      const auto running = weak.lock();
+      if (running && running->end) running->end();
+    });
+  }
+
+  runtime::Runtime& runtime_;
+  const std::shared_ptr<Places> places_;
+  Places::PlacePtr place_;
+  const Cause cause_;
+  std::unique_ptr<runtime::Timer> timer_;
+  uint64_t seen_ = 0;
+  size_t held_ = 0;
+};
+
+http::ClientRequest client_request(const EgressRequest& request, const std::string& address) {
+  http::ClientRequest sent;
+  sent.address = address;
+  sent.port = request.port;
+  sent.tls = request.tls;
+  sent.tls_name = request.tls_name;
+  sent.host = request.host_header;
+  sent.method = request.method;
+  sent.target = request.target;
+  sent.headers = request.headers;
+  if (sent.headers.count("User-Agent") == 0) sent.headers.add("User-Agent", "Polder");
+  sent.body = request.body;
+  sent.body_max = request.body_max;
+  sent.sink = request.sink;
+  return sent;
 }
 
 bool is_redirect(int status) {
@@ -57,12 +121,13 @@ Task<Result<http::ClientResponse>> CheckedEgress::send(EgressRequest request) {
   }
 }
 
-Task<Result<std::vector<std::string>>> CheckedEgress::allowed_addresses(std::string host) {
+Task<Result<std::vector<std::string>>> CheckedEgress::allowed_addresses(
+    std::string host, std::chrono::nanoseconds deadline) {
   std::vector<std::string> found;
   if (is_address(host)) {
     found.push_back(host);
   } else {
-    POLDER_CO_TRY(auto answer, co_await resolver_.addresses(host));
+    POLDER_CO_TRY(auto answer, co_await in_time(runtime_, deadline, resolver_.addresses(host)));
     found = std::move(answer.addresses);
   }
   if (deny_private_)
@@ -78,32 +143,48 @@ Task<Result<http::ClientResponse>> CheckedEgress::send_once(EgressRequest reques
   if (request.tls_name.empty()) request.tls_name = request.host;
   if (request.host_header.empty()) request.host_header = url_of(request).authority();
   POLDER_CO_CHECK(check_request(request));
-  POLDER_CO_TRY(const auto addresses, co_await allowed_addresses(request.host));
-  http::ClientRequest sent;
-  sent.port = request.port;
-  sent.tls = request.tls;
-  sent.tls_name = std::move(request.tls_name);
-  sent.host = std::move(request.host_header);
-  sent.method = request.method;
-  sent.target = std::move(request.target);
-  sent.headers = std::move(request.headers);
-  if (sent.headers.count("User-Agent") == 0) sent.headers.add("User-Agent", "Polder");
-  sent.body = std::move(request.body);
-  sent.body_max = request.body_max;
-  sent.sink = std::move(request.sink);
+  POLDER_CO_TRY(const auto addresses, co_await allowed_addresses(request.host, deadline));
   Error last = fail(ErrorCode::kTimeout, "no time left to connect");
   for (const std::string& address : addresses) {
-    const auto left = deadline - runtime_.clock().steady();
-    if (left <= std::chrono::nanoseconds(0)) break;
-    http::ClientRequest attempt = sent;
-    attempt.address = address;
-    attempt.timeout = std::max(std::chrono::duration_cast<Millis>(left), Millis(1));
-    auto response = co_await transport_.send(std::move(attempt));
+    if (deadline <= runtime_.clock().steady()) break;
+    auto response = co_await send_to(address, request, deadline);
     // Only what did not come through is worth another address.
     if (response.ok() || response.error().code != ErrorCode::kUnavailable) co_return response;
     last = std::move(response).error();
   }
   co_return last;
+}
+
+Task<Result<http::ClientResponse>> CheckedEgress::send_to(const std::string& address,
+                                                          EgressRequest& request,
+                                                          std::chrono::nanoseconds& deadline) {
+  const auto before = runtime_.clock().steady();
+  POLDER_CO_TRY(auto place, co_await places_->take(request.demand, network_of(address),
+                                                   deadline + request.demand.line_max));
+  const std::chrono::nanoseconds in_line = runtime_.clock().steady() - before;
+  const std::chrono::nanoseconds beyond =
+      std::min(in_line, std::chrono::nanoseconds(request.demand.line_max));
+  deadline += beyond;
+  const auto running =
+      std::make_shared<Running>(runtime_, places_, std::move(place), request.demand.cause);
+  if (request.prepare) {
+    const auto prepare = std::exchange(request.prepare, {});
+    POLDER_CO_CHECK(co_await prepare(request));
+    POLDER_CO_CHECK(check_request(request));
+  }
+  http::ClientRequest attempt = client_request(request, address);
+  const auto left = deadline - runtime_.clock().steady();
+  attempt.timeout = std::max(std::chrono::duration_cast<Millis>(left), Millis(1));
+  attempt.course = running;
+  running->begin();
+  auto response = co_await transport_.send(std::move(attempt));
+  running->finish();
+  if (!response.ok()) co_return response;
+  // What a transport did not count while it came.
+  if (response->body.size() > running->held())
+    POLDER_CO_CHECK(running->hold(response->body.size() - running->held()));
+  response->held = running;
+  co_return response;
 }
 
 }  // namespace polder::egress

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "homeserver/base/egress/places.h"
 #include "homeserver/base/egress/resolver.h"
 #include "homeserver/base/http/client.h"
 #include "homeserver/base/runtime/runtime.h"
@@ -14,6 +16,7 @@
 namespace polder::egress {
 
 struct EgressRequest {
+  Demand demand{};   // why it is made: what it may take
   std::string host;  // name or IP address (without brackets) to connect to
   uint16_t port = 443;
   bool tls = true;
@@ -23,8 +26,13 @@ struct EgressRequest {
   std::string target = "/";
   http::Headers headers;
   std::string body;
-  Millis timeout{60'000};      // for everything, look-ups and redirects included
-  size_t body_max = 10 << 20;  // bytes of the response's body
+  // For everything, look-ups, waiting for a place and redirects included; longer only by what the
+  // bytes that moved may take.
+  Millis timeout{60'000};
+  // Completes the request once there is a place for it, so that those in line hold nothing; an
+  // error ends it.
+  std::function<Task<Status>(EgressRequest&)> prepare = {};
+  size_t body_max = 10 << 20;                      // bytes of the response's body
   std::shared_ptr<http::BodySink> sink = nullptr;  // as in http::ClientRequest
   int redirects_max = 0;  // followed for GET and HEAD, to https only, without the headers
 };
@@ -34,7 +42,9 @@ class Egress {
  public:
   virtual ~Egress() = default;
   // kForbidden if the destination may not be reached, kNotFound if its name has no address,
-  // kUnavailable, kTimeout, kTooLarge, kMalformed; kInvalid for what cannot be a request.
+  // kUnavailable, kTimeout, kTooLarge, kMalformed; kInvalid for what cannot be a request;
+  // kRateLimited if there is no place for it, or none for its answer: that says nothing of the
+  // destination.
   virtual Task<Result<http::ClientResponse>> send(EgressRequest request) = 0;
 };
 
@@ -42,25 +52,31 @@ class Egress {
 class CheckedEgress final : public Egress {
  public:
   CheckedEgress(runtime::Runtime& runtime, Resolver& resolver, http::Transport& transport,
-                bool deny_private_addresses)
+                bool deny_private_addresses, const Places::Shares& shares = kShares)
       : runtime_(runtime),
         resolver_(resolver),
         transport_(transport),
-        deny_private_(deny_private_addresses) {}
+        deny_private_(deny_private_addresses),
+        places_(std::make_shared<Places>(runtime, shares)) {}
 
   Task<Result<http::ClientResponse>> send(EgressRequest request) override;
   // For requests from now on. From any thread.
   void set_deny_private_addresses(bool deny) { deny_private_ = deny; }
+  const Places& places() const { return *places_; }
 
  private:
-  Task<Result<std::vector<std::string>>> allowed_addresses(std::string host);
+  Task<Result<std::vector<std::string>>> allowed_addresses(std::string host,
+                                                           std::chrono::nanoseconds deadline);
   Task<Result<http::ClientResponse>> send_once(EgressRequest request,
                                                std::chrono::nanoseconds deadline);
+  Task<Result<http::ClientResponse>> send_to(const std::string& address, EgressRequest& request,
+                                             std::chrono::nanoseconds& deadline);
 
   runtime::Runtime& runtime_;
   Resolver& resolver_;
   http::Transport& transport_;
   std::atomic<bool> deny_private_;
+  const std::shared_ptr<Places> places_;
 };
 
 }  // namespace polder::egress

@@ -11,6 +11,7 @@
 
 #include "homeserver/base/http/limits.h"
 #include "homeserver/base/http/tcp.h"
+#include "homeserver/base/http/time_allowance.h"
 
 namespace polder::http {
 namespace {
@@ -23,6 +24,7 @@ using Parser = beast::http::response_parser<beast::http::string_body>;
 constexpr size_t kIdlePerHostMax = 4;
 constexpr size_t kIdleMax = 256;
 constexpr std::chrono::seconds kIdleTime{30};
+constexpr size_t kPieceBytes = 64 * 1024;  // written at a time
 
 struct Idle {
   std::unique_ptr<Stream> stream;
@@ -51,27 +53,50 @@ std::string serialize(const ClientRequest& request) {
   return text.append("\r\n");
 }
 
+// Whoever follows the request may end it as long as this lives.
+class UnderWay {
+ public:
+  UnderWay(Course& course, TimeAllowance& time) : course_(course) {
+    course.end = [&time] { time.end(); };
+  }
+  ~UnderWay() { course_.end = {}; }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+
+ private:
+  Course& course_;
+};
+
 class Client final : public Transport {
  public:
   Client(runtime::Runtime& runtime, TlsContext context)
       : runtime_(runtime), context_(std::move(context)), pools_(runtime.shard_count()) {}
 
   Task<Result<ClientResponse>> send(ClientRequest request) override {
-    const std::string key = pool_key(request);
-    if (auto kept = take(key)) {
-      auto [response, sent_nothing_back] = co_await attempt(std::move(kept), request, key);
-      // A kept connection may have ended meanwhile; then the request never reached anybody.
-      if (response.ok() || !sent_nothing_back) co_return std::move(response);
-    }
-    POLDER_CO_TRY(auto stream, co_await connect(request));
-    auto [response, ignored] = co_await attempt(std::move(stream), request, key);
-    co_return std::move(response);
+    if (!request.course) request.course = std::make_shared<Course>();
+    TimeAllowance time(runtime_, request.timeout, request.course->moved);
+    const UnderWay under_way(*request.course, time);
+    auto response = co_await send_in_time(request, time);
+    if (!response.ok() && time.over()) co_return fail(ErrorCode::kTimeout, "no answer in time");
+    co_return response;
   }
 
  private:
   using Pool = std::map<std::string, std::deque<Idle>>;
 
   Pool& pool() { return pools_[runtime_.current_shard()]; }
+
+  Task<Result<ClientResponse>> send_in_time(const ClientRequest& request, TimeAllowance& time) {
+    const std::string key = pool_key(request);
+    if (auto kept = take(key)) {
+      auto [response, sent_nothing_back] = co_await attempt(std::move(kept), request, key, time);
+      // A kept connection may have ended meanwhile; then the request never reached anybody.
+      if (response.ok() || !sent_nothing_back || time.over()) co_return std::move(response);
+    }
+    POLDER_CO_TRY(auto stream, co_await connect(request, time));
+    auto [response, ignored] = co_await attempt(std::move(stream), request, key, time);
+    co_return std::move(response);
+  }
 
   std::unique_ptr<Stream> take(const std::string& key) {
     auto& idle = pool()[key];
@@ -92,54 +117,72 @@ class Client final : public Transport {
     if (idle.size() > kIdlePerHostMax) idle.pop_front();
   }
 
-  Task<Result<std::unique_ptr<Stream>>> connect(const ClientRequest& request) {
+  Task<Result<std::unique_ptr<Stream>>> connect(const ClientRequest& request, TimeAllowance& time) {
     boost::system::error_code error;
     const auto address = asio::ip::make_address(request.address, error);
     if (error) co_return fail(ErrorCode::kInvalid, "not an IP address: " + request.address);
+    time.within(kHandshakeTimeout);
     Socket socket(co_await asio::this_coro::executor);
-    // The timer closes the socket; connecting then fails.
-    auto expired = std::make_shared<bool>(false);
-    const auto timer =
-        runtime_.after(std::min(request.timeout, kHandshakeTimeout), [&socket, expired] {
-          *expired = true;
-          boost::system::error_code ignored;
-          socket.close(ignored);
-        });
+    time.watch([&socket] {
+      boost::system::error_code ignored;
+      socket.close(ignored);
+    });
     const auto [failed] = co_await socket.async_connect(tcp::endpoint(address, request.port),
                                                         asio::as_tuple(asio::use_awaitable));
-    timer->cancel();
-    if (*expired) co_return fail(ErrorCode::kTimeout, "connecting took too long");
+    time.watch({});
+    if (time.over()) co_return fail(ErrorCode::kTimeout, "connecting took too long");
     if (failed) co_return fail(ErrorCode::kUnavailable, "cannot connect: " + failed.message());
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    if (!request.tls) co_return make_stream(std::move(socket));
-    co_return co_await connect_tls(std::move(socket), context_, request.tls_name);
+    auto stream = request.tls ? make_tls_client(std::move(socket), context_, request.tls_name)
+                              : make_stream(std::move(socket));
+    time.watch([&stream] { stream->close(); });
+    const Status agreed = co_await stream->handshake();
+    time.watch({});
+    time.step_done();
+    POLDER_CO_CHECK(agreed);
+    co_return std::move(stream);
   }
 
   Task<std::pair<Result<ClientResponse>, bool>> attempt(std::unique_ptr<Stream> stream,
                                                         const ClientRequest& request,
-                                                        std::string key) {
-    Deadline deadline(runtime_, *stream);
-    deadline.set(request.timeout);
+                                                        std::string key, TimeAllowance& time) {
     bool sent_nothing_back = true;
     bool reusable = false;
+    time.watch([&stream] { stream->close(); });
     auto response = co_await exchange(*stream, request, sent_nothing_back, reusable);
-    deadline.stop();
-    if (!response.ok() && deadline.expired())
-      response = fail(ErrorCode::kTimeout, "no answer in time");
-    if (response.ok() && reusable) {
+    time.watch({});
+    if (response.ok() && reusable && !time.over()) {
       keep(key, std::move(stream));
     } else {
       stream->close();
     }
-    co_return std::pair(std::move(response), sent_nothing_back && !deadline.expired());
+    co_return std::pair(std::move(response), sent_nothing_back);
+  }
+
+  // In pieces, so that it is seen how far it has got.
+  static Task<Status> write(Stream& stream, std::string_view bytes, Course& course) {
+    while (!bytes.empty()) {
+      const std::string_view piece = bytes.substr(0, kPieceBytes);
+      std::vector<std::string_view> one(1, piece);
+      POLDER_CO_CHECK(co_await stream.write(std::move(one)));
+      course.moved += piece.size();
+      bytes.remove_prefix(piece.size());
+    }
+    co_return Status();
   }
 
   static Task<Result<ClientResponse>> exchange(Stream& stream, const ClientRequest& request,
                                                bool& sent_nothing_back, bool& reusable) {
-    const std::string head = serialize(request);
-    std::vector<std::string_view> pieces = {head, request.body};
-    POLDER_CO_CHECK(co_await stream.write(std::move(pieces)));
+    Course& course = *request.course;
+    std::string head = serialize(request);
+    // What fits one piece goes in one.
+    const std::string_view with_head =
+        std::string_view(request.body).substr(0, kPieceBytes - std::min(head.size(), kPieceBytes));
+    head.append(with_head);
+    POLDER_CO_CHECK(co_await write(stream, head, course));
+    POLDER_CO_CHECK(
+        co_await write(stream, std::string_view(request.body).substr(with_head.size()), course));
     Parser parser;
     parser.header_limit(kHeadBytesMax);
     parser.body_limit(request.body_max);
@@ -163,6 +206,8 @@ class Client final : public Transport {
       }
       sent_nothing_back = false;
       buffer.commit(size);
+      course.moved += size;
+      POLDER_CO_CHECK(course.hold(size));
       const size_t used = parser.put(buffer.data(), error);
       buffer.consume(used);
       if (error == beast::http::error::need_more) continue;
@@ -179,6 +224,7 @@ class Client final : public Transport {
                            {field.value().data(), field.value().size()});
     }
     response.body = std::move(parser.get().body());
+    response.held = request.course;
     co_return response;
   }
 

@@ -2,6 +2,7 @@
 // (homeserver/base/egress). Follows no redirects.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,18 @@
 #include "homeserver/base/runtime/runtime.h"
 
 namespace polder::http {
+
+// A request under way, as who sent it sees it from outside. Used on the request's shard.
+class Course {
+ public:
+  virtual ~Course() = default;
+  // So many more bytes of the answer are held, for as long as this lives; an error ends the request
+  // with it.
+  virtual Status hold(size_t) { return {}; }
+
+  uint64_t moved = 0;              // bytes that went out or came in
+  std::function<void()> end = {};  // ends the request, with kTimeout; empty while there is none
+};
 
 struct ClientRequest {
   std::string address;  // IP address to connect to
@@ -21,16 +34,20 @@ struct ClientRequest {
   std::string target = "/";
   Headers headers;
   std::string body;
-  Millis timeout{60'000};      // for everything, the response's body included
+  // For everything, from connecting to the response's last byte; longer only by what the bytes that
+  // moved may take (time_allowance.h).
+  Millis timeout{60'000};
   size_t body_max = 10 << 20;  // bytes of the response's body
   // Takes the body of a response of status 2xx, in place of the response.
   std::shared_ptr<BodySink> sink = nullptr;
+  std::shared_ptr<Course> course = nullptr;
 };
 
 struct ClientResponse {
   int status = 0;
-  Headers headers;
-  std::string body;
+  Headers headers{};
+  std::string body{};
+  std::shared_ptr<const void> held = nullptr;  // keeps the body's bytes counted while it lives
 };
 
 // The network at the level of whole requests, so that a simulation can be one.

@@ -21,6 +21,8 @@ class Stream {
   virtual Task<Result<size_t>> read_some(std::span<char> buffer) = 0;
   // All of the pieces; they stay valid until it returns.
   virtual Task<Status> write(std::vector<std::string_view> pieces) = 0;
+  // What must be agreed upon before the first byte. kUnavailable.
+  virtual Task<Status> handshake() { co_return Status(); }
   virtual Task<void> shutdown() = 0;  // says goodbye where the transport has a way to
   virtual void end_writing() {}       // says so at once, where that can be said on its own
   virtual void close() = 0;           // at once; what is under way fails

@@ -74,8 +74,8 @@ class TcpStream final : public Stream {
 
 class TlsStream final : public Stream {
  public:
-  TlsStream(Socket socket, TlsContext context)
-      : context_(std::move(context)), stream_(std::move(socket), *context_) {}
+  TlsStream(Socket socket, TlsContext context, ssl::stream_base::handshake_type side)
+      : context_(std::move(context)), stream_(std::move(socket), *context_), side_(side) {}
   Task<Result<size_t>> read_some(std::span<char> buffer) override {
     return read_from(stream_, buffer);
   }
@@ -90,8 +90,8 @@ class TlsStream final : public Stream {
   Task<void> shutdown() override { co_await stream_.async_shutdown(kTuple); }
   void close() override { close_socket(stream_.next_layer()); }
 
-  Task<Status> handshake(ssl::stream_base::handshake_type type) {
-    auto [error] = co_await stream_.async_handshake(type, kTuple);
+  Task<Status> handshake() override {
+    auto [error] = co_await stream_.async_handshake(side_, kTuple);
     if (error) co_return fail(ErrorCode::kUnavailable, "TLS: " + error.message());
     co_return Status();
   }
@@ -100,6 +100,7 @@ class TlsStream final : public Stream {
  private:
   TlsContext context_;
   ssl::stream<Socket> stream_;
+  const ssl::stream_base::handshake_type side_;
 };
 
 bool is_address(const std::string& name) {
@@ -147,23 +148,24 @@ Task<bool> wait_readable(runtime::Runtime& runtime, Socket& socket, Millis timeo
 
 Task<Result<std::unique_ptr<Stream>>> accept_tls(runtime::Runtime& runtime, Socket socket,
                                                  TlsContext context, Millis timeout) {
-  auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context));
+  auto stream =
+      std::make_unique<TlsStream>(std::move(socket), std::move(context), ssl::stream_base::server);
   Deadline deadline(runtime, *stream);
   deadline.set(timeout);
-  POLDER_CO_CHECK(co_await stream->handshake(ssl::stream_base::server));
+  POLDER_CO_CHECK(co_await stream->handshake());
   deadline.stop();
   if (deadline.expired()) co_return fail(ErrorCode::kTimeout, "the TLS handshake took too long");
   co_return std::unique_ptr<Stream>(std::move(stream));
 }
 
-Task<Result<std::unique_ptr<Stream>>> connect_tls(Socket socket, TlsContext context,
-                                                  std::string name) {
-  auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context));
+std::unique_ptr<Stream> make_tls_client(Socket socket, TlsContext context,
+                                        const std::string& name) {
+  auto stream =
+      std::make_unique<TlsStream>(std::move(socket), std::move(context), ssl::stream_base::client);
   if (!is_address(name)) SSL_set_tlsext_host_name(stream->lower().native_handle(), name.c_str());
   stream->lower().set_verify_mode(ssl::verify_peer);
   stream->lower().set_verify_callback(ssl::host_name_verification(name));
-  POLDER_CO_CHECK(co_await stream->handshake(ssl::stream_base::client));
-  co_return std::unique_ptr<Stream>(std::move(stream));
+  return stream;
 }
 
 Result<TlsContext> server_context(const std::string& certificate_file,

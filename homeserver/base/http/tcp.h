@@ -20,9 +20,9 @@ Task<bool> wait_readable(runtime::Runtime& runtime, Socket& socket, Millis timeo
 // Performs the handshake as a server.
 Task<Result<std::unique_ptr<Stream>>> accept_tls(runtime::Runtime& runtime, Socket socket,
                                                  TlsContext context, Millis timeout);
-// Performs it as a client: verifies the chain, and the name (or IP address) in the certificate.
-Task<Result<std::unique_ptr<Stream>>> connect_tls(Socket socket, TlsContext context,
-                                                  std::string name);
+// As a client, before its handshake, which verifies the chain, and the name (or IP address) in the
+// certificate.
+std::unique_ptr<Stream> make_tls_client(Socket socket, TlsContext context, const std::string& name);
 
 // PEM files. kInvalid if they cannot be used.
 Result<TlsContext> server_context(const std::string& certificate_file, const std::string& key_file);

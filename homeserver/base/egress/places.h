@@ -1,0 +1,146 @@
+// Places for requests that are under way, and for the bytes of their answers: nobody, neither who
+// causes requests nor where they go, can take what others need (docs/architecture.md, decisions 12
+// and 23).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "homeserver/base/runtime/runtime.h"
+
+namespace polder::egress {
+
+// Why a request is made. Each has places of its own.
+enum class Cause : uint8_t {
+  kUser,      // a user of this server asks, and waits
+  kRooms,     // what rooms and their members need: events, states, keys, devices
+  kStranger,  // whoever asked has proved nothing yet
+  kSender,    // what other servers are to be told
+  kMedia,     // files of other servers
+};
+inline constexpr size_t kCauses = 5;
+
+struct Demand {
+  Cause cause = Cause::kRooms;
+  std::string by{};    // on whose behalf: an address, a user; empty: nobody in particular
+  Millis line_max{0};  // waiting for a place, beyond the time that the request has
+};
+
+// What one cause may have at once.
+struct Share {
+  size_t prompt = 0;   // requests that go well, or have just begun
+  size_t slow = 0;     // requests that do not; beyond these the longest of them are ended
+  size_t of_host = 0;  // requests to one network address, whatever its ports and names
+  size_t of_one = 0;   // requests on behalf of one
+  size_t waiting = 0;  // requests in line, of one network address; 0: none waits
+  size_t bytes = 0;    // of answers that are held
+};
+inline constexpr std::array<Share, kCauses> kShares = {{
+    {128, 64, 16, 64, 64, size_t{96} << 20},
+    {128, 64, 32, 64, 128, size_t{384} << 20},
+    {32, 16, 2, 4, 4, size_t{8} << 20},
+    {200, 100, 8, 8, 10'000, size_t{16} << 20},
+    {32, 16, 4, 8, 16, size_t{384} << 20},
+}};
+inline constexpr size_t kWaitingMax = 20'000;  // in all lines of one cause
+// How long a request may be about to go well, and the bytes in that time by which it does.
+inline constexpr Millis kPromptTime{5'000};
+inline constexpr uint64_t kPromptBytes = 256 * 1024;
+
+// The books over all places of a process. Thread-safe; called on shards.
+class Places : public std::enable_shared_from_this<Places> {
+ public:
+  using Shares = std::array<Share, kCauses>;
+  explicit Places(runtime::Runtime& runtime, const Shares& shares = kShares)
+      : runtime_(runtime), shares_(shares) {}
+
+  // Held while a request is under way, and given back when it dies. Used on its shard.
+  class Place {
+   public:
+    Place(std::shared_ptr<Places> places, Demand demand, std::string host);
+    ~Place();
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    // The request does not go well. `end` is called, on this shard, if it must make way for others
+    // that do not either; until the place is given back.
+    void becomes_slow(std::function<void()> end);
+
+   private:
+    friend class Places;
+    const std::shared_ptr<Places> places_;
+    const Demand demand_;
+    const std::string host_;
+    const size_t shard_;
+    bool slow_ = false;  // under the mutex of the books, as is the next
+    bool making_way_ = false;
+    std::shared_ptr<std::function<void()>> end_;  // touched on the shard
+  };
+  using PlacePtr = std::shared_ptr<Place>;
+
+  // A place for a request to a network address; waits in line until then, fairly between addresses.
+  // kRateLimited if there is none in time.
+  Task<Result<PlacePtr>> take(Demand demand, std::string host, std::chrono::nanoseconds until);
+
+  // Room for bytes of an answer; false if there is none. Given back by release().
+  bool hold(Cause cause, size_t bytes);
+  void release(Cause cause, size_t bytes);
+
+  size_t under_way(Cause cause) const;
+  size_t held(Cause cause) const;
+
+ private:
+  struct Waiter {
+    Demand demand;
+    bool decided = false;
+    bool granted = false;
+    std::function<void()> resume;
+  };
+  using WaiterPtr = std::shared_ptr<Waiter>;
+  struct Host {
+    size_t running = 0;
+    std::deque<WaiterPtr> line;
+    bool in_turns = false;
+  };
+  struct Books {
+    size_t prompt = 0;
+    size_t slow = 0;
+    size_t bytes = 0;
+    size_t waiting = 0;
+    std::map<std::string, Host> hosts;
+    std::map<std::string, size_t> of_one;
+    std::deque<std::string> turns;  // addresses for which somebody waits
+    std::list<Place*> slow_ones;    // the longest first
+  };
+
+  Books& books(Cause cause) { return books_[static_cast<size_t>(cause)]; }
+  const Share& share(Cause cause) const { return shares_[static_cast<size_t>(cause)]; }
+
+  // With the mutex held.
+  bool fits(const Demand& demand, const std::string& host);
+  bool has_share(const Demand& demand);
+  void count(const Demand& demand, const std::string& host);
+  void give_back(Place& place, std::vector<WaiterPtr>& woken);
+  std::vector<WaiterPtr> next_in_line(Cause cause);
+  void make_way(Cause cause);
+  void forget_if_idle(Books& books, const std::string& host);
+
+  void give_up(const WaiterPtr& waiter, const std::string& host);
+  static void wake(const std::vector<WaiterPtr>& woken);
+
+  runtime::Runtime& runtime_;
+  const Shares shares_;
+  mutable std::mutex mutex_;
+  std::array<Books, kCauses> books_;  // under mutex_
+};
+
+}  // namespace polder::egress
