@@ -1,8 +1,6 @@
 // What this module is made of.
 #pragma once
 
-#include <functional>
-
 #include "federation/client/client.h"
 #include "federation/sender/sender.h"
 #include "homeserver/base/runtime/runtime.h"
@@ -24,9 +22,6 @@ struct Parts {
   sender::Sender& sender;
   client::FederationClient& client;
   users::DeviceKeys& device_keys;
-  // The devices of another server's user changed: local users who share a room are to be told.
-  // Called on shard 0.
-  std::function<void(stores::UserNumber)> remote_list_changed;
 };
 
 }  // namespace polder::devices

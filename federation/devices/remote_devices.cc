@@ -164,7 +164,6 @@ Task<bool> RemoteDevices::change(UserId user, Apply apply) {
     co_return false;
   }
   if (applied->outcome == Outcome::kIgnored) co_return false;
-  parts_.remote_list_changed(applied->user);
   const auto under_way = resyncs_.find(user);
   if (under_way != resyncs_.end()) under_way->second->again = true;
   if (applied->outcome == Outcome::kGap) start_resync(user, applied->witness);

@@ -61,7 +61,7 @@ class RemoteDevicesTest : public WorldTest {
     query();
     run(1000);
     servers_->calls.clear();
-    told_.clear();
+    told();
   }
   bool changed_for_clients(kv::Position since) {
     const auto users =
@@ -93,7 +93,7 @@ TEST_F(RemoteDevicesTest, UpdatesAreAppliedInTheirSequence) {
   const kv::Position before = committer_->visible();
   receive(update(7, {5}, "B", "b"));
   EXPECT_TRUE(changed_for_clients(before));
-  EXPECT_EQ(told_, std::vector{number(kBob)});
+  EXPECT_EQ(told(), std::vector{number(kBob)});
   receive(update(9, {7}, "A", "a2"));
   EXPECT_EQ(query(), "A=a2 B=b");
   json::Object gone = update(11, {9}, "B", "b");
@@ -101,11 +101,11 @@ TEST_F(RemoteDevicesTest, UpdatesAreAppliedInTheirSequence) {
   receive(gone);
   EXPECT_EQ(query(), "A=a2");
   // Once more, and one that came late: nothing changes.
-  told_.clear();
+  told();
   receive(update(7, {5}, "B", "b"));
   receive(update(11, {9}, "C", "c"));
   EXPECT_EQ(query(), "A=a2");
-  EXPECT_TRUE(told_.empty());
+  EXPECT_TRUE(told().empty());
   EXPECT_TRUE(servers_->calls.empty());
 }
 
@@ -115,15 +115,15 @@ TEST_F(RemoteDevicesTest, UpdatesThatChangeNothingDisturbNobody) {
   json::Object keyless = update(3, {}, "A", "a");
   keyless.erase("keys");
   receive(keyless);
-  EXPECT_TRUE(told_.empty()) << "no device to encrypt for";
+  EXPECT_TRUE(told().empty()) << "no device to encrypt for";
   set_devices(5, {{"A", "a"}});
   follow();
   const kv::Position before = committer_->visible();
   receive(update(7, {5}, "A", "a"));
-  EXPECT_TRUE(told_.empty());
+  EXPECT_TRUE(told().empty());
   EXPECT_FALSE(changed_for_clients(before));
   receive(update(9, {7}, "A", "a2"));
-  EXPECT_EQ(told_, std::vector{number(kBob)}) << "and it counted as one of the sequence";
+  EXPECT_EQ(told(), std::vector{number(kBob)}) << "and it counted as one of the sequence";
   EXPECT_EQ(query(), "A=a2");
   EXPECT_TRUE(servers_->calls.empty());
 }
@@ -213,7 +213,7 @@ TEST_F(RemoteDevicesTest, SpoofedAndMalformedUpdatesAreIgnored) {
   for (const json::Object& content : malformed)
     receive(content);
   EXPECT_EQ(committer_->visible(), before);
-  EXPECT_TRUE(told_.empty());
+  EXPECT_TRUE(told().empty());
   EXPECT_EQ(query(), "A=a");
   receive(update(7, {5}, "B", "b"));
   EXPECT_EQ(query(), "A=a B=b");
@@ -248,7 +248,7 @@ TEST_F(RemoteDevicesTest, UpdatesOfWhoSharesNoRoomAreIgnored) {
       *stores::read_device_list_changes(*database_->snapshot(), before, committer_->visible()),
       std::vector<stores::UserNumber>());
   EXPECT_FALSE(stores::read_remote_device_list(*database_->snapshot(), number(kBob))->has_value());
-  EXPECT_TRUE(told_.empty());
+  EXPECT_TRUE(told().empty());
 }
 
 // While no room was shared, Bob's server told of nothing.
@@ -308,10 +308,10 @@ TEST_F(RemoteDevicesTest, SigningKeysAreReplacedIfTheyAreTheUsersOwn) {
   wait(remote.signing_key_update(kB, content(kCarol, signing_key_of(kCarol, "master", "x"))));
   wait(remote.signing_key_update(kB, {{"user_id", kBob.str()}}));
   EXPECT_EQ(master(), "none");
-  EXPECT_TRUE(told_.empty());
+  EXPECT_TRUE(told().empty());
   wait(remote.signing_key_update(kB, content(kBob, signing_key_of(kBob, "master", "m"))));
   EXPECT_EQ(master(), "ed25519:m");
-  EXPECT_EQ(told_, std::vector{number(kBob)});
+  EXPECT_EQ(told(), std::vector{number(kBob)});
 }
 
 }  // namespace

@@ -18,7 +18,6 @@
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/rooms/engine.h"
-#include "homeserver/sync/classic/sync.h"
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
@@ -35,7 +34,6 @@ struct Parts {
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;
   users::Typing& typing;
-  sync::Sync& sync;
   keyring::Keyring& keyring;
   transport::Servers& servers;
   sender::Sender& sender;

@@ -2,6 +2,7 @@
 
 #include "federation/server/open_room.h"
 #include "homeserver/base/json/reader.h"
+#include "homeserver/rooms/reach.h"
 #include "storage/stores/federation_rows.h"
 
 namespace polder::federation_server {
@@ -9,7 +10,6 @@ namespace {
 
 constexpr Millis kTypingFor{30'000};         // unless the origin says otherwise
 constexpr size_t kReceiptsMax = 1000;        // of one EDU
-constexpr size_t kThreadMax = 255;           // bytes of a thread's id
 constexpr size_t kMessageIdMax = 255;        // bytes; "maximum length 32 codepoints"
 constexpr size_t kTypeMax = 255;             // bytes of a message's type
 constexpr uint32_t kMessagesKnownDays = 30;  // for how long a message that comes again is known
@@ -58,10 +58,8 @@ Task<Status> receive_typing(Api& api, ServerName origin, json::Object content) {
                 }));
   if (*typing) {
     api.parts.typing.set(member.room, user, kTypingFor);
-    api.parts.sync.typing_changed(member.room, kTypingFor);
   } else {
     api.parts.typing.clear(member.room, user);
-    api.parts.sync.wake_room(member.room);
   }
   co_return Status();
 }
@@ -88,8 +86,12 @@ Result<Receipt> read_receipt(Api& api, const ServerName& origin, const std::stri
   }
   Receipt receipt;
   receipt.ts_ms = *data->find_int("ts");
-  POLDER_TRY(receipt.thread,
-             json::Reader(*data).string_or("thread_id", "", {.bytes_max = kThreadMax}));
+  POLDER_TRY(receipt.thread, json::Reader(*data).string_or(
+                                 "thread_id", "", {.bytes_max = users::kThreadIdBytesMax}));
+  const bool thread_is_known_form = receipt.thread.empty() ||
+                                    receipt.thread == rooms::kMainThread ||
+                                    EventId::parse(receipt.thread).ok();
+  if (!thread_is_known_form) return bad("a thread_id is no event id");
   POLDER_TRY(receipt.event, EventId::parse(*(*events)[0].as_string()));
   POLDER_TRY(receipt.member, find_member(api, origin, room, user));
   // A receipt points at an event of its room (CVE-2023-42453), which may be yet to come.
@@ -134,10 +136,9 @@ Task<Status> receive_receipts(Api& api, ServerName origin, json::Object content)
   const auto receipts = co_await runtime::on_pool(
       api.runtime(), [&api, origin, shared] { return read_receipts(api, origin, *shared); });
   for (const Receipt& receipt : receipts) {
-    POLDER_CO_CHECK(co_await api.parts.receipts.set(receipt.member.user, receipt.member.room,
-                                                    "m.read", receipt.thread, receipt.event,
-                                                    receipt.ts_ms));
-    api.parts.sync.wake_room(receipt.member.room);
+    POLDER_CO_CHECK(
+        co_await api.parts.receipts.set(receipt.member.user, receipt.member.room,
+                                        {"m.read", receipt.thread, receipt.event, receipt.ts_ms}));
   }
   co_return Status();
 }
@@ -177,11 +178,8 @@ Task<Status> receive_to_device(Api& api, ServerName origin, json::Object content
     stores::put_known_message(batch, origin, today, id);
     if (outdated) stores::erase_known_messages(batch, origin, oldest);
   };
-  POLDER_CO_TRY(const auto news,
-                co_await api.parts.device_keys.send_to_devices(
-                    sender, *type, local_messages(api, *messages), std::move(remember)));
-  for (const stores::UserNumber user : news)
-    api.parts.sync.wake(user);
+  POLDER_CO_CHECK(co_await api.parts.device_keys.send_to_devices(
+      sender, *type, local_messages(api, *messages), std::move(remember)));
   co_return Status();
 }
 

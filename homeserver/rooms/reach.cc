@@ -4,6 +4,7 @@
 
 #include "homeserver/protocol/dag/power_levels.h"
 #include "storage/stores/push_rows.h"
+#include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -63,6 +64,26 @@ Result<std::string> thread_of(const events::Event& event, const RoomView& view) 
   }
   if (relation.parent && relation.rel_type == "m.thread") return relation.parent->str();
   return std::string(kMainThread);
+}
+
+Result<bool> may_be_read_in(const events::Event& event, std::string_view thread, RoomNumber room,
+                            const RoomView& view) {
+  POLDER_TRY(const std::string own, thread_of(event, view));
+  if (own == thread) return true;
+  const auto root = EventId::parse(thread);
+  if (own != kMainThread || !root.ok()) return false;
+  EventId id = event.id();
+  std::optional<EventId> parent = relation_of(event).parent;
+  for (int hop = 0; hop < kHopsMax && id != *root && parent; ++hop) {
+    id = *parent;
+    POLDER_TRY(const auto number, view.find(id));
+    if (!number) break;
+    POLDER_TRY(const HeldEvent held, view.load(*number));
+    parent = relation_of(*held.event).parent;
+  }
+  if (id != *root) return false;
+  POLDER_TRY(const auto begun, stores::read_thread(view.snapshot(), room, *root));
+  return begun.has_value();
 }
 
 Result<bool> may_notify(const events::Event& event, stores::StateRoot state, std::string_view key,

@@ -138,17 +138,14 @@ Status Homeserver::open() {
   push_rules_ = std::make_unique<push::Rules>(parts);
   counts_ = std::make_unique<push::Counts>(*push_rules_);
   sync_ = std::make_unique<sync::Sync>(
-      sync::Services{*engine_, *typing_, *receipts_, *device_keys_, *push_rules_, *counts_});
-  // What waits for news answers at once when its session ends.
-  users_->on_session_end([this](stores::UserNumber user) { sync_->wake(user); });
+      sync::Services{*engine_, *typing_, *receipts_, *push_rules_, *counts_});
   sender_ = std::make_unique<sender::Sender>(
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
                           engine_->caches().nodes, *servers_, config_.server_name});
   engine_->add_observer(*sender_);
   devices_ = std::make_unique<devices::Devices>(
       devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,
-                     *sender_, *federation_client_, *device_keys_,
-                     [this](stores::UserNumber user) { sync_->wake_all_of(user); }});
+                     *sender_, *federation_client_, *device_keys_});
   engine_->add_contributor(devices_->entries);
   engine_->add_observer(devices_->entries);
   open_federation();
@@ -161,7 +158,7 @@ void Homeserver::open_federation() {
   remote_lists_ = std::make_unique<TrackedDeviceLists>(*devices_);
   federation_api_ = std::make_unique<federation_server::Api>(federation_server::Parts{
       outside_.runtime, outside_.database, *committer_, *engine_, *users_, *device_keys_,
-      *receipts_, *typing_, *sync_, *keyring_, *servers_, *sender_, *remote_lists_, rate_limits_,
+      *receipts_, *typing_, *keyring_, *servers_, *sender_, *remote_lists_, rate_limits_,
       static_cast<size_t>(config_.limits.servers_at_once), kVersion});
 }
 

@@ -110,9 +110,10 @@ TEST_F(PushTest, SyncTellsOfPushRulesAndOfWhatIsUnread) {
   ASSERT_TRUE(waiting->has_value());
   EXPECT_EQ((*waiting)->body.as_object()->find_object("account_data")->find_array("events")->size(),
             1u);
+  // What came before stays unread.
   say(alice, room, "unheard", "3");
   EXPECT_EQ(next().text({"rooms", "join", room, "unread_notifications"}),
-            R"({"highlight_count":0,"notification_count":0})");
+            R"({"highlight_count":1,"notification_count":1})");
 }
 
 }  // namespace

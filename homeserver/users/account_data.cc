@@ -19,9 +19,23 @@ Task<Result<kv::Position>> AccountData::set(stores::UserNumber user, stores::Roo
   const std::string text = json::write(content);
   if (text.size() > kAccountDataBytesMax)
     co_return fail(ErrorCode::kTooLarge, "the content is too large");
+  auto make = [this, user, room, type = std::move(type), text] {
+    return set_in_turn(user, room, type, text);
+  };
+  co_return co_await queues_.in_turn(user, std::move(make));
+}
+
+Task<Result<kv::Position>> AccountData::set_in_turn(stores::UserNumber user,
+                                                    stores::RoomNumber room, std::string type,
+                                                    std::string text) {
+  AccountData* self = this;
+  POLDER_CO_TRY(const auto before, co_await runtime::on_pool(parts_.runtime, [=] {
+                  return stores::read_account_data(*self->parts_.database.snapshot(), user, room,
+                                                   type);
+                }));
   kv::Batch batch;
   const kv::PositionSlot slot = batch.reserve_position();
-  stores::put_account_data(batch, user, room, type, text, slot);
+  stores::put_account_data(batch, user, room, type, text, slot, before ? before->position : 0);
   POLDER_CO_TRY(const kv::Committed committed, co_await parts_.committer.commit(std::move(batch)));
   co_return committed.at(slot);
 }

@@ -25,10 +25,12 @@ class AccountData {
   Task<Result<std::string>> filter(stores::UserNumber user, std::string id);  // JSON; kNotFound
 
  private:
+  Task<Result<kv::Position>> set_in_turn(stores::UserNumber user, stores::RoomNumber room,
+                                         std::string type, std::string text);
   Task<Result<std::string>> add_filter_in_turn(stores::UserNumber user, std::string text);
 
   Parts parts_;
-  runtime::KeyedQueues queues_;  // of who adds filters, by user
+  runtime::KeyedQueues queues_;  // by user
 };
 
 }  // namespace polder::users

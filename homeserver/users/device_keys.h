@@ -95,8 +95,6 @@ class DeviceKeys {
   // The same for a local client, in its user's turn. Nothing if the transaction id was used before.
   Task<Result<std::optional<std::vector<stores::UserNumber>>>> send_once(Session session,
                                                                          ToDevice message);
-  // Forgets messages that the device has acknowledged. Lazy: a message that comes twice is no harm.
-  void acknowledge(stores::UserNumber user, DeviceId device, kv::Position up_to);
 
  private:
   using Change = std::function<Status(const kv::Snapshot&, kv::Batch&)>;

@@ -255,30 +255,5 @@ TEST_F(DeviceKeysTest, TheTransactionAndItsMessagesAreOneBatch) {
   EXPECT_EQ(inbox(bob), 1u);
 }
 
-TEST_F(DeviceKeysTest, AcknowledgedMessagesAreForgottenAndOnlyThoseAreWritten) {
-  const Session alice = log_in("alice", "PHONE");
-  const Session bob = log_in("bob", "TABLET");
-  const json::Object messages{
-      {alice.user.str(), json::object({{"*", json::object({{"body", "hello"}})}})},
-      {bob.user.str(), json::object({{"*", json::object({{"body", "hello"}})}})}};
-  for (int i = 0; i < 2; ++i)
-    ASSERT_TRUE(run(keys_->send_to_devices(alice.user, "m.test", messages)).ok());
-  const auto acknowledge = [&](kv::Position up_to) {
-    keys_->acknowledge(bob.number, bob.device, up_to);
-    simulation_->run_for(Millis(5000));
-  };
-  const auto all = *stores::read_to_device(*database_->snapshot(), bob.number, bob.device, 0,
-                                           committer_->visible(), 100);
-  ASSERT_EQ(all.size(), 2u);
-  acknowledge(all[0].first);
-  EXPECT_EQ(inbox(bob), 1u);
-  EXPECT_EQ(inbox(alice), 2u);
-  const uint64_t written = database_->last_sequence();
-  acknowledge(all[0].first);
-  EXPECT_EQ(database_->last_sequence(), written);
-  acknowledge(all[1].first);
-  EXPECT_EQ(inbox(bob), 0u);
-}
-
 }  // namespace
 }  // namespace polder::users

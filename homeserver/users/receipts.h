@@ -8,22 +8,38 @@
 
 namespace polder::users {
 
+inline constexpr size_t kThreadIdBytesMax = 255;
+// Threads in which a user has a receipt of one type in one room; beyond, the oldest receipt goes.
+// Those of local users say what is unread, and name threads that there are.
+inline constexpr size_t kThreadsReadMax = 1000;
+inline constexpr size_t kThreadsReadByOthersMax = 20;  // by a user of another server
+
+struct NewReceipt {
+  std::string type;    // m.read or m.read.private
+  std::string thread;  // empty: unthreaded
+  EventId event;
+  // Of a user of another server, when the event was read; else it is read now.
+  std::optional<int64_t> ts_ms = {};
+};
+
 // Read receipts. Thread-safe; on disk when it returns.
 class Receipts {
  public:
   explicit Receipts(Parts parts)
-      : parts_(std::move(parts)), at_start_(parts_.committer.visible()) {}
+      : parts_(std::move(parts)), at_start_(parts_.committer.visible()), queues_(parts_.runtime) {}
 
-  // type: m.read or m.read.private; thread: empty for an unthreaded one; ts_ms: when the event was
-  // read, else now. kInvalid for other types.
-  Task<Status> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
-                   std::string thread, EventId event, std::optional<int64_t> ts_ms = {});
+  // Those of one user are set one after the other. kInvalid for other types, and for threads whose
+  // id is too long.
+  Task<Status> set(stores::UserNumber user, stores::RoomNumber room, NewReceipt receipt);
   // No receipt of the room is newer than this position.
   kv::Position last(stores::RoomNumber room) const;
 
  private:
+  Task<Status> set_in_turn(stores::UserNumber user, stores::RoomNumber room, NewReceipt receipt);
+
   const Parts parts_;
   const kv::Position at_start_;
+  runtime::KeyedQueues queues_;  // by user
   mutable std::mutex mutex_;
   std::unordered_map<stores::RoomNumber, kv::Position> last_;  // since the start; under mutex_
 };
@@ -33,6 +49,11 @@ class Receipts {
 class Typing {
  public:
   explicit Typing(const Clock& clock) : clock_(clock) {}
+
+  // Told of every change, where it is made: the room, and for how long somebody types there if they
+  // say nothing else. Before the first.
+  using Observer = std::function<void(stores::RoomNumber, Millis)>;
+  void on_change(Observer observer) { observers_.push_back(std::move(observer)); }
 
   void set(stores::RoomNumber room, const UserId& user, Millis timeout);
   void clear(stores::RoomNumber room, const UserId& user);
@@ -47,8 +68,10 @@ class Typing {
     uint64_t changed = 0;
   };
   void expire(Room& room);  // under mutex_
+  void tell(stores::RoomNumber room, Millis lasts) const;
 
   const Clock& clock_;
+  std::vector<Observer> observers_;
   mutable std::mutex mutex_;
   std::unordered_map<stores::RoomNumber, Room> rooms_;  // under mutex_, as is the rest
   uint64_t changes_ = 0;

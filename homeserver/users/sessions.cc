@@ -118,7 +118,6 @@ Task<Status> Users::end_sessions(UserId user, Change change) {
   const Status done = co_await this->change(std::move(user), std::move(note));
   if (*changed == 0) co_return done;
   sessions_.forget(*changed);
-  if (session_ended_) session_ended_(*changed);
   co_return done;
 }
 

@@ -84,17 +84,4 @@ Task<Result<std::optional<std::vector<stores::UserNumber>>>> DeviceKeys::send_on
   co_return std::move(*news);
 }
 
-void DeviceKeys::acknowledge(stores::UserNumber user, DeviceId device, kv::Position up_to) {
-  DeviceKeys* self = this;
-  parts_.runtime.post_to_pool(runtime::Lane::kShort, [self, user, device, up_to] {
-    kv::Batch batch;
-    const Status read =
-        stores::erase_to_device(*self->parts_.database.snapshot(), batch, user, device, up_to);
-    // What cannot be read now goes with the next acknowledgement.
-    if (!read.ok() || batch.empty()) return;
-    self->parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy,
-                                   [](const Result<kv::Committed>&) {});
-  });
-}
-
 }  // namespace polder::users

@@ -89,11 +89,6 @@ class Users {
   // The session was used just now, from this address: devices() tells, and the disk within a minute
   // or so. On a shard.
   void note_seen(const Session& session, std::string_view address);
-  // Called once sessions of a user have ended, on disk and for authenticate(); on any shard. Set
-  // before the first request.
-  void on_session_end(std::function<void(stores::UserNumber)> observer) {
-    session_ended_ = std::move(observer);
-  }
   Task<Status> log_out(Session session);
   Task<Status> log_out_everywhere(UserId user);
 
@@ -128,7 +123,6 @@ class Users {
   runtime::KeyedQueues queues_;  // by user; of who registers, by a hash of the name
   SessionCache sessions_;
   LastSeen last_seen_;
-  std::function<void(stores::UserNumber)> session_ended_;
 };
 
 }  // namespace polder::users

@@ -49,6 +49,10 @@ class CommitterImpl final : public Committer {
     observers_.push_back(std::move(observer));
   }
 
+  void on_committed(CommitObserver observer) override {
+    commit_observers_.push_back(std::move(observer));
+  }
+
   void stop() override {
     std::unique_lock lock(mutex_);
     stopped_ = true;
@@ -145,6 +149,8 @@ class CommitterImpl final : public Committer {
     for (const Position first : firsts)
       results.emplace_back(Committed{first});
     complete_group(group, results);
+    for (const CommitObserver& observer : commit_observers_)
+      observer(batches);
   }
 
   void count(const std::vector<Waiting>& group) {
@@ -196,6 +202,7 @@ class CommitterImpl final : public Committer {
   Database& database_;
   const CommitterOptions options_;
   std::vector<std::function<void(Position)>> observers_;  // constant after the first commit
+  std::vector<CommitObserver> commit_observers_;          // likewise
   std::atomic<Position> visible_;
   Position next_;  // of the pump
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -62,6 +63,12 @@ class Committer {
   // Called on the committer's thread after each step of `visible`, in order; must be quick (post
   // elsewhere). Registered before the first commit.
   virtual void on_visible(std::function<void(Position)> observer) = 0;
+
+  // Called on the committer's thread with the batches of a group, their positions filled in, once
+  // `visible` includes them and their callers are on their way to be answered; must be quick.
+  // Registered before the first commit.
+  using CommitObserver = std::function<void(std::span<const Batch* const>)>;
+  virtual void on_committed(CommitObserver observer) = 0;
 
   // Commits what is queued, then refuses.
   virtual void stop() = 0;

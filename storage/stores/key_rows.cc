@@ -5,6 +5,7 @@
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/tags.h"
 
 namespace polder::stores {
 namespace {
@@ -18,9 +19,6 @@ constexpr uint8_t kCrossTag = 4;
 constexpr uint8_t kOtherTag = 5;
 constexpr uint8_t kChangesTag = 7;
 constexpr uint8_t kClaimedTag = 8;
-constexpr uint8_t kDeviceListStream = 3;  // tags in column streams
-constexpr uint8_t kRoomEntryStream = 5;
-constexpr uint8_t kSignedStream = 6;
 
 keys::KeyWriter device_prefix(uint8_t tag, UserNumber user, const DeviceId& device) {
   return keys::KeyWriter(tag).u64(user).text(device.view());
@@ -282,6 +280,10 @@ void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber 
             keys::ValueWriter(kFormat).varint(user).tail(device.view()));
   keys::put(batch, kDeviceKeys, keys::KeyWriter(kChangesTag).u64(user).position(slot),
             keys::ValueWriter(kFormat).tail(device.view()));
+}
+
+UserNumber user_of_device_list_change(std::string_view value) {
+  return keys::ValueReader(value, kFormat).varint();
 }
 
 Status put_remote_list_change(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user) {

@@ -80,6 +80,8 @@ struct DeviceListChange {
 };
 void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user,
                             const DeviceId& device);
+// Of a row of the log; 0 if it is damaged.
+UserNumber user_of_device_list_change(std::string_view value);
 // The same for a user of another server, of whom only the last change is kept.
 Status put_remote_list_change(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user);
 // With from < position <= to, oldest first.

@@ -3,6 +3,7 @@
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/tags.h"
 
 namespace polder::stores {
 namespace {
@@ -13,7 +14,6 @@ constexpr uint8_t kHistoryPurgeTag = 8;
 constexpr uint8_t kLastRoomTag = 6;      // of what goes, with that of purged history
 constexpr uint8_t kLastTimelineTag = 7;  // tags from 1 on, in column timelines
 constexpr uint8_t kLastRelationTag = 6;  // in column relations
-constexpr uint8_t kReceiptStream = 4;    // tag in column streams
 
 std::string purge_key(RoomNumber room) {
   return keys::KeyWriter(kPurgeTag).u64(room).str();

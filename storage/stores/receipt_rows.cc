@@ -3,12 +3,12 @@
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/tags.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kReceiptStream = 4;  // tag in column streams
 
 std::string stream_key(RoomNumber room, kv::Position position) {
   return keys::KeyWriter(kReceiptStream).u64(room).u64(position).str();
@@ -27,6 +27,24 @@ Status read_value(std::string_view bytes, ReceiptRow& row) {
   row.ts_ms = value.signed_varint();
   row.event = EventId::trusted(std::string(value.tail()));
   return value.finish("receipt");
+}
+
+Result<std::vector<ReceiptRow>> read_with_prefix(const kv::Snapshot& snapshot,
+                                                 std::string_view prefix) {
+  std::vector<ReceiptRow> receipts;
+  const auto rows = snapshot.iterate(kReceipts, kv::prefix_range(prefix));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u64();
+    ReceiptRow row;
+    row.user = key.u64();
+    row.type = key.text();
+    row.thread = key.tail();
+    POLDER_CHECK(read_value(rows->value(), row));
+    receipts.push_back(std::move(row));
+  }
+  POLDER_CHECK(rows->status());
+  return receipts;
 }
 
 }  // namespace
@@ -54,30 +72,33 @@ Result<std::optional<ReceiptRow>> read_receipt(const kv::Snapshot& snapshot, Roo
   return std::optional(std::move(row));
 }
 
-Result<std::vector<ReceiptRow>> read_receipts(const kv::Snapshot& snapshot, RoomNumber room) {
-  std::vector<ReceiptRow> receipts;
-  const auto rows =
-      snapshot.iterate(kReceipts, kv::prefix_range(keys::KeyWriter().u64(room).str()));
-  for (rows->seek_to_first(); rows->valid(); rows->next()) {
-    keys::KeyReader key(rows->key());
-    key.u64();
-    ReceiptRow row;
-    row.user = key.u64();
-    row.type = key.text();
-    row.thread = key.tail();
-    POLDER_CHECK(read_value(rows->value(), row));
-    receipts.push_back(std::move(row));
-  }
-  POLDER_CHECK(rows->status());
-  return receipts;
+std::optional<UserNumber> reader_of_private_receipt(std::string_view value) {
+  keys::ValueReader reader(value, kFormat);
+  const UserNumber user = reader.varint();
+  return reader.text() == "m.read.private" ? std::optional(user) : std::nullopt;
 }
 
-Result<std::vector<ReceiptRow>> read_receipts_since(const kv::Snapshot& snapshot, RoomNumber room,
-                                                    kv::Position from, kv::Position to) {
+void erase_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row) {
+  batch.erase(kReceipts, receipt_key(room, row.user, row.type, row.thread));
+  batch.erase(kStreams, stream_key(room, row.position));
+}
+
+Result<std::vector<ReceiptRow>> read_receipts(const kv::Snapshot& snapshot, RoomNumber room) {
+  return read_with_prefix(snapshot, keys::KeyWriter().u64(room));
+}
+
+Result<std::vector<ReceiptRow>> read_receipts_of(const kv::Snapshot& snapshot, RoomNumber room,
+                                                 UserNumber user) {
+  return read_with_prefix(snapshot, keys::KeyWriter().u64(room).u64(user));
+}
+
+Result<std::vector<ReceiptRow>> read_receipts_between(const kv::Snapshot& snapshot, RoomNumber room,
+                                                      kv::Position from, kv::Position to,
+                                                      size_t limit) {
   std::vector<ReceiptRow> receipts;
   const auto rows =
       snapshot.iterate(kStreams, {stream_key(room, from + 1), stream_key(room, to + 1)});
-  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+  for (rows->seek_to_last(); rows->valid() && receipts.size() < limit; rows->prev()) {
     keys::ValueReader value(rows->value(), kFormat);
     const UserNumber user = value.varint();
     const std::string type(value.text());

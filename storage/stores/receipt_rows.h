@@ -28,10 +28,17 @@ void put_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row, kv::P
 Result<std::optional<ReceiptRow>> read_receipt(const kv::Snapshot& snapshot, RoomNumber room,
                                                UserNumber user, std::string_view type,
                                                std::string_view thread);
+// Whose private receipt a row of the room's stream is; nothing if everybody may know of it.
+std::optional<UserNumber> reader_of_private_receipt(std::string_view value);
+void erase_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row);
 // The latest of every user, type and thread.
 Result<std::vector<ReceiptRow>> read_receipts(const kv::Snapshot& snapshot, RoomNumber room);
-// Those of from < position <= to, oldest first.
-Result<std::vector<ReceiptRow>> read_receipts_since(const kv::Snapshot& snapshot, RoomNumber room,
-                                                    kv::Position from, kv::Position to);
+// The latest of every type and thread of one user.
+Result<std::vector<ReceiptRow>> read_receipts_of(const kv::Snapshot& snapshot, RoomNumber room,
+                                                 UserNumber user);
+// Those of from < position <= to, newest first, at most limit.
+Result<std::vector<ReceiptRow>> read_receipts_between(const kv::Snapshot& snapshot, RoomNumber room,
+                                                      kv::Position from, kv::Position to,
+                                                      size_t limit);
 
 }  // namespace polder::stores

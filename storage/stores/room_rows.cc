@@ -5,15 +5,14 @@
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/tags.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kRoomTag = 1;  // tags in column rooms
-constexpr uint8_t kServerTag = 2;
+constexpr uint8_t kServerTag = 2;  // tags in column rooms
 constexpr uint8_t kOutsiderTag = 3;
-constexpr uint8_t kEventStream = 1;  // tag in column streams
 constexpr size_t kExtremitiesMax = 4096;
 
 constexpr std::array<std::string_view, 6> kMembershipNames = {"",      "invite", "join",
@@ -166,6 +165,12 @@ void put_membership(kv::Batch& batch, UserNumber user, RoomNumber room, const Me
   slot ? value.position(*slot) : value.fixed64(row.position);
   value.boolean(row.forgotten).text(row.stripped_state).text(row.asked_by.view());
   batch.put(kMemberships, membership_key(user, room), {}, value, value.patches());
+}
+
+Membership membership_in(std::string_view value) {
+  const uint64_t membership = keys::ValueReader(value, kFormat).varint();
+  return membership < kMembershipNames.size() ? static_cast<Membership>(membership)
+                                              : Membership::kNone;
 }
 
 Result<std::optional<MembershipRow>> read_membership(const kv::Snapshot& snapshot, UserNumber user,

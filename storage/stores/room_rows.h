@@ -67,6 +67,8 @@ struct MembershipRow {
 
 void put_membership(kv::Batch& batch, UserNumber user, RoomNumber room, const MembershipRow& row,
                     std::optional<kv::PositionSlot> slot);
+// That of a row; kNone if it is damaged.
+Membership membership_in(std::string_view value);
 Result<std::optional<MembershipRow>> read_membership(const kv::Snapshot& snapshot, UserNumber user,
                                                      RoomNumber room);
 Result<std::vector<std::pair<RoomNumber, MembershipRow>>> read_rooms_of(

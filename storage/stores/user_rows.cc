@@ -5,6 +5,7 @@
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
 #include "storage/stores/columns.h"
+#include "storage/stores/tags.h"
 
 namespace polder::stores {
 namespace {
@@ -12,13 +13,11 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kAccountTag = 1;  // tags in column users
 constexpr uint8_t kDeviceTag = 2;
-constexpr uint8_t kTokenTag = 1;  // tags in column sessions
-constexpr uint8_t kUserTag = 2;
 constexpr uint8_t kAccountDataTag = 1;  // tags in column user_data
 constexpr uint8_t kFilterTag = 2;
 constexpr uint8_t kPushRulesTag = 3;
-constexpr uint8_t kAccountDataStream = 2;  // tag in column streams
-constexpr uint8_t kRequestTag = 1;         // tags in column transactions
+constexpr uint8_t kEarlierPushRulesTag = 4;
+constexpr uint8_t kRequestTag = 1;  // tags in column transactions
 constexpr uint8_t kEventTag = 2;
 
 std::string device_key(UserNumber user, const DeviceId& device) {
@@ -28,7 +27,7 @@ std::string token_key(const Digest& token) {
   return keys::KeyWriter(kTokenTag).tail(as_text(token)).str();
 }
 std::string user_token_key(UserNumber user, const Digest& token) {
-  return keys::KeyWriter(kUserTag).u64(user).tail(as_text(token)).str();
+  return keys::KeyWriter(kUserTokenTag).u64(user).tail(as_text(token)).str();
 }
 std::string data_key(UserNumber user, RoomNumber room, std::string_view type) {
   return keys::KeyWriter(kAccountDataTag).u64(user).u64(room).tail(type).str();
@@ -39,14 +38,15 @@ std::string filter_key(UserNumber user, uint64_t number) {
 std::string push_rules_key(UserNumber user) {
   return keys::KeyWriter(kPushRulesTag).u64(user).str();
 }
-// Tells of a change of account data.
-void put_change(kv::Batch& batch, UserNumber user, RoomNumber room, std::string_view type,
-                kv::PositionSlot slot) {
-  keys::put(batch, kStreams, keys::KeyWriter(kAccountDataStream).u64(user).position(slot),
-            keys::ValueWriter(kFormat).varint(room).tail(type));
-}
 std::string change_key(UserNumber user, kv::Position position) {
   return keys::KeyWriter(kAccountDataStream).u64(user).u64(position).str();
+}
+// Tells of a change of account data; `replaced` is the position of the one before, 0: none.
+void put_change(kv::Batch& batch, UserNumber user, RoomNumber room, std::string_view type,
+                kv::PositionSlot slot, kv::Position replaced) {
+  if (replaced != 0) batch.erase(kStreams, change_key(user, replaced));
+  keys::put(batch, kStreams, keys::KeyWriter(kAccountDataStream).u64(user).position(slot),
+            keys::ValueWriter(kFormat).varint(room).tail(type));
 }
 
 Result<AccountRow> decode_account(std::string_view bytes) {
@@ -148,7 +148,7 @@ Status for_each_account(const kv::Snapshot& snapshot,
 }
 
 void erase_user_data(kv::Batch& batch, UserNumber user) {
-  for (const uint8_t tag : {kAccountDataTag, kFilterTag, kPushRulesTag}) {
+  for (const uint8_t tag : {kAccountDataTag, kFilterTag, kPushRulesTag, kEarlierPushRulesTag}) {
     const kv::Range range = kv::prefix_range(keys::KeyWriter(tag).u64(user).str());
     batch.erase_range(kUserData, range.from, range.to);
   }
@@ -248,7 +248,7 @@ Result<std::vector<std::pair<Digest, SessionRow>>> read_sessions_of(const kv::Sn
                                                                     UserNumber user) {
   std::vector<std::pair<Digest, SessionRow>> sessions;
   const auto rows =
-      snapshot.iterate(kSessions, kv::prefix_range(keys::KeyWriter(kUserTag).u64(user).str()));
+      snapshot.iterate(kSessions, kv::prefix_range(keys::KeyWriter(kUserTokenTag).u64(user).str()));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();
@@ -263,10 +263,10 @@ Result<std::vector<std::pair<Digest, SessionRow>>> read_sessions_of(const kv::Sn
 }
 
 void put_account_data(kv::Batch& batch, UserNumber user, RoomNumber room, std::string_view type,
-                      std::string_view content, kv::PositionSlot slot) {
+                      std::string_view content, kv::PositionSlot slot, kv::Position replaced) {
   const auto value = keys::ValueWriter(kFormat).position(slot).tail(content);
   batch.put(kUserData, data_key(user, room, type), {}, value, value.patches());
-  put_change(batch, user, room, type, slot);
+  put_change(batch, user, room, type, slot, replaced);
 }
 
 Result<std::optional<AccountDataRow>> read_account_data(const kv::Snapshot& snapshot,
@@ -309,9 +309,9 @@ Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_change
 }
 
 void put_push_rules(kv::Batch& batch, UserNumber user, std::string_view changes,
-                    kv::PositionSlot slot) {
+                    kv::PositionSlot slot, kv::Position replaced) {
   batch.put(kUserData, push_rules_key(user), keys::ValueWriter(kFormat).tail(changes).str());
-  put_change(batch, user, 0, kPushRulesType, slot);
+  put_change(batch, user, 0, kPushRulesType, slot, replaced);
 }
 
 Result<std::optional<std::string>> read_push_rules(const kv::Snapshot& snapshot, UserNumber user) {
@@ -321,6 +321,36 @@ Result<std::optional<std::string>> read_push_rules(const kv::Snapshot& snapshot,
   std::string changes(value.tail());
   POLDER_CHECK(value.finish("push rules"));
   return std::optional(std::move(changes));
+}
+
+void put_earlier_push_rules(kv::Batch& batch, UserNumber user, std::string_view changes,
+                            kv::PositionSlot until) {
+  keys::put(batch, kUserData, keys::KeyWriter(kEarlierPushRulesTag).u64(user).position(until),
+            keys::ValueWriter(kFormat).tail(changes));
+}
+
+void erase_earlier_push_rules(kv::Batch& batch, UserNumber user, kv::Position until) {
+  batch.erase(kUserData, keys::KeyWriter(kEarlierPushRulesTag).u64(user).u64(until));
+}
+
+Result<std::vector<EarlierPushRules>> read_earlier_push_rules(const kv::Snapshot& snapshot,
+                                                              UserNumber user) {
+  std::vector<EarlierPushRules> earlier;
+  const auto rows = snapshot.iterate(
+      kUserData, kv::prefix_range(keys::KeyWriter(kEarlierPushRulesTag).u64(user).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    keys::ValueReader value(rows->value(), kFormat);
+    EarlierPushRules row;
+    row.until = key.u64();
+    row.changes = value.tail();
+    POLDER_CHECK(value.finish("earlier push rules"));
+    earlier.push_back(std::move(row));
+  }
+  POLDER_CHECK(rows->status());
+  return earlier;
 }
 
 void put_filter(kv::Batch& batch, UserNumber user, uint64_t number, std::string_view json) {

@@ -72,8 +72,10 @@ struct AccountDataRow {
   std::string content;  // JSON object
   kv::Position position = 0;
 };
+// `replaced` is the position of what was there before (0: nothing), so that the stream of changes
+// has each type once.
 void put_account_data(kv::Batch& batch, UserNumber user, RoomNumber room, std::string_view type,
-                      std::string_view content, kv::PositionSlot slot);
+                      std::string_view content, kv::PositionSlot slot, kv::Position replaced);
 Result<std::optional<AccountDataRow>> read_account_data(const kv::Snapshot& snapshot,
                                                         UserNumber user, RoomNumber room,
                                                         std::string_view type);
@@ -87,8 +89,18 @@ Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_change
 // m.push_rules.
 inline constexpr std::string_view kPushRulesType = "m.push_rules";
 void put_push_rules(kv::Batch& batch, UserNumber user, std::string_view changes,
-                    kv::PositionSlot slot);
+                    kv::PositionSlot slot, kv::Position replaced);
 Result<std::optional<std::string>> read_push_rules(const kv::Snapshot& snapshot, UserNumber user);
+// The changes by which the user's push rules were made of the default ones up to a position.
+struct EarlierPushRules {
+  kv::Position until = 0;
+  std::string changes;  // empty: none
+};
+void put_earlier_push_rules(kv::Batch& batch, UserNumber user, std::string_view changes,
+                            kv::PositionSlot until);
+void erase_earlier_push_rules(kv::Batch& batch, UserNumber user, kv::Position until);
+Result<std::vector<EarlierPushRules>> read_earlier_push_rules(const kv::Snapshot& snapshot,
+                                                              UserNumber user);  // oldest first
 
 void put_filter(kv::Batch& batch, UserNumber user, uint64_t number, std::string_view json);
 Result<std::optional<std::string>> read_filter(const kv::Snapshot& snapshot, UserNumber user,

@@ -111,10 +111,13 @@ class WorldTest : public testing::Test {
     users_ = std::make_unique<users::Users>(
         users::Parts{*runtime_, *database_, *committer_, *names_, kOwn});
     keys_ = std::make_unique<users::DeviceKeys>(*users_);
-    told_.clear();
     devices_ = std::make_unique<Devices>(
-        Parts{*runtime_, *database_, *committer_, *names_, kOwn, *sender_, *client_, *keys_,
-              [this](stores::UserNumber user) { told_.push_back(user); }});
+        Parts{*runtime_, *database_, *committer_, *names_, kOwn, *sender_, *client_, *keys_});
+  }
+  // Of whose changed devices clients were told since it was asked last.
+  std::vector<stores::UserNumber> told() {
+    const kv::Position since = std::exchange(told_until_, committer_->visible());
+    return *stores::read_device_list_changes(*database_->snapshot(), since, told_until_);
   }
   void start() {
     ASSERT_TRUE(devices_->start().ok());
@@ -223,7 +226,7 @@ class WorldTest : public testing::Test {
   uint64_t boots_ = 0;
   kv::MemoryDisk disk_;
   stores::StateNodeCache nodes_{1 << 20};
-  std::vector<stores::UserNumber> told_;  // by remote_list_changed
+  kv::Position told_until_ = 0;
   std::unique_ptr<runtime::Simulation> simulation_;
   std::unique_ptr<runtime::Runtime> runtime_;
   std::unique_ptr<kv::Database> database_;

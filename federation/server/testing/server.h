@@ -16,8 +16,6 @@
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
-#include "homeserver/sync/push/counts.h"
-#include "homeserver/sync/push/rules.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/columns.h"
 
@@ -361,9 +359,6 @@ class ServerTest : public testing::Test {
   users::DeviceKeys device_keys_{users_};
   users::Receipts receipts_{user_parts_};
   users::Typing typing_{runtime_.clock()};
-  push::Rules push_rules_{user_parts_};
-  push::Counts counts_{push_rules_};
-  sync::Sync sync_{{engine_, typing_, receipts_, device_keys_, push_rules_, counts_}};
   sender::Sender sender_{
       {runtime_, *database_, *committer_, *names_, engine_.caches().nodes, servers_, own_}};
   http::RateLimits rate_limits_{runtime_.clock(), runtime_.random(), runtime_.log(), true,
@@ -371,8 +366,7 @@ class ServerTest : public testing::Test {
   static constexpr size_t kRequestsAtOnce = 10;
   std::string address_ = "192.0.2.1";  // from which requests come
   Api api_{{runtime_, *database_, *committer_, engine_, users_, device_keys_, receipts_, typing_,
-            sync_, keyring_, servers_, sender_, device_lists_, rate_limits_, kRequestsAtOnce,
-            "1.0"}};
+            keyring_, servers_, sender_, device_lists_, rate_limits_, kRequestsAtOnce, "1.0"}};
   http::Router router_;
 };
 

@@ -44,7 +44,6 @@ Task<Result<Response>> put_account_data(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto room, co_await room_number(api, call));
   if (!room) co_return rooms::not_in_room();
   POLDER_CO_CHECK(co_await api.account_data.set(call.session().number, *room, type, call.body));
-  api.sync.wake(call.session().number);
   co_return empty_json();
 }
 

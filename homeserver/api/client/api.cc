@@ -64,9 +64,8 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
 
 }  // namespace
 
-void tell_of_devices(const Api& api, stores::UserNumber user) {
+void tell_of_devices(const Api& api) {
   api.devices.updates.changed();
-  api.sync.wake_all_of(user);
 }
 
 void add_operations(http::Router& router, const Api& api, std::span<const Operation> table) {

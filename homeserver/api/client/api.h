@@ -92,9 +92,8 @@ using kit::kSmallBody;
 using kit::ok_json;
 using kit::room_of;
 
-// Devices or keys of a local user changed and are committed: whoever shares a room with the user,
-// here or elsewhere, is told.
-void tell_of_devices(const Api& api, stores::UserNumber user);
+// Devices or keys of a local user changed and are committed: other servers are told.
+void tell_of_devices(const Api& api);
 
 using Operation = kit::Operation<const Api>;
 void add_operations(http::Router& router, const Api& api, std::span<const Operation> table);

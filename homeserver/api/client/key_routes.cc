@@ -43,7 +43,7 @@ Task<Result<Response>> upload(const Api& api, Call& call) {
   if (!counts.ok() && counts.error().code == ErrorCode::kInvalid)
     co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", counts.error().message);
   if (!counts.ok()) co_return counts.error();
-  tell_of_devices(api, call.session().number);
+  tell_of_devices(api);
   co_return ok_json({{"one_time_key_counts", counts_json(*counts)}});
 }
 
@@ -92,7 +92,7 @@ Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
     POLDER_CO_TRY(outcome, co_await api.device_keys.upload_cross_signing(
                                call.session(), std::move(call.body), true));
   }
-  if (outcome == users::CrossSigning::kStored) tell_of_devices(api, call.session().number);
+  if (outcome == users::CrossSigning::kStored) tell_of_devices(api);
   co_return empty_json();
 }
 
@@ -104,7 +104,7 @@ Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
     if (!failures.contains(one.user)) failures.set(one.user, json::Object());
     failures.find(one.user)->as_object()->set(one.key, http::error_json(one.error));
   }
-  tell_of_devices(api, call.session().number);
+  tell_of_devices(api);
   co_return ok_json({{"failures", std::move(failures)}});
 }
 
@@ -127,10 +127,7 @@ Task<Result<Response>> send_to_device(const Api& api, Call& call) {
   POLDER_CO_TRY(const json::Object* messages, call.fields().object("messages", {kUsersMax}));
   users::ToDevice message{std::string(call.path("eventType")), std::string(call.path("txnId")),
                           *messages, kv::Batch()};
-  POLDER_CO_TRY(const auto news,
-                co_await api.devices.encryption.send(call.session(), std::move(message)));
-  for (const auto user : news)
-    api.sync.wake(user);
+  POLDER_CO_CHECK(co_await api.devices.encryption.send(call.session(), std::move(message)));
   co_return empty_json();
 }
 

@@ -60,10 +60,8 @@ Task<Result<Response>> get_actions(const Api& api, Call& call) {
   co_return ok_json({{"actions", rule->actions}});
 }
 
-// Clients of the user are told of the change by /sync.
 Task<Result<Response>> change(const Api& api, Call& call, push::Rules::Change edit) {
   POLDER_CO_CHECK(co_await api.push_rules.change(call.session().number, std::move(edit)));
-  api.sync.wake(call.session().number);
   co_return empty_json();
 }
 

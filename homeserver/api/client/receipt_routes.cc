@@ -2,6 +2,7 @@
 // https://spec.matrix.org/v1.19/client-server-api/#receipts
 #include "homeserver/api/client/api.h"
 #include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::client_api {
@@ -10,7 +11,6 @@ namespace {
 using http::Method;
 using http::Response;
 
-constexpr size_t kThreadBytesMax = 255;  // as from other servers
 constexpr int64_t kTypingDefaultMs = 30'000;
 constexpr int64_t kTypingMaxMs = 60'000;
 
@@ -30,41 +30,53 @@ Task<Result<rooms::RoomHeadPtr>> joined_room(const Api& api, const Call& call) {
                                       });
 }
 
-// A receipt points at an event of its room (CVE-2023-42453).
-Task<Status> require_event(const Api& api, rooms::RoomHeadPtr head, EventId event) {
-  co_return co_await runtime::on_pool(api.runtime, [&api, head, event]() -> Status {
-    POLDER_TRY(const auto place, stores::find_event(*api.database.snapshot(), event));
-    if (!place || place->room != head->number)
-      return fail(ErrorCode::kNotFound, "The event is not in this room");
-    return {};
-  });
-}
-
 struct Marker {
   std::string type;    // m.read, m.read.private, m.fully_read
   std::string thread;  // empty: unthreaded
   EventId event;
 };
 
+// A marker points at an event of its room (CVE-2023-42453), and of the thread that it names.
+Status check_marker(const rooms::RoomReader& reader, const Marker& marker) {
+  POLDER_TRY(const auto number, reader.view().find(marker.event));
+  if (!number) return fail(ErrorCode::kNotFound, "The event is not in this room");
+  if (marker.thread.empty()) return {};
+  POLDER_TRY(const auto held, reader.view().load(*number));
+  POLDER_TRY(const bool fits, rooms::may_be_read_in(*held.event, marker.thread,
+                                                    reader.head().number, reader.view()));
+  if (!fits) return fail(ErrorCode::kInvalid, "The event is not in the thread of thread_id");
+  return {};
+}
+
 Task<Status> set_marker(const Api& api, const Call& call, rooms::RoomHeadPtr head, Marker marker) {
   const stores::UserNumber user = call.session().number;
-  POLDER_CO_CHECK(co_await require_event(api, head, marker.event));
   if (marker.type == "m.fully_read") {
     POLDER_CO_CHECK(co_await api.account_data.set(user, head->number, marker.type,
                                                   json::Object{{"event_id", marker.event.str()}}));
-    api.sync.wake(user);
     co_return Status();
   }
   POLDER_CO_CHECK(
-      co_await api.receipts.set(user, head->number, marker.type, marker.thread, marker.event));
+      co_await api.receipts.set(user, head->number, {marker.type, marker.thread, marker.event}));
   if (marker.type == "m.read") {
-    api.sync.wake_room(head->number);
     co_await api.devices.ephemeral.receipt(
         head, call.session().user,
         {marker.type, marker.thread, marker.event, api.runtime.clock().wall_ms()});
-  } else {
-    api.sync.wake(user);
   }
+  co_return Status();
+}
+
+// All of them, or none if one is wrong.
+Task<Status> set_markers(const Api& api, const Call& call, rooms::RoomHeadPtr head,
+                         std::vector<Marker> markers) {
+  auto shared = std::make_shared<const std::vector<Marker>>(std::move(markers));
+  POLDER_CO_CHECK(co_await runtime::on_pool(api.runtime, [&api, head, shared]() -> Status {
+    const rooms::RoomReader reader(api.rooms, head);
+    for (const Marker& marker : *shared)
+      POLDER_CHECK(check_marker(reader, marker));
+    return {};
+  }));
+  for (const Marker& marker : *shared)
+    POLDER_CO_CHECK(co_await set_marker(api, call, head, marker));
   co_return Status();
 }
 
@@ -77,14 +89,15 @@ Task<Result<Response>> post_receipt(const Api& api, Call& call) {
   marker.type = call.path("receiptType");
   if (!is_marker(marker.type)) co_return fail(ErrorCode::kInvalid, "Unknown receipt type");
   POLDER_CO_TRY(marker.event, EventId::parse(call.path("eventId")));
-  POLDER_CO_TRY(
-      const auto thread,
-      call.fields().optional_string("thread_id", {.bytes_min = 1, .bytes_max = kThreadBytesMax}));
+  POLDER_CO_TRY(const auto thread,
+                call.fields().optional_string(
+                    "thread_id", {.bytes_min = 1, .bytes_max = users::kThreadIdBytesMax}));
   if (thread && marker.type == "m.fully_read")
     co_return fail(ErrorCode::kInvalid, "m.fully_read has no threads");
   marker.thread = thread.value_or("");
   POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
-  POLDER_CO_CHECK(co_await set_marker(api, call, head, std::move(marker)));
+  std::vector<Marker> markers(1, std::move(marker));
+  POLDER_CO_CHECK(co_await set_markers(api, call, head, std::move(markers)));
   co_return empty_json();
 }
 
@@ -97,8 +110,7 @@ Task<Result<Response>> post_read_markers(const Api& api, Call& call) {
     POLDER_CO_TRY(EventId event, EventId::parse(*named));
     markers.push_back({std::string(type), "", std::move(event)});
   }
-  for (Marker& marker : markers)
-    POLDER_CO_CHECK(co_await set_marker(api, call, head, std::move(marker)));
+  POLDER_CO_CHECK(co_await set_markers(api, call, head, std::move(markers)));
   co_return empty_json();
 }
 
@@ -111,13 +123,11 @@ Task<Result<Response>> put_typing(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
   if (!typing) {
     api.typing.clear(head->number, call.session().user);
-    api.sync.wake_room(head->number);
     co_await api.devices.ephemeral.typing(head, call.session().user, std::nullopt);
     co_return empty_json();
   }
   const Millis timeout(std::clamp<int64_t>(asked, 1, kTypingMaxMs));
   api.typing.set(head->number, call.session().user, timeout);
-  api.sync.typing_changed(head->number, timeout);
   co_await api.devices.ephemeral.typing(head, call.session().user, timeout);
   co_return empty_json();
 }

@@ -10,17 +10,26 @@ using http::Response;
 constexpr std::string_view kPath = "/_matrix/client/v3/sync";
 constexpr int64_t kTimeoutMaxMs = 60'000;
 
-Task<Result<json::Object>> filter_of(const Api& api, const Call& call) {
-  const std::string text(call.query("filter").value_or(""));
-  if (text.empty()) co_return json::Object();
-  // The parameter is an id, or a filter itself.
-  if (text.starts_with('{')) {
-    POLDER_CO_TRY(auto filter, call.query().object("filter"));
-    co_return *std::move(filter);
-  }
-  const auto stored = co_await api.account_data.filter(call.session().number, text);
+Result<std::shared_ptr<const sync::Filter>> parse_filter(const Api& api, const std::string& key,
+                                                         const std::string& text) {
+  const auto object = json::parse_object(text);
+  if (!object.ok()) return fail(ErrorCode::kInvalid, "The filter is not JSON");
+  POLDER_TRY(sync::Filter filter, sync::parse_filter(*object));
+  return api.sync.filters().keep(key, text.size(), std::move(filter));
+}
+
+// The parameter is an id, or a filter itself.
+Task<Result<std::shared_ptr<const sync::Filter>>> filter_of(const Api& api, const Call& call) {
+  std::string text(call.query("filter").value_or(""));
+  if (text.empty()) text = "{}";
+  const bool inline_filter = text.starts_with('{');
+  const stores::UserNumber user = call.session().number;
+  const std::string key = inline_filter ? text : std::to_string(user) + "/" + text;
+  if (auto known = api.sync.filters().find(key)) co_return known;
+  if (inline_filter) co_return parse_filter(api, key, text);
+  const auto stored = co_await api.account_data.filter(user, text);
   if (!stored.ok()) co_return fail(ErrorCode::kInvalid, "Unknown filter");
-  co_return json::parse_object(*stored);
+  co_return parse_filter(api, key, *stored);
 }
 
 Task<Result<Response>> sync(const Api& api, Call& call) {
@@ -28,6 +37,7 @@ Task<Result<Response>> sync(const Api& api, Call& call) {
   request.user = call.session().user;
   request.number = call.session().number;
   request.device = call.session().device;
+  request.session = call.session().token;
   request.since = call.query("since").value_or("");
   const kit::Query query = call.query();
   POLDER_CO_TRY(request.full_state, query.boolean_or("full_state", false));
@@ -39,8 +49,7 @@ Task<Result<Response>> sync(const Api& api, Call& call) {
   request.timeout = Millis(std::min(timeout_ms, kTimeoutMaxMs));
   // https://spec.matrix.org/v1.19/client-server-api/#presence: it is not kept.
   POLDER_CO_CHECK(query.one_of("set_presence", {"offline", "online", "unavailable"}));
-  POLDER_CO_TRY(const json::Object filter, co_await filter_of(api, call));
-  POLDER_CO_TRY(request.filter, sync::parse_filter(filter));
+  POLDER_CO_TRY(request.filter, co_await filter_of(api, call));
   POLDER_CO_TRY(sync::SyncResponse answer, co_await api.sync.run(std::move(request)));
   Response response = Response::json(200, std::move(answer.text));
   if (answer.more)

@@ -18,12 +18,16 @@ constexpr size_t kProfileChangesMax = 100;  // of a member between two syncs; be
 class Changes {
  public:
   Changes(const rooms::RoomEngine& engine, const std::shared_ptr<const kv::Snapshot>& snapshot,
-          UserNumber user, kv::Position from, kv::Position to)
-      : engine_(engine), snapshot_(snapshot), user_(user), from_(from), to_(to) {}
+          DeviceListReader reader, kv::Position from, kv::Position to)
+      : engine_(engine),
+        snapshot_(snapshot),
+        user_(reader.user),
+        rows_(reader.rooms),
+        from_(from),
+        to_(to) {}
 
   Result<DeviceLists> run() {
-    POLDER_TRY(const auto rows, stores::read_rooms_of(*snapshot_, user_));
-    for (const auto& [room, row] : rows) {
+    for (const auto& [room, row] : rows_) {
       if (row.membership == Membership::kJoin) joined_.insert(room);
     }
     POLDER_TRY(const auto logged, stores::read_device_list_changes(*snapshot_, from_, to_));
@@ -34,7 +38,7 @@ class Changes {
     // Whom the user verified, wherever they are.
     POLDER_TRY(const auto signed_others, stores::read_signed_others(*snapshot_, user_, from_, to_));
     changed_.insert(signed_others.begin(), signed_others.end());
-    for (const auto& [room, row] : rows)
+    for (const auto& [room, row] : rows_)
       POLDER_CHECK(compare_members(room, row));
     return names();
   }
@@ -147,6 +151,7 @@ class Changes {
   const rooms::RoomEngine& engine_;
   const std::shared_ptr<const kv::Snapshot>& snapshot_;
   const UserNumber user_;
+  const std::span<const std::pair<stores::RoomNumber, stores::MembershipRow>> rows_;
   const kv::Position from_, to_;
   std::set<stores::RoomNumber> joined_;
   std::set<UserNumber> changed_, left_;
@@ -156,9 +161,17 @@ class Changes {
 
 Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
                                         const std::shared_ptr<const kv::Snapshot>& snapshot,
+                                        DeviceListReader reader, kv::Position from,
+                                        kv::Position to) {
+  return Changes(engine, snapshot, reader, from, to).run();
+}
+
+Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
+                                        const std::shared_ptr<const kv::Snapshot>& snapshot,
                                         stores::UserNumber user, kv::Position from,
                                         kv::Position to) {
-  return Changes(engine, snapshot, user, from, to).run();
+  POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot, user));
+  return device_list_changes(engine, snapshot, {user, rooms}, from, to);
 }
 
 }  // namespace polder::sync

@@ -2,6 +2,8 @@
 // https://spec.matrix.org/v1.19/client-server-api/#tracking-the-device-list-for-a-user
 #pragma once
 
+#include <span>
+
 #include "homeserver/base/json/value.h"
 #include "homeserver/rooms/engine.h"
 
@@ -12,7 +14,17 @@ struct DeviceLists {
   json::Array left;     // user ids: no room is shared any more
 };
 
+// Borrows the user's rooms, as stores::read_rooms_of() gives them.
+struct DeviceListReader {
+  stores::UserNumber user = 0;
+  std::span<const std::pair<stores::RoomNumber, stores::MembershipRow>> rooms;
+};
 // What changed for the user with from < position <= to. Synchronous; on the pool.
+Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
+                                        const std::shared_ptr<const kv::Snapshot>& snapshot,
+                                        DeviceListReader reader, kv::Position from,
+                                        kv::Position to);
+// The same, with the user's rooms as the snapshot has them.
 Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
                                         const std::shared_ptr<const kv::Snapshot>& snapshot,
                                         stores::UserNumber user, kv::Position from,

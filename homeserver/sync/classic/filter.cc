@@ -8,23 +8,22 @@ namespace polder::sync {
 namespace {
 
 constexpr int64_t kLimitMax = 1000;
-constexpr size_t kEntriesMax = 1000;  // of one list
+constexpr size_t kKnownBytesMax = size_t{4} << 20;  // of filters' texts
 // "A '*' can be used as a wildcard to match any sequence of characters."
 constexpr base::GlobSyntax kTypes{
     .question_mark = false, .folds_case = false, .size_max = 2 * events::kMaxKeyBytes + 1};
 
-Result<std::optional<std::vector<std::string>>> list_of(const json::Object& filter,
-                                                        std::string_view name) {
+Result<std::optional<FilterNames>> list_of(const json::Object& filter, std::string_view name) {
   const json::Value* value = filter.find(name);
-  if (value == nullptr) return std::optional<std::vector<std::string>>();
+  if (value == nullptr) return std::optional<FilterNames>();
   const json::Array* array = value->as_array();
-  if (array == nullptr || array->size() > kEntriesMax)
+  if (array == nullptr || array->size() > kFilterEntriesMax)
     return fail(ErrorCode::kInvalid, "The filter's " + std::string(name) + " must be a list");
-  std::vector<std::string> list;
+  FilterNames list;
   for (const json::Value& entry : *array) {
     if (entry.as_string() == nullptr)
       return fail(ErrorCode::kInvalid, "The filter's " + std::string(name) + " must hold strings");
-    list.push_back(*entry.as_string());
+    list.insert(*entry.as_string());
   }
   return std::optional(std::move(list));
 }
@@ -33,17 +32,16 @@ bool is_user(const std::string& name) {
   return UserId::parse(name).ok();
 }
 
-Status check_rooms(const std::optional<std::vector<std::string>>& rooms,
-                   const std::vector<std::string>& not_rooms) {
+Status check_rooms(const std::optional<FilterNames>& rooms, const FilterNames& not_rooms) {
   const auto is_room = [](const std::string& name) { return RoomId::parse(name).ok(); };
   if (std::ranges::all_of(not_rooms, is_room) && (!rooms || std::ranges::all_of(*rooms, is_room)))
     return {};
   return fail(ErrorCode::kInvalid, "The filter's rooms must be room ids");
 }
 
-Result<std::vector<std::string>> exclusions_of(const json::Object& filter, std::string_view name) {
+Result<FilterNames> exclusions_of(const json::Object& filter, std::string_view name) {
   POLDER_TRY(auto list, list_of(filter, name));
-  return list ? *std::move(list) : std::vector<std::string>();
+  return list ? *std::move(list) : FilterNames();
 }
 
 Result<std::optional<size_t>> limit_of(const json::Object& filter) {
@@ -55,25 +53,8 @@ Result<std::optional<size_t>> limit_of(const json::Object& filter) {
   return std::optional(static_cast<size_t>(std::min(*limit, kLimitMax)));
 }
 
-bool contains(const std::vector<std::string>& list, std::string_view name) {
-  return std::ranges::find(list, name) != list.end();
-}
-
-bool included(const std::optional<std::vector<std::string>>& list, std::string_view name) {
-  return !list || contains(*list, name);
-}
-
-std::vector<base::Glob> globs_of(const std::vector<std::string>& patterns) {
-  std::vector<base::Glob> globs;
-  for (const std::string& pattern : patterns) {
-    auto glob = base::Glob::parse(pattern, kTypes);
-    if (glob.ok()) globs.push_back(*std::move(glob));  // else no type is as long
-  }
-  return globs;
-}
-
-bool any_matches(const std::vector<base::Glob>& globs, std::u32string_view type) {
-  return std::ranges::any_of(globs, [&](const base::Glob& glob) { return glob.matches(type); });
+bool included(const std::optional<FilterNames>& list, std::string_view name) {
+  return !list || list->contains(name);
 }
 
 Status parse_part(const json::Object& filter, std::string_view name, EventFilter& part) {
@@ -95,18 +76,39 @@ bool flag(const json::Object& filter, std::string_view part, std::string_view na
 
 }  // namespace
 
-bool EventFilter::allows_type(std::string_view type) const {
-  if (!types && not_types.empty()) return true;
+Result<TypePatterns> TypePatterns::parse(FilterNames types) {
+  TypePatterns patterns;
+  size_t bytes = 0;
+  for (const std::string& type : types) {
+    if (type.find('*') == std::string::npos) continue;
+    bytes += type.size();
+    auto glob = base::Glob::parse(type, kTypes);
+    if (glob.ok()) patterns.globs_.push_back(*std::move(glob));  // else no type is as long
+  }
+  if (patterns.globs_.size() > kFilterPatternsMax || bytes > kFilterPatternBytesMax)
+    return fail(ErrorCode::kInvalid, "The filter has too many types with wildcards");
+  std::erase_if(types, [](const std::string& type) { return type.find('*') != std::string::npos; });
+  patterns.names_ = std::move(types);
+  return patterns;
+}
+
+bool TypePatterns::matches(std::string_view type) const {
+  if (names_.contains(type)) return true;
+  if (globs_.empty()) return false;
   const std::u32string text = base::characters(type);
-  return (!types || any_matches(*types, text)) && !any_matches(not_types, text);
+  return std::ranges::any_of(globs_, [&](const base::Glob& glob) { return glob.matches(text); });
+}
+
+bool EventFilter::allows_type(std::string_view type) const {
+  return (!types || types->matches(type)) && !not_types.matches(type);
 }
 
 bool EventFilter::allows_sender(std::string_view sender) const {
-  return included(senders, sender) && !contains(not_senders, sender);
+  return included(senders, sender) && !not_senders.contains(sender);
 }
 
 bool EventFilter::allows_room(std::string_view room) const {
-  return included(rooms, room) && !contains(not_rooms, room);
+  return included(rooms, room) && !not_rooms.contains(room);
 }
 
 bool EventFilter::allows(const events::Event& event) const {
@@ -121,12 +123,14 @@ bool EventFilter::allows(const rooms::ShownEvent& event) const {
 
 Result<EventFilter> parse_event_filter(const json::Object& filter) {
   EventFilter parsed;
-  POLDER_TRY(const auto types, list_of(filter, "types"));
-  if (types) parsed.types = globs_of(*types);
+  POLDER_TRY(auto types, list_of(filter, "types"));
+  if (types) {
+    POLDER_TRY(parsed.types, TypePatterns::parse(*std::move(types)));
+  }
   POLDER_TRY(parsed.senders, list_of(filter, "senders"));
   POLDER_TRY(parsed.rooms, list_of(filter, "rooms"));
-  POLDER_TRY(const auto not_types, exclusions_of(filter, "not_types"));
-  parsed.not_types = globs_of(not_types);
+  POLDER_TRY(auto not_types, exclusions_of(filter, "not_types"));
+  POLDER_TRY(parsed.not_types, TypePatterns::parse(std::move(not_types)));
   POLDER_TRY(parsed.not_senders, exclusions_of(filter, "not_senders"));
   POLDER_TRY(parsed.not_rooms, exclusions_of(filter, "not_rooms"));
   POLDER_CHECK(check_rooms(parsed.rooms, parsed.not_rooms));
@@ -143,7 +147,7 @@ Result<EventFilter> parse_event_filter(const json::Object& filter) {
 }
 
 bool Filter::allows_room(std::string_view room) const {
-  return included(rooms, room) && !contains(not_rooms, room);
+  return included(rooms, room) && !not_rooms.contains(room);
 }
 
 Result<Filter> parse_filter(const json::Object& filter) {
@@ -170,8 +174,29 @@ Result<Filter> parse_filter(const json::Object& filter) {
   POLDER_TRY(parsed.include_leave, json::Reader(room).boolean_or("include_leave", false));
   parsed.lazy_load_members =
       flag(room, "state", "lazy_load_members") || flag(room, "timeline", "lazy_load_members");
+  parsed.include_redundant_members = flag(room, "state", "include_redundant_members") ||
+                                     flag(room, "timeline", "include_redundant_members");
   parsed.unread_thread_notifications = flag(room, "timeline", "unread_thread_notifications");
   return parsed;
+}
+
+std::shared_ptr<const Filter> KnownFilters::find(const std::string& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = filters_.find(key);
+  return known == filters_.end() ? nullptr : known->second;
+}
+
+std::shared_ptr<const Filter> KnownFilters::keep(const std::string& key, size_t bytes,
+                                                 Filter filter) {
+  auto kept = std::make_shared<const Filter>(std::move(filter));
+  const std::lock_guard lock(mutex_);
+  if (bytes_ > kKnownBytesMax) {
+    filters_.clear();
+    bytes_ = 0;
+  }
+  bytes_ += key.size() + bytes + sizeof(Filter);
+  filters_[key] = kept;
+  return kept;
 }
 
 }  // namespace polder::sync

@@ -58,6 +58,35 @@ TEST(Filter, PartsOfARoomFilterAreRead) {
   EXPECT_FALSE(filter.ephemeral.allows_type("m.typing"));
 }
 
+// What is tried with every event is bounded; names without a wildcard are looked up.
+TEST(Filter, PatternsAreBounded) {
+  const auto filter = [](size_t count, const std::string& begin, size_t size) {
+    std::string list;
+    for (size_t i = 0; i < count; ++i)
+      list += (i == 0 ? "\"" : ",\"") + begin + std::to_string(i) + std::string(size, 'x') + '"';
+    return parse_event_filter(object(R"({"not_types":[)" + list + "]}"));
+  };
+  EXPECT_TRUE(filter(kFilterPatternsMax, "*", 0).ok());
+  EXPECT_FALSE(filter(kFilterPatternsMax + 1, "*", 0).ok());
+  EXPECT_FALSE(filter(30, "*", 100).ok());
+  const auto names = filter(kFilterEntriesMax, "m.", 0);
+  ASSERT_TRUE(names.ok());
+  EXPECT_FALSE(names->allows_type("m.999"));
+  EXPECT_TRUE(names->allows_type("m.1000"));
+  EXPECT_FALSE(filter(kFilterEntriesMax + 1, "m.", 0).ok());
+}
+
+TEST(Filter, KnownOnesAreBounded) {
+  KnownFilters known;
+  EXPECT_EQ(known.find("a"), nullptr);
+  const auto kept = known.keep("a", 1, {});
+  EXPECT_EQ(known.find("a"), kept);
+  for (int i = 0; i < 10; ++i)
+    known.keep(std::to_string(i), 1u << 20, {});
+  EXPECT_EQ(known.find("a"), nullptr);
+  EXPECT_NE(known.find("9"), nullptr);
+}
+
 TEST(Filter, WrongTypesAreRefused) {
   for (const std::string_view text :
        {R"({"room":[]})", R"({"room":{"timeline":1}})", R"({"room":{"timeline":{"types":"m"}}})",

@@ -65,7 +65,7 @@ Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Positio
                                                        kv::Position to) const {
   Timeline timeline;
   kv::Position first = 0;
-  const Filter& filter = request_.filter;
+  const Filter& filter = *request_.filter;
   const bool wanted = filter.timeline.allows_room(reader_.head().record.id.view());
   const size_t page = std::min(filter.timeline_limit + 1, kTimelinePageMax);
   for (size_t scanned = 0; wanted && !timeline.limited; scanned += page) {
@@ -107,7 +107,8 @@ Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Positio
   return timeline;
 }
 
-Status RoomEvents::write(json::Writer& writer, std::optional<kv::Position> from, kv::Position to) {
+Result<bool> RoomEvents::write(json::Writer& writer, std::optional<kv::Position> from,
+                               kv::Position to) {
   POLDER_TRY(const Timeline timeline, read_timeline(from, to));
   writer.key("timeline").begin_object().key("events").begin_array();
   for (const auto& [number, event] : timeline.events)
@@ -119,11 +120,12 @@ Status RoomEvents::write(json::Writer& writer, std::optional<kv::Position> from,
   const kv::Position before =
       timeline.events.empty() ? to : timeline.events.front().second->position() - 1;
   writer.member("prev_batch", std::string_view(stream_token(before))).end_object();
-  return write_state(writer, from, to, timeline);
+  POLDER_TRY(const size_t state, write_state(writer, from, to, timeline));
+  return !timeline.events.empty() || timeline.limited || state > 0;
 }
 
-Status RoomEvents::write_state(json::Writer& writer, std::optional<kv::Position> from,
-                               kv::Position to, const Timeline& timeline) {
+Result<size_t> RoomEvents::write_state(json::Writer& writer, std::optional<kv::Position> from,
+                                       kv::Position to, const Timeline& timeline) {
   POLDER_TRY(const stores::StateRoot end, state_at(reader_, to));
   const stores::StateRoot target =
       request_.use_state_after ? end : timeline.state_before.value_or(end);
@@ -135,15 +137,26 @@ Status RoomEvents::write_state(json::Writer& writer, std::optional<kv::Position>
                                 : request_.unstable_state_after ? "org.matrix.msc4222.state_after"
                                                                 : "state_after";
   writer.key(name).begin_object().key("events").begin_array();
-  POLDER_CHECK(write_state_changes(writer, known, target, timeline));
+  POLDER_TRY(const size_t written, write_state_changes(writer, known, target, timeline));
   writer.end_array().end_object();
-  return {};
+  return written;
 }
 
 Result<uint32_t> RoomEvents::member_type() const {
   POLDER_TRY(const auto type,
              reader_.view().names().find(stores::NameKind::kType, "m.room.member"));
   return static_cast<uint32_t>(type.value_or(0));
+}
+
+// "By default, members that were sent before are not sent again": include_redundant_members.
+// https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
+bool RoomEvents::knows(stores::StateKey key, stores::EventNumber event) const {
+  if (query_.sent == nullptr || request_.filter->include_redundant_members) return false;
+  return query_.sent->has(reader_.head().number, key.key, event);
+}
+
+void RoomEvents::note_sent(stores::StateKey key, stores::EventNumber event) {
+  if (query_.sent != nullptr) query_.sent->add(reader_.head().number, key.key, event, query_.at);
 }
 
 // Whose members a client needs: senders in the timeline, and the user. By state key.
@@ -164,9 +177,10 @@ Result<std::map<uint64_t, std::string_view>> RoomEvents::members_needed(
 // What the user's client lacks between a state that it knows and the one at the timeline's start
 // (or, with state_after, at its end). With lazy loading, members only where they matter: senders in
 // the timeline, and whoever changed.
-Status RoomEvents::write_state_changes(json::Writer& writer, stores::StateRoot known,
-                                       stores::StateRoot target, const Timeline& timeline) {
-  const bool lazy = request_.filter.lazy_load_members;
+Result<size_t> RoomEvents::write_state_changes(json::Writer& writer, stores::StateRoot known,
+                                               stores::StateRoot target, const Timeline& timeline) {
+  size_t written = 0;
+  const bool lazy = request_.filter->lazy_load_members;
   POLDER_TRY(const uint32_t member_type, this->member_type());
   std::map<uint64_t, std::string_view> needed;
   if (lazy) {
@@ -184,20 +198,23 @@ Status RoomEvents::write_state_changes(json::Writer& writer, stores::StateRoot k
       if (initial && !sender) continue;
     }
     POLDER_TRY(const auto event, reader_.shown(*difference.after));
-    if (!request_.filter.state.allows(*event)) continue;
+    if (!request_.filter->state.allows(*event)) continue;
     POLDER_CHECK(write_event(writer, *difference.after, *event));
+    if (difference.key.type == member_type) note_sent(difference.key, *difference.after);
+    ++written;
   }
-  // Senders whose membership did not change are sent again: the server does not remember who has
-  // them.
+  // Senders whose membership did not change, if the client was not told of them before.
   for (const auto& [key, user] : needed) {
     if (user == request_.user.view() && !initial) continue;
     POLDER_TRY(const auto number,
                stores::state_get(reader_.view().nodes(), target, {member_type, key}));
-    if (!number) continue;
+    if (!number || knows({member_type, key}, *number)) continue;
     POLDER_TRY(const auto event, reader_.shown(*number));
     POLDER_CHECK(write_event(writer, *number, *event));
+    note_sent({member_type, key}, *number);
+    ++written;
   }
-  return {};
+  return written;
 }
 
 Result<json::Array> RoomEvents::heroes() const {

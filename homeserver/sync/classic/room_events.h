@@ -14,7 +14,9 @@ namespace polder::sync {
 struct EventsQuery {
   const SyncRequest& request;
   bool initial = false;  // without a token
+  kv::Position at = 0;   // the token that the client is given
   const users::IgnoredUsers& ignored;
+  SentMembers::OfDevice* sent = nullptr;  // with lazy loading of members
 };
 
 // Synchronous, on the pool; for one room of one response.
@@ -24,8 +26,8 @@ class RoomEvents {
              const rooms::ReaderOf& of);
 
   // Writes the members timeline and state (or state_after) as of `to`, for a client that knows the
-  // room as of `from`, or not at all.
-  Status write(json::Writer& writer, std::optional<kv::Position> from, kv::Position to);
+  // room as of `from`, or not at all. True if there is anything in them.
+  Result<bool> write(json::Writer& writer, std::optional<kv::Position> from, kv::Position to);
   // One event, without its room.
   Status append(stores::EventNumber number, const rooms::ShownEvent& event, std::string& out) const;
   // Members other than the user whom a client names the room after, if it has no name.
@@ -45,11 +47,14 @@ class RoomEvents {
   Result<bool> is_after_gap(stores::EventNumber number, const rooms::ShownEvent& event) const;
   Result<Timeline> read_timeline(std::optional<kv::Position> from, kv::Position to) const;
   Result<std::map<uint64_t, std::string_view>> members_needed(const Timeline& timeline) const;
-  Status write_state(json::Writer& writer, std::optional<kv::Position> from, kv::Position to,
-                     const Timeline& timeline);
-  Status write_state_changes(json::Writer& writer, stores::StateRoot known,
-                             stores::StateRoot target, const Timeline& timeline);
+  // The number of events written, both.
+  Result<size_t> write_state(json::Writer& writer, std::optional<kv::Position> from,
+                             kv::Position to, const Timeline& timeline);
+  Result<size_t> write_state_changes(json::Writer& writer, stores::StateRoot known,
+                                     stores::StateRoot target, const Timeline& timeline);
   Result<uint32_t> member_type() const;
+  bool knows(stores::StateKey key, stores::EventNumber event) const;
+  void note_sent(stores::StateKey key, stores::EventNumber event);
 
   const EventsQuery query_;
   const SyncRequest& request_;

@@ -9,15 +9,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
-#include <vector>
 
-#include "homeserver/base/json/value.h"
-#include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/bytes.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/classic/filter.h"
+#include "homeserver/sync/classic/sent_members.h"
+#include "homeserver/sync/classic/waiters.h"
 #include "homeserver/sync/push/counts.h"
-#include "homeserver/users/device_keys.h"
 #include "homeserver/users/receipts.h"
 
 namespace polder::sync {
@@ -26,8 +24,9 @@ struct SyncRequest {
   UserId user;
   stores::UserNumber number = 0;
   DeviceId device;
+  Digest session{};   // by whose token it came; zeros: a session that does not end
   std::string since;  // empty: an initial sync
-  Filter filter;
+  std::shared_ptr<const Filter> filter;
   bool full_state = false;
   bool use_state_after = false;       // MSC4222
   bool unstable_state_after = false;  // answer under the unstable name
@@ -39,7 +38,6 @@ struct Services {
   rooms::RoomEngine& rooms;
   users::Typing& typing;
   users::Receipts& receipts;
-  users::DeviceKeys& device_keys;
   const push::Rules& push_rules;
   const push::Counts& counts;
 };
@@ -52,39 +50,24 @@ struct SyncResponse {
 };
 
 // Thread-safe.
-class Sync final : public rooms::Observer {
+class Sync {
  public:
+  // Before the first commit.
   explicit Sync(Services services);
-  ~Sync() override;
 
+  // What changed, once something has or the time has passed. kInvalid for what is no token,
+  // kUnauthenticated once the session has ended.
   Task<Result<SyncResponse>> run(SyncRequest request);
-  // Something of the user changed that is no event of a room.
-  void wake(stores::UserNumber user);
-  // Something of a room changed that is no event: a receipt.
-  void wake_room(stores::RoomNumber room);
-  // Somebody types in the room, for so long unless they say otherwise. Called on a shard.
-  void typing_changed(stores::RoomNumber room, Millis lasts);
-  // The user's keys changed: whoever shares a room with them is told.
-  void wake_all_of(stores::UserNumber user);
 
-  // rooms::Observer
-  void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
-                 const std::vector<rooms::StateChange>& changes) override;
-  void committed_outside(const rooms::OutsideMembership& membership) override;
+  KnownFilters& filters() { return filters_; }
 
  private:
-  struct Waiter;
-  // Touched only on its shard.
-  struct Shard {
-    std::unordered_multimap<stores::RoomNumber, Waiter*> rooms;
-    std::unordered_multimap<stores::UserNumber, Waiter*> users;
-  };
-  bool unchanged_since(const struct StreamToken& token) const;
-  void wake_on_shards(std::optional<stores::RoomNumber> room,
-                      std::vector<stores::UserNumber> users);
+  void typing_changed(stores::RoomNumber room, Millis lasts);
 
   const Services services_;
-  std::vector<Shard> shards_;
+  KnownFilters filters_;
+  SentMembers sent_members_;
+  Waiters waiters_;
 };
 
 }  // namespace polder::sync

@@ -8,6 +8,10 @@
 namespace polder::sync {
 namespace {
 
+// The parts of a token besides the position, in order; later ones may be missing in old tokens.
+constexpr uint64_t StreamToken::* kParts[] = {&StreamToken::typing_changes,
+                                              &StreamToken::to_device};
+
 template <class T>
 bool take_number(std::string_view& text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -46,8 +50,10 @@ std::string stream_token(kv::Position position) {
 }
 
 std::string stream_token(const StreamToken& token) {
-  return stream_token(token.position) + "_" + std::to_string(token.typing_changes) + "_" +
-         std::to_string(token.to_device);
+  std::string text = stream_token(token.position);
+  for (const uint64_t StreamToken::* part : kParts)
+    text += "_" + std::to_string(token.*part);
+  return text;
 }
 
 std::optional<StreamToken> parse_stream_token(std::string_view token) {
@@ -56,13 +62,31 @@ std::optional<StreamToken> parse_stream_token(std::string_view token) {
   token.remove_prefix(3);
   if (!take_number(token, parsed.position)) return std::nullopt;
   parsed.to_device = parsed.position;
-  for (uint64_t* part : {&parsed.typing_changes, &parsed.to_device}) {
+  for (uint64_t StreamToken::* part : kParts) {
     if (token.empty()) return parsed;
     if (!token.starts_with('_')) return std::nullopt;
     token.remove_prefix(1);
-    if (!take_number(token, *part)) return std::nullopt;
+    if (!take_number(token, parsed.*part)) return std::nullopt;
   }
   return token.empty() ? std::optional(parsed) : std::nullopt;
+}
+
+Result<std::optional<StreamToken>> parse_since(std::string_view token, kv::Position visible) {
+  if (auto parsed = parse_stream_token(token)) {
+    if (std::max(parsed->position, parsed->to_device) > visible) parsed.reset();
+    return parsed;
+  }
+  // Of another version: a letter, and numbers with underscores between them.
+  size_t numbers = 0;
+  bool well_formed = token.starts_with('s');
+  while (well_formed && !token.empty()) {
+    token.remove_prefix(1);
+    uint64_t number = 0;
+    well_formed = take_number(token, number) && (token.empty() || token.starts_with('_'));
+    ++numbers;
+  }
+  if (!well_formed || numbers < 2) return fail(ErrorCode::kInvalid, "since is no token of /sync");
+  return std::optional<StreamToken>();
 }
 
 std::string history_token(const HistoryPlace& place) {

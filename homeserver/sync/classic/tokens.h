@@ -22,6 +22,9 @@ struct StreamToken {
 std::string stream_token(const StreamToken& token);
 std::string stream_token(kv::Position position);
 std::optional<StreamToken> parse_stream_token(std::string_view token);  // nothing if none of ours
+// What a client that goes on from a token of /sync knows. Nothing for tokens of another version,
+// and of places to which this database never got: it begins anew. kInvalid for what is no token.
+Result<std::optional<StreamToken>> parse_since(std::string_view token, kv::Position visible);
 
 // A place in a room's history, from which it is paged by depth. Depth and position do not agree
 // where servers sent side by side: what a client got by position is left out of what comes before.

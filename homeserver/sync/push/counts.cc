@@ -1,7 +1,6 @@
 #include "homeserver/sync/push/counts.h"
 
 #include "homeserver/rooms/reach.h"
-#include "homeserver/users/ignored.h"
 #include "storage/stores/push_rows.h"
 #include "storage/stores/receipt_rows.h"
 
@@ -66,28 +65,55 @@ void Counts::remember(Key key, stores::UserNumber user, const Known& known) cons
 class Counts::Reading {
  public:
   Reading(const Counts& counts, const rooms::RoomReader& reader, const rooms::ReaderOf& of,
-          kv::Position up_to)
-      : counts_(counts), reader_(reader), of_(of), room_(reader.head().number), up_to_(up_to) {}
+          const Judgement& judgement, kv::Position up_to)
+      : counts_(counts),
+        reader_(reader),
+        of_(of),
+        judgement_(judgement),
+        room_(reader.head().number),
+        up_to_(up_to) {}
 
   Result<Unread> run() {
-    POLDER_TRY(const RulesOf rules, counts_.rules_.read(reader_.snapshot(), of_.number));
     POLDER_TRY(read_everywhere_, mark({}));
-    POLDER_TRY(ignored_, users::IgnoredUsers::read(reader_.snapshot(), of_.number, of_.user));
-    POLDER_TRY(const bool counted_otherwise, ignores_somebody_here());
-    if (!counted_otherwise &&
-        (rules.number == 0 || rules.rules->acts_as_default(reader_.head().record.id.view()))) {
-      POLDER_CHECK(count_by_default());
-    } else {
-      POLDER_CHECK(count_by(rules));
+    POLDER_TRY(ignores_somebody_, ignores_somebody_here());
+    // From the newest to the oldest, as far as is read.
+    kv::Position to = up_to_;
+    const RulesOf* rules = &judgement_.rules;
+    for (size_t i = judgement_.former.size(); i > 0 && to > read_everywhere_; --i) {
+      const FormerRules& former = judgement_.former[i - 1];
+      if (acts_alike(former.rules, *rules)) continue;
+      if (former.until < to) {
+        POLDER_CHECK(count(*rules, {std::max(former.until, read_everywhere_), to}));
+        to = former.until;
+      }
+      rules = &former.rules;
     }
+    if (to > read_everywhere_) POLDER_CHECK(count(*rules, {read_everywhere_, to}));
     std::erase_if(unread_.threads, [](const auto& entry) { return entry.second == Count(); });
     return std::move(unread_);
   }
 
  private:
+  // Events with from < position <= to.
+  struct Span {
+    kv::Position from = 0, to = 0;
+  };
+
+  bool acts_as_default(const RulesOf& rules) const {
+    return rules.number == 0 || rules.rules->acts_as_default(reader_.head().record.id.view());
+  }
+  bool acts_alike(const RulesOf& a, const RulesOf& b) const {
+    return a.number == b.number || (acts_as_default(a) && acts_as_default(b));
+  }
+
+  Status count(const RulesOf& rules, Span span) {
+    return !ignores_somebody_ && acts_as_default(rules) ? count_by_default(span)
+                                                        : count_by(rules, span);
+  }
+
   // Whether somebody whom the user ignores is or was a member.
   Result<bool> ignores_somebody_here() const {
-    for (const std::string& user : ignored_.names()) {
+    for (const std::string& user : judgement_.ignored.names()) {
       POLDER_TRY(const auto member,
                  reader_.state_event(reader_.head().record.state, "m.room.member", user));
       if (member) return true;
@@ -117,21 +143,22 @@ class Counts::Reading {
     return marks_[thread] = std::max(read, read_everywhere_);
   }
 
-  Status count_by_default() {
+  Status count_by_default(Span span) {
     const std::string main(rooms::kMainThread);
     POLDER_TRY(const kv::Position read, read_up_to(main));
-    POLDER_TRY(const uint64_t last, stores::read_notifying(reader_.snapshot(), room_, up_to_));
+    POLDER_TRY(const uint64_t last, stores::read_notifying(reader_.snapshot(), room_, span.to));
     POLDER_TRY(const uint64_t seen,
-               stores::read_notifying(reader_.snapshot(), room_, std::min(read, up_to_)));
-    unread_.threads[main].notifications = last - seen;
+               stores::read_notifying(reader_.snapshot(), room_,
+                                      std::min(std::max(read, span.from), span.to)));
+    unread_.threads[main].notifications += last - seen;
     POLDER_TRY(const auto in_threads,
-               stores::read_notifying_in_threads(reader_.snapshot(), room_, read_everywhere_,
-                                                 up_to_, kThreadEventsMax));
+               stores::read_notifying_in_threads(reader_.snapshot(), room_, span.from, span.to,
+                                                 kThreadEventsMax));
     for (const stores::ThreadPlace& place : in_threads)
       POLDER_CHECK(add(place, true, false));
     for (const stores::UserNumber user : {of_.number, stores::UserNumber{0}}) {
       POLDER_TRY(const auto highlights,
-                 stores::read_highlights(reader_.snapshot(), room_, user, read_everywhere_, up_to_,
+                 stores::read_highlights(reader_.snapshot(), room_, user, span.from, span.to,
                                          kHighlightsMax));
       for (const stores::Highlight& highlight : highlights)
         POLDER_CHECK(add(highlight.place, !highlight.notifies_all, true));
@@ -148,30 +175,29 @@ class Counts::Reading {
     return {};
   }
 
-  Status count_by(const RulesOf& rules) {
-    POLDER_TRY(const auto entries,
-               stores::read_timeline_backwards(reader_.snapshot(), room_, read_everywhere_, up_to_,
-                                               kEventsReadMax));
-    size_t bytes = 0;
+  Status count_by(const RulesOf& rules, Span span) {
+    POLDER_TRY(const auto entries, stores::read_timeline_backwards(reader_.snapshot(), room_,
+                                                                   span.from, span.to, left_));
+    left_ -= entries.size();
     for (const stores::TimelineEntry& entry : entries) {
       const Key key{rules.number, room_, entry.number, 0};
       auto known = counts_.recall(key, of_.number);
       if (!known) {
-        if (bytes > kBytesReadMax) break;
-        POLDER_TRY(known, evaluate(*rules.rules, entry.number, bytes));
+        if (bytes_ > kBytesReadMax) break;
+        POLDER_TRY(known, evaluate(*rules.rules, entry.number));
         counts_.remember(key, of_.number, *known);
       }
       if (!known->notify || known->sender == of_.user.view()) continue;
-      if (ignored_.hides(known->sender, known->state)) continue;
+      if (judgement_.ignored.hides(known->sender, known->state)) continue;
       POLDER_CHECK(add({entry.position, known->thread}, true, known->highlight));
     }
     return {};
   }
 
   Result<std::optional<Known>> evaluate(const push_rules::RuleSet& rules,
-                                        stores::EventNumber number, size_t& bytes) {
+                                        stores::EventNumber number) {
     POLDER_TRY(const rooms::HeldEvent held, reader_.view().load(number));
-    bytes += held.event->json().size();
+    bytes_ += held.event->json().size();
     POLDER_TRY(const std::string name, display_name(rules));
     std::optional<Error> failure;
     const push_rules::Occasion occasion{
@@ -206,17 +232,29 @@ class Counts::Reading {
   const Counts& counts_;
   const rooms::RoomReader& reader_;
   const rooms::ReaderOf& of_;
+  const Judgement& judgement_;
   const stores::RoomNumber room_;
   const kv::Position up_to_;
   kv::Position read_everywhere_ = 0;
-  users::IgnoredUsers ignored_;
+  bool ignores_somebody_ = false;
+  size_t left_ = kEventsReadMax;  // of events that may be read
+  size_t bytes_ = 0;              // of those that were
   std::unordered_map<std::string, kv::Position> marks_;
   Unread unread_;
 };
 
+Result<Judgement> Counts::judgement(const kv::Snapshot& snapshot, stores::UserNumber number,
+                                    const UserId& user) const {
+  Judgement judgement;
+  POLDER_TRY(judgement.rules, rules_.read(snapshot, number));
+  POLDER_TRY(judgement.former, rules_.read_former(snapshot, number));
+  POLDER_TRY(judgement.ignored, users::IgnoredUsers::read(snapshot, number, user));
+  return judgement;
+}
+
 Result<Unread> Counts::unread(const rooms::RoomReader& reader, const rooms::ReaderOf& of,
-                              kv::Position up_to) const {
-  return Reading(*this, reader, of, up_to).run();
+                              const Judgement& judgement, kv::Position up_to) const {
+  return Reading(*this, reader, of, judgement, up_to).run();
 }
 
 }  // namespace polder::push

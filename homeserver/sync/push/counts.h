@@ -3,7 +3,8 @@
 //
 // By default rules the count is a difference of two numbers that are on disk, and a few rows. Only
 // for rules that say otherwise in this room, and for who ignores one of its members, are events
-// read; what comes out is remembered for all users with equal rules.
+// read; what comes out is remembered for all users with equal rules. An event is judged by the
+// rules that were in force when it came.
 #pragma once
 
 #include <map>
@@ -13,13 +14,14 @@
 
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/push/rules.h"
+#include "homeserver/users/ignored.h"
 
 namespace polder::push {
 
 // Beyond these, counts are "at least": a client shows no difference.
 inline constexpr size_t kThreadEventsMax = 1000;
 inline constexpr size_t kHighlightsMax = 1000;
-inline constexpr size_t kEventsReadMax = 1000;     // since the receipt, by changed rules
+inline constexpr size_t kEventsReadMax = 1000;     // since the receipt, by changed rules; in all
 inline constexpr size_t kBytesReadMax = 1u << 20;  // of events that were not yet remembered
 
 struct Count {
@@ -34,15 +36,25 @@ struct Unread {
   Count total() const;
 };
 
+// By what a user's events are counted: the same in all rooms.
+struct Judgement {
+  RulesOf rules;
+  std::vector<FormerRules> former;  // oldest first
+  users::IgnoredUsers ignored;
+};
+
 // Thread-safe.
 class Counts {
  public:
   // The rules outlive it.
   explicit Counts(const Rules& rules) : rules_(rules) {}
 
-  // For a joined user; of events up to that position. Synchronous; on the pool.
+  // Both synchronous; on the pool.
+  Result<Judgement> judgement(const kv::Snapshot& snapshot, stores::UserNumber number,
+                              const UserId& user) const;
+  // For a joined user; of events up to that position.
   Result<Unread> unread(const rooms::RoomReader& reader, const rooms::ReaderOf& of,
-                        kv::Position up_to) const;
+                        const Judgement& judgement, kv::Position up_to) const;
 
  private:
   // What some rules made of one event.

@@ -22,23 +22,38 @@ Rules::Rules(users::Parts parts)
       defaults_(std::make_shared<const push_rules::RuleSet>()),
       queues_(parts_.runtime) {}
 
-Result<RulesOf> Rules::read(const kv::Snapshot& snapshot, stores::UserNumber user) const {
-  POLDER_TRY(const auto changes, stores::read_push_rules(snapshot, user));
-  if (!changes) return RulesOf{defaults_, 0};
+Result<RulesOf> Rules::parsed(const std::string& changes) const {
+  if (changes.empty()) return RulesOf{defaults_, 0};
   {
     const std::lock_guard lock(mutex_);
-    const auto found = parsed_.find(*changes);
+    const auto found = parsed_.find(changes);
     if (found != parsed_.end()) return found->second;
   }
-  POLDER_TRY(auto rules, parse_changes(*changes));
+  POLDER_TRY(auto rules, parse_changes(changes));
   const std::lock_guard lock(mutex_);
   if (parsed_.size() >= kParsedMax) parsed_.clear();
-  const auto [place, fresh] = parsed_.try_emplace(*changes);
+  const auto [place, fresh] = parsed_.try_emplace(changes);
   if (fresh) {
     place->second.rules = std::make_shared<const push_rules::RuleSet>(std::move(rules));
     place->second.number = ++last_number_;
   }
   return place->second;
+}
+
+Result<RulesOf> Rules::read(const kv::Snapshot& snapshot, stores::UserNumber user) const {
+  POLDER_TRY(auto changes, stores::read_push_rules(snapshot, user));
+  return parsed(std::move(changes).value_or(""));
+}
+
+Result<std::vector<FormerRules>> Rules::read_former(const kv::Snapshot& snapshot,
+                                                    stores::UserNumber user) const {
+  POLDER_TRY(const auto rows, stores::read_earlier_push_rules(snapshot, user));
+  std::vector<FormerRules> former;
+  for (const stores::EarlierPushRules& row : rows) {
+    POLDER_TRY(RulesOf rules, parsed(row.changes));
+    former.push_back({row.until, std::move(rules)});
+  }
+  return former;
 }
 
 Result<std::string> Rules::account_data(const kv::Snapshot& snapshot, stores::UserNumber user,
@@ -59,16 +74,33 @@ Task<Status> Rules::change(stores::UserNumber user, Change change) {
 }
 
 Task<Status> Rules::change_in_turn(stores::UserNumber user, Change change) {
-  POLDER_CO_TRY(const RulesOf before, co_await get(user));
-  push_rules::RuleSet rules = *before.rules;
-  POLDER_CO_CHECK(change(rules));
-  const std::string text = json::write(rules.changes());
-  if (text.size() > kChangesBytesMax) co_return fail(ErrorCode::kTooLarge, "Too many push rules");
-  kv::Batch batch;
-  const kv::PositionSlot slot = batch.reserve_position();
-  stores::put_push_rules(batch, user, text, slot);
-  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
+  const Rules* self = this;
+  POLDER_CO_TRY(kv::Batch batch,
+                co_await runtime::on_pool(parts_.runtime, [self, user, change = std::move(change)] {
+                  return self->rewrite(user, change);
+                }));
+  if (!batch.empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
   co_return Status();
+}
+
+Result<kv::Batch> Rules::rewrite(stores::UserNumber user, const Change& change) const {
+  const auto snapshot = parts_.database.snapshot();
+  POLDER_TRY(const auto before, stores::read_push_rules(*snapshot, user));
+  POLDER_TRY(const RulesOf of, parsed(before.value_or("")));
+  push_rules::RuleSet rules = *of.rules;
+  POLDER_CHECK(change(rules));
+  const std::string text = json::write(rules.changes());
+  if (text.size() > kChangesBytesMax) return fail(ErrorCode::kTooLarge, "Too many push rules");
+  kv::Batch batch;
+  if (text == before) return batch;
+  const kv::PositionSlot slot = batch.reserve_position();
+  POLDER_TRY(const auto former, stores::read_earlier_push_rules(*snapshot, user));
+  const kv::Position last_change = former.empty() ? 0 : former.back().until;
+  stores::put_push_rules(batch, user, text, slot, last_change);
+  stores::put_earlier_push_rules(batch, user, before.value_or(""), slot);
+  for (size_t i = 0; i + kFormerRulesMax <= former.size(); ++i)
+    stores::erase_earlier_push_rules(batch, user, former[i].until);
+  return batch;
 }
 
 }  // namespace polder::push

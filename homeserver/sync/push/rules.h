@@ -16,11 +16,19 @@
 namespace polder::push {
 
 inline constexpr size_t kChangesBytesMax = 65536;  // of all that a user changed
+// How many of a user's former rules are known: what came before is judged by the oldest of them.
+inline constexpr size_t kFormerRulesMax = 16;
 
 // Equal rules have equal numbers, as long as they are remembered.
 struct RulesOf {
   std::shared_ptr<const push_rules::RuleSet> rules;
   uint64_t number = 0;  // 0: the default rules
+};
+
+// Rules that were in force up to a position.
+struct FormerRules {
+  kv::Position until = 0;
+  RulesOf rules;
 };
 
 // Thread-safe.
@@ -30,6 +38,10 @@ class Rules {
 
   // Synchronous; on the pool.
   Result<RulesOf> read(const kv::Snapshot& snapshot, stores::UserNumber user) const;
+  // "Rules are applied to an event as it comes": those of before, oldest first. Synchronous; on the
+  // pool.
+  Result<std::vector<FormerRules>> read_former(const kv::Snapshot& snapshot,
+                                               stores::UserNumber user) const;
   // The content of the account data m.push_rules, JSON
   // (https://spec.matrix.org/v1.19/client-server-api/#mpush_rules). Synchronous; on the pool.
   Result<std::string> account_data(const kv::Snapshot& snapshot, stores::UserNumber user,
@@ -43,6 +55,9 @@ class Rules {
 
  private:
   Task<Status> change_in_turn(stores::UserNumber user, Change change);
+  Result<kv::Batch> rewrite(stores::UserNumber user, const Change& change) const;
+  // What is on disk, read; empty: the default ones.
+  Result<RulesOf> parsed(const std::string& changes) const;
 
   const users::Parts parts_;
   const std::shared_ptr<const push_rules::RuleSet> defaults_;

@@ -18,8 +18,8 @@ class SyncTest : public rooms::RoomsTest {
     device_keys_ = std::make_unique<users::DeviceKeys>(*users_);
     push_rules_ = std::make_unique<push::Rules>(parts);
     counts_ = std::make_unique<push::Counts>(*push_rules_);
-    sync_ = std::make_unique<Sync>(
-        Services{*engine_, *typing_, *receipts_, *device_keys_, *push_rules_, *counts_});
+    sync_ =
+        std::make_unique<Sync>(Services{*engine_, *typing_, *receipts_, *push_rules_, *counts_});
     kv::Batch batch;
     stores::NewNames names;
     number_ = *names_->intern(stores::NameKind::kUser, alice_.view(), batch, names);
@@ -30,6 +30,7 @@ class SyncTest : public rooms::RoomsTest {
     request.user = alice_;
     request.number = number_;
     request.device = DeviceId::trusted("D");
+    request.filter = std::make_shared<const Filter>();
     request.since = std::move(since);
     request.timeout = timeout;
     return request;
