@@ -94,7 +94,7 @@ Task<Status> RoomEntry::tell_late_in_line(Wish wish) {
 Task<Status> RoomEntry::tell_late_in_turn(Wish wish) {
   POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
   if (place.followed || place.membership != Membership::kLeave) co_return Status();
-  co_return co_await through_some_server(std::move(wish), std::move(place),
+  co_return co_await through_some_server(policy::Point::kLeave, std::move(wish), std::move(place),
                                          &RoomEntry::leave_through);
 }
 

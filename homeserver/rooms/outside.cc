@@ -48,12 +48,15 @@ bool fits(const json::Object& stripped, const events::RoomVersionRules& rules) {
 
 // What says of which version the room is goes before what is nice to have.
 json::Array created_first(json::Array given) {
-  std::ranges::stable_partition(given, [](const json::Value& value) {
+  json::Array sorted, others;
+  for (json::Value& value : given) {
     const json::Object* event = value.as_object();
     const std::string* type = event != nullptr ? event->find_string("type") : nullptr;
-    return type != nullptr && *type == "m.room.create";
-  });
-  return given;
+    const bool creates = type != nullptr && *type == "m.room.create";
+    (creates ? sorted : others).push_back(std::move(value));
+  }
+  std::ranges::move(others, std::back_inserter(sorted));
+  return sorted;
 }
 
 // What /sync shows of an invite or knock, bounded.

@@ -14,8 +14,6 @@ class SyncTest : public rooms::RoomsTest {
     const users::Parts parts{*runtime_, *database_, *committer_, *names_, own_};
     typing_ = std::make_unique<users::Typing>(runtime_->clock());
     receipts_ = std::make_unique<users::Receipts>(parts);
-    users_ = std::make_unique<users::Users>(parts);
-    device_keys_ = std::make_unique<users::DeviceKeys>(*users_);
     push_rules_ = std::make_unique<push::Rules>(parts);
     counts_ = std::make_unique<push::Counts>(*push_rules_);
     sync_ =
@@ -57,8 +55,6 @@ class SyncTest : public rooms::RoomsTest {
   stores::UserNumber number_ = 0;
   std::unique_ptr<users::Typing> typing_;
   std::unique_ptr<users::Receipts> receipts_;
-  std::unique_ptr<users::Users> users_;
-  std::unique_ptr<users::DeviceKeys> device_keys_;
   std::unique_ptr<push::Rules> push_rules_;
   std::unique_ptr<push::Counts> counts_;
   std::unique_ptr<Sync> sync_;
