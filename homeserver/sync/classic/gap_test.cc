@@ -102,7 +102,9 @@ TEST_F(GapTest, AFilterHidesNoGap) {
   leave_gap();
   ASSERT_TRUE(say(room_, alice_, "later").ok());
   SyncRequest only_alice = request(since);
-  only_alice.filter.timeline.senders.emplace({alice_.str()});
+  Filter filter;
+  filter.timeline.senders.emplace({alice_.str()});
+  only_alice.filter = std::make_shared<const Filter>(std::move(filter));
   const auto response = run(sync_->run(only_alice));
   ASSERT_TRUE(response.ok());
   const json::Object room = joined(*json::parse_object(response->text));
