@@ -12,6 +12,8 @@ constexpr std::array kRules = {
     Rule{"guests", "Guests do what the specification lists, and join where guests may.",
          check_guest},
     Rule{"redaction", "Others' events are redacted by who has the redact level.", check_redaction},
+    Rule{"privileges", "What administrators and moderators do over others is on record.",
+         check_privileges},
 };
 
 }  // namespace
