@@ -2,6 +2,7 @@
 
 #include "homeserver/protocol/events/event.h"
 #include "homeserver/protocol/events/room_version.h"
+#include "homeserver/rooms/federation_reader.h"
 #include "storage/stores/federation_rows.h"
 #include "storage/stores/partial_rows.h"
 
@@ -72,12 +73,13 @@ Result<std::optional<OutgoingEvent>> OutgoingReader::outgoing(const kv::Snapshot
                servers_.is_only(snapshot, entry.place.room, record->state_before, own_name_));
     if (alone) return nothing;
   }
-  POLDER_TRY(auto json, stores::read_event_json(snapshot, entry.place));
   POLDER_TRY(const auto room, stores::read_room(snapshot, entry.place.room));
   // A room that was purged meanwhile leaves entries without rows.
-  if (!json || !room) return nothing;
+  if (!room) return nothing;
   const events::RoomVersionRules* rules = events::find_room_version(room->version);
   if (rules == nullptr) return nothing;
+  POLDER_TRY(auto json, rooms::visible_pdu(snapshot, entry.place, *rules));
+  if (!json) return nothing;
   const auto parsed = events::Event::parse(*json, *rules);
   if (!parsed.ok()) return fail(ErrorCode::kCorrupt, parsed.error().message);
   const events::EventPtr& event = *parsed;

@@ -1,5 +1,7 @@
 #include "homeserver/rooms/aggregations.h"
 
+#include <unordered_map>
+
 #include "homeserver/base/json/write.h"
 #include "storage/stores/relation_rows.h"
 
@@ -21,6 +23,8 @@ class Bundle {
                                          room_.snapshot(), room_.head().number, event_.event->id(),
                                          stores::kLastPlace, kChildrenMax));
     for (const stores::Relation& relation : relations) {
+      POLDER_TRY(const bool ignored, is_ignored(relation.sender));
+      if (ignored) continue;
       if (relation.rel_type == "m.thread") {
         POLDER_CHECK(add_to_thread(relation));
       } else if (relation.rel_type == "m.replace") {
@@ -63,14 +67,17 @@ class Bundle {
     return relates_to != nullptr && relates_to->contains("rel_type");
   }
 
-  Result<bool> is_redacted(EventNumber child) const {
-    POLDER_TRY(const auto redaction,
-               stores::read_redaction(room_.snapshot(), {room_.head().number, child}));
-    return redaction.has_value();
+  // What is aggregated is never state.
+  Result<bool> is_ignored(stores::UserNumber sender) {
+    if (!reader_.ignored) return false;
+    const auto known = ignored_.find(sender);
+    if (known != ignored_.end()) return known->second;
+    POLDER_TRY(const std::string name, room_.view().names().name(stores::NameKind::kUser, sender));
+    return ignored_[sender] = reader_.hides(name, false);
   }
 
   Result<std::optional<Child>> visible_child(const stores::Relation& relation) const {
-    POLDER_TRY(const bool redacted, is_redacted(relation.child));
+    POLDER_TRY(const bool redacted, room_.is_redacted(relation.child));
     if (redacted) return std::optional<Child>();
     POLDER_TRY(HeldEvent held, room_.view().load(relation.child));
     POLDER_TRY(const bool visible, room_.visible(reader_, held));
@@ -83,7 +90,7 @@ class Bundle {
       POLDER_TRY(thread_latest_, visible_child(relation));
       if (!thread_latest_) return {};
     } else {
-      POLDER_TRY(const bool redacted, is_redacted(relation.child));
+      POLDER_TRY(const bool redacted, room_.is_redacted(relation.child));
       if (redacted) return {};
     }
     ++thread_count_;
@@ -122,6 +129,7 @@ class Bundle {
   const RoomReader& room_;
   const ReaderOf& reader_;
   const HeldEvent& event_;
+  std::unordered_map<stores::UserNumber, bool> ignored_;  // of the senders seen
   std::optional<Child> replacement_;
   std::optional<Child> thread_latest_;
   int64_t thread_count_ = 0;

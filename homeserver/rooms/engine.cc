@@ -143,7 +143,13 @@ Status RoomEngine::publish_stored(Room& room, const kv::Snapshot& snapshot) {
 
 // What a turn begins with: the room is loaded, and what was made durable is no longer pending.
 Task<Status> RoomEngine::begin_turn(Room& room) {
-  if (room.failed) room.forget();
+  if (room.failed) {
+    // What is on its way to the disk goes first. Read without it, the room would give its numbers
+    // again.
+    while (room.commits > 0)
+      co_await room.all_done.wait();
+    room.forget();
+  }
   room.settle(caches_);
   std::erase_if(room.edge, [&](const auto& event) {
     return std::ranges::find(room.record.extremities, event.first) == room.record.extremities.end();
@@ -172,13 +178,19 @@ Task<Result<std::shared_ptr<Enqueued>>> RoomEngine::stage_and_enqueue(Room& room
 std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::vector<Staged> also,
                                               std::vector<uint32_t> moved) {
   auto enqueued = std::make_shared<Enqueued>(parts_.runtime);
+  if (room.failed) {
+    // Meanwhile: this was built on what will not be there.
+    enqueued->failure = fail(ErrorCode::kUnavailable, "what the change builds on was not stored");
+    enqueued->done = true;
+    return enqueued;
+  }
   ++room.commits;
   enqueued->staged = std::move(staged);
   enqueued->also = std::move(also);
   enqueued->moved = std::move(moved);
   enqueued->lags = room.record.edge_state.has_value();
   if (!enqueued->staged.outside) enqueued->head = head_of(room);
-  parts_.committer.enqueue(
+  const bool taken = parts_.committer.enqueue(
       std::move(enqueued->staged.batch), kv::Durability::kDurable,
       [this, &room, enqueued](Result<kv::Committed> result) {
         committed(room, *enqueued, result);
@@ -188,6 +200,7 @@ std::shared_ptr<Enqueued> RoomEngine::enqueue(Room& room, Staged staged, std::ve
       [this, enqueued](kv::Committed positions) {
         if (enqueued->head) publish(*enqueued, positions);
       });
+  if (!taken) room.failed = true;
   return enqueued;
 }
 
@@ -228,8 +241,8 @@ Task<Result<Staged>> RoomEngine::finish(std::shared_ptr<Enqueued> enqueued) {
 // On the room's shard, in the order of the room's positions.
 void RoomEngine::committed(Room& room, Enqueued& enqueued, const Result<kv::Committed>& result) {
   Staged& staged = enqueued.staged;
-  --room.commits;
   if (enqueued.transaction) room.transactions.erase(*enqueued.transaction);
+  if (--room.commits == 0) room.all_done.notify_all();
   if (!result.ok()) {
     room.failed = true;
     enqueued.failure = result.error();

@@ -328,6 +328,9 @@ class RoomEngine {
   // Which of the events are not here; outliers count as here only if asked for.
   Task<Result<std::vector<EventId>>> unknown(RoomNumber number, std::vector<EventId> ids,
                                              bool outliers_count);
+  enum class Picked : uint8_t { kKnown, kUnknown };
+  Task<Result<std::vector<EventId>>> pick(RoomNumber number, std::vector<EventId> ids, Picked which,
+                                          size_t max);
   // kExists if the event is there, and not as an outlier.
   Status require_new(const Room& room, const kv::Snapshot& snapshot, const EventId& id) const;
   Task<Result<size_t>> backfill_on_shard(ServerName server, RoomNumber number,

@@ -5,11 +5,9 @@
 #include <queue>
 #include <unordered_set>
 
-#include "homeserver/base/json/write.h"
 #include "homeserver/protocol/dag/power_levels.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/room_state.h"
-#include "storage/stores/relation_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -23,6 +21,18 @@ Error unknown_event() {
 }
 
 }  // namespace
+
+Result<std::optional<std::string>> visible_pdu(const kv::Snapshot& snapshot,
+                                               stores::EventPlace place,
+                                               const events::RoomVersionRules& rules) {
+  POLDER_TRY(auto json, stores::read_event_json(snapshot, place));
+  if (!json) return json;
+  POLDER_TRY(const auto redaction, stores::read_redaction(snapshot, place));
+  if (!redaction) return json;
+  POLDER_TRY(const auto event, events::Event::parse(*json, rules));
+  POLDER_TRY(const auto redacted, events::redacted(*event));
+  return std::optional(redacted->json());
+}
 
 Result<bool> FederationReader::in_room() const {
   const RoomHead& head = room_.head();
@@ -106,14 +116,13 @@ Result<bool> FederationReader::shown_whole(const HeldEvent& event) {
 }
 
 Result<std::string> FederationReader::pdu(EventNumber number, bool whole) const {
-  const stores::EventPlace place{room_.head().number, number};
-  POLDER_TRY(auto json, stores::read_event_json(room_.snapshot(), place));
-  if (!json) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
-  POLDER_TRY(const auto redaction, stores::read_redaction(room_.snapshot(), place));
-  if (whole && !redaction) return *std::move(json);
   const events::RoomVersionRules& rules = *room_.head().rules;
+  POLDER_TRY(auto json, rooms::visible_pdu(room_.snapshot(), {room_.head().number, number}, rules));
+  if (!json) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
+  if (whole) return *std::move(json);
   POLDER_TRY(const auto event, events::Event::parse(*json, rules));
-  return json::write(events::redact(event->object(), rules));
+  POLDER_TRY(const auto redacted, events::redacted(*event));
+  return redacted->json();
 }
 
 Result<std::string> FederationReader::visible_pdu(EventNumber number) {
@@ -233,7 +242,8 @@ Result<std::vector<EventNumber>> FederationReader::missing(const std::vector<Eve
 }
 
 Status FederationReader::allows(const events::Event& event) const {
-  return dag::authorise(event, RoomState(room_.view(), room_.head().record.state));
+  const RoomView sent = room_.as_sent();
+  return dag::authorise(event, RoomState(sent, room_.head().record.state));
 }
 
 Status FederationReader::check_links(const events::Event& event) const {

@@ -12,6 +12,12 @@ namespace polder::rooms {
 
 inline constexpr size_t kChainEventsMax = 500'000;  // of one auth chain; beyond, kTooLarge
 
+// An event as other servers may have it, as canonical JSON: redacted if a redaction applies to it.
+// Nothing if it is not there. Synchronous.
+Result<std::optional<std::string>> visible_pdu(const kv::Snapshot& snapshot,
+                                               stores::EventPlace place,
+                                               const events::RoomVersionRules& rules);
+
 // Reads for one server, from the reader's snapshot. Synchronous; on the pool; lives for one
 // request. Borrows the reader.
 class FederationReader {

@@ -2,6 +2,7 @@
 // time.
 #include <algorithm>
 #include <span>
+#include <unordered_set>
 
 #include "homeserver/rooms/auth_order.h"
 #include "homeserver/rooms/engine.h"
@@ -16,6 +17,7 @@ constexpr size_t kStateIdsFetchMax = 100;      // beyond, the whole state is ask
 constexpr size_t kVerifiedAtOnce = 1024;       // events of a told state
 constexpr size_t kStoredAtOnce = 128;          // outliers, in one turn of the room
 constexpr size_t kStateEntriesAtOnce = 1000;   // in one turn of the room
+constexpr size_t kLookedUpAtOnce = 2000;       // ids, outside of the room's turns
 
 // Each event after those of its auth events that are in the list; duplicates go.
 std::vector<events::EventPtr> in_auth_order(const std::vector<events::EventPtr>& events) {
@@ -39,7 +41,8 @@ std::vector<events::EventPtr> in_auth_order(const std::vector<events::EventPtr>&
   return ordered;
 }
 
-// Those of the events that are not here yet and whose auth events are.
+// Those of the events that are not here yet and whose auth events are; but what strangers sent in
+// vain.
 Result<std::vector<Staged>> stage_outliers(const StageContext& context, Room& room,
                                            const kv::Snapshot& snapshot,
                                            std::span<const events::EventPtr> events) {
@@ -51,7 +54,8 @@ Result<std::vector<Staged>> stage_outliers(const StageContext& context, Room& ro
     auto staged = stage_outlier(context, room, snapshot, event);
     if (staged.ok()) {
       all.push_back(*std::move(staged));
-    } else if (staged.error().code != ErrorCode::kMissing) {
+    } else if (staged.error().code != ErrorCode::kMissing &&
+               staged.error().code != ErrorCode::kForbidden) {
       return std::move(staged).error();
     }
   }
@@ -134,6 +138,36 @@ Task<Result<RemoteState>> RoomEngine::fetch_state_events(ServerName server, even
   co_return state;
 }
 
+// Of ids that another server gave, however many, those that are here or those that are not, each
+// once and up to max. Outside of the room's turns and by what is on disk: of what is on its way
+// there, some count as unknown.
+Task<Result<std::vector<EventId>>> RoomEngine::pick(RoomNumber number, std::vector<EventId> ids,
+                                                    Picked which, size_t max) {
+  struct Picking {
+    std::vector<EventId> ids;
+    std::unordered_set<EventId> seen;
+    std::vector<EventId> picked;
+  };
+  const auto picking = std::make_shared<Picking>();
+  picking->ids = std::move(ids);
+  RoomEngine* self = this;
+  for (size_t first = 0; first < picking->ids.size() && picking->picked.size() < max;
+       first += kLookedUpAtOnce) {
+    POLDER_CO_CHECK(co_await runtime::on_pool(parts_.runtime, [=]() -> Status {
+      const auto snapshot = self->parts_.database.snapshot();
+      const size_t count = std::min(kLookedUpAtOnce, picking->ids.size() - first);
+      for (const EventId& id : std::span(picking->ids).subspan(first, count)) {
+        if (picking->picked.size() == max || !picking->seen.insert(id).second) continue;
+        POLDER_TRY(const auto place, stores::find_event(*snapshot, id));
+        const bool known = place && place->room == number;
+        if (known == (which == Picked::kKnown)) picking->picked.push_back(id);
+      }
+      return {};
+    }));
+  }
+  co_return std::move(picking->picked);
+}
+
 // The state before an event whose prev events are not known, as its origin has it. With a part of
 // the state for the whole, the event and those after it would be refused for good.
 Task<Result<stores::StateRoot>> RoomEngine::fetch_state_before(Asked asked, events::EventPtr event,
@@ -144,7 +178,9 @@ Task<Result<stores::StateRoot>> RoomEngine::fetch_state_before(Asked asked, even
     co_return fail(ErrorCode::kTooLarge, "the state is too large");
   std::vector<EventId> all = ids.state;
   all.insert(all.end(), ids.auth_chain.begin(), ids.auth_chain.end());
-  POLDER_CO_TRY(auto missing, co_await unknown(number, std::move(all), true));
+  // One more than are fetched one by one are as good as all.
+  POLDER_CO_TRY(auto missing,
+                co_await pick(number, std::move(all), Picked::kUnknown, kStateIdsFetchMax + 1));
   POLDER_CO_TRY(auto told, co_await fetch_state_events(asked.server, event, std::move(missing)));
   auto sorted = co_await sort(std::move(told), event->rules(), event->room_id());
   POLDER_CO_CHECK(co_await store_told_events(number, std::move(sorted), asked.uncheckable));
@@ -156,7 +192,9 @@ Task<Result<stores::StateRoot>> RoomEngine::store_state_of(RoomNumber number,
                                                            std::vector<EventId> state) {
   RoomEngine* self = this;
   const auto root = std::make_shared<stores::StateRoot>();
-  const auto ids = std::make_shared<const std::vector<EventId>>(std::move(state));
+  POLDER_CO_TRY(auto known,
+                co_await pick(number, std::move(state), Picked::kKnown, kStateEventsMax));
+  const auto ids = std::make_shared<const std::vector<EventId>>(std::move(known));
   for (size_t first = 0; first < ids->size(); first += kStateEntriesAtOnce) {
     const size_t count = std::min(kStateEntriesAtOnce, ids->size() - first);
     Step step = [=](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {

@@ -66,7 +66,7 @@ class RemoteServers {
 enum class Verdict : uint8_t {
   kAccepted,
   kSoftFailed,  // stored, shown to nobody, built upon by nobody
-  kRejected,    // stored as refused
+  kRejected,    // refused; stored so, if its server has members here
 };
 
 // Whom an event of the timeline reaches by the default push rules; but for its sender, always.

@@ -88,9 +88,8 @@ class Purging {
   Result<bool> release_redacted(EventNumber number, const events::Event& event) {
     const auto target_id = event.redacts();
     if (!target_id) return false;
-    POLDER_TRY(const auto waiting,
-               stores::read_waiting_redaction(snapshot_, room_.number, *target_id));
-    if (waiting == number) stores::erase_waiting_redaction(batch_, room_.number, *target_id);
+    POLDER_CHECK(
+        stores::erase_waiting_redaction(batch_, snapshot_, room_.number, *target_id, number));
     POLDER_TRY(const auto target, view_.find(*target_id));
     if (!target) return false;
     POLDER_TRY(const auto by, stores::read_redaction(snapshot_, {room_.number, *target}));

@@ -24,8 +24,9 @@ RoomReader::RoomReader(const RoomEngine& engine, RoomHeadPtr head,
       snapshot_(std::move(snapshot)),
       head_(std::move(head)),
       content_(head_->number, head_->rules),
-      view_(content_, *snapshot_, engine_.parts().names, engine_.caches()),
+      view_(content_, *snapshot_, engine_.parts().names, engine_.caches(), Content::kAsVisible),
       redactions_(*snapshot_, head_->number),
+      replaced_redactions_(*snapshot_, head_->number),
       relations_(*snapshot_, head_->number) {}
 
 Result<ReaderOf> RoomReader::reader(const UserId& user) const {
@@ -34,6 +35,9 @@ Result<ReaderOf> RoomReader::reader(const UserId& user) const {
   POLDER_TRY(const auto number, view_.names().find(stores::NameKind::kUser, user.view()));
   if (!number) return reader;
   reader.number = *number;
+  POLDER_TRY(IgnoredUsers ignored, IgnoredUsers::read(*snapshot_, *number, user));
+  if (!ignored.names().empty())
+    reader.ignored = std::make_shared<const IgnoredUsers>(std::move(ignored));
   POLDER_TRY(const auto row, stores::read_membership(*snapshot_, *number, head_->number));
   if (row) reader.membership = *row;
   if (row && row->membership != Membership::kJoin && row->event != 0) {
@@ -59,27 +63,32 @@ Result<std::optional<LastStay>> RoomReader::last_stay(const UserId& user,
   return std::optional<LastStay>();
 }
 
-Status RoomReader::for_each_state(
-    stores::StateRoot root, std::optional<std::string_view> type,
-    const std::function<void(EventNumber, const HeldEvent&)>& visit) const {
+Result<std::vector<EventNumber>> RoomReader::state_events(
+    stores::StateRoot root, std::optional<std::string_view> type) const {
+  std::vector<EventNumber> events;
   std::optional<uint32_t> type_number;
   if (type) {
     POLDER_TRY(const auto number, view_.names().find(stores::NameKind::kType, *type));
-    if (!number) return {};
+    if (!number) return events;
     type_number = static_cast<uint32_t>(*number);
   }
-  std::optional<Error> failure;
   POLDER_CHECK(stores::state_for_each(view_.nodes(), root, type_number,
                                       [&](const stores::StateEntry& entry) {
-                                        const auto held = view_.load(entry.event);
-                                        if (!held.ok()) {
-                                          failure = held.error();
-                                          return false;
-                                        }
-                                        visit(entry.event, *held);
+                                        events.push_back(entry.event);
                                         return true;
                                       }));
-  return failure ? Status(*failure) : Status();
+  return events;
+}
+
+Status RoomReader::for_each_state(
+    stores::StateRoot root, std::optional<std::string_view> type,
+    const std::function<void(EventNumber, const HeldEvent&)>& visit) const {
+  POLDER_TRY(const auto events, state_events(root, type));
+  for (const EventNumber number : events) {
+    POLDER_TRY(const HeldEvent held, view_.load(number));
+    visit(number, held);
+  }
+  return {};
 }
 
 Result<std::vector<events::EventPtr>> RoomReader::stripped_events(stores::StateRoot root) const {
@@ -101,8 +110,9 @@ Result<Membership> RoomReader::membership_at(stores::StateRoot root, std::string
 Result<bool> RoomReader::may_send_state(const UserId& user, std::string_view type) const {
   const stores::StateRoot now = head_->record.state;
   POLDER_TRY(const Membership membership, membership_at(now, user.view()));
-  POLDER_TRY(const auto create, view_.state_event(now, "m.room.create", ""));
-  POLDER_TRY(const auto levels, view_.state_event(now, "m.room.power_levels", ""));
+  const RoomView sent = as_sent();
+  POLDER_TRY(const auto create, sent.state_event(now, "m.room.create", ""));
+  POLDER_TRY(const auto levels, sent.state_event(now, "m.room.power_levels", ""));
   if (membership != Membership::kJoin || !create) return false;
   const dag::PowerLevels power(*create, levels.get());
   return power.user(user.view()) >= power.required_for(type, true);
@@ -155,12 +165,24 @@ Result<std::string_view> RoomReader::visibility_at(stores::StateRoot root) const
   return std::string_view("shared");
 }
 
-Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
+RoomReader::Seen RoomReader::seen_of(const ReaderOf& reader, const HeldEvent& event) {
   const stores::EventRecord& record = event.record;
-  return may_see(reader, {record.state_before, record.state_after, record.position, record.depth,
-                          record.standing, event.event->is_state("m.room.history_visibility", ""),
-                          event.event->is_state("m.room.member", reader.user.view()),
-                          stores::membership_from(event.event->membership())});
+  return {record.state_before,
+          record.state_after,
+          record.position,
+          record.depth,
+          record.standing,
+          event.event->is_state("m.room.history_visibility", ""),
+          event.event->is_state("m.room.member", reader.user.view()),
+          stores::membership_from(event.event->membership())};
+}
+
+Result<bool> RoomReader::visible(const ReaderOf& reader, const HeldEvent& event) const {
+  return may_see(reader, seen_of(reader, event));
+}
+
+Result<bool> RoomReader::sees_room_at(const ReaderOf& reader, const HeldEvent& event) const {
+  return history_allows(reader, seen_of(reader, event));
 }
 
 Result<bool> RoomReader::visible(const ReaderOf& reader, const ShownEvent& event) const {
@@ -170,19 +192,27 @@ Result<bool> RoomReader::visible(const ReaderOf& reader, const ShownEvent& event
                   event.is_state("m.room.member", reader.user.view()), event.membership()});
 }
 
+// Not among the specification's rules: who is invited or knocking learns that it is over. Else
+// /sync would name the room among those that were left and show nothing of it.
+Result<bool> RoomReader::ends_own_asking(const ReaderOf& reader, const Seen& event) const {
+  if (!event.is_own_membership ||
+      (event.membership != Membership::kLeave && event.membership != Membership::kBan))
+    return false;
+  POLDER_TRY(const Membership before, own_membership_at(event.state_before, reader));
+  return before == Membership::kInvite || before == Membership::kKnock;
+}
+
 Result<bool> RoomReader::may_see(const ReaderOf& reader, const Seen& event) const {
   if (event.standing.rejected || event.standing.soft_failed) return false;
   if (event.depth < head_->record.history_from) return false;  // purged, or about to be
+  POLDER_TRY(const bool about_themselves, ends_own_asking(reader, event));
+  return about_themselves ? Result<bool>(true) : history_allows(reader, event);
+}
+
+Result<bool> RoomReader::history_allows(const ReaderOf& reader, const Seen& event) const {
   // A visibility or membership event counts with what holds before and with what holds after it.
   std::array<stores::StateRoot, 2> roots = {event.state_after, event.state_before};
   const size_t count = event.sets_visibility || event.is_own_membership ? 2 : 1;
-  // Not among the specification's rules: who is invited or knocking learns that it is over. Else
-  // /sync would name the room among those that were left and show nothing of it.
-  if (event.is_own_membership &&
-      (event.membership == Membership::kLeave || event.membership == Membership::kBan)) {
-    POLDER_TRY(const Membership before, own_membership_at(event.state_before, reader));
-    if (before == Membership::kInvite || before == Membership::kKnock) return true;
-  }
   for (const stores::StateRoot root : std::span(roots).first(count)) {
     POLDER_TRY(const std::string_view visibility, visibility_at(root));
     // 1. world_readable: allow.
@@ -232,32 +262,49 @@ Result<bool> RoomReader::is_erased(std::string_view sender) const {
 }
 
 Result<ShownEventPtr> RoomReader::make_shown(const HeldEvent& event) const {
-  events::EventPtr replaced;
+  std::optional<EventNumber> number;
   if (event.event->is_state()) {
-    POLDER_TRY(replaced, view_.state_event(event.record.state_before, event.event->type(),
-                                           *event.event->state_key()));
+    POLDER_TRY(number, view_.state_number(event.record.state_before, event.event->type(),
+                                          *event.event->state_key()));
   }
-  return std::make_shared<const ShownEvent>(event, replaced.get(), head_->rewrites);
+  if (!number) return std::make_shared<const ShownEvent>(event, nullptr, head_->rewrites);
+  ShownEvent::Replaced replaced{*number, {}};
+  POLDER_TRY(replaced.event, view_.load(*number));
+  return std::make_shared<const ShownEvent>(event, &replaced, head_->rewrites);
 }
 
 Result<ShownEventPtr> RoomReader::shown(EventNumber number) const {
   auto& kept = engine_.caches().shown;
   if (ShownEventPtr event = kept.find(head_->number, number);
-      event && event->as_of() >= head_->rewrites)
-    return event;
+      event && event->as_of() >= head_->rewrites) {
+    POLDER_TRY(const bool current, is_as_visible(number, *event));
+    if (current) return event;
+  }
   POLDER_TRY(const HeldEvent held, view_.load(number));
   POLDER_TRY(ShownEventPtr event, make_shown(held));
   kept.insert(head_->number, number, event, event->bytes());
   return event;
 }
 
-Result<RoomReader::How> RoomReader::how(const ReaderOf& reader, EventNumber number,
-                                        const ShownEvent& event,
+Result<bool> RoomReader::is_redacted(EventNumber number) const {
+  POLDER_TRY(const auto redaction, redactions_.find(number));
+  return redaction.has_value();
+}
+
+// What was made before a redaction came has what that took away.
+Result<bool> RoomReader::is_as_visible(EventNumber number, const ShownEvent& event) const {
+  POLDER_TRY(const auto redaction, redactions_.find(number));
+  if (redaction.value_or(0) != event.redaction()) return false;
+  if (event.replaced_number() == 0) return true;
+  POLDER_TRY(const auto of_replaced, replaced_redactions_.find(event.replaced_number()));
+  return of_replaced.value_or(0) == event.replaced_redaction();
+}
+
+Result<RoomReader::How> RoomReader::how(const ReaderOf& reader, const ShownEvent& event,
                                         const ClientOptions& options) const {
   How how;
-  POLDER_TRY(how.redaction, redactions_.find(number));
   POLDER_TRY(how.membership, own_membership_at(event.state_after(), reader));
-  how.redacted = options.redacted || how.redaction;
+  how.redacted = options.redacted || event.redaction() != 0;
   const bool erasable = !event.is_state() || event.type() == "m.room.member";
   if (how.membership != Membership::kJoin && erasable && !how.redacted) {
     POLDER_TRY(how.redacted, is_erased(event.sender()));
@@ -299,8 +346,8 @@ Status RoomReader::append_unsigned(const ReaderOf& reader, EventNumber number,
     json::write_string_to(options.transaction_id, out);
   }
   POLDER_CHECK(append_replaced(event, how.membership, out));
-  if (how.redaction) {
-    POLDER_TRY(const ShownEventPtr because, shown(*how.redaction));
+  if (event.redaction() != 0) {
+    POLDER_TRY(const ShownEventPtr because, shown(event.redaction()));
     out.append(",\"redacted_by\":");
     json::write_string_to(because->id(), out);
     out.append(",\"redacted_because\":").append(because->head()).append(",\"room_id\":");
@@ -322,8 +369,8 @@ Status RoomReader::append_unsigned(const ReaderOf& reader, EventNumber number,
 Status RoomReader::append_client_event(const ReaderOf& reader, EventNumber number,
                                        const ShownEvent& event, const ClientOptions& options,
                                        std::string& out) const {
-  POLDER_TRY(const How how, this->how(reader, number, event, options));
-  if (how.redacted) {
+  POLDER_TRY(const How how, this->how(reader, event, options));
+  if (how.redacted && event.redaction() == 0) {
     POLDER_TRY(const HeldEvent held, view_.load(number));
     out.append(events::client_head(*held.event, true));
   } else {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/ignored.h"
 #include "homeserver/rooms/shown_event.h"
 #include "storage/stores/relation_rows.h"
 
@@ -29,6 +30,13 @@ struct ReaderOf {
   stores::MembershipRow membership;  // in this room, by the current state
   // Of who was a member and is none now, whatever happened since: invites, bans.
   std::optional<LastStay> last_stay = {};
+  std::shared_ptr<const IgnoredUsers> ignored = {};  // null: nobody
+
+  // Whether an event that is no invite is left out for this reader, and out of what is said of
+  // other events.
+  bool hides(std::string_view sender, bool is_state) const {
+    return ignored && ignored->hides(sender, is_state);
+  }
 };
 
 // Synchronous; on the pool. Lives for one request.
@@ -44,8 +52,13 @@ class RoomReader {
 
   const RoomHead& head() const { return *head_; }
   const kv::Snapshot& snapshot() const { return *snapshot_; }
+  // Everything read through it is as redactions left it.
   const RoomView& view() const { return view_; }
-  RoomView& view() { return view_; }
+  // Events as they were sent, for what goes by that: the rules, and what relates to what. Nothing
+  // of it is shown to anybody. Borrows the reader.
+  RoomView as_sent() const {
+    return RoomView(content_, *snapshot_, engine_.parts().names, engine_.caches());
+  }
 
   // The user's place in the room; of a user who never was here, none.
   Result<ReaderOf> reader(const UserId& user) const;
@@ -54,7 +67,10 @@ class RoomReader {
                                        std::string_view key) const {
     return view_.state_event(root, type, key);
   }
-  // Every event of a state; or those of one type.
+  // The events of a state, or those of one type, in no order that tells anything.
+  Result<std::vector<EventNumber>> state_events(stores::StateRoot root,
+                                                std::optional<std::string_view> type) const;
+  // The same, each read: all of them are in memory at the end.
   Status for_each_state(stores::StateRoot root, std::optional<std::string_view> type,
                         const std::function<void(EventNumber, const HeldEvent&)>& visit) const;
   // The events of a state that tell who is not in the room what it is, the create event first: what
@@ -70,6 +86,9 @@ class RoomReader {
   // https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-5 (history visibility)
   Result<bool> visible(const ReaderOf& reader, const HeldEvent& event) const;
   Result<bool> visible(const ReaderOf& reader, const ShownEvent& event) const;
+  // Whether the reader may see what the room was at an event, too. Not who sees it only because it
+  // is about themselves: an invite that they declined.
+  Result<bool> sees_room_at(const ReaderOf& reader, const HeldEvent& event) const;
   // The state that the reader may see: the current one for members, the one when they left for
   // others. kForbidden for who never was a member of a room that is not world readable.
   Result<stores::StateRoot> visible_state(const ReaderOf& reader) const;
@@ -90,6 +109,10 @@ class RoomReader {
   // The same, appended to `out`.
   Status append_client_event(const ReaderOf& reader, EventNumber number, const ShownEvent& event,
                              const ClientOptions& options, std::string& out) const;
+
+  Result<bool> is_redacted(EventNumber number) const;
+  // Whether any event relates to it.
+  Result<bool> is_related_to(const EventId& event) const { return relations_.any(event); }
 
   // An event as it is shown; kept for whoever else will be shown it.
   Result<ShownEventPtr> shown(EventNumber number) const;
@@ -116,18 +139,21 @@ class RoomReader {
   // How a reader is shown an event.
   struct How {
     Membership membership = Membership::kNone;  // theirs, at the event
-    std::optional<EventNumber> redaction;
-    bool redacted = false;  // for whatever reason
+    bool redacted = false;                      // for whatever reason
   };
 
   Result<std::optional<LastStay>> last_stay(const UserId& user, EventNumber membership) const;
   Result<EventNumber> entry_at(Remembered& remembered, stores::StateRoot root,
                                std::string_view type, std::string_view key) const;
   Result<Membership> own_membership_at(stores::StateRoot root, const ReaderOf& reader) const;
+  static Seen seen_of(const ReaderOf& reader, const HeldEvent& event);
   Result<bool> may_see(const ReaderOf& reader, const Seen& event) const;
+  Result<bool> ends_own_asking(const ReaderOf& reader, const Seen& event) const;
+  Result<bool> history_allows(const ReaderOf& reader, const Seen& event) const;
   Result<bool> is_erased(std::string_view sender) const;
   Result<ShownEventPtr> make_shown(const HeldEvent& event) const;
-  Result<How> how(const ReaderOf& reader, EventNumber number, const ShownEvent& event,
+  Result<bool> is_as_visible(EventNumber number, const ShownEvent& event) const;
+  Result<How> how(const ReaderOf& reader, const ShownEvent& event,
                   const ClientOptions& options) const;
   Status append_replaced(const ShownEvent& event, Membership membership, std::string& out) const;
   Status append_unsigned(const ReaderOf& reader, EventNumber number, const ShownEvent& event,
@@ -142,7 +168,7 @@ class RoomReader {
   mutable UserId own_user_;  // whom own_ is about
   mutable EventNumber own_event_ = 0;
   mutable Membership own_membership_ = Membership::kNone;  // by own_event_
-  mutable stores::RedactionLookup redactions_;
+  mutable stores::RedactionLookup redactions_, replaced_redactions_;
   mutable stores::RelationLookup relations_;
 };
 

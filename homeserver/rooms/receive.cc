@@ -223,11 +223,18 @@ Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventP
     StageInput input;
     input.event = event;
     input.state_before = before;
+    input.drops_strangers = true;
     return stage(self->context_, room, snapshot, std::move(input));
   };
   const auto staged = co_await change(number, std::move(step));
   received.known = !staged.ok() && staged.error().code == ErrorCode::kExists;
   if (received.known) co_return received;
+  if (!staged.ok() && staged.error().code == ErrorCode::kForbidden) {
+    // Not stored: nothing of it is needed.
+    received.verdict = Verdict::kRejected;
+    received.refusal = staged.error().message;
+    co_return received;
+  }
   if (!staged.ok()) co_return staged.error();
   received.verdict = staged->verdict;
   received.refusal = staged->refusal;

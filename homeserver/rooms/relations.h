@@ -22,4 +22,13 @@ std::optional<RelatesTo> relation_of(const events::Event& event);
 Result<bool> redaction_applies(const RoomView& view, const HeldEvent& redaction,
                                const events::Event& target);
 
+// The rows that follow from what an accepted event redacts, if anything. Gives the redacted event,
+// if that is here and the redaction applies to it; else 0.
+Result<EventNumber> write_redaction(kv::Batch& batch, const RoomView& view,
+                                    stores::EventPlace place, const HeldEvent& redaction);
+// "If the server receives the redaction first": from the moment that its target comes, one that may
+// applies, whatever else came.
+Status apply_waiting_redactions(kv::Batch& batch, const Room& room, const RoomView& view,
+                                stores::EventPlace place, const events::Event& target);
+
 }  // namespace polder::rooms

@@ -54,25 +54,9 @@ Result<Conflicts> find_conflicts(const RoomView& view,
   return conflicts;
 }
 
-}  // namespace
-
-Result<stores::StateUpdate> resolve_states(const Room& room, RoomView& view,
-                                           std::vector<stores::StateRoot> roots,
-                                           uint64_t last_node) {
-  const auto by_hash = [](const stores::StateRoot& a, const stores::StateRoot& b) {
-    return a.hash < b.hash;
-  };
-  std::ranges::sort(roots, by_hash);
-  const auto same = [](const stores::StateRoot& a, const stores::StateRoot& b) {
-    return a.hash == b.hash;
-  };
-  roots.erase(std::unique(roots.begin(), roots.end(), same), roots.end());
-  stores::StateUpdate unchanged;
-  unchanged.last_node = last_node;
-  if (roots.empty()) return unchanged;
-  unchanged.root = roots[0];
-  if (roots.size() == 1) return unchanged;
-
+// What the rules make of the states, as what it changes of the first.
+Result<std::vector<stores::StateEdit>> resolve(const Room& room, RoomView& view,
+                                               const std::vector<stores::StateRoot>& roots) {
   POLDER_TRY(const Conflicts conflicts, find_conflicts(view, roots));
   std::vector<dag::StateKey> keys;  // not moved once conflicts refer to them
   std::vector<dag::ConflictedKey> conflicted;
@@ -93,7 +77,56 @@ Result<stores::StateUpdate> resolve_states(const Room& room, RoomView& view,
     if (!key) return fail(ErrorCode::kCorrupt, "a resolved state key has no number");
     edits.push_back({*key, entry.event});
   }
-  return stores::state_apply(view.nodes(), roots[0], std::move(edits), last_node);
+  return edits;
+}
+
+// The same, once for the same states: many events may join the same forks. Not kept of what is not
+// on disk yet: a number that is not stored in the end is given again.
+Result<std::shared_ptr<const Resolution>> remembered_edits(
+    const Room& room, RoomView& view, const std::vector<stores::StateRoot>& roots) {
+  auto made = std::make_shared<Resolution>();
+  for (const stores::StateRoot& root : roots)
+    made->states.push_back(root.hash);
+  const uint64_t key = resolution_key(made->states);
+  auto& kept = view.caches().resolutions;
+  if (auto known = kept.find(room.number, key); known && known->states == made->states)
+    return known;
+  POLDER_TRY(made->edits, resolve(room, view, roots));
+  std::shared_ptr<const Resolution> resolution = std::move(made);
+  const size_t bytes = sizeof(Resolution) + resolution->states.size() * sizeof(uint64_t) +
+                       resolution->edits.size() * sizeof(stores::StateEdit);
+  if (room.pending.empty()) kept.insert(room.number, key, resolution, bytes);
+  return resolution;
+}
+
+}  // namespace
+
+uint64_t resolution_key(std::span<const uint64_t> states) {
+  uint64_t key = 0;
+  for (const uint64_t state : states)
+    key = (key ^ state) * 0x9E3779B97F4A7C15u;
+  return key;
+}
+
+Result<stores::StateUpdate> resolve_states(const Room& room, RoomView& view,
+                                           std::vector<stores::StateRoot> roots,
+                                           uint64_t last_node) {
+  const auto by_hash = [](const stores::StateRoot& a, const stores::StateRoot& b) {
+    return a.hash < b.hash;
+  };
+  std::ranges::sort(roots, by_hash);
+  const auto same = [](const stores::StateRoot& a, const stores::StateRoot& b) {
+    return a.hash == b.hash;
+  };
+  roots.erase(std::unique(roots.begin(), roots.end(), same), roots.end());
+  stores::StateUpdate unchanged;
+  unchanged.last_node = last_node;
+  if (roots.empty()) return unchanged;
+  unchanged.root = roots[0];
+  if (roots.size() == 1) return unchanged;
+
+  POLDER_TRY(const auto edits, remembered_edits(room, view, roots));
+  return stores::state_apply(view.nodes(), roots[0], edits->edits, last_node);
 }
 
 }  // namespace polder::rooms

@@ -1,6 +1,7 @@
 #include "homeserver/rooms/restricted.h"
 
 #include "homeserver/protocol/dag/power_levels.h"
+#include "homeserver/rooms/edge.h"
 
 namespace polder::rooms {
 namespace {
@@ -8,6 +9,7 @@ namespace {
 using stores::Membership;
 
 constexpr size_t kConditionsMax = 100;
+constexpr size_t kLocalMembersMax = 100;  // looked at for one who may invite
 
 // What a condition says of a user; nothing if it cannot be checked here, or is none.
 Result<std::optional<bool>> holds(const RoomEngine& engine, const json::Value& condition,
@@ -42,22 +44,43 @@ Result<RestrictedJoin> check_conditions(const RoomEngine& engine, const json::Ar
   return unknown ? RestrictedJoin::kUnknown : RestrictedJoin::kRefused;
 }
 
-// A joined user of this server who may invite.
+// Those whom the levels raise above others.
+std::vector<std::string> powerful(const events::Event& create, const events::Event* levels) {
+  std::vector<std::string> users = {create.sender().str(), std::string(dag::room_creator(create))};
+  if (const json::Array* creators = create.content().find_array("additional_creators")) {
+    for (const json::Value& user : *creators)
+      if (user.as_string() != nullptr) users.push_back(*user.as_string());
+  }
+  const json::Object* named = levels != nullptr ? levels->content().find_object("users") : nullptr;
+  if (named == nullptr) return users;
+  for (const auto& [user, level] : *named)
+    users.push_back(user);
+  return users;
+}
+
+// A joined user of this server who may invite. Of a large room not all members are looked at: where
+// not everybody may invite, the levels name who may.
 Result<std::optional<UserId>> find_authoriser(const RoomEngine& engine, const RoomReader& room) {
   const stores::StateRoot root = room.head().record.state;
-  POLDER_TRY(const auto create, room.state_event(root, "m.room.create", ""));
-  POLDER_TRY(const auto levels, room.state_event(root, "m.room.power_levels", ""));
+  const RoomView sent = room.as_sent();
+  POLDER_TRY(const auto create, sent.state_event(root, "m.room.create", ""));
+  POLDER_TRY(const auto levels, sent.state_event(root, "m.room.power_levels", ""));
   if (!create) return fail(ErrorCode::kCorrupt, "a room has no create event");
   const dag::PowerLevels power(*create, levels.get());
-  std::optional<UserId> found;
-  const auto visit = [&](EventNumber, const HeldEvent& held) {
-    if (found || held.event->membership() != "join") return;
-    auto user = UserId::parse(*held.event->state_key());
-    const bool local = user.ok() && user->server() == engine.parts().own_name.view();
-    if (local && power.user(user->view()) >= power.invite()) found = *std::move(user);
-  };
-  POLDER_CHECK(room.for_each_state(root, "m.room.member", visit));
-  return found;
+  const ServerName& own_name = engine.parts().own_name;
+  for (const std::string& name : powerful(*create, levels.get())) {
+    auto user = UserId::parse(name);
+    if (!user.ok() || user->server() != own_name.view() || power.user(name) < power.invite())
+      continue;
+    POLDER_TRY(const auto membership, room.membership_at(root, name));
+    if (membership == Membership::kJoin) return std::optional(*std::move(user));
+  }
+  if (power.user("") < power.invite()) return std::optional<UserId>();
+  POLDER_TRY(const auto members, local_members(sent, own_name, root, kLocalMembersMax));
+  for (const UserId& user : members) {
+    if (power.user(user.view()) >= power.invite()) return std::optional(user);
+  }
+  return std::optional<UserId>();
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "homeserver/rooms/chain_view.h"
 #include "homeserver/rooms/ports.h"
 #include "storage/stores/names.h"
+#include "storage/stores/relation_rows.h"
 #include "storage/stores/room_rows.h"
 #include "storage/stores/state_map.h"
 
@@ -30,13 +31,22 @@ struct HeldEvent {
   std::optional<dag::NewChainPlace> place = {};
   // How many commits under way write it: an outlier may find its place before it is on disk itself.
   uint32_t commits = 1;
+  // The redaction that applies to it, where events are read as they are visible.
+  std::optional<EventNumber> redaction = {};
 };
 
 class ShownEvent;
 struct Enqueued;
 
+// What several states resolve to, as what it changes of the first.
+struct Resolution {
+  std::vector<uint64_t> states;  // by the hashes of their content
+  std::vector<stores::StateEdit> edits;
+};
+
 // What was read lately, of all rooms, decoded. An event is kept if it is state, which authorises
-// others again and again; and as it is shown, if somebody synced it.
+// others again and again; and as it is shown, if somebody synced it. States are resolved once,
+// however often somebody builds on the same forks.
 struct Caches {
   explicit Caches(size_t bytes_max);
 
@@ -44,6 +54,7 @@ struct Caches {
   stores::RoomCache<events::Event> events;
   ChainCache chains;
   stores::RoomCache<ShownEvent> shown;
+  stores::RoomCache<Resolution> resolutions;  // by a hash of the states
 };
 
 void keep_event(Caches& caches, RoomNumber room, EventNumber number, events::EventPtr event);
@@ -77,7 +88,8 @@ struct Transaction {
 // Only in its queue's turn is a room changed: on its shard, or in the one on_pool() hop of that
 // turn.
 struct Room : RoomContent {
-  Room(runtime::Runtime& runtime, RoomNumber room) : RoomContent(room), queue(runtime) {}
+  Room(runtime::Runtime& runtime, RoomNumber room)
+      : RoomContent(room), queue(runtime), all_done(runtime) {}
 
   runtime::SerialQueue queue;
   bool loaded = false;
@@ -100,7 +112,9 @@ struct Room : RoomContent {
   // Takes it out, at the beginning of a turn: what is on disk, and nobody else is about to write.
   void settle(Caches& caches);
 
-  bool failed = false;  // a commit failed: what is staged is void
+  // A commit was refused or failed: what is staged is void, and nothing is enqueued any more until
+  // the room has been read anew.
+  bool failed = false;
   // Forgets all that it knows: it is read anew.
   void forget();
 
@@ -108,8 +122,15 @@ struct Room : RoomContent {
   std::map<Transaction, std::shared_ptr<Enqueued>> transactions;
 
   size_t commits = 0;                            // enqueued and not done
+  runtime::Signal all_done;                      // none is left
   uint64_t used = 0;                             // when, as its shard counts
   std::chrono::nanoseconds joins_edge_after{0};  // steady time (upkeep.cc)
+};
+
+// What of an event's content is read.
+enum class Content : uint8_t {
+  kAsSent,     // for the rules, which go by what was hashed and signed
+  kAsVisible,  // what redaction left of it: for everybody else
 };
 
 // One room as synchronous code sees it during a turn: the staged on top of a snapshot. What it
@@ -117,16 +138,19 @@ struct Room : RoomContent {
 class RoomView final : public dag::Source {
  public:
   RoomView(const RoomContent& room, const kv::Snapshot& snapshot, const stores::Names& names,
-           Caches& caches)
+           Caches& caches, Content content = Content::kAsSent)
       : room_(room),
         snapshot_(snapshot),
         names_(names),
         caches_(caches),
         nodes_(room.number, snapshot, caches.nodes, &room.pending_nodes),
-        chains_(room, snapshot, caches.chains) {}
+        chains_(room, snapshot, caches.chains) {
+    if (content == Content::kAsVisible) redactions_.emplace(snapshot, room.number);
+  }
 
   // Nothing if the event is not of this room or not here.
   Result<std::optional<EventNumber>> find(const EventId& id) const;
+  // An event that was redacted comes redacted, unless the view reads what was sent.
   Result<HeldEvent> load(EventNumber number) const;
   Result<stores::EventRecord> record(EventNumber number) const;
   // Nothing if it is not there: what links lead to may have been purged.
@@ -143,6 +167,7 @@ class RoomView final : public dag::Source {
   const stores::StateNodes& nodes() const { return nodes_; }
   const stores::Names& names() const { return names_; }
   const kv::Snapshot& snapshot() const { return snapshot_; }
+  Caches& caches() const { return caches_; }
 
   // dag::Source
   Result<events::EventPtr> event(dag::EventNumber number) override;
@@ -164,6 +189,7 @@ class RoomView final : public dag::Source {
   Caches& caches_;
   stores::StateNodes nodes_;
   ChainView chains_;
+  mutable std::optional<stores::RedactionLookup> redactions_;  // of what is read as it is visible
   mutable std::unordered_map<EventNumber, HeldEvent> loaded_;
 };
 

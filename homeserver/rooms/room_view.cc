@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/shown_event.h"
 
 namespace polder::rooms {
@@ -11,7 +12,8 @@ namespace {
 constexpr size_t kNodesPart = 4;
 constexpr size_t kEventsPart = 1;
 constexpr size_t kChainsPart = 2;
-constexpr size_t kShownPart = 9;
+constexpr size_t kShownPart = 8;
+constexpr size_t kResolutionsPart = 1;
 
 // An event takes its text, the same as a tree, and what was taken out of it.
 constexpr size_t kEventBytes = 1024;
@@ -23,7 +25,8 @@ Caches::Caches(size_t bytes_max)
     : nodes(bytes_max / 16 * kNodesPart),
       events(bytes_max / 16 * kEventsPart),
       chains(bytes_max / 16 * kChainsPart),
-      shown(bytes_max / 16 * kShownPart) {}
+      shown(bytes_max / 16 * kShownPart),
+      resolutions(bytes_max / 16 * kResolutionsPart) {}
 
 void keep_event(Caches& caches, RoomNumber room, EventNumber number, events::EventPtr event) {
   const size_t bytes = kEventBytes + event->json().size() * (1 + kTreeBytes);
@@ -47,6 +50,12 @@ Result<HeldEvent> RoomView::load(EventNumber number) const {
   if (!record) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
   POLDER_TRY(auto event, load_event(number));
   HeldEvent held{std::move(event), *std::move(record)};
+  if (redactions_) {
+    POLDER_TRY(held.redaction, redactions_->find(number));
+  }
+  if (held.redaction) {
+    POLDER_TRY(held.event, events::redacted(*held.event));
+  }
   loaded_.emplace(number, held);
   return held;
 }

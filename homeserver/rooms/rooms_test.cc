@@ -145,6 +145,30 @@ TEST_F(RoomsTest, ARedactionThatComesFirstAppliesOnceItsTargetIsThere) {
   }
 }
 
+TEST_F(RoomsTest, OfSeveralRedactionsThatCameFirstOneThatMayApplies) {
+  for (const bool valid_first : {true, false}) {
+    const RoomId room = create("11");
+    EXPECT_TRUE(set_membership(room, carol_, carol_, "join").ok());
+    const auto join = remote_on_edge(room, {.sender = bob_,
+                                            .type = "m.room.member",
+                                            .state_key = bob_.str(),
+                                            .content = {{"membership", "join"}}});
+    ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
+    const auto target = remote_on_edge(
+        room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "oops"}}});
+    const auto redact = [&](const UserId& sender) {
+      LocalEvent redaction{.sender = sender, .type = "m.room.redaction", .redacts = target->id()};
+      EXPECT_TRUE(run(engine_->send(room, std::move(redaction))).ok());
+    };
+    for (const bool valid : {valid_first, !valid_first})
+      redact(valid ? alice_ : carol_);
+    ASSERT_EQ(run(engine_->receive(other_, target))->verdict, Verdict::kAccepted);
+    const auto snapshot = database_->snapshot();
+    const auto place = *stores::find_event(*snapshot, target->id());
+    EXPECT_TRUE(stores::read_redaction(*snapshot, *place)->has_value()) << valid_first;
+  }
+}
+
 TEST_F(RoomsTest, AnEventFromSeveralServersAtOnceIsStoredOnce) {
   const RoomId room = create();
   const auto join = remote_on_edge(room, {.sender = bob_,
@@ -208,6 +232,8 @@ TEST_F(RoomsTest, AnEventAgainstItsPastIsRejectedAndOneAgainstThePresentSoftFail
       remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "x"}}});
   EXPECT_EQ(run(engine_->receive(other_, after_ban))->verdict, Verdict::kRejected);
   EXPECT_EQ(timeline_size(room), 6u);
+  // Nobody of that server is in the room: nothing is kept of what is rejected.
+  EXPECT_FALSE(stores::find_event(*database_->snapshot(), after_ban->id())->has_value());
 }
 
 TEST_F(RoomsTest, AForkResolvesTheSameInEitherOrder) {

@@ -18,7 +18,7 @@ std::string replaced_members(const events::Event& replaced) {
 
 }  // namespace
 
-ShownEvent::ShownEvent(const HeldEvent& held, const events::Event* replaced, uint64_t as_of)
+ShownEvent::ShownEvent(const HeldEvent& held, const Replaced* replaced, uint64_t as_of)
     : origin_server_ts_(held.event->origin_server_ts()),
       position_(held.record.position),
       depth_(held.record.depth),
@@ -27,12 +27,17 @@ ShownEvent::ShownEvent(const HeldEvent& held, const events::Event* replaced, uin
       state_after_(held.record.state_after),
       room_state_(held.record.room_state.value_or(held.record.state_after)),
       as_of_(as_of),
+      redaction_(held.redaction.value_or(0)),
       is_state_(held.event->is_state()),
       contains_url_(held.event->content().contains("url")) {
   const events::Event& event = *held.event;
   if (event.is("m.room.member")) membership_ = stores::membership_from(event.membership());
   add(kHead, events::client_head(event, false));
-  if (replaced != nullptr) add(kReplaced, replaced_members(*replaced));
+  if (replaced != nullptr) {
+    replaced_number_ = replaced->number;
+    replaced_redaction_ = replaced->event.redaction.value_or(0);
+    add(kReplaced, replaced_members(*replaced->event.event));
+  }
   add_found(kId, event.id().view());
   add_found(kSender, event.sender().view());
   add_found(kType, event.type());

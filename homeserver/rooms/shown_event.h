@@ -16,11 +16,17 @@ namespace polder::rooms {
 // A value, immutable. Small: there are many.
 class ShownEvent {
  public:
-  // `replaced`: the event whose place in the state this one took; null if there is none. `as_of`:
-  // RoomHead::rewrites of the head that was there before the records were read.
-  ShownEvent(const HeldEvent& held, const events::Event* replaced, uint64_t as_of);
+  // Of events as they are visible. `replaced`: that whose place in the state this one took; null if
+  // there is none. `as_of`: RoomHead::rewrites of the head that was there before the records were
+  // read.
+  struct Replaced {
+    EventNumber number = 0;
+    HeldEvent event;
+  };
+  ShownEvent(const HeldEvent& held, const Replaced* replaced, uint64_t as_of);
 
-  // events::client_head() of the event as it was sent.
+  // events::client_head() of the event as it is visible: without what was redacted when this was
+  // made.
   std::string_view head() const { return part(kHead); }
   // Members of `unsigned`, each after a comma: prev_content, prev_sender, replaces_state. Empty if
   // it replaced nothing.
@@ -34,6 +40,10 @@ class ShownEvent {
     return is_state_ && part(kType) == type && part(kStateKey) == key;
   }
   bool contains_url() const { return contains_url_; }
+  // The redactions by which it was made; 0: none. A redaction that came since makes it old.
+  EventNumber redaction() const { return redaction_; }
+  EventNumber replaced_number() const { return replaced_number_; }  // 0: none
+  EventNumber replaced_redaction() const { return replaced_redaction_; }
   stores::Membership membership() const { return membership_; }  // of a member event
 
   int64_t origin_server_ts() const { return origin_server_ts_; }
@@ -69,6 +79,7 @@ class ShownEvent {
   stores::Standing standing_;
   stores::StateRoot state_before_, state_after_, room_state_;
   uint64_t as_of_ = 0;
+  EventNumber redaction_ = 0, replaced_number_ = 0, replaced_redaction_ = 0;
   stores::Membership membership_ = stores::Membership::kNone;
   bool is_state_ = false;
   bool contains_url_ = false;

@@ -35,6 +35,7 @@ class Staging {
     POLDER_CHECK(find_links());
     POLDER_CHECK(find_state_before());
     POLDER_CHECK(check());
+    POLDER_CHECK(drop_strangers());
     if (input_.origin == Origin::kLocal && staged_.verdict != Verdict::kAccepted) {
       POLDER_TRY(const bool for_nobody, is_for_nobody());
       return fail(for_nobody ? ErrorCode::kInvalid : ErrorCode::kForbidden, staged_.refusal);
@@ -49,7 +50,8 @@ class Staging {
 
   Result<Staged> run_outlier() {
     POLDER_CHECK(find_auth_events());
-    POLDER_CHECK(check_by_auth_events());
+    POLDER_TRY([[maybe_unused]] const bool allowed, check_by_auth_events());
+    POLDER_CHECK(drop_strangers());
     record_of_event_.standing.outlier = true;
     record_of_event_.depth = event().depth();
     staged_.stored.place = {room_.number, ++record_.last_event};
@@ -184,6 +186,17 @@ class Staging {
       auth_events.push_back(std::move(held.event));
     }
     return passes(dag::authorise(event(), dag::EventListState(auth_events)), Verdict::kRejected);
+  }
+
+  // Else whoever has a server could fill the disk with what no rule allows. Who is in a room is
+  // known once its state is.
+  Status drop_strangers() const {
+    if (!input_.drops_strangers || staged_.verdict != Verdict::kRejected) return {};
+    if (record_.partial || room_.servers.empty()) return {};
+    POLDER_TRY(const auto server,
+               context_.names.find(stores::NameKind::kServer, event().sender().server()));
+    if (server && room_.servers.contains(*server)) return {};
+    return fail(ErrorCode::kForbidden, staged_.refusal);
   }
 
   Status check() {
@@ -322,8 +335,7 @@ class Staging {
     if (staged_.verdict == Verdict::kAccepted) {
       POLDER_CHECK(write_reach(slot));
       POLDER_CHECK(write_relation(slot));
-      POLDER_CHECK(write_redaction());
-      POLDER_CHECK(apply_waiting_redaction());
+      POLDER_CHECK(write_redactions());
     }
     return write_rows(slot);
   }
@@ -368,37 +380,12 @@ class Staging {
     return {};
   }
 
-  Status write_redaction() {
-    const EventNumber number = staged_.stored.place.number;
-    if (const auto target_id = event().redacts()) {
-      POLDER_TRY(const auto target, view_.find(*target_id));
-      if (!target) {
-        stores::put_waiting_redaction(staged_.batch, room_.number, *target_id, number);
-        return {};
-      }
-      POLDER_TRY(const HeldEvent held, view_.load(*target));
-      POLDER_TRY(const bool applies,
-                 redaction_applies(view_, {input_.event, record_of_event_}, *held.event));
-      if (!applies) return {};
-      stores::put_redaction(staged_.batch, {room_.number, *target}, number);
-      staged_.stored.redacts = *target;
-    }
-    return {};
-  }
-
-  // "If the server receives the redaction first": it applies from the moment that its target comes.
-  Status apply_waiting_redaction() {
+  Status write_redactions() {
+    const HeldEvent held{input_.event, record_of_event_};
+    const stores::EventPlace place = staged_.stored.place;
+    POLDER_TRY(staged_.stored.redacts, write_redaction(staged_.batch, view_, place, held));
     if (input_.origin == Origin::kLocal) return {};
-    POLDER_TRY(auto waiting,
-               stores::read_waiting_redaction(view_.snapshot(), room_.number, event().id()));
-    for (const auto& [number, held] : room_.pending) {
-      if (held.event->redacts() == event().id()) waiting = number;
-    }
-    if (!waiting) return {};
-    POLDER_TRY(const HeldEvent redaction, view_.load(*waiting));
-    POLDER_TRY(const bool applies, redaction_applies(view_, redaction, event()));
-    if (applies) stores::put_redaction(staged_.batch, staged_.stored.place, *waiting);
-    return {};
+    return apply_waiting_redactions(staged_.batch, room_, view_, place, event());
   }
 
   Status write_rows(std::optional<kv::PositionSlot> slot) {
@@ -490,6 +477,7 @@ Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::
                              events::EventPtr event) {
   StageInput input;
   input.event = std::move(event);
+  input.drops_strangers = true;
   return Staging(context, room, snapshot, std::move(input)).run_outlier();
 }
 

@@ -27,6 +27,9 @@ struct StageInput {
   // The event becomes the only forward extremity: this server enters the room, and what it knew is
   // old.
   bool replaces_edge = false;
+  // Of a server that has nobody in the room, what is rejected leaves nothing behind: it is an
+  // error, kForbidden.
+  bool drops_strangers = false;
 };
 
 // What staging made. Its batch must be enqueued before the turn ends.
@@ -74,6 +77,7 @@ Status check_by_current_state(const StageContext& context, const Room& room,
 
 // Stores an event whose place in the DAG is not known, for others to refer to as auth event or as
 // state. Its own auth events must be there; it is rejected if they do not allow it.
+// Of a server that has nobody in the room such an event is kForbidden instead, and not stored.
 Result<Staged> stage_outlier(const StageContext& context, Room& room, const kv::Snapshot& snapshot,
                              events::EventPtr event);
 
@@ -102,5 +106,8 @@ Result<Staged> stage_outside(const StageContext& context, const Room& room,
 Result<stores::StateUpdate> resolve_states(const Room& room, RoomView& view,
                                            std::vector<stores::StateRoot> roots,
                                            uint64_t last_node);
+// The number under which Caches::resolutions has what the states resolve to: by the hashes of their
+// content, in ascending order.
+uint64_t resolution_key(std::span<const uint64_t> states);
 
 }  // namespace polder::rooms

@@ -87,5 +87,28 @@ TEST_F(StageTest, WhatFailsLeavesWhatWasThere) {
   EXPECT_TRUE(room_.pending.empty());
 }
 
+// Whoever can fork a room can have events join the same forks again and again.
+TEST_F(StageTest, TheSameStatesAreResolvedOnce) {
+  std::vector<stores::StateRoot> roots = {head_->record.state};
+  ASSERT_TRUE(set_membership(id_, carol_, carol_, "join").ok());
+  roots.push_back((*engine_->head(id_))->record.state);
+  std::ranges::sort(roots, {}, &stores::StateRoot::hash);
+  std::vector<uint64_t> hashes;
+  for (const stores::StateRoot& root : roots)
+    hashes.push_back(root.hash);
+  const auto now = database_->snapshot();
+  RoomView later(room_, *now, *names_, engine_->caches());
+  const auto first = resolve_states(room_, later, roots, room_.record.last_node);
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  auto& kept = engine_->caches().resolutions;
+  ASSERT_NE(kept.find(room_.number, resolution_key(hashes)), nullptr);
+  // What is remembered is what is taken.
+  auto other = std::make_shared<Resolution>();
+  other->states = hashes;
+  kept.insert(room_.number, resolution_key(hashes), other, 0);
+  const auto again = resolve_states(room_, later, roots, room_.record.last_node);
+  EXPECT_EQ(again->root, roots[0]);
+}
+
 }  // namespace
 }  // namespace polder::rooms

@@ -75,8 +75,7 @@ class Reading {
                                                                    before, kRepliesPage));
       for (const stores::Relation& relation : page) {
         if (relation.rel_type != "m.thread") continue;
-        POLDER_TRY(const auto redacted,
-                   stores::read_redaction(room_.snapshot(), {room, relation.child}));
+        POLDER_TRY(const bool redacted, room_.is_redacted(relation.child));
         if (redacted) continue;
         POLDER_TRY(const bool go_on, visit(relation));
         if (!go_on) return {};
@@ -92,8 +91,9 @@ class Reading {
     POLDER_CHECK(for_each_reply(root, [&](const stores::Relation& relation) -> Result<bool> {
       POLDER_TRY(const HeldEvent held, room_.view().load(relation.child));
       POLDER_TRY(const bool visible, room_.visible(reader_, held));
-      if (visible) latest = relation.place;
-      return !visible;
+      const bool shown = visible && !reader_.hides(held.event->sender().view(), false);
+      if (shown) latest = relation.place;
+      return !shown;
     }));
     return latest;
   }

@@ -27,7 +27,7 @@ int64_t valid_at(const events::Event& event) {
 // Step 3: "passes hash checks, otherwise it is redacted before being processed further".
 Result<events::EventPtr> check_hash(events::EventPtr event) {
   if (events::content_hash_matches(event->object())) return event;
-  return events::Event::parse(events::redact(event->object(), event->rules()), event->rules());
+  return events::redacted(*event);
 }
 
 }  // namespace

@@ -78,6 +78,49 @@ TEST_F(IgnoringTest, TheirMessagesAreNotCounted) {
   EXPECT_EQ(unread(), R"({"highlight_count":1,"notification_count":3})");
 }
 
+TEST_F(IgnoringTest, TheyCountInNothingThatIsSaidOfOtherEvents) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string carol = join_token("carol");
+  const std::string room = create_room(alice, R"({"preset":"public_chat"})");
+  for (const std::string& token : {bob, carol})
+    call("POST", rooms(room, "/join"), token);
+  const std::string root = say(alice, room, "root", "1").text({"event_id"});
+  const std::string other = say(alice, room, "other", "2").text({"event_id"});
+  int transactions = 0;
+  const auto relate = [&](const std::string& token, const std::string& type,
+                          const std::string& parent) {
+    const std::string path = "/send/m.room.message/r" + std::to_string(++transactions);
+    const std::string relation = R"({"rel_type":")" + type + R"(","event_id":")" + parent + "\"}";
+    return call("PUT", rooms(room, path), token, R"({"body":"r","m.relates_to":)" + relation + "}")
+        .text({"event_id"});
+  };
+  relate(bob, "m.thread", root);
+  const std::string carols = relate(carol, "m.thread", root);
+  relate(bob, "m.thread", root);
+  relate(bob, "m.thread", other);
+  relate(bob, "m.reference", root);
+  const auto thread = [&](const std::string& event, std::string_view member) {
+    return call("GET", rooms(room, "/event/" + event), alice)
+        .text({"unsigned", "m.relations", "m.thread", member});
+  };
+  const std::string threads = "/_matrix/client/v1/rooms/" + room + "/threads";
+  EXPECT_EQ(thread(root, "count"), "3");
+  EXPECT_EQ(thread(other, "count"), "1");
+  EXPECT_NE(call("GET", threads, alice).text({"chunk"}).find(other), std::string::npos);
+  ignore(alice, R"({"@bob:own":{}})");
+  EXPECT_EQ(thread(root, "count"), "1");
+  EXPECT_NE(thread(root, "latest_event").find(carols), std::string::npos);
+  EXPECT_EQ(thread(other, "count"), "");
+  EXPECT_EQ(call("GET", rooms(room, "/event/" + root), alice)
+                .text({"unsigned", "m.relations", "m.reference"}),
+            "");
+  EXPECT_EQ(call("GET", threads, alice).text({"chunk"}).find(other), std::string::npos);
+  EXPECT_EQ(sync(alice).text({"rooms", "join", room}).find(R"("count":3)"), std::string::npos);
+  ignore(alice, "{}");
+  EXPECT_EQ(thread(root, "count"), "3");
+}
+
 TEST_F(IgnoringTest, TheirInvitesAreNotShown) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

@@ -153,6 +153,60 @@ TEST_F(VisibilityTest, WhoLeftAndWasBannedSinceStillReadsAndSeesTheStateOfThen) 
   EXPECT_EQ(seen(bob, room, {during}), "n");
 }
 
+// An event about oneself is seen by who was never in the room, and nothing of the room with it.
+TEST_F(VisibilityTest, NoStateComesWithTheEndOfAnInviteOrAKnock) {
+  const std::string bob = join_token("bob");
+  const struct {
+    std::string join_rule;
+    std::string begin;  // by bob; else alice invites him
+    std::function<void(const std::string&)> end;
+  } cases[] = {
+      {"invite", "", [&](const std::string& room) { act(bob, room, "leave"); }},
+      {"invite", "", [&](const std::string& room) { act(alice_, room, "kick", "bob"); }},
+      {"invite", "", [&](const std::string& room) { act(alice_, room, "ban", "bob"); }},
+      {"knock", "knock", [&](const std::string& room) { act(bob, room, "leave"); }},
+      {"knock", "knock", [&](const std::string& room) { act(alice_, room, "kick", "bob"); }},
+  };
+  for (const auto& one : cases) {
+    const std::string room = create_room(
+        alice_, R"({"topic":"SECRET","initial_state":[{"type":"m.room.join_rules","state_key":"",)"
+                R"("content":{"join_rule":")" +
+                    one.join_rule + R"("}}]})");
+    if (one.begin.empty()) {
+      act(alice_, room, "invite", "bob");
+    } else {
+      EXPECT_EQ(call("POST", "/_matrix/client/v3/knock/" + room, bob, "{}").status, 200);
+    }
+    one.end(room);
+    const std::string end =
+        call("GET", rooms(room, "/state/m.room.member/@bob:own?format=event"), alice_)
+            .text({"event_id"});
+    const Answer context = call("GET", rooms(room, "/context/" + end), bob);
+    EXPECT_EQ(context.status, 200);
+    for (const char* none : {"state", "events_before", "events_after"})
+      EXPECT_EQ(context.text({none}), "[]") << none;
+    EXPECT_NE(call("GET", rooms(room, "/context/" + end), alice_).text({"state"}), "[]");
+  }
+}
+
+TEST_F(VisibilityTest, MembersThatComeWithOldMessagesAreThoseOfTheStay) {
+  const std::string bob = join_token("bob");
+  const std::string room = room_with("shared");
+  act(bob, room, "join");
+  said(room);
+  act(bob, room, "leave");
+  EXPECT_EQ(call("PUT", rooms(room, "/state/m.room.member/@alice:own"), alice_,
+                 R"({"membership":"join","displayname":"Later"})")
+                .status,
+            200);
+  const Answer page = call("GET",
+                           rooms(room, "/messages?dir=b&filter=") +
+                               base::percent_encode(R"({"lazy_load_members":true})"),
+                           bob);
+  EXPECT_NE(page.text({"state"}).find("@alice:own"), std::string::npos);
+  EXPECT_EQ(json::write(page.body).find("Later"), std::string::npos);
+}
+
 TEST_F(VisibilityTest, ErasedUsersAreRedactedForWhoeverWasNotThere) {
   const std::string bob = join_token("bob");
   const std::string carol = join_token("carol");

@@ -19,7 +19,7 @@ class CommitterImpl final : public Committer {
         visible_(database.last_position()),
         next_(visible_ + 1) {}
 
-  void enqueue(Batch batch, Durability durability, Done done,
+  bool enqueue(Batch batch, Durability durability, Done done,
                BeforeVisible before_visible) override {
     const size_t shard = runtime_.current_shard();
     Error refusal;
@@ -34,10 +34,11 @@ class CommitterImpl final : public Committer {
         queued_bytes_ += batch.bytes();
         queue_.push_back({std::move(batch), shard, std::move(done), std::move(before_visible)});
         wake(durability, shard);
-        return;
+        return true;
       }
     }
     complete(shard, [done = std::move(done), refusal] { done(refusal); });
+    return false;
   }
 
   size_t queued_bytes() const override {

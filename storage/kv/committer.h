@@ -51,7 +51,8 @@ class Committer {
   // Called on the committer's thread once the batch is on disk, before `visible` includes it: for
   // tables in memory that readers compare with positions. Must be quick.
   using BeforeVisible = std::function<void(Committed)>;
-  virtual void enqueue(Batch batch, Durability durability, Done done,
+  // False if it was refused, which the call back says too: nothing that builds on it may follow.
+  virtual bool enqueue(Batch batch, Durability durability, Done done,
                        BeforeVisible before_visible = {}) = 0;
   Task<Result<Committed>> commit(Batch batch, Durability durability = Durability::kDurable,
                                  BeforeVisible before_visible = {});

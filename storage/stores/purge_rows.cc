@@ -13,7 +13,7 @@ constexpr uint8_t kPurgeTag = 7;  // tags in column rooms
 constexpr uint8_t kHistoryPurgeTag = 8;
 constexpr uint8_t kLastRoomTag = 6;      // of what goes, with that of purged history
 constexpr uint8_t kLastTimelineTag = 7;  // tags from 1 on, in column timelines
-constexpr uint8_t kLastRelationTag = 6;  // in column relations
+constexpr uint8_t kLastRelationTag = 7;  // in column relations
 
 std::string purge_key(RoomNumber room) {
   return keys::KeyWriter(kPurgeTag).u64(room).str();

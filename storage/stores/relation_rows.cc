@@ -9,8 +9,9 @@ namespace {
 
 constexpr uint8_t kRelationTag = 1;  // tags in column relations
 constexpr uint8_t kRedactionTag = 2;
-constexpr uint8_t kWaitingTag = 3;
+constexpr uint8_t kOldWaitingTag = 3;  // without whose events it may redact
 constexpr uint8_t kThreadTag = 6;
+constexpr uint8_t kWaitingTag = 7;
 constexpr uint8_t kFormat = 1;
 constexpr EventNumber kNone = ~EventNumber{0};  // beyond all numbers
 
@@ -41,9 +42,17 @@ Result<DepthPlace> decode_thread(std::string_view bytes) {
   return latest;
 }
 
-std::string waiting_key(RoomNumber room, const EventId& target) {
-  return keys::KeyWriter(kWaitingTag).u64(room).tail(event_id_bytes(target)).str();
+std::string old_waiting_key(RoomNumber room, const EventId& target) {
+  return keys::KeyWriter(kOldWaitingTag).u64(room).tail(event_id_bytes(target)).str();
 }
+
+keys::KeyWriter waiting_prefix(RoomNumber room, const EventId& target) {
+  keys::KeyWriter key(kWaitingTag);
+  key.u64(room).text(event_id_bytes(target));
+  return key;
+}
+
+using VisitWaiting = std::function<void(std::string_view key, EventNumber redaction)>;
 
 Result<EventNumber> decode_number(std::string_view bytes) {
   keys::ValueReader reader(bytes, kFormat);
@@ -57,6 +66,20 @@ Result<std::optional<EventNumber>> read_number(const kv::Snapshot& snapshot, std
   if (!value) return std::optional<EventNumber>();
   POLDER_TRY(const EventNumber redaction, decode_number(*value));
   return std::optional(redaction);
+}
+
+Status for_each_waiting(const kv::Snapshot& snapshot, RoomNumber room, const EventId& target,
+                        const VisitWaiting& visit) {
+  const std::string old_key = old_waiting_key(room, target);
+  POLDER_TRY(const auto old_row, read_number(snapshot, old_key));
+  if (old_row) visit(old_key, *old_row);
+  const auto rows =
+      snapshot.iterate(kRelations, kv::prefix_range(waiting_prefix(room, target).str()));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    POLDER_TRY(const EventNumber redaction, decode_number(rows->value()));
+    visit(rows->key(), redaction);
+  }
+  return rows->status();
 }
 
 std::string redaction_key(EventPlace target) {
@@ -180,18 +203,25 @@ Result<bool> RelationLookup::any(const EventId& parent) {
 }
 
 void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
-                           EventNumber redaction) {
-  batch.put(kRelations, waiting_key(room, target),
+                           std::string_view of, EventNumber redaction) {
+  batch.put(kRelations, waiting_prefix(room, target).tail(of).str(),
             keys::ValueWriter(kFormat).varint(redaction).str());
 }
 
-void erase_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target) {
-  batch.erase(kRelations, waiting_key(room, target));
+Status erase_waiting_redaction(kv::Batch& batch, const kv::Snapshot& snapshot, RoomNumber room,
+                               const EventId& target, EventNumber redaction) {
+  return for_each_waiting(snapshot, room, target, [&](std::string_view key, EventNumber waiting) {
+    if (waiting == redaction) batch.erase(kRelations, std::string(key));
+  });
 }
 
-Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
-                                                          RoomNumber room, const EventId& target) {
-  return read_number(snapshot, waiting_key(room, target));
+Result<std::vector<EventNumber>> read_waiting_redactions(const kv::Snapshot& snapshot,
+                                                         RoomNumber room, const EventId& target) {
+  std::vector<EventNumber> redactions;
+  POLDER_CHECK(for_each_waiting(
+      snapshot, room, target,
+      [&](std::string_view, EventNumber redaction) { redactions.push_back(redaction); }));
+  return redactions;
 }
 
 Status for_each_relation(

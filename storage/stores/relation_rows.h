@@ -49,7 +49,7 @@ Result<std::optional<DepthPlace>> read_thread(const kv::Snapshot& snapshot, Room
                                               const EventId& root);
 Result<std::vector<Thread>> read_threads(const kv::Snapshot& snapshot, RoomNumber room);
 
-// The redaction that applies to an event. The first one stays.
+// The redaction that applies to an event: of several, one.
 void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
 void erase_redaction(kv::Batch& batch, EventPlace target);
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
@@ -91,11 +91,14 @@ class RelationLookup {
   bool any_at_all_ = false;
 };
 
-// A redaction whose target is not here yet: whether it applies is decided when that comes.
+// Redactions whose target is not here yet: which of them apply is decided when that comes. Of those
+// that apply to the same targets one is kept: `of` is the server whose events alone it may redact,
+// or empty if it may redact everybody's.
 void put_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target,
-                           EventNumber redaction);
-void erase_waiting_redaction(kv::Batch& batch, RoomNumber room, const EventId& target);
-Result<std::optional<EventNumber>> read_waiting_redaction(const kv::Snapshot& snapshot,
-                                                          RoomNumber room, const EventId& target);
+                           std::string_view of, EventNumber redaction);
+Status erase_waiting_redaction(kv::Batch& batch, const kv::Snapshot& snapshot, RoomNumber room,
+                               const EventId& target, EventNumber redaction);
+Result<std::vector<EventNumber>> read_waiting_redactions(const kv::Snapshot& snapshot,
+                                                         RoomNumber room, const EventId& target);
 
 }  // namespace polder::stores

@@ -43,6 +43,18 @@ FLEETING = re.compile(
 FLEETING_ALLOWED = {f"homeserver/base/http/{name}" for name in
                     ("stream.h", "tcp.cc", "response_writer.h", "response_writer.cc")}
 
+# What was redacted is read where the rules go by it, and by what asks whether it was; all others have
+# a reader's view, or rooms::visible_pdu().
+UNREDACTED = {
+    r"\bread_event_jsons?\(": {
+        "storage/stores/event_rows.h", "storage/stores/event_rows.cc", "storage/stores/check_room.cc",
+        "homeserver/rooms/room_view.cc", "homeserver/rooms/federation_reader.cc", "homeserver/rooms/purge.cc",
+        "homeserver/rooms/receive.cc", "federation/sender/room_servers.cc"},
+    r"\bas_sent\(\)": {
+        "homeserver/rooms/reader.h", "homeserver/rooms/reader.cc", "homeserver/rooms/federation_reader.cc",
+        "homeserver/rooms/restricted.cc", "homeserver/sync/push/counts.cc", "federation/server/acls.cc"},
+}
+
 LINES_MAX = 600
 
 
@@ -136,6 +148,18 @@ class Sources(unittest.TestCase):
                 for pattern, (owner, instead) in FORBIDDEN.items():
                     if module != owner and re.search(pattern, code):
                         faults.append(f"{path.relative_to(ROOT)}:{number}: use {instead}")
+        self.report(faults)
+
+    def test_what_was_redacted_is_read_where_the_rules_need_it_only(self):
+        faults = []
+        for path, _, text in sources():
+            name = path.relative_to(ROOT).as_posix()
+            if name.endswith("_test.cc") or "/testing/" in name:
+                continue
+            for number, line in enumerate(text.splitlines(), 1):
+                for pattern, allowed in UNREDACTED.items():
+                    if name not in allowed and re.search(pattern, line.split("//")[0]):
+                        faults.append(f"{name}:{number}: read events through a reader's view, which redacts")
         self.report(faults)
 
     def test_coroutines_take_nothing_fleeting(self):

@@ -2,10 +2,10 @@
 #include <set>
 
 #include "homeserver/api/client/room_reading.h"
+#include "homeserver/api/client/state_pieces.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/gaps.h"
-#include "homeserver/users/ignored.h"
-#include "storage/stores/relation_rows.h"
+#include "homeserver/rooms/related.h"
 
 namespace polder::client_api {
 namespace {
@@ -19,18 +19,37 @@ constexpr size_t kBackfillMax = 100;
 constexpr size_t kGapsMax = 20;
 constexpr size_t kScannedMax = 5000;  // events looked at for one page, most of them invisible
 
-Result<users::IgnoredUsers> ignored_by(const RoomReader& reader, const Call& call) {
-  return users::IgnoredUsers::read(reader.snapshot(), call.session().number, call.session().user);
+bool is_hidden(const events::Event& event, const ReaderOf& of) {
+  return of.hides(event.sender().view(), event.is_state());
 }
 
-bool is_hidden(const events::Event& event, const users::IgnoredUsers& ignored) {
-  return ignored.hides(event.sender().view(), event.is_state());
+// Where a page begins, and where it ends at the latest: up to what a token of a sync covers, up to
+// and with the event at which another page ended.
+struct PageRange {
+  sync::HistoryPlace from;
+  stores::DepthPlace to;
+};
+Result<PageRange> range_of(const RoomReader& reader, const kit::Paging& paging) {
+  PageRange range{sync::end_of_room(), {}};
+  if (paging.forwards) range = {{}, sync::end_of_room().place};
+  if (paging.from) {
+    POLDER_TRY(range.from, sync::history_place(reader, *paging.from,
+                                               paging.forwards ? sync::Direction::kForwards
+                                                               : sync::Direction::kBackwards));
+  }
+  if (paging.to) {
+    POLDER_TRY(const auto to, sync::history_place(reader, *paging.to, sync::Direction::kForwards));
+    range.to = to.place;
+  }
+  return range;
 }
 
-// A page of the order by depth and position, from a place in one direction.
+// A page of the order by depth and position: from after a place on, in one direction, up to and
+// with another, if there is one.
 struct PageQuery {
   sync::HistoryPlace from;
   bool backwards = true;
+  std::optional<stores::DepthPlace> to = {};
   size_t limit = 0;
   sync::EventFilter filter = {};
 };
@@ -60,12 +79,16 @@ Status find_gap_at(const RoomReader& reader, stores::DepthPlace place, Page& pag
   return note_gap(reader, held, page);
 }
 
+bool is_past(stores::DepthPlace place, const PageQuery& query) {
+  return query.to && (query.backwards ? place < *query.to : place > *query.to);
+}
+
 Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQuery& query,
                        const Call& call) {
-  const size_t limit = query.limit;
-  POLDER_TRY(const auto ignored, ignored_by(reader, call));
+  const size_t limit = std::min(query.limit, query.filter.limit.value_or(query.limit));
   Page page;
   page.end = query.from;
+  if (!query.filter.allows_room(reader.head().record.id.view())) return page;
   const auto room = reader.head().number;
   if (query.backwards) POLDER_CHECK(find_gap_at(reader, query.from.place, page));
   for (size_t scanned = 0; page.events.size() < limit && scanned < kScannedMax;) {
@@ -74,6 +97,7 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
                query.backwards ? stores::read_before(reader.snapshot(), room, page.end.place, want)
                                : stores::read_after(reader.snapshot(), room, page.end.place, want));
     for (const stores::DepthEntry& entry : entries) {
+      if (is_past(entry.place, query)) return page;
       if (page.events.size() == limit) {
         page.more = true;
         return page;
@@ -86,8 +110,7 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
           entry.place.position >= query.from.told_from && !held.record.standing.backfilled;
       if (query.backwards && told) continue;
       POLDER_TRY(const bool visible, reader.visible(of, held));
-      if (!visible || !query.filter.allows(*held.event) || is_hidden(*held.event, ignored))
-        continue;
+      if (!visible || !query.filter.allows(*held.event) || is_hidden(*held.event, of)) continue;
       POLDER_TRY(std::string event, client_event(reader, of, entry.number, held, call));
       page.events.push_back(std::move(event));
       page.senders.insert(held.event->sender().str());
@@ -123,26 +146,21 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
   POLDER_TRY(const OpenedRoom opened, open_room(api, call));
   const RoomReader& reader = *opened.reader;
   const ReaderOf& of = opened.of;
-  POLDER_CHECK(reader.visible_state(of));
+  POLDER_TRY(const auto state, reader.visible_state(of));
   POLDER_TRY(const kit::Paging paging, call.query().paging());
   MessagesPage result;
   result.head = api.rooms.head(reader.head().number);
   bool lazy_members = false;
   result.query.backwards = !paging.forwards;
-  result.query.from = result.query.backwards ? sync::end_of_room() : sync::HistoryPlace();
+  POLDER_TRY(const PageRange range, range_of(reader, paging));
+  result.query.from = range.from;
+  result.query.to = range.to;
   result.query.limit = paging.limit;
   POLDER_TRY(result.query.filter, filter_of(call, lazy_members));
-  if (paging.from) {
-    POLDER_TRY(result.query.from,
-               sync::history_place(reader, *paging.from,
-                                   result.query.backwards ? sync::Direction::kBackwards
-                                                          : sync::Direction::kForwards));
-  }
   POLDER_TRY(result.page, read_page(reader, of, result.query, call));
   if (!lazy_members) return result;
   for (const std::string& sender : result.page.senders) {
-    POLDER_TRY(const auto number,
-               reader.view().state_number(reader.head().record.state, "m.room.member", sender));
+    POLDER_TRY(const auto number, reader.view().state_number(state, "m.room.member", sender));
     if (!number) continue;
     POLDER_TRY(const auto held, reader.view().load(*number));
     POLDER_TRY(std::string member, reader.client_event(of, *number, held, {}));
@@ -205,80 +223,81 @@ Result<Response> event(const Api&, const RoomReader& reader, const ReaderOf& of,
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
-Result<Response> context(const Api&, const RoomReader& reader, const ReaderOf& of,
+Result<Response> context(const Api& api, const RoomReader& reader, const ReaderOf& of,
                          const Call& call) {
   POLDER_TRY(const auto found, find_visible(reader, of, call));
-  POLDER_TRY(const size_t limit, call.query().limit());
+  POLDER_TRY(const size_t limit, call.query().limit({.limit_min = 0}));
   const sync::HistoryPlace place{{found.second.record.depth, found.second.record.position}};
   bool lazy_members = false;
   POLDER_TRY(const sync::EventFilter filter, filter_of(call, lazy_members));
-  POLDER_TRY(const Page before, read_page(reader, of, {place, true, limit / 2, filter}, call));
-  POLDER_TRY(const Page after,
-             read_page(reader, of, {place, false, limit - limit / 2, filter}, call));
+  const auto page = [&](bool backwards, size_t count) {
+    return read_page(reader, of, {place, backwards, {}, count, filter}, call);
+  };
+  POLDER_TRY(const Page before, page(true, limit / 2));
+  POLDER_TRY(const Page after, page(false, limit - limit / 2));
   POLDER_TRY(const std::string itself, client_event(reader, of, found.first, found.second, call));
-  std::string text;
-  json::Writer writer(text);
+  StatePieces pieces;
+  json::Writer writer(pieces.begin);
   writer.begin_object().key("event").raw(itself).key("events_before");
   write_events(writer, before.events);
   writer.key("events_after");
   write_events(writer, after.events);
-  writer.key("state");
-  std::set<std::string> senders = before.senders;
-  senders.insert(after.senders.begin(), after.senders.end());
-  senders.insert(found.second.event->sender().str());
-  POLDER_CHECK(write_state(writer, reader, of, found.second.record.state_after, std::nullopt,
-                           [&](const events::Event& state) {
-                             return !lazy_members || !state.is("m.room.member") ||
-                                    senders.contains(*state.state_key());
-                           }));
   writer.member("start", std::string_view(sync::history_token(before.end)))
       .member("end", std::string_view(sync::history_token(after.end)));
-  writer.end_object();
-  return Response::json(200, std::move(text));
+  pieces.begin.append(",\"state\":[");
+  pieces.end = "]}";
+  std::set<std::string, std::less<>> senders(before.senders.begin(), before.senders.end());
+  senders.insert(after.senders.begin(), after.senders.end());
+  senders.insert(found.second.event->sender().str());
+  pieces.append = [lazy_members, senders](const RoomReader& room, const ReaderOf& user,
+                                          stores::EventNumber number, std::string& out) -> Status {
+    POLDER_TRY(const auto state, room.shown(number));
+    const bool is_member = state->type() == "m.room.member";
+    if (lazy_members && is_member && !senders.contains(state->state_key())) return {};
+    return room.append_client_event(user, number, *state, {}, out);
+  };
+  POLDER_TRY(const bool sees_room, reader.sees_room_at(of, found.second));
+  const auto state = sees_room ? found.second.record.state_after : stores::StateRoot();
+  return state_in_pieces(api, reader, of, state, std::nullopt, std::move(pieces));
+}
+
+Result<rooms::RelatedQuery> related_query_of(const RoomReader& reader, const Call& call) {
+  rooms::RelatedQuery query;
+  query.rel_type = call.path("relType");
+  query.type = call.path("eventType");
+  POLDER_TRY(query.recurse, call.query().boolean_or("recurse", false));
+  POLDER_TRY(const kit::Paging paging, call.query().paging({.direction = "b"}));
+  query.forwards = paging.forwards;
+  query.limit = paging.limit;
+  POLDER_TRY(const PageRange range, range_of(reader, paging));
+  query.from = range.from.place;
+  query.told_from = range.from.told_from;
+  query.to = range.to;
+  return query;
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
 Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf& of,
                            const Call& call) {
   POLDER_TRY(const auto parent, find_visible(reader, of, call));
-  POLDER_TRY(const kit::Paging paging, call.query().paging({.direction = "b"}));
-  const bool forwards = paging.forwards;
-  const size_t limit = paging.limit;
-  POLDER_TRY(const auto ignored, ignored_by(reader, call));
-  sync::HistoryPlace at = forwards ? sync::HistoryPlace() : sync::end_of_room();
-  if (paging.from) {
-    POLDER_TRY(at, sync::history_place(
-                       reader, *paging.from,
-                       forwards ? sync::Direction::kForwards : sync::Direction::kBackwards));
-  }
+  POLDER_TRY(const rooms::RelatedQuery query, related_query_of(reader, call));
+  POLDER_TRY(const auto page, rooms::read_related(reader, of, parent.second.event->id(), query));
   std::vector<std::string> events;
-  const auto room = reader.head().number;
-  const EventId& id = parent.second.event->id();
-  POLDER_TRY(const auto found, forwards ? stores::read_relations_forwards(reader.snapshot(), room,
-                                                                          id, at.place, kScannedMax)
-                                        : stores::read_relations_backwards(
-                                              reader.snapshot(), room, id, at.place, kScannedMax));
-  for (const stores::Relation& relation : found) {
-    if (!call.path("relType").empty() && relation.rel_type != call.path("relType")) continue;
-    if (!call.path("eventType").empty() && relation.type != call.path("eventType")) continue;
-    if (events.size() == limit) break;
-    POLDER_TRY(const auto held, reader.view().load(relation.child));
-    const bool told = relation.place.position >= at.told_from && !held.record.standing.backfilled;
-    if (!forwards && told) continue;
-    POLDER_TRY(const bool visible, reader.visible(of, held));
-    POLDER_TRY(const auto redacted,
-               stores::read_redaction(reader.snapshot(), {room, relation.child}));
-    if (!visible || redacted || is_hidden(*held.event, ignored)) continue;
-    POLDER_TRY(std::string text, client_event(reader, of, relation.child, held, call));
+  for (const auto& [number, held] : page.events) {
+    POLDER_TRY(std::string text, client_event(reader, of, number, held, call));
     events.push_back(std::move(text));
-    at.place = relation.place;
   }
   std::string text;
   json::Writer writer(text);
   writer.begin_object().key("chunk");
   write_events(writer, events);
-  if (events.size() == limit)
-    writer.member("next_batch", std::string_view(sync::history_token(at)));
+  if (page.next) {
+    const sync::HistoryPlace next{*page.next, query.told_from};
+    writer.member("next_batch", std::string_view(sync::history_token(next)));
+  }
+  if (call.query("from")) writer.member("prev_batch", *call.query("from"));
+  if (call.query("recurse"))
+    writer.member("recursion_depth", int64_t{query.recurse ? rooms::kRecursionDepth : 0});
   writer.end_object();
   return Response::json(200, std::move(text));
 }

@@ -54,23 +54,4 @@ Result<std::string> client_event(const RoomReader& reader, const ReaderOf& of,
   return reader.client_event(of, number, held, options);
 }
 
-Status write_state(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
-                   stores::StateRoot root, std::optional<std::string_view> type,
-                   const std::function<bool(const events::Event&)>& wanted) {
-  std::optional<Error> failure;
-  writer.begin_array();
-  POLDER_CHECK(reader.for_each_state(root, type,
-                                     [&](stores::EventNumber number, const rooms::HeldEvent& held) {
-                                       if (!wanted(*held.event) || failure) return;
-                                       const auto text = reader.client_event(of, number, held, {});
-                                       if (text.ok()) {
-                                         writer.raw(*text);
-                                       } else {
-                                         failure = text.error();
-                                       }
-                                     }));
-  writer.end_array();
-  return failure ? Status(*failure) : Status();
-}
-
 }  // namespace polder::client_api

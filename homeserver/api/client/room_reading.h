@@ -9,10 +9,6 @@
 #include "homeserver/api/client/api.h"
 #include "homeserver/rooms/reader.h"
 
-namespace polder::json {
-class Writer;
-}
-
 namespace polder::client_api {
 
 // Runs on the pool with a reader of the room that the path names.
@@ -45,10 +41,5 @@ Result<OpenedRoom> open_room(const Api& api, const Call& call);
 Result<std::string> client_event(const rooms::RoomReader& reader, const rooms::ReaderOf& of,
                                  stores::EventNumber number, const rooms::HeldEvent& held,
                                  const Call& call, bool redacted = false);
-
-// The events of a state, or of one type in it, that are wanted.
-Status write_state(json::Writer& writer, const rooms::RoomReader& reader, const rooms::ReaderOf& of,
-                   stores::StateRoot root, std::optional<std::string_view> type,
-                   const std::function<bool(const events::Event&)>& wanted);
 
 }  // namespace polder::client_api

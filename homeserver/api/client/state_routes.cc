@@ -1,5 +1,6 @@
 // Reading what rooms are: their state, who is in them, and which rooms one is in.
 #include "homeserver/api/client/room_reading.h"
+#include "homeserver/api/client/state_pieces.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/permission.h"
 
@@ -13,13 +14,16 @@ using rooms::RoomReader;
 
 constexpr size_t kFirstEvents = 2;  // of a room made here, these are its creation and a join
 
-Result<Response> all_state(const Api&, const RoomReader& reader, const ReaderOf& of, const Call&) {
+Status append_event(const RoomReader& reader, const ReaderOf& of, stores::EventNumber number,
+                    std::string& out) {
+  POLDER_TRY(const auto event, reader.shown(number));
+  return reader.append_client_event(of, number, *event, {}, out);
+}
+
+Result<Response> all_state(const Api& api, const RoomReader& reader, const ReaderOf& of,
+                           const Call&) {
   POLDER_TRY(const auto root, reader.visible_state(of));
-  std::string text;
-  json::Writer writer(text);
-  POLDER_CHECK(write_state(writer, reader, of, root, std::nullopt,
-                           [](const events::Event&) { return true; }));
-  return Response::json(200, std::move(text));
+  return state_in_pieces(api, reader, of, root, std::nullopt, {"[", "]", append_event});
 }
 
 Result<Response> one_state(const Api&, const RoomReader& reader, const ReaderOf& of,
@@ -66,13 +70,13 @@ Result<stores::StateRoot> state_at(const RoomReader& reader, const ReaderOf& of,
     POLDER_TRY(held, reader.view().load(last[0].number));
   }
   if (!held) return stores::StateRoot();
-  POLDER_TRY(const bool visible, reader.visible(of, *held));
+  POLDER_TRY(const bool visible, reader.sees_room_at(of, *held));
   if (!visible) return fail(ErrorCode::kForbidden, "You were not a member of this room then");
   return held->record.room_state.value_or(held->record.state_after);
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
-Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& of,
+Result<Response> members(const Api& api, const RoomReader& reader, const ReaderOf& of,
                          const Call& call) {
   static constexpr std::initializer_list<std::string_view> kMemberships = {"join", "invite",
                                                                            "knock", "leave", "ban"};
@@ -82,34 +86,42 @@ Result<Response> members(const Api&, const RoomReader& reader, const ReaderOf& o
   if (const auto at = call.query("at")) {
     POLDER_TRY(root, state_at(reader, of, *at));
   }
-  std::string text;
-  json::Writer writer(text);
-  writer.begin_object().key("chunk");
-  POLDER_CHECK(
-      write_state(writer, reader, of, root, "m.room.member", [&](const events::Event& member) {
-        return (!only || member.membership() == *only) &&
-               (!without || member.membership() != *without);
-      }));
-  writer.end_object();
-  return Response::json(200, std::move(text));
+  const auto text_of = [](std::optional<std::string_view> name) {
+    return name ? std::optional(std::string(*name)) : std::nullopt;
+  };
+  const auto append = [only = text_of(only), without = text_of(without)](
+                          const RoomReader& room, const ReaderOf& user, stores::EventNumber number,
+                          std::string& out) -> Status {
+    POLDER_TRY(const auto event, room.shown(number));
+    const std::string_view membership = stores::to_string(event->membership());
+    if ((only && membership != *only) || (without && membership == *without)) return {};
+    return room.append_client_event(user, number, *event, {}, out);
+  };
+  return state_in_pieces(api, reader, of, root, "m.room.member", {R"({"chunk":[)", "]}", append});
 }
 
-Result<Response> joined_members(const Api&, const RoomReader& reader, const ReaderOf& of,
+// As other servers do, what a member does not have is there and null.
+Status append_profile(const RoomReader& reader, const ReaderOf&, stores::EventNumber number,
+                      std::string& out) {
+  POLDER_TRY(const auto held, reader.view().load(number));
+  if (held.event->membership() != "join") return {};
+  const auto field = [&](std::string_view name) {
+    const json::Value* value = held.event->content().find(name);
+    return value != nullptr ? *value : json::Value();
+  };
+  json::write_string_to(*held.event->state_key(), out);
+  out.push_back(':');
+  json::write_to(
+      json::object({{"avatar_url", field("avatar_url")}, {"display_name", field("displayname")}}),
+      out);
+  return {};
+}
+
+Result<Response> joined_members(const Api& api, const RoomReader& reader, const ReaderOf& of,
                                 const Call&) {
   if (of.membership.membership != stores::Membership::kJoin) return rooms::not_in_room();
-  json::Object joined;
-  POLDER_CHECK(reader.for_each_state(
-      reader.head().record.state, "m.room.member",
-      [&](stores::EventNumber, const rooms::HeldEvent& held) {
-        if (held.event->membership() != "join") return;
-        // As other servers do, what a member does not have is there and null.
-        const json::Value* name = held.event->content().find("displayname");
-        const json::Value* avatar = held.event->content().find("avatar_url");
-        joined.set(*held.event->state_key(),
-                   json::object({{"display_name", name != nullptr ? *name : json::Value()},
-                                 {"avatar_url", avatar != nullptr ? *avatar : json::Value()}}));
-      }));
-  return ok_json({{"joined", joined}});
+  return state_in_pieces(api, reader, of, reader.head().record.state, "m.room.member",
+                         {R"({"joined":{)", "}}", append_profile});
 }
 
 Task<Result<Response>> joined_rooms(const Api& api, Call& call) {

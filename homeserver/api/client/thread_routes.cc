@@ -2,7 +2,6 @@
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/threads.h"
-#include "homeserver/users/ignored.h"
 
 namespace polder::client_api {
 namespace {
@@ -31,8 +30,6 @@ Result<Response> threads(const Api&, const RoomReader& reader, const ReaderOf& o
   POLDER_CHECK(reader.visible_state(of));
   POLDER_TRY(const rooms::ThreadsQuery query, query_of(reader, call));
   POLDER_TRY(const auto page, rooms::read_threads(reader, of, query));
-  POLDER_TRY(const auto ignored, users::IgnoredUsers::read(reader.snapshot(), call.session().number,
-                                                           call.session().user));
   std::string text;
   json::Writer writer(text);
   writer.begin_object().key("chunk").begin_array();
@@ -40,13 +37,13 @@ Result<Response> threads(const Api&, const RoomReader& reader, const ReaderOf& o
     // "If the thread root event was sent by an ignored user, the event is returned redacted to the
     // caller."
     const events::Event& root = *thread.event.event;
-    const bool redacted = ignored.hides(root.sender().view(), root.is_state());
+    const bool redacted = of.hides(root.sender().view(), root.is_state());
     POLDER_TRY(const std::string event,
                client_event(reader, of, thread.number, thread.event, call, redacted));
     writer.raw(event);
   }
   writer.end_array();
-  if (page.more)
+  if (page.more && !page.threads.empty())
     writer.member("next_batch",
                   std::string_view(sync::history_token({page.threads.back().latest})));
   writer.end_object();

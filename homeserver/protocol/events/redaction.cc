@@ -110,4 +110,8 @@ std::string signed_bytes_of_event(const json::Object& pdu, const RoomVersionRule
   return out;
 }
 
+Result<EventPtr> redacted(const Event& event) {
+  return Event::parse(redact(event.object(), event.rules()), event.rules());
+}
+
 }  // namespace polder::events

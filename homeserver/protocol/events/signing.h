@@ -18,6 +18,8 @@ namespace polder::events {
 // The event without what redaction removes, by the rules of its room version
 // (https://spec.matrix.org/v1.19/client-server-api/#redactions and each room version's page).
 json::Object redact(const json::Object& pdu, const RoomVersionRules& rules);
+// The same event, redacted.
+Result<EventPtr> redacted(const Event& event);
 
 // https://spec.matrix.org/v1.19/server-server-api/#calculating-the-content-hash-for-an-event
 Digest content_hash(const json::Object& pdu);

@@ -121,6 +121,12 @@ bool EventFilter::allows(const rooms::ShownEvent& event) const {
   return !contains_url || event.contains_url() == *contains_url;
 }
 
+Result<bool> EventFilter::allows_related(const rooms::RoomReader& room,
+                                         std::string_view event) const {
+  if (!related_by.any()) return true;
+  return rooms::is_related_by(room, EventId::trusted(std::string(event)), related_by);
+}
+
 Result<EventFilter> parse_event_filter(const json::Object& filter) {
   EventFilter parsed;
   POLDER_TRY(auto types, list_of(filter, "types"));
@@ -129,6 +135,8 @@ Result<EventFilter> parse_event_filter(const json::Object& filter) {
   }
   POLDER_TRY(parsed.senders, list_of(filter, "senders"));
   POLDER_TRY(parsed.rooms, list_of(filter, "rooms"));
+  POLDER_TRY(parsed.related_by.rel_types, list_of(filter, "related_by_rel_types"));
+  POLDER_TRY(parsed.related_by.senders, list_of(filter, "related_by_senders"));
   POLDER_TRY(auto not_types, exclusions_of(filter, "not_types"));
   POLDER_TRY(parsed.not_types, TypePatterns::parse(std::move(not_types)));
   POLDER_TRY(parsed.not_senders, exclusions_of(filter, "not_senders"));

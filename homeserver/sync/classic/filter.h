@@ -14,6 +14,7 @@
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/values/glob.h"
 #include "homeserver/protocol/events/event.h"
+#include "homeserver/rooms/related.h"
 #include "homeserver/rooms/shown_event.h"
 
 namespace polder::sync {
@@ -47,12 +48,15 @@ struct EventFilter {
   FilterNames not_senders, not_rooms;
   std::optional<bool> contains_url;
   std::optional<size_t> limit;
+  rooms::RelatedBy related_by;
 
   bool allows_type(std::string_view type) const;
   bool allows_sender(std::string_view sender) const;
   bool allows_room(std::string_view room) const;
   bool allows(const events::Event& event) const;
   bool allows(const rooms::ShownEvent& event) const;
+  // Whether those relate to the event that are asked for.
+  Result<bool> allows_related(const rooms::RoomReader& room, std::string_view event) const;
 };
 
 // kInvalid, kBadType for a filter whose members have the wrong types.

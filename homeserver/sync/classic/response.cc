@@ -6,7 +6,6 @@
 #include "homeserver/sync/classic/room_events.h"
 #include "homeserver/sync/classic/streams.h"
 #include "homeserver/sync/classic/stripped.h"
-#include "homeserver/users/ignored.h"
 #include "storage/stores/user_rows.h"
 
 namespace polder::sync {
@@ -109,14 +108,17 @@ class Builder {
     }
     return &*judgement_;
   }
-  Result<const users::IgnoredUsers*> ignored() {
+  Result<std::shared_ptr<const rooms::IgnoredUsers>> ignored() {
     POLDER_TRY(const push::Judgement* all, judgement());
-    return &all->ignored;
+    return all->ignored;
+  }
+  // Who reads a room with this row.
+  Result<ReaderOf> reader_of(const stores::MembershipRow& row) {
+    POLDER_TRY(auto hidden, ignored());
+    return ReaderOf{request_.user, request_.number, row, {}, std::move(hidden)};
   }
 
-  EventsQuery query(const users::IgnoredUsers& hidden) const {
-    return {request_, !since_, reading_.next.position, hidden, sent_.get()};
-  }
+  EventsQuery query() const { return {request_, !since_, reading_.next.position, sent_.get()}; }
 
   Status note_news(const Result<bool>& written) {
     if (!written.ok()) return written.error();
@@ -167,7 +169,7 @@ class Builder {
     const bool events = fresh || head->last > *since_ || head->last_change > *since_;
     if (!events && !streams_.have_news(reading_, head->number)) return {};
     const RoomReader reader(engine_, head, reading_.snapshot);
-    const ReaderOf of{request_.user, request_.number, row};
+    POLDER_TRY(const ReaderOf of, reader_of(row));
     POLDER_TRY(const auto from, known_until(reader, row));
     if (!from || request_.full_state) {
       answer_.empty = false;
@@ -187,8 +189,7 @@ class Builder {
 
   Result<bool> write_joined(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
                             std::optional<kv::Position> from) {
-    POLDER_TRY(const auto* hidden, ignored());
-    RoomEvents room(query(*hidden), engine_, reader, of);
+    RoomEvents room(query(), engine_, reader, of);
     const RoomReading known{reader, from.has_value()};
     writer.begin_object();
     POLDER_TRY(const bool events, room.write(writer, from, reading_.next.position));
@@ -221,9 +222,8 @@ class Builder {
 
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
     const RoomReader reader(engine_, head, reading_.snapshot);
-    const ReaderOf of{request_.user, request_.number, row};
-    POLDER_TRY(const auto* hidden, ignored());
-    RoomEvents room(query(*hidden), engine_, reader, of);
+    POLDER_TRY(const ReaderOf of, reader_of(row));
+    RoomEvents room(query(), engine_, reader, of);
     POLDER_TRY(const auto leaving, reader.shown(row.event));
     POLDER_TRY(const Membership before,
                reader.membership_at(leaving->state_before(), request_.user.view()));
@@ -252,7 +252,7 @@ class Builder {
   Status add_invite(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
     const RoomReader reader(engine_, head, reading_.snapshot);
     POLDER_TRY(const auto invite, reader.shown(row.event));
-    POLDER_TRY(const auto* hidden, ignored());
+    POLDER_TRY(const auto hidden, ignored());
     if (hidden->contains(invite->sender())) return {};
     return add_stripped(head, invite_, "invite_state");
   }
@@ -272,7 +272,7 @@ class Builder {
     RoomId id = RoomId::trusted(std::move(name));
     const bool ended = row.membership == Membership::kLeave || row.membership == Membership::kBan;
     if (row.membership == Membership::kInvite) {
-      POLDER_TRY(const auto* hidden, ignored());
+      POLDER_TRY(const auto hidden, ignored());
       if (hidden->contains(outside_sender(row, request_.user))) return {};
       invite_.emplace_back(std::move(id), outside_room(row, "invite_state"));
     } else if (row.membership == Membership::kKnock) {
@@ -304,13 +304,19 @@ class Builder {
     return {};
   }
 
+  // An event that names the room by nothing is as good as none.
+  static bool says(const events::EventPtr& event, std::string_view name) {
+    const std::string* text = event ? event->content().find_string(name) : nullptr;
+    return text != nullptr && !text->empty();
+  }
+
   static Status write_summary(json::Writer& writer, const RoomReader& reader,
                               const RoomEvents& room) {
     const stores::RoomRecord& record = reader.head().record;
     json::Array heroes;
     POLDER_TRY(const auto name, reader.state_event(record.state, "m.room.name", ""));
     POLDER_TRY(const auto alias, reader.state_event(record.state, "m.room.canonical_alias", ""));
-    if (!name && !alias) {
+    if (!says(name, "name") && !says(alias, "alias")) {
       POLDER_TRY(heroes, room.heroes());
     }
     writer.key("summary").begin_object();

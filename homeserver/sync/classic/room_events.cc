@@ -13,6 +13,7 @@ using rooms::RoomReader;
 using stores::Membership;
 
 constexpr size_t kHeroesMax = 5;
+constexpr size_t kHeroesLookedAt = 1000;      // members
 constexpr size_t kTimelinePageMax = 21;       // entries read at once: most responses need one page
 constexpr size_t kTimelineScannedMax = 5000;  // events that a filter leaves out
 
@@ -45,7 +46,7 @@ Status RoomEvents::write_event(json::Writer& writer, stores::EventNumber number,
 }
 
 bool RoomEvents::is_ignored(const rooms::ShownEvent& event) const {
-  return query_.ignored.hides(event.sender(), event.is_state());
+  return of_.hides(event.sender(), event.is_state());
 }
 
 // What was missed between two servers is paged: a timeline has no holes. Local messages are built
@@ -78,7 +79,10 @@ Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Positio
       POLDER_TRY(const bool visible, reader_.visible(of_, *event));
       timeline.limited = !visible;
       if (timeline.limited) break;
-      const bool shown = filter.timeline.allows(*event) && !is_ignored(*event);
+      bool shown = filter.timeline.allows(*event) && !is_ignored(*event);
+      if (shown) {
+        POLDER_TRY(shown, filter.timeline.allows_related(reader_, event->id()));
+      }
       timeline.limited = shown && timeline.events.size() == filter.timeline_limit;
       if (timeline.limited) break;
       POLDER_TRY(timeline.limited, is_after_gap(entry.number, *event));
@@ -217,26 +221,27 @@ Result<size_t> RoomEvents::write_state_changes(json::Writer& writer, stores::Sta
   return written;
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync (RoomSummary): "the first
+// 5 members of the room, ordered by stream ordering, which are joined or invited. The list must
+// never include the client's own user ID. When no joined or invited members are available, this
+// should consist of the banned and left users."
 Result<json::Array> RoomEvents::heroes() const {
-  json::Array heroes;
-  std::optional<Error> failure;
-  POLDER_TRY(const uint32_t member_type, this->member_type());
-  POLDER_CHECK(stores::state_for_each(reader_.view().nodes(), reader_.head().record.state,
-                                      member_type, [&](const stores::StateEntry& entry) {
-                                        const auto event = reader_.shown(entry.event);
-                                        if (!event.ok()) {
-                                          failure = event.error();
-                                          return false;
-                                        }
-                                        const Membership membership = (*event)->membership();
-                                        const bool counts = membership == Membership::kJoin ||
-                                                            membership == Membership::kInvite;
-                                        if (counts && (*event)->state_key() != request_.user.view())
-                                          heroes.emplace_back((*event)->state_key());
-                                        return heroes.size() < kHeroesMax;
-                                      }));
-  if (failure) return *failure;
-  return heroes;
+  POLDER_TRY(auto members, reader_.state_events(reader_.head().record.state, "m.room.member"));
+  std::ranges::sort(members);  // as they came
+  json::Array heroes, gone;
+  size_t looked_at = 0;
+  for (const stores::EventNumber number : members) {
+    if (heroes.size() == kHeroesMax || ++looked_at > kHeroesLookedAt) break;
+    POLDER_TRY(const auto event, reader_.shown(number));
+    if (event->state_key() == request_.user.view()) continue;
+    const Membership membership = event->membership();
+    if (membership == Membership::kJoin || membership == Membership::kInvite) {
+      heroes.emplace_back(event->state_key());
+    } else if (gone.size() < kHeroesMax && membership != Membership::kNone) {
+      gone.emplace_back(event->state_key());
+    }
+  }
+  return heroes.empty() ? std::move(gone) : std::move(heroes);
 }
 
 }  // namespace polder::sync

@@ -6,16 +6,14 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/classic/sync.h"
-#include "homeserver/users/ignored.h"
 
 namespace polder::sync {
 
 // Who asks for what; all outlives RoomEvents.
 struct EventsQuery {
   const SyncRequest& request;
-  bool initial = false;  // without a token
-  kv::Position at = 0;   // the token that the client is given
-  const users::IgnoredUsers& ignored;
+  bool initial = false;                   // without a token
+  kv::Position at = 0;                    // the token that the client is given
   SentMembers::OfDevice* sent = nullptr;  // with lazy loading of members
 };
 

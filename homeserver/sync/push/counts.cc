@@ -113,7 +113,8 @@ class Counts::Reading {
 
   // Whether somebody whom the user ignores is or was a member.
   Result<bool> ignores_somebody_here() const {
-    for (const std::string& user : judgement_.ignored.names()) {
+    if (!of_.ignored) return false;
+    for (const std::string& user : of_.ignored->names()) {
       POLDER_TRY(const auto member,
                  reader_.state_event(reader_.head().record.state, "m.room.member", user));
       if (member) return true;
@@ -188,7 +189,7 @@ class Counts::Reading {
         counts_.remember(key, of_.number, *known);
       }
       if (!known->notify || known->sender == of_.user.view()) continue;
-      if (judgement_.ignored.hides(known->sender, known->state)) continue;
+      if (of_.hides(known->sender, known->state)) continue;
       POLDER_CHECK(add({entry.position, known->thread}, true, known->highlight));
     }
     return {};
@@ -200,14 +201,14 @@ class Counts::Reading {
     bytes_ += held.event->json().size();
     POLDER_TRY(const std::string name, display_name(rules));
     std::optional<Error> failure;
-    const push_rules::Occasion occasion{
-        held.event->object(), held.event->room_id().view(), reader_.head().record.joined,
-        [&](std::string_view key) {
-          const auto may =
-              rooms::may_notify(*held.event, held.record.state_before, key, reader_.view());
-          if (!may.ok()) failure = may.error();
-          return may.ok() && *may;
-        }};
+    const rooms::RoomView sent = reader_.as_sent();
+    const push_rules::Occasion occasion{held.event->object(), held.event->room_id().view(),
+                                        reader_.head().record.joined, [&](std::string_view key) {
+                                          const auto may = rooms::may_notify(
+                                              *held.event, held.record.state_before, key, sent);
+                                          if (!may.ok()) failure = may.error();
+                                          return may.ok() && *may;
+                                        }};
     const push_rules::Outcome outcome = rules.evaluate(occasion, {of_.user.view(), name});
     if (failure) return *failure;
     Known known;
@@ -216,7 +217,9 @@ class Counts::Reading {
     known.personal = outcome.personal;
     known.sender = held.event->sender().str();
     known.state = held.event->state_key().has_value();
-    POLDER_TRY(known.thread, rooms::thread_of(*held.event, reader_.view()));
+    // Where it stands is not taken away by a redaction.
+    POLDER_TRY(const rooms::HeldEvent whole, sent.load(number));
+    POLDER_TRY(known.thread, rooms::thread_of(*whole.event, sent));
     return std::optional(std::move(known));
   }
 
@@ -248,7 +251,8 @@ Result<Judgement> Counts::judgement(const kv::Snapshot& snapshot, stores::UserNu
   Judgement judgement;
   POLDER_TRY(judgement.rules, rules_.read(snapshot, number));
   POLDER_TRY(judgement.former, rules_.read_former(snapshot, number));
-  POLDER_TRY(judgement.ignored, users::IgnoredUsers::read(snapshot, number, user));
+  POLDER_TRY(auto ignored, rooms::IgnoredUsers::read(snapshot, number, user));
+  judgement.ignored = std::make_shared<const rooms::IgnoredUsers>(std::move(ignored));
   return judgement;
 }
 

@@ -12,9 +12,9 @@
 #include <string>
 #include <unordered_map>
 
+#include "homeserver/rooms/ignored.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/push/rules.h"
-#include "homeserver/users/ignored.h"
 
 namespace polder::push {
 
@@ -40,7 +40,7 @@ struct Unread {
 struct Judgement {
   RulesOf rules;
   std::vector<FormerRules> former;  // oldest first
-  users::IgnoredUsers ignored;
+  std::shared_ptr<const rooms::IgnoredUsers> ignored;
 };
 
 // Thread-safe.

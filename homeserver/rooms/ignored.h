@@ -8,7 +8,7 @@
 #include "homeserver/base/values/ids.h"
 #include "storage/stores/user_rows.h"
 
-namespace polder::users {
+namespace polder::rooms {
 
 // State events of ignored users are shown all the same, their invites and other events are not.
 class IgnoredUsers {
@@ -27,4 +27,4 @@ class IgnoredUsers {
   std::set<std::string, std::less<>> users_;
 };
 
-}  // namespace polder::users
+}  // namespace polder::rooms

@@ -1,8 +1,8 @@
-#include "homeserver/users/ignored.h"
+#include "homeserver/rooms/ignored.h"
 
 #include "homeserver/base/json/parse.h"
 
-namespace polder::users {
+namespace polder::rooms {
 
 Result<IgnoredUsers> IgnoredUsers::read(const kv::Snapshot& snapshot, stores::UserNumber number,
                                         const UserId& user) {
@@ -18,4 +18,4 @@ Result<IgnoredUsers> IgnoredUsers::read(const kv::Snapshot& snapshot, stores::Us
   return ignored;
 }
 
-}  // namespace polder::users
+}  // namespace polder::rooms

@@ -1,0 +1,93 @@
+#include "homeserver/api/client/state_pieces.h"
+
+namespace polder::client_api {
+namespace {
+
+using rooms::ReaderOf;
+using rooms::RoomReader;
+
+// A piece ends with the event that makes it as large.
+constexpr size_t kPieceBytes = 128 * 1024;
+
+class Pieces {
+ public:
+  Pieces(const rooms::RoomEngine& engine, const ReaderOf& of, StatePieces pieces,
+         std::vector<stores::EventNumber> events)
+      : engine_(engine), of_(of), pieces_(std::move(pieces)), events_(std::move(events)) {}
+
+  bool done() const { return done_; }
+
+  // On the pool.
+  Result<std::string> next(const RoomReader& reader) {
+    std::string text;
+    if (next_ == 0) text.append(pieces_.begin);
+    for (; next_ < events_.size() && text.size() < kPieceBytes; ++next_) {
+      entry_.clear();
+      POLDER_CHECK(pieces_.append(reader, of_, events_[next_], entry_));
+      if (entry_.empty()) continue;
+      if (std::exchange(any_, true)) text.push_back(',');
+      text.append(entry_);
+    }
+    done_ = next_ == events_.size();
+    if (done_) text.append(pieces_.end);
+    return text;
+  }
+
+  // The same with a reader of its own: nothing is held while a piece is sent.
+  Result<std::string> next(stores::RoomNumber room) {
+    auto head = engine_.head(room);
+    if (!head) return fail(ErrorCode::kNotFound, "the room was purged");
+    return next(RoomReader(engine_, std::move(head)));
+  }
+
+ private:
+  const rooms::RoomEngine& engine_;
+  const ReaderOf of_;
+  const StatePieces pieces_;
+  const std::vector<stores::EventNumber> events_;
+  size_t next_ = 0;
+  bool any_ = false, done_ = false;
+  std::string entry_;
+};
+
+class RestOfState final : public http::BodySource {
+ public:
+  RestOfState(const Api& api, stores::RoomNumber room, std::shared_ptr<Pieces> pieces)
+      : api_(api), room_(room), pieces_(std::move(pieces)) {}
+
+  // After an error the response ends where no client takes it for whole.
+  Task<Result<std::optional<std::string>>> next() override {
+    using Piece = std::optional<std::string>;
+    while (!pieces_->done()) {
+      auto piece = co_await runtime::on_pool(
+          api_.runtime, [pieces = pieces_, room = room_] { return pieces->next(room); });
+      if (!piece.ok()) {
+        api_.runtime.log().error("state_broken_off", {{"reason", piece.error().message}});
+        co_return std::move(piece).error();
+      }
+      if (!piece->empty()) co_return Piece(*std::move(piece));
+    }
+    co_return Piece();
+  }
+
+ private:
+  const Api& api_;
+  const stores::RoomNumber room_;
+  const std::shared_ptr<Pieces> pieces_;
+};
+
+}  // namespace
+
+Result<http::Response> state_in_pieces(const Api& api, const RoomReader& reader, const ReaderOf& of,
+                                       stores::StateRoot root, std::optional<std::string_view> type,
+                                       StatePieces pieces) {
+  POLDER_TRY(auto events, reader.state_events(root, type));
+  const auto source = std::make_shared<Pieces>(api.rooms, of, std::move(pieces), std::move(events));
+  POLDER_TRY(std::string first, source->next(reader));
+  http::Response response = http::Response::json(200, std::move(first));
+  if (!source->done())
+    response.stream = std::make_unique<RestOfState>(api, reader.head().number, source);
+  return response;
+}
+
+}  // namespace polder::client_api
