@@ -110,6 +110,21 @@ TEST_F(PagingTest, AFilterAsksForWhatOthersRelateTo) {
             "1;2;");
 }
 
+TEST_F(PagingTest, AFilterAsksForTheFormatOfFederation) {
+  const auto event = [&](const std::string& filter) {
+    const Answer answer = sync(alice_, "", filter);
+    const json::Array& events =
+        *json::at(*answer.body.as_object(), {"rooms", "join", room_, "timeline", "events"})
+             ->as_array();
+    return *events.back().as_object();
+  };
+  const json::Object raw = event(R"({"event_format":"federation"})");
+  for (const char* field : {"auth_events", "prev_events", "depth", "hashes", "signatures"}) {
+    EXPECT_TRUE(raw.contains(field)) << field;
+    EXPECT_FALSE(event(R"({"event_format":"client"})").contains(field)) << field;
+  }
+}
+
 TEST_F(PagingTest, RelationsArePagedAndSayHowDeepTheyGo) {
   std::string all;
   for (const char* body : {"a", "b", "c", "d"}) {

@@ -155,7 +155,7 @@ Task<Result<http::ClientResponse>> CheckedEgress::send_once(EgressRequest reques
   co_return last;
 }
 
-Task<Result<http::ClientResponse>> CheckedEgress::send_to(const std::string& address,
+Task<Result<http::ClientResponse>> CheckedEgress::send_to(std::string address,
                                                           EgressRequest& request,
                                                           std::chrono::nanoseconds& deadline) {
   const auto before = runtime_.clock().steady();

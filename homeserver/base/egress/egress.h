@@ -69,7 +69,7 @@ class CheckedEgress final : public Egress {
                                                            std::chrono::nanoseconds deadline);
   Task<Result<http::ClientResponse>> send_once(EgressRequest request,
                                                std::chrono::nanoseconds deadline);
-  Task<Result<http::ClientResponse>> send_to(const std::string& address, EgressRequest& request,
+  Task<Result<http::ClientResponse>> send_to(std::string address, EgressRequest& request,
                                              std::chrono::nanoseconds& deadline);
 
   runtime::Runtime& runtime_;

@@ -165,7 +165,8 @@ Result<Filter> parse_filter(const json::Object& filter) {
   POLDER_CHECK(parse_part(filter, "presence", presence));
   const json::Reader in(filter);
   POLDER_CHECK(in.optional_strings("event_fields"));
-  POLDER_CHECK(in.one_of("event_format", {"client", "federation"}, "client"));
+  POLDER_TRY(const auto format, in.one_of("event_format", {"client", "federation"}, "client"));
+  parsed.federation_format = format == "federation";
   const json::Value* value = filter.find("room");
   if (value == nullptr) return parsed;
   if (value->as_object() == nullptr)

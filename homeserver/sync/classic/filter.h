@@ -68,6 +68,7 @@ struct Filter {
   bool include_redundant_members = false;
   bool include_leave = false;
   bool unread_thread_notifications = false;
+  bool federation_format = false;  // of the rooms' events
   std::optional<FilterNames> rooms;
   FilterNames not_rooms;
   EventFilter account_data;
@@ -75,8 +76,7 @@ struct Filter {
 
   bool allows_room(std::string_view room) const;
 };
-// event_fields is not applied ("a server may include more fields than were requested"), nor is
-// event_format: clients get their own format.
+// event_fields is not applied: "a server may include more fields than were requested".
 Result<Filter> parse_filter(const json::Object& filter);
 
 // Filters that were read, for requests that come again. Thread-safe.

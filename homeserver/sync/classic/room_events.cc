@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/gaps.h"
 #include "homeserver/sync/classic/tokens.h"
 #include "storage/stores/user_rows.h"
@@ -23,8 +24,25 @@ RoomEvents::RoomEvents(EventsQuery query, const rooms::RoomEngine& engine,
                        const rooms::RoomReader& reader, const rooms::ReaderOf& of)
     : query_(query), request_(query.request), engine_(engine), reader_(reader), of_(of) {}
 
+// "'federation' will return the raw event as received over federation."
+Status RoomEvents::append_pdu(stores::EventNumber number, const rooms::ShownEvent& event,
+                              std::string& out) const {
+  POLDER_TRY(const auto held, reader_.view().load(number));
+  POLDER_TRY(const bool erased, reader_.is_erased(*held.event));
+  POLDER_TRY(const Membership then,
+             reader_.membership_at(event.state_after(), request_.user.view()));
+  if (!erased || then == Membership::kJoin) {
+    out.append(held.event->json());
+    return {};
+  }
+  POLDER_TRY(const auto redacted, events::redacted(*held.event));
+  out.append(redacted->json());
+  return {};
+}
+
 Status RoomEvents::append(stores::EventNumber number, const rooms::ShownEvent& event,
                           std::string& out) const {
+  if (request_.filter->federation_format) return append_pdu(number, event, out);
   RoomReader::ClientOptions options;
   options.with_room_id = false;
   std::optional<std::string> transaction;

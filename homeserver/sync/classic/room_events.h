@@ -41,6 +41,8 @@ class RoomEvents {
 
   Status write_event(json::Writer& writer, stores::EventNumber number,
                      const rooms::ShownEvent& event);
+  Status append_pdu(stores::EventNumber number, const rooms::ShownEvent& event,
+                    std::string& out) const;
   bool is_ignored(const rooms::ShownEvent& event) const;
   Result<bool> is_after_gap(stores::EventNumber number, const rooms::ShownEvent& event) const;
   Result<Timeline> read_timeline(std::optional<kv::Position> from, kv::Position to) const;
