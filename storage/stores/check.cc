@@ -140,8 +140,9 @@ class Checker {
     if (dispatched > context_.last_position)
       context_.fault("federation's place in the stream is beyond the last position");
     POLDER_TRY(const auto backlogs, read_backlogs(snapshot()));
-    for (const auto& [server, delivered] : backlogs) {
-      if (delivered > dispatched) context_.fault("a destination has got more than was dispatched");
+    for (const auto& [server, backlog] : backlogs) {
+      if (backlog.delivered > dispatched)
+        context_.fault("a destination has got more than was dispatched");
       if (!ServerName::parse(server.view()).ok()) context_.fault("a destination is no server name");
     }
     return {};

@@ -86,7 +86,7 @@ class WholeDatabase {
     put_alias(batch, RoomAlias::trusted("#lobby:own"),
               {room_record.id, UserId::trusted("@alice:own")});
     put_dispatched(batch, 3);
-    put_backlog(batch, ServerName::trusted("other.example"), 2);
+    put_backlog(batch, ServerName::trusted("other.example"), {2});
     write(batch);
   }
 
@@ -404,10 +404,10 @@ TEST(Check, EveryKindOfDamageIsNamed) {
        [](WholeDatabase&, kv::Batch& batch) { put_dispatched(batch, 77); }},
       {"a destination has got more than was dispatched",
        [](WholeDatabase&,
-          kv::Batch& batch) { put_backlog(batch, ServerName::trusted("other.example"), 4); }},
+          kv::Batch& batch) { put_backlog(batch, ServerName::trusted("other.example"), {4}); }},
       {"a destination is no server name",
        [](WholeDatabase&,
-          kv::Batch& batch) { put_backlog(batch, ServerName::trusted("no name"), 1); }},
+          kv::Batch& batch) { put_backlog(batch, ServerName::trusted("no name"), {1}); }},
   };
   for (const auto& [fault, damage] : cases) {
     WholeDatabase whole;

@@ -47,13 +47,13 @@ TEST_F(FederationRowsTest, PlacesAndForwardsComeAndGo) {
   const EventId event = EventId::trusted("$x");
   kv::Batch batch;
   put_dispatched(batch, 9);
-  put_backlog(batch, ab_, 4);
-  put_backlog(batch, a_, 3);
+  put_backlog(batch, ab_, {4});
+  put_backlog(batch, a_, {3});
   put_forward(batch, event);
   write(batch);
   EXPECT_EQ(*read_dispatched(*snapshot()), 9u);
   EXPECT_EQ(*read_backlogs(*snapshot()),
-            (std::vector<std::pair<ServerName, kv::Position>>{{a_, 3}, {ab_, 4}}));
+            (std::vector<std::pair<ServerName, Backlog>>{{a_, {3}}, {ab_, {4}}}));
   EXPECT_TRUE(*is_forward(*snapshot(), event));
   EXPECT_EQ(*read_forwards(*snapshot()), std::vector<EventId>(1, event));
   kv::Batch gone;
