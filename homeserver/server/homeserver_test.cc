@@ -67,7 +67,7 @@ TEST_F(HomeserverTest, BadBodiesGetTheirErrcodes) {
                  R"({"device_keys":{"user_id":"@alice:own","device_id":"x"}})")
                 .text({"errcode"}),
             "M_BAD_JSON");
-  EXPECT_EQ(say(token, "!no:own", "x", "1").status, 404);
+  EXPECT_EQ(say(token, "!no:own", "x", "1").status, 403);
 }
 
 TEST_F(HomeserverTest, AConversationReachesBothAndOutlivesACrash) {

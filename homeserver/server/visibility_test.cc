@@ -230,6 +230,7 @@ TEST_F(VisibilityTest, ErasedUsersAreRedactedForWhoeverWasNotThere) {
                 .text({"errcode"}),
             "M_BAD_JSON");
   EXPECT_EQ(call("POST", "/_matrix/client/v3/account/deactivate", bob, body).status, 200);
+  simulation_->run_for(Millis(1'000));  // by itself, bob leaves
   act(dave, room, "join");
   const auto read = [&](const std::string& token) {
     return call("GET", rooms(room, "/event/" + root), token);

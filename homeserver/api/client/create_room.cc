@@ -191,7 +191,8 @@ class Planner {
   Result<std::vector<std::pair<std::string, json::Object>>> implied_events() {
     std::vector<std::pair<std::string, json::Object>> implied;
     for (const std::string key : {"name", "topic"}) {
-      POLDER_TRY(const auto text, in_.optional_string(key));
+      // How much fits is for the event to say.
+      POLDER_TRY(const auto text, in_.optional_string(key, {.bytes_max = kLargeBody}));
       if (!text) continue;
       json::Object content{{key, *text}};
       if (key == "topic") {

@@ -111,6 +111,8 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
       if (query.backwards && told) continue;
       POLDER_TRY(const bool visible, reader.visible(of, held));
       if (!visible || !query.filter.allows(*held.event) || is_hidden(*held.event, of)) continue;
+      POLDER_TRY(const bool related, query.filter.allows_related(reader, held.event->id().view()));
+      if (!related) continue;
       POLDER_TRY(std::string event, client_event(reader, of, entry.number, held, call));
       page.events.push_back(std::move(event));
       page.senders.insert(held.event->sender().str());
@@ -147,7 +149,7 @@ Result<MessagesPage> read_messages(const Api& api, const Call& call) {
   const RoomReader& reader = *opened.reader;
   const ReaderOf& of = opened.of;
   POLDER_TRY(const auto state, reader.visible_state(of));
-  POLDER_TRY(const kit::Paging paging, call.query().paging());
+  POLDER_TRY(const kit::Paging paging, call.query().paging({.limit_min = 0}));
   MessagesPage result;
   result.head = api.rooms.head(reader.head().number);
   bool lazy_members = false;
