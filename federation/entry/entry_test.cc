@@ -12,6 +12,9 @@ using rooms::RoomReader;
 
 class EntryTest : public rooms::RoomsTest {
  protected:
+  // What waits for the other server dies before it.
+  ~EntryTest() override { simulation_->crash(*runtime_); }
+
   void SetUp() override {
     other_database_ = kv::open_memory(stores::kColumns, other_disk_);
     other_committer_ = kv::Committer::create(*runtime_, *other_database_);
