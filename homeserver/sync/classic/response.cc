@@ -204,7 +204,7 @@ class Builder {
     const bool news = events || data || ephemeral || !from;
     if (news) {
       POLDER_CHECK(write_unread(writer, reader, of));
-      POLDER_CHECK(write_summary(writer, reader, room));
+      POLDER_CHECK(write_summary(writer, reader, room, from));
     }
     writer.end_object();
     return news;
@@ -310,14 +310,17 @@ class Builder {
     return text != nullptr && !text->empty();
   }
 
+  // What is the same since then is left out: to find the heroes, all members are looked at.
   static Status write_summary(json::Writer& writer, const RoomReader& reader,
-                              const RoomEvents& room) {
+                              const RoomEvents& room, std::optional<kv::Position> since) {
     const stores::RoomRecord& record = reader.head().record;
     json::Array heroes;
-    POLDER_TRY(const auto name, reader.state_event(record.state, "m.room.name", ""));
-    POLDER_TRY(const auto alias, reader.state_event(record.state, "m.room.canonical_alias", ""));
-    if (!says(name, "name") && !says(alias, "alias")) {
-      POLDER_TRY(heroes, room.heroes());
+    if (!since || reader.head().last_change > *since) {
+      POLDER_TRY(const auto name, reader.state_event(record.state, "m.room.name", ""));
+      POLDER_TRY(const auto alias, reader.state_event(record.state, "m.room.canonical_alias", ""));
+      if (!says(name, "name") && !says(alias, "alias")) {
+        POLDER_TRY(heroes, room.heroes());
+      }
     }
     writer.key("summary").begin_object();
     if (!heroes.empty()) writer.key("m.heroes").value(heroes);
