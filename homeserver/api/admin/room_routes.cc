@@ -6,8 +6,8 @@
 #include "homeserver/api/admin/api.h"
 #include "homeserver/api/kit/operations.h"
 #include "homeserver/api/kit/respond.h"
-#include "homeserver/rooms/at_time.h"
 #include "homeserver/protocol/policy/act.h"
+#include "homeserver/rooms/at_time.h"
 #include "homeserver/rooms/reader.h"
 
 namespace polder::admin_api {
