@@ -50,31 +50,16 @@ class Pieces {
   std::string entry_;
 };
 
-class RestOfState final : public http::BodySource {
- public:
-  RestOfState(const Api& api, stores::RoomNumber room, std::shared_ptr<Pieces> pieces)
-      : api_(api), room_(room), pieces_(std::move(pieces)) {}
-
-  // After an error the response ends where no client takes it for whole.
-  Task<Result<std::optional<std::string>>> next() override {
-    using Piece = std::optional<std::string>;
-    while (!pieces_->done()) {
-      auto piece = co_await runtime::on_pool(
-          api_.runtime, [pieces = pieces_, room = room_] { return pieces->next(room); });
-      if (!piece.ok()) {
-        api_.runtime.log().error("state_broken_off", {{"reason", piece.error().message}});
-        co_return std::move(piece).error();
-      }
-      if (!piece->empty()) co_return Piece(*std::move(piece));
-    }
-    co_return Piece();
+Task<Result<std::optional<std::string>>> rest_of(const Api& api, stores::RoomNumber room,
+                                                 std::shared_ptr<Pieces> pieces) {
+  while (!pieces->done()) {
+    POLDER_CO_TRY(std::string piece, co_await runtime::on_pool(api.runtime, [pieces, room] {
+                    return pieces->next(room);
+                  }));
+    if (!piece.empty()) co_return std::optional(std::move(piece));
   }
-
- private:
-  const Api& api_;
-  const stores::RoomNumber room_;
-  const std::shared_ptr<Pieces> pieces_;
-};
+  co_return std::optional<std::string>();
+}
 
 }  // namespace
 
@@ -85,8 +70,10 @@ Result<http::Response> state_in_pieces(const Api& api, const RoomReader& reader,
   const auto source = std::make_shared<Pieces>(api.rooms, of, std::move(pieces), std::move(events));
   POLDER_TRY(std::string first, source->next(reader));
   http::Response response = http::Response::json(200, std::move(first));
-  if (!source->done())
-    response.stream = std::make_unique<RestOfState>(api, reader.head().number, source);
+  if (!source->done()) {
+    auto more = [&api, room = reader.head().number, source] { return rest_of(api, room, source); };
+    response.stream = kit::streamed(api.runtime.log(), "state of a room", std::move(more));
+  }
   return response;
 }
 
