@@ -1,6 +1,6 @@
 // Appending to rooms of several sizes, and what an event takes on disk.
 #include "bench/support/big_room.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::rooms {
 namespace {

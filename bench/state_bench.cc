@@ -2,7 +2,7 @@
 #include "bench/support/local_server.h"
 #include "bench/support/state_models.h"
 #include "storage/kv/rocks.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::stores {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "homeserver/base/json/parse.h"
 #include "storage/kv/rocks.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::bench {
 

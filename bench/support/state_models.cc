@@ -7,7 +7,7 @@
 
 #include "bench/support/bench.h"
 #include "storage/keys/key.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "storage/kv/kv.h"
-#include "storage/stores/state_map.h"
+#include "storage/stores/rooms/state_map.h"
 
 namespace polder::bench {
 

@@ -4,8 +4,8 @@
 
 #include "federation/devices/sharing.h"
 #include "homeserver/base/json/write.h"
-#include "storage/stores/remote_device_rows.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/federation/remote_device_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::devices {
 namespace {

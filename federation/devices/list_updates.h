@@ -22,7 +22,7 @@
 
 #include "federation/devices/parts.h"
 #include "homeserver/base/runtime/sync.h"
-#include "storage/stores/key_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::devices {
 

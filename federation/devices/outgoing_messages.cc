@@ -2,7 +2,7 @@
 
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
-#include "storage/stores/remote_device_rows.h"
+#include "storage/stores/federation/remote_device_rows.h"
 
 namespace polder::devices {
 namespace {

@@ -1,7 +1,7 @@
 #include "federation/devices/outgoing_messages.h"
 
 #include "federation/devices/testing/world.h"
-#include "storage/stores/remote_device_rows.h"
+#include "storage/stores/federation/remote_device_rows.h"
 
 namespace polder::devices {
 namespace {

@@ -8,7 +8,7 @@
 #include "homeserver/users/device_keys.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/names.h"
+#include "storage/stores/base/names.h"
 
 namespace polder::devices {
 

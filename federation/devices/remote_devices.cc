@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "federation/devices/sharing.h"
-#include "storage/stores/key_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::devices {
 namespace {

@@ -17,7 +17,7 @@
 #include "federation/devices/known_list.h"
 #include "federation/devices/parts.h"
 #include "homeserver/base/runtime/sync.h"
-#include "storage/stores/remote_device_rows.h"
+#include "storage/stores/federation/remote_device_rows.h"
 
 namespace polder::devices {
 

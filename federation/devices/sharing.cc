@@ -1,6 +1,6 @@
 #include "federation/devices/sharing.h"
 
-#include "storage/stores/room_rows.h"
+#include "storage/stores/rooms/room_rows.h"
 
 namespace polder::devices {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/key_rows.h"
-#include "storage/stores/names.h"
-#include "storage/stores/remote_device_rows.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/federation/remote_device_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::devices {
 

@@ -2,7 +2,7 @@
 
 #include "federation/entry/testing/server.h"
 #include "homeserver/rooms/testing/engine.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::entry {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "federation/client/client.h"
 #include "homeserver/rooms/engine.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::entry {
 

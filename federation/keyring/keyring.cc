@@ -3,7 +3,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/sync.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::keyring {
 namespace {

@@ -5,8 +5,8 @@
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/bytes.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/base/columns.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::keyring {
 namespace {

@@ -1,8 +1,8 @@
 #include "federation/sender/room_servers.h"
 
 #include "homeserver/base/json/parse.h"
-#include "storage/stores/event_rows.h"
-#include "storage/stores/room_rows.h"
+#include "storage/stores/rooms/event_rows.h"
+#include "storage/stores/rooms/room_rows.h"
 
 namespace polder::sender {
 namespace {

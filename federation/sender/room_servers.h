@@ -9,8 +9,8 @@
 
 #include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/names.h"
-#include "storage/stores/state_map.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/rooms/state_map.h"
 
 namespace polder::sender {
 

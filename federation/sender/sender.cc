@@ -3,7 +3,7 @@
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/values/bytes.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::sender {
 namespace {

@@ -3,7 +3,7 @@
 #include "federation/server/open_room.h"
 #include "homeserver/base/json/reader.h"
 #include "homeserver/rooms/reach.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::federation_server {
 namespace {

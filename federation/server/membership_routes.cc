@@ -9,7 +9,7 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/restricted.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::federation_server {
 namespace {

@@ -1,5 +1,5 @@
 #include "federation/server/testing/server.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::federation_server {
 namespace {

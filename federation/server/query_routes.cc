@@ -3,7 +3,7 @@
 // https://spec.matrix.org/v1.19/server-server-api/#device-management
 // https://spec.matrix.org/v1.19/server-server-api/#end-to-end-encryption
 #include "federation/server/open_room.h"
-#include "storage/stores/directory_rows.h"
+#include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::federation_server {
 namespace {

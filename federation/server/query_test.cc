@@ -1,6 +1,6 @@
 #include "federation/server/testing/server.h"
 #include "homeserver/users/testing/signing.h"
-#include "storage/stores/directory_rows.h"
+#include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::federation_server {
 namespace {

@@ -1,7 +1,7 @@
 #include "federation/server/testing/server.h"
-#include "storage/stores/federation_rows.h"
-#include "storage/stores/key_rows.h"
-#include "storage/stores/receipt_rows.h"
+#include "storage/stores/federation/federation_rows.h"
+#include "storage/stores/rooms/receipt_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::federation_server {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "federation/server/api.h"
-#include "storage/stores/federation_rows.h"
+#include "storage/stores/federation/federation_rows.h"
 
 namespace polder::federation_server {
 

@@ -3,7 +3,7 @@
 #include <unordered_map>
 
 #include "homeserver/base/json/write.h"
-#include "storage/stores/relation_rows.h"
+#include "storage/stores/rooms/relation_rows.h"
 
 namespace polder::rooms {
 namespace {

@@ -1,7 +1,7 @@
 #include "homeserver/rooms/at_time.h"
 
 #include "homeserver/rooms/gaps.h"
-#include "storage/stores/time_rows.h"
+#include "storage/stores/rooms/time_rows.h"
 
 namespace polder::rooms {
 namespace {

@@ -1,7 +1,7 @@
 #include "homeserver/rooms/chain_view.h"
 
 #include "homeserver/rooms/room.h"
-#include "storage/stores/chain_rows.h"
+#include "storage/stores/rooms/chain_rows.h"
 
 namespace polder::rooms {
 

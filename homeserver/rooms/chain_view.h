@@ -10,9 +10,9 @@
 
 #include "homeserver/protocol/dag/auth_chains.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/event_rows.h"
-#include "storage/stores/names.h"
-#include "storage/stores/room_cache.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/rooms/event_rows.h"
+#include "storage/stores/rooms/room_cache.h"
 
 namespace polder::rooms {
 

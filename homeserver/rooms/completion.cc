@@ -7,7 +7,7 @@
 #include "homeserver/rooms/current_state.h"
 #include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/room_state.h"
-#include "storage/stores/time_rows.h"
+#include "storage/stores/rooms/time_rows.h"
 
 namespace polder::rooms {
 namespace {

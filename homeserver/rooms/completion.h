@@ -1,6 +1,6 @@
-// The state of a room is known in part (storage/stores/partial_rows.h) until the whole has come:
-// then what was built on the part is put right. Staging of it; the engine asks other servers and
-// calls this in turns of the room.
+// The state of a room is known in part (storage/stores/rooms/partial_rows.h) until the whole has
+// come: then what was built on the part is put right. Staging of it; the engine asks other servers
+// and calls this in turns of the room.
 #pragma once
 
 #include <map>

@@ -4,7 +4,7 @@
 
 #include "homeserver/rooms/enqueued.h"
 #include "homeserver/rooms/permission.h"
-#include "storage/stores/purge_rows.h"
+#include "storage/stores/rooms/purge_rows.h"
 
 namespace polder::rooms {
 namespace {

@@ -25,8 +25,8 @@
 #include "homeserver/rooms/told_state.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/names.h"
-#include "storage/stores/state_map.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/rooms/state_map.h"
 
 namespace polder::rooms {
 

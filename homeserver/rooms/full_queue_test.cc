@@ -2,7 +2,7 @@
 #include <boost/asio/post.hpp>
 
 #include "homeserver/rooms/testing/engine.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::rooms {
 namespace {

@@ -10,7 +10,7 @@
 #include "homeserver/base/values/ids.h"
 #include "homeserver/protocol/events/room_version.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/room_rows.h"
+#include "storage/stores/rooms/room_rows.h"
 
 namespace polder::rooms {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "homeserver/base/values/ids.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::rooms {
 

@@ -2,7 +2,7 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/restricted.h"
 #include "homeserver/rooms/testing/engine.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::rooms {
 namespace {

@@ -1,8 +1,8 @@
 #include "homeserver/rooms/permission.h"
 
 #include "homeserver/protocol/dag/power_levels.h"
-#include "storage/stores/event_rows.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/rooms/event_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::rooms {
 namespace {

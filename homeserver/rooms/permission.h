@@ -9,8 +9,8 @@
 #include "homeserver/protocol/policy/decide.h"
 #include "homeserver/rooms/room.h"
 #include "storage/kv/committer.h"
-#include "storage/stores/audit_rows.h"
-#include "storage/stores/names.h"
+#include "storage/stores/audit/audit_rows.h"
+#include "storage/stores/base/names.h"
 
 namespace polder::rooms {
 

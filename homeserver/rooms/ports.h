@@ -15,8 +15,8 @@
 #include "homeserver/base/values/ids.h"
 #include "homeserver/protocol/events/event.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/event_rows.h"
-#include "storage/stores/room_rows.h"
+#include "storage/stores/rooms/event_rows.h"
+#include "storage/stores/rooms/room_rows.h"
 
 namespace polder::rooms {
 

@@ -2,8 +2,8 @@
 // what leads to its events is erased in small steps, and at last all else by ranges.
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
-#include "storage/stores/directory_rows.h"
-#include "storage/stores/purge_rows.h"
+#include "storage/stores/rooms/directory_rows.h"
+#include "storage/stores/rooms/purge_rows.h"
 
 namespace polder::rooms {
 namespace {

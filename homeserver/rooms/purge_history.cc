@@ -7,10 +7,10 @@
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/enqueued.h"
 #include "homeserver/rooms/relations.h"
-#include "storage/stores/purge_rows.h"
-#include "storage/stores/push_rows.h"
-#include "storage/stores/relation_rows.h"
-#include "storage/stores/time_rows.h"
+#include "storage/stores/rooms/purge_rows.h"
+#include "storage/stores/rooms/push_rows.h"
+#include "storage/stores/rooms/relation_rows.h"
+#include "storage/stores/rooms/time_rows.h"
 
 namespace polder::rooms {
 namespace {

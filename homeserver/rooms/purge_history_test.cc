@@ -1,8 +1,8 @@
 #include "homeserver/rooms/reader.h"
 #include "homeserver/rooms/reclaim.h"
 #include "homeserver/rooms/testing/engine.h"
-#include "storage/stores/check.h"
-#include "storage/stores/purge_rows.h"
+#include "storage/stores/check/check.h"
+#include "storage/stores/rooms/purge_rows.h"
 
 namespace polder::rooms {
 namespace {

@@ -3,8 +3,8 @@
 #include <set>
 
 #include "homeserver/protocol/dag/power_levels.h"
-#include "storage/stores/push_rows.h"
-#include "storage/stores/relation_rows.h"
+#include "storage/stores/rooms/push_rows.h"
+#include "storage/stores/rooms/relation_rows.h"
 
 namespace polder::rooms {
 namespace {

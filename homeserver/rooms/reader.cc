@@ -6,7 +6,7 @@
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/aggregations.h"
 #include "homeserver/rooms/permission.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::rooms {
 namespace {

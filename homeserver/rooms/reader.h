@@ -11,7 +11,7 @@
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/ignored.h"
 #include "homeserver/rooms/shown_event.h"
-#include "storage/stores/relation_rows.h"
+#include "storage/stores/rooms/relation_rows.h"
 
 namespace polder::rooms {
 

@@ -1,7 +1,7 @@
 #include "homeserver/rooms/reclaim.h"
 
-#include "storage/stores/purge_rows.h"
-#include "storage/stores/state_sweep.h"
+#include "storage/stores/rooms/purge_rows.h"
+#include "storage/stores/rooms/state_sweep.h"
 
 namespace polder::rooms {
 namespace {

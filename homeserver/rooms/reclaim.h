@@ -8,7 +8,7 @@
 #include "homeserver/rooms/room.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/room_rows.h"
+#include "storage/stores/rooms/room_rows.h"
 
 namespace polder::rooms {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "homeserver/rooms/relations.h"
-#include "storage/stores/relation_rows.h"
+#include "storage/stores/rooms/relation_rows.h"
 
 namespace polder::rooms {
 namespace {

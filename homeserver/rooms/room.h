@@ -13,10 +13,10 @@
 #include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/chain_view.h"
 #include "homeserver/rooms/ports.h"
-#include "storage/stores/names.h"
-#include "storage/stores/relation_rows.h"
-#include "storage/stores/room_rows.h"
-#include "storage/stores/state_map.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/rooms/relation_rows.h"
+#include "storage/stores/rooms/room_rows.h"
+#include "storage/stores/rooms/state_map.h"
 
 namespace polder::rooms {
 

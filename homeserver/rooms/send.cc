@@ -9,7 +9,7 @@
 #include "homeserver/rooms/enqueued.h"
 #include "homeserver/rooms/permission.h"
 #include "homeserver/rooms/relation_checks.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::rooms {
 namespace {

@@ -12,8 +12,8 @@
 #include "homeserver/rooms/reach.h"
 #include "homeserver/rooms/relations.h"
 #include "homeserver/rooms/room_state.h"
-#include "storage/stores/relation_rows.h"
-#include "storage/stores/time_rows.h"
+#include "storage/stores/rooms/relation_rows.h"
+#include "storage/stores/rooms/time_rows.h"
 
 namespace polder::rooms {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "homeserver/protocol/push_rules/rule_set.h"
 #include "homeserver/rooms/room.h"
-#include "storage/stores/partial_rows.h"
+#include "storage/stores/rooms/partial_rows.h"
 
 namespace polder::rooms {
 

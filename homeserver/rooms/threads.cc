@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "storage/stores/relation_rows.h"
+#include "storage/stores/rooms/relation_rows.h"
 
 namespace polder::rooms {
 namespace {

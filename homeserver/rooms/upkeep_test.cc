@@ -1,7 +1,7 @@
 // What comes of forks, of soft-failed events that others build on, and of ids that are given twice.
 #include "homeserver/rooms/edge.h"
 #include "homeserver/rooms/testing/engine.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::rooms {
 namespace {

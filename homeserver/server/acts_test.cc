@@ -4,7 +4,7 @@
 #include <set>
 
 #include "homeserver/server/testing/homeserver.h"
-#include "storage/stores/audit_rows.h"
+#include "storage/stores/audit/audit_rows.h"
 
 namespace polder::server {
 namespace {

@@ -1,6 +1,6 @@
 // What administrators do to rooms while the server runs.
 #include "homeserver/server/testing/homeserver.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::server {
 namespace {

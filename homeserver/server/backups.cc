@@ -4,7 +4,7 @@
 
 #include "homeserver/base/values/log.h"
 #include "storage/backup/backup.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::server {
 namespace {

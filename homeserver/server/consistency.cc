@@ -2,7 +2,7 @@
 
 #include "homeserver/protocol/events/event.h"
 #include "media/files/content_store.h"
-#include "storage/stores/media_rows.h"
+#include "storage/stores/media/media_rows.h"
 
 namespace polder::server {
 namespace {

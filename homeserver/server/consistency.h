@@ -3,7 +3,7 @@
 
 #include "storage/files/files.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::server {
 

@@ -1,6 +1,6 @@
 // Finding one's way in a room's history: by time, and by thread.
 #include "homeserver/server/testing/homeserver.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::server {
 namespace {

@@ -41,7 +41,7 @@
 #include "storage/files/files.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/names.h"
+#include "storage/stores/base/names.h"
 
 namespace polder::server {
 

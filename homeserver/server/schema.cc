@@ -1,7 +1,7 @@
 #include "homeserver/server/schema.h"
 
 #include "storage/keys/value.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::server {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "storage/keys/value.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::server {
 namespace {

@@ -20,7 +20,7 @@
 #include "storage/backup/backup.h"
 #include "storage/kv/memory.h"
 #include "storage/kv/rocks.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::server {
 namespace {

@@ -10,8 +10,8 @@
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/check.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::server {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "homeserver/base/json/value.h"
 #include "homeserver/users/users.h"
-#include "storage/stores/key_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::users {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "storage/stores/key_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::users {
 

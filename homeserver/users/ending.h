@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::users {
 

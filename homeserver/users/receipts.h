@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "homeserver/users/users.h"
-#include "storage/stores/receipt_rows.h"
+#include "storage/stores/rooms/receipt_rows.h"
 
 namespace polder::users {
 

@@ -5,7 +5,7 @@
 
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/base/values/ids.h"
-#include "storage/stores/names.h"
+#include "storage/stores/base/names.h"
 
 namespace polder::users {
 

@@ -5,7 +5,7 @@
 #include "homeserver/users/ending.h"
 #include "homeserver/users/key_checks.h"
 #include "homeserver/users/users.h"
-#include "storage/stores/key_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::users {
 namespace {

@@ -13,8 +13,8 @@
 #include "homeserver/users/session.h"
 #include "homeserver/users/session_cache.h"
 #include "storage/kv/committer.h"
-#include "storage/stores/names.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::users {
 

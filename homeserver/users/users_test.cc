@@ -4,8 +4,8 @@
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/users/account_data.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
-#include "storage/stores/key_rows.h"
+#include "storage/stores/base/columns.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::users {
 namespace {

@@ -1,7 +1,7 @@
 #include "media/files/content_store.h"
 
 #include "homeserver/base/crypto/hash.h"
-#include "storage/stores/media_rows.h"
+#include "storage/stores/media/media_rows.h"
 
 namespace polder::media {
 namespace {

@@ -16,7 +16,7 @@
 #include "media/files/content_store.h"
 #include "media/files/describe.h"
 #include "storage/kv/committer.h"
-#include "storage/stores/media_rows.h"
+#include "storage/stores/media/media_rows.h"
 
 namespace polder::media {
 

@@ -47,7 +47,7 @@ FLEETING_ALLOWED = {f"homeserver/base/http/{name}" for name in
 # a reader's view, or rooms::visible_pdu().
 UNREDACTED = {
     r"\bread_event_jsons?\(": {
-        "storage/stores/event_rows.h", "storage/stores/event_rows.cc", "storage/stores/check_room.cc",
+        "storage/stores/rooms/event_rows.h", "storage/stores/rooms/event_rows.cc", "storage/stores/check/check_room.cc",
         "homeserver/rooms/room_view.cc", "homeserver/rooms/federation_reader.cc", "homeserver/rooms/purge.cc",
         "homeserver/rooms/receive.cc", "federation/sender/room_servers.cc"},
     r"\bas_sent\(\)": {

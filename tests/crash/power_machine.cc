@@ -6,7 +6,7 @@
 #include "homeserver/server/consistency.h"
 #include "homeserver/server/schema.h"
 #include "storage/kv/rocks.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::crash {
 namespace {

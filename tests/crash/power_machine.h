@@ -9,7 +9,7 @@
 #include "homeserver/server/homeserver.h"
 #include "storage/files/forgetting.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 #include "tests/simulation/network.h"
 
 namespace polder::crash {

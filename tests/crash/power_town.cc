@@ -1,9 +1,9 @@
 #include "tests/crash/power_town.h"
 
-#include "storage/stores/columns.h"
-#include "storage/stores/event_rows.h"
-#include "storage/stores/names.h"
-#include "storage/stores/state_node.h"
+#include "storage/stores/base/columns.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/rooms/event_rows.h"
+#include "storage/stores/rooms/state_node.h"
 
 namespace polder::crash {
 namespace {

@@ -1,7 +1,7 @@
 // A homeserver, its people, and what becomes of them when the power goes.
 #pragma once
 
-#include "storage/stores/purge_rows.h"
+#include "storage/stores/rooms/purge_rows.h"
 #include "tests/crash/power_machine.h"
 #include "tests/crash/power_people.h"
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "storage/stores/event_rows.h"
+#include "storage/stores/rooms/event_rows.h"
 #include "tests/simulation/world.h"
 
 namespace polder::simulation {

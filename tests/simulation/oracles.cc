@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 #include "tests/simulation/facts.h"
 #include "tests/simulation/history.h"
 

@@ -5,7 +5,7 @@
 
 #include "federation/wire/authorization.h"
 #include "federation/wire/transaction.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::simulation {
 namespace {

@@ -9,10 +9,10 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/simulated.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
-#include "storage/stores/key_rows.h"
-#include "storage/stores/room_rows.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/base/columns.h"
+#include "storage/stores/rooms/room_rows.h"
+#include "storage/stores/users/key_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::devices {
 

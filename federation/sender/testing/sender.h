@@ -6,9 +6,9 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/simulated.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
-#include "storage/stores/federation_rows.h"
-#include "storage/stores/purge_rows.h"
+#include "storage/stores/base/columns.h"
+#include "storage/stores/federation/federation_rows.h"
+#include "storage/stores/rooms/purge_rows.h"
 
 namespace polder::sender {
 

@@ -17,7 +17,7 @@
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::federation_server {
 

@@ -1,6 +1,6 @@
 #include "homeserver/api/client/addresses.h"
 
-#include "storage/stores/directory_rows.h"
+#include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::client_api {
 namespace {

@@ -6,7 +6,7 @@
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/rooms/permission.h"
-#include "storage/stores/directory_rows.h"
+#include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::client_api {
 namespace {

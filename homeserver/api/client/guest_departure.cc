@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "homeserver/rooms/reader.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::client_api {
 namespace {

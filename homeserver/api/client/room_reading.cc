@@ -2,7 +2,7 @@
 
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/permission.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::client_api {
 using http::Response;

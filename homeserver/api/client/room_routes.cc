@@ -6,7 +6,7 @@
 #include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/reader.h"
-#include "storage/stores/directory_rows.h"
+#include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::client_api {
 namespace {

@@ -13,7 +13,7 @@
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/engine.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::rooms {
 

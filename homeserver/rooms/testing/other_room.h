@@ -2,7 +2,7 @@
 #pragma once
 
 #include "homeserver/rooms/testing/engine.h"
-#include "storage/stores/check.h"
+#include "storage/stores/check/check.h"
 
 namespace polder::rooms {
 

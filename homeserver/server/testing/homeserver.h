@@ -9,7 +9,7 @@
 #include "homeserver/server/offline.h"
 #include "homeserver/server/testing/client.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::server {
 

@@ -4,7 +4,7 @@
 
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/classic/tokens.h"
-#include "storage/stores/key_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::sync {
 namespace {

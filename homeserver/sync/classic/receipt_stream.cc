@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "storage/stores/receipt_rows.h"
+#include "storage/stores/rooms/receipt_rows.h"
 
 namespace polder::sync {
 namespace {

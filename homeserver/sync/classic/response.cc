@@ -6,7 +6,7 @@
 #include "homeserver/sync/classic/room_events.h"
 #include "homeserver/sync/classic/streams.h"
 #include "homeserver/sync/classic/stripped.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::sync {
 namespace {

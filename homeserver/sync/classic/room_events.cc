@@ -5,7 +5,7 @@
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/gaps.h"
 #include "homeserver/sync/classic/tokens.h"
-#include "storage/stores/user_rows.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::sync {
 namespace {

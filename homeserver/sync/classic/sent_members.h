@@ -11,7 +11,7 @@
 
 #include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
-#include "storage/stores/names.h"
+#include "storage/stores/base/names.h"
 
 namespace polder::sync {
 

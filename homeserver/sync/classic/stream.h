@@ -8,7 +8,7 @@
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/classic/sync.h"
 #include "homeserver/sync/classic/tokens.h"
-#include "storage/stores/room_rows.h"
+#include "storage/stores/rooms/room_rows.h"
 
 namespace polder::sync {
 

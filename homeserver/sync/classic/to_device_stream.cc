@@ -1,6 +1,6 @@
 #include "homeserver/sync/classic/to_device_stream.h"
 
-#include "storage/stores/key_rows.h"
+#include "storage/stores/users/key_rows.h"
 
 namespace polder::sync {
 namespace {

@@ -1,6 +1,6 @@
 #include "homeserver/sync/classic/tokens.h"
 
-#include "storage/stores/partial_rows.h"
+#include "storage/stores/rooms/partial_rows.h"
 
 #include <algorithm>
 #include <charconv>

@@ -4,7 +4,7 @@
 #include <array>
 #include <boost/asio/post.hpp>
 
-#include "storage/stores/room_rows.h"
+#include "storage/stores/rooms/room_rows.h"
 
 namespace polder::sync {
 

@@ -1,5 +1,5 @@
 // Requests that wait until something changes for their user, and what wakes them: what commits
-// touch (storage/stores/touched.h), and typing, which is not committed.
+// touch (storage/stores/touched/touched.h), and typing, which is not committed.
 #pragma once
 
 #include <atomic>
@@ -10,8 +10,8 @@
 
 #include "homeserver/base/runtime/sync.h"
 #include "storage/kv/committer.h"
-#include "storage/stores/names.h"
-#include "storage/stores/touched.h"
+#include "storage/stores/base/names.h"
+#include "storage/stores/touched/touched.h"
 
 namespace polder::sync {
 

@@ -1,8 +1,8 @@
 #include "homeserver/sync/push/counts.h"
 
 #include "homeserver/rooms/reach.h"
-#include "storage/stores/push_rows.h"
-#include "storage/stores/receipt_rows.h"
+#include "storage/stores/rooms/push_rows.h"
+#include "storage/stores/rooms/receipt_rows.h"
 
 namespace polder::push {
 namespace {

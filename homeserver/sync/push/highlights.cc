@@ -1,6 +1,6 @@
 #include "homeserver/sync/push/highlights.h"
 
-#include "storage/stores/push_rows.h"
+#include "storage/stores/rooms/push_rows.h"
 
 namespace polder::push {
 

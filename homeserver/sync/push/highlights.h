@@ -3,7 +3,7 @@
 #pragma once
 
 #include "homeserver/rooms/ports.h"
-#include "storage/stores/names.h"
+#include "storage/stores/base/names.h"
 
 namespace polder::push {
 

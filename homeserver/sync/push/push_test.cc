@@ -6,8 +6,8 @@
 #include "homeserver/sync/push/rules.h"
 #include "homeserver/users/receipts.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
-#include "storage/stores/push_rows.h"
+#include "storage/stores/base/columns.h"
+#include "storage/stores/rooms/push_rows.h"
 
 namespace polder::push {
 namespace {

@@ -9,7 +9,7 @@
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/testing/signing.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::users {
 

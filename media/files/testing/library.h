@@ -10,7 +10,7 @@
 #include "media/files/library.h"
 #include "storage/files/forgetting.h"
 #include "storage/kv/memory.h"
-#include "storage/stores/columns.h"
+#include "storage/stores/base/columns.h"
 
 namespace polder::media {
 
