@@ -19,7 +19,7 @@ TemporaryDirectory::~TemporaryDirectory() {
 }
 
 void SeededRandom::fill(std::span<uint8_t> out) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   for (uint8_t& byte : out) {  // SplitMix64
     uint64_t mixed = state_ += 0x9e3779b97f4a7c15;
     mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;

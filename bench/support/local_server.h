@@ -4,7 +4,6 @@
 
 #include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "bench/support/bench.h"
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/threads.h"
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "storage/kv/memory.h"
@@ -38,8 +38,8 @@ class SeededRandom final : public Random {
   void fill(std::span<uint8_t> out) override;
 
  private:
-  std::mutex mutex_;
-  uint64_t state_ = 1;
+  base::Mutex mutex_;
+  uint64_t state_ GUARDED_BY(mutex_) = 1;
 };
 
 class LocalServer {

@@ -27,7 +27,7 @@ Task<void> Ephemeral::typing(rooms::RoomHeadPtr room, UserId user, std::optional
   const Typist typist{room->record.id.str(), user.str()};
   uint64_t begun = 0;  // if it begins now
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto known = typing_.find(typist);
     if (!lasts) {
       if (known != typing_.end()) typing_.erase(known);
@@ -49,7 +49,7 @@ Task<void> Ephemeral::typing(rooms::RoomHeadPtr room, UserId user, std::optional
 }
 
 std::optional<Millis> Ephemeral::left(const Typist& typist, uint64_t begun) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto known = typing_.find(typist);
   if (known == typing_.end() || known->second.begun != begun) return {};
   const auto left = known->second.time - parts_.runtime.clock().steady();

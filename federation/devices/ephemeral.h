@@ -5,12 +5,12 @@
 
 #include <chrono>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "federation/devices/parts.h"
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/rooms/heads.h"
 
 namespace polder::devices {
@@ -45,9 +45,9 @@ class Ephemeral {
   std::optional<Millis> left(const Typist& typist, uint64_t begun);
 
   const Parts parts_;
-  std::mutex mutex_;
-  std::map<Typist, Until> typing_;  // guarded by mutex_, as is the next; each has its task
-  uint64_t begun_ = 0;
+  base::Mutex mutex_;
+  std::map<Typist, Until> typing_ GUARDED_BY(mutex_);  // each has its task
+  uint64_t begun_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace polder::devices

@@ -57,7 +57,7 @@ class Packer {
 
 Status OutgoingMessages::start() {
   POLDER_TRY(auto counts, stores::count_outgoing_messages(*parts_.database.snapshot()));
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   queued_ = std::move(counts);
   return {};
 }
@@ -106,7 +106,7 @@ Result<OutgoingMessages::Prepared> OutgoingMessages::prepare(const UserId& sende
 // A server that is gone for good must not fill the disk.
 Status OutgoingMessages::make_way(const ServerName& server, size_t count, kv::Batch& batch) {
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const size_t queued = queued_[server];
     if (queued + count <= kQueuedMessagesMax) return {};
     queued_[server] = queued - std::min(queued, count);
@@ -122,7 +122,7 @@ Status OutgoingMessages::make_way(const ServerName& server, size_t count, kv::Ba
 void OutgoingMessages::committed(const std::map<ServerName, size_t>& waiting) {
   std::vector<ServerName> servers;
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     for (const auto& [server, count] : waiting) {
       queued_[server] += count;
       servers.push_back(server);
@@ -154,7 +154,7 @@ Task<void> OutgoingMessages::delivered(ServerName destination, uint64_t token) {
   const size_t count = under_way_[destination];
   under_way_.erase(destination);
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     size_t& queued = queued_[destination];
     queued -= std::min(queued, count);
     if (queued == 0) queued_.erase(destination);
@@ -171,7 +171,7 @@ Task<void> OutgoingMessages::delivered(ServerName destination, uint64_t token) {
 }
 
 Task<std::vector<ServerName>> OutgoingMessages::waiting() {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   std::vector<ServerName> servers;
   for (const auto& [server, count] : queued_)
     servers.push_back(server);

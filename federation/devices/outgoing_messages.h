@@ -3,11 +3,11 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "federation/devices/parts.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::devices {
 
@@ -42,8 +42,8 @@ class OutgoingMessages final : public sender::EduSource {
   Status make_way(const ServerName& server, size_t count, kv::Batch& batch);
 
   const Parts parts_;
-  std::mutex mutex_;
-  std::map<ServerName, size_t> queued_;  // under mutex_
+  base::Mutex mutex_;
+  std::map<ServerName, size_t> queued_ GUARDED_BY(mutex_);
   // On shard 0: up to where it is delivered, until that is written, and how many are under way.
   std::map<ServerName, kv::Position> delivered_;
   std::map<ServerName, size_t> under_way_;

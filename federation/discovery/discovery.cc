@@ -99,7 +99,7 @@ Task<Result<std::vector<Destination>>> Discovery::resolve(ServerName server, egr
 
 Task<Result<std::optional<ServerName>>> Discovery::well_known(std::string host, Search search) {
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto known = well_knowns_.find(host);
     if (known != well_knowns_.end() && known->second.expires > runtime_.clock().steady())
       co_return known->second.delegated;
@@ -129,7 +129,7 @@ Task<Result<http::ClientResponse>> Discovery::fetch_well_known(std::string host,
 void Discovery::remember(const std::string& host, std::optional<ServerName> delegated,
                          seconds keep) {
   const auto now = runtime_.clock().steady();
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (well_knowns_.size() >= kWellKnownsMax) {
     std::erase_if(well_knowns_, [&](const auto& entry) { return entry.second.expires <= now; });
     if (well_knowns_.size() >= kWellKnownsMax) well_knowns_.clear();

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "homeserver/base/egress/resolver.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::discovery {
 
@@ -56,8 +56,8 @@ class Discovery {
   runtime::Runtime& runtime_;
   egress::Egress& egress_;
   egress::Resolver& resolver_;
-  std::mutex mutex_;
-  std::map<std::string, WellKnown, std::less<>> well_knowns_;  // guarded by mutex_
+  base::Mutex mutex_;
+  std::map<std::string, WellKnown, std::less<>> well_knowns_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::discovery

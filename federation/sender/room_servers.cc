@@ -32,12 +32,12 @@ Result<ServerSet> RoomServers::at(const kv::Snapshot& snapshot, stores::RoomNumb
                                   stores::StateRoot root) {
   std::optional<Known> near;
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (const auto known = rooms_.find(room); known != rooms_.end()) near = known->second;
   }
   if (!near || near->root != root) {
     POLDER_TRY(near, read(snapshot, room, root, near ? &*near : nullptr));
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (rooms_.size() >= kRoomsMax) rooms_.clear();
     rooms_.insert_or_assign(room, *near);
   }
@@ -51,7 +51,7 @@ Result<ServerSet> RoomServers::at(const kv::Snapshot& snapshot, stores::RoomNumb
 Result<bool> RoomServers::is_only(const kv::Snapshot& snapshot, stores::RoomNumber room,
                                   stores::StateRoot root, const ServerName& server) {
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto known = rooms_.find(room);
     if (known != rooms_.end() && known->second.root == root)
       return known->second.joined.size() == 1 && known->second.joined.contains(server);

@@ -3,11 +3,11 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/base/names.h"
 #include "storage/stores/rooms/state_map.h"
@@ -48,8 +48,8 @@ class RoomServers {
 
   stores::Names& names_;
   stores::StateNodeCache& nodes_;
-  std::mutex mutex_;
-  std::map<stores::RoomNumber, Known> rooms_;  // guarded by mutex_
+  base::Mutex mutex_;
+  std::map<stores::RoomNumber, Known> rooms_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::sender

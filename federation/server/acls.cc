@@ -15,7 +15,7 @@ Result<bool> Acls::allows(const rooms::RoomReader& room, const ServerName& serve
   if (!number) return true;
   std::shared_ptr<const dag::ServerAcl> acl;
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto known = rooms_.find(room.head().number);
     if (known != rooms_.end() && known->second.event == *number) {
       const auto verdict = known->second.verdicts.find(server);
@@ -29,7 +29,7 @@ Result<bool> Acls::allows(const rooms::RoomReader& room, const ServerName& serve
     acl = std::make_shared<const dag::ServerAcl>(event.event->content());
   }
   const bool allowed = acl->allows(server);
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (rooms_.size() >= kRoomsMax && !rooms_.contains(room.head().number)) rooms_.clear();
   Entry& entry = rooms_[room.head().number];
   if (entry.event != *number) entry = Entry{*number, acl, {}};

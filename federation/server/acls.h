@@ -3,9 +3,9 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/dag/server_acl.h"
 #include "homeserver/rooms/reader.h"
 
@@ -25,8 +25,8 @@ class Acls {
     std::unordered_map<ServerName, bool> verdicts;
   };
 
-  std::mutex mutex_;
-  std::unordered_map<stores::RoomNumber, Entry> rooms_;  // guarded by mutex_
+  base::Mutex mutex_;
+  std::unordered_map<stores::RoomNumber, Entry> rooms_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::federation_server

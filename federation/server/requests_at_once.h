@@ -3,11 +3,11 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::federation_server {
 
@@ -33,7 +33,7 @@ class RequestsAtOnce {
 
   // Nothing if as many as may be are under way.
   std::optional<Permit> enter(const ServerName& server) {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     size_t& running = running_[server];
     if (running >= max_) return std::nullopt;
     ++running;
@@ -42,14 +42,14 @@ class RequestsAtOnce {
 
  private:
   void leave(const ServerName& server) {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto found = running_.find(server);
     if (--found->second == 0) running_.erase(found);
   }
 
   const size_t max_;
-  std::mutex mutex_;
-  std::map<ServerName, size_t> running_;  // under mutex_
+  base::Mutex mutex_;
+  std::map<ServerName, size_t> running_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::federation_server

@@ -187,26 +187,26 @@ Status NetworkServers::complete(const ServerName& server, const Call& call,
 
 Millis NetworkServers::back_off(const ServerName& server) const {
   const auto now = runtime_.clock().steady();
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto found = back_offs_.find(server);
   if (found == back_offs_.end() || found->second.until <= now) return Millis(0);
   return std::chrono::ceil<Millis>(found->second.until - now);
 }
 
 void NetworkServers::heard_from(const ServerName& server) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   back_offs_.erase(server);
 }
 
 void NetworkServers::set_limits(BackOffLimits limits) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   limits_ = limits;
 }
 
 // Twice as long each time, less a random part so that servers do not come back in step.
 void NetworkServers::failed(const ServerName& server) {
   const auto now = runtime_.clock().steady();
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (back_offs_.size() >= kBackOffsMax) {
     std::erase_if(back_offs_, [&](const auto& entry) { return entry.second.until <= now; });
     if (back_offs_.size() >= kBackOffsMax) back_offs_.clear();

@@ -6,7 +6,6 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::transport {
 
@@ -107,9 +107,9 @@ class NetworkServers final : public Servers {
   discovery::Discovery& discovery_;
   const ServerName own_name_;
   const crypto::SigningKey& key_;
-  mutable std::mutex mutex_;
-  BackOffLimits limits_;  // guarded by mutex_, as is the next
-  std::map<ServerName, BackOff> back_offs_;
+  mutable base::Mutex mutex_;
+  BackOffLimits limits_ GUARDED_BY(mutex_);
+  std::map<ServerName, BackOff> back_offs_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::transport

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/events/room_version.h"
 
 namespace polder::rooms {
@@ -20,13 +20,13 @@ class EnteringRooms {
    public:
     Mark(EnteringRooms& rooms, RoomId room, const events::RoomVersionRules& rules)
         : rooms_(rooms), room_(std::move(room)) {
-      const std::lock_guard lock(rooms_.mutex_);
+      const base::Lock lock(rooms_.mutex_);
       rooms_.marks_.emplace(room_, &rules);
     }
     Mark(const Mark&) = delete;
     Mark& operator=(const Mark&) = delete;
     ~Mark() {
-      const std::lock_guard lock(rooms_.mutex_);
+      const base::Lock lock(rooms_.mutex_);
       rooms_.marks_.erase(rooms_.marks_.find(room_));
     }
 
@@ -37,14 +37,14 @@ class EnteringRooms {
 
   // The rules of the room's version, if it is being entered; else null.
   const events::RoomVersionRules* find(const RoomId& room) const {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto found = marks_.find(room);
     return found == marks_.end() ? nullptr : found->second;
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::multimap<RoomId, const events::RoomVersionRules*> marks_;
+  mutable base::Mutex mutex_;
+  std::multimap<RoomId, const events::RoomVersionRules*> marks_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::rooms

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/events/room_version.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/rooms/room_rows.h"
@@ -33,26 +33,26 @@ class RoomHeads {
  public:
   RoomHeadPtr find(stores::RoomNumber room) const {
     const Shard& part = shard(room);
-    const std::lock_guard lock(part.mutex);
+    const base::Lock lock(part.mutex);
     const auto found = part.heads.find(room);
     return found == part.heads.end() ? nullptr : found->second;
   }
   void publish(RoomHeadPtr head) {
     Shard& part = shard(head->number);
-    const std::lock_guard lock(part.mutex);
+    const base::Lock lock(part.mutex);
     part.heads[head->number] = std::move(head);
   }
   void remove(stores::RoomNumber room) {
     Shard& part = shard(room);
-    const std::lock_guard lock(part.mutex);
+    const base::Lock lock(part.mutex);
     part.heads.erase(room);
   }
 
  private:
   static constexpr size_t kShards = 64;
   struct Shard {
-    mutable std::mutex mutex;
-    std::unordered_map<stores::RoomNumber, RoomHeadPtr> heads;
+    mutable base::Mutex mutex;
+    std::unordered_map<stores::RoomNumber, RoomHeadPtr> heads GUARDED_BY(mutex);
   };
   const Shard& shard(stores::RoomNumber room) const { return shards_[room % kShards]; }
   Shard& shard(stores::RoomNumber room) { return shards_[room % kShards]; }

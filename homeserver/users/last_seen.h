@@ -3,12 +3,12 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/users/session.h"
 
 namespace polder::users {
@@ -37,9 +37,9 @@ class LastSeen {
     Seen seen;
     bool to_write = false;
   };
-  mutable std::mutex mutex_;
-  std::map<Device, Entry> devices_;  // under mutex_
-  bool noted_ = false;               // under mutex_: since take()
+  mutable base::Mutex mutex_;
+  std::map<Device, Entry> devices_ GUARDED_BY(mutex_);
+  bool noted_ GUARDED_BY(mutex_) = false;  // since take()
 };
 
 }  // namespace polder::users

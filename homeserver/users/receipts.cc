@@ -73,7 +73,7 @@ Task<Status> Receipts::set_in_turn(stores::UserNumber user, stores::RoomNumber r
   Receipts* table = this;
   POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch), kv::Durability::kDurable,
                                                    [table, room, slot](kv::Committed positions) {
-                                                     const std::lock_guard lock(table->mutex_);
+                                                     const base::Lock lock(table->mutex_);
                                                      kv::Position& last = table->last_[room];
                                                      last = std::max(last, positions.at(slot));
                                                    }));
@@ -81,7 +81,7 @@ Task<Status> Receipts::set_in_turn(stores::UserNumber user, stores::RoomNumber r
 }
 
 kv::Position Receipts::last(stores::RoomNumber room) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto found = last_.find(room);
   return found == last_.end() ? at_start_ : found->second;
 }
@@ -100,7 +100,7 @@ void Typing::tell(stores::RoomNumber room, Millis lasts) const {
 void Typing::set(stores::RoomNumber room, const UserId& user, Millis timeout) {
   const Millis lasts = std::min(timeout, kTypingMax);
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     Room& typing = rooms_[room];
     expire(typing);
     typing.until[user] = clock_.steady() + lasts;
@@ -111,7 +111,7 @@ void Typing::set(stores::RoomNumber room, const UserId& user, Millis timeout) {
 
 void Typing::clear(stores::RoomNumber room, const UserId& user) {
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     Room& typing = rooms_[room];
     expire(typing);
     if (typing.until.erase(user) == 0) return;
@@ -121,12 +121,12 @@ void Typing::clear(stores::RoomNumber room, const UserId& user) {
 }
 
 uint64_t Typing::changes() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return changes_;
 }
 
 std::optional<std::vector<UserId>> Typing::typing_since(stores::RoomNumber room, uint64_t changes) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto found = rooms_.find(room);
   if (found == rooms_.end()) return std::nullopt;
   expire(found->second);

@@ -1,8 +1,7 @@
 // Who has read what, and who is typing.
 #pragma once
 
-#include <mutex>
-
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/users/users.h"
 #include "storage/stores/rooms/receipt_rows.h"
 
@@ -40,8 +39,8 @@ class Receipts {
   const Parts parts_;
   const kv::Position at_start_;
   runtime::KeyedQueues queues_;  // by user
-  mutable std::mutex mutex_;
-  std::unordered_map<stores::RoomNumber, kv::Position> last_;  // since the start; under mutex_
+  mutable base::Mutex mutex_;
+  std::unordered_map<stores::RoomNumber, kv::Position> last_ GUARDED_BY(mutex_);  // since the start
 };
 
 // Who is typing: in memory only
@@ -67,14 +66,14 @@ class Typing {
     std::unordered_map<UserId, std::chrono::nanoseconds> until;
     uint64_t changed = 0;
   };
-  void expire(Room& room);  // under mutex_
+  void expire(Room& room) REQUIRES(mutex_);
   void tell(stores::RoomNumber room, Millis lasts) const;
 
   const Clock& clock_;
   std::vector<Observer> observers_;
-  mutable std::mutex mutex_;
-  std::unordered_map<stores::RoomNumber, Room> rooms_;  // under mutex_, as is the rest
-  uint64_t changes_ = 0;
+  mutable base::Mutex mutex_;
+  std::unordered_map<stores::RoomNumber, Room> rooms_ GUARDED_BY(mutex_);
+  uint64_t changes_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace polder::users

@@ -12,7 +12,7 @@ std::string key_of(const Digest& token) {
 }  // namespace
 
 SessionCache::Sought SessionCache::find(const Digest& token, int64_t now_ms) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   Sought sought;
   sought.ends = ends_;
   const auto known = sessions_.find(key_of(token));
@@ -21,14 +21,14 @@ SessionCache::Sought SessionCache::find(const Digest& token, int64_t now_ms) {
 }
 
 void SessionCache::remember(const Session& session, uint64_t ends) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (ends != ends_) return;
   if (sessions_.size() >= kSessionsMax) sessions_.clear();
   sessions_.insert_or_assign(key_of(session.token), session);
 }
 
 void SessionCache::forget(stores::UserNumber user) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   ++ends_;
   std::erase_if(sessions_, [&](const auto& item) { return item.second.number == user; });
 }

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/users/session.h"
 
 namespace polder::users {
@@ -27,9 +27,9 @@ class SessionCache {
   void forget(stores::UserNumber user);
 
  private:
-  std::mutex mutex_;
-  uint64_t ends_ = 0;                                  // under mutex_: calls of forget()
-  std::unordered_map<std::string, Session> sessions_;  // under mutex_; by token digest
+  base::Mutex mutex_;
+  uint64_t ends_ GUARDED_BY(mutex_) = 0;                                  // calls of forget()
+  std::unordered_map<std::string, Session> sessions_ GUARDED_BY(mutex_);  // by token digest
 };
 
 }  // namespace polder::users

@@ -164,7 +164,7 @@ Result<ContentStore::Published> ContentStore::publish(Incoming& incoming) {
 
 // Every process syncs the way to a folder once: it may have been made by one that crashed.
 Status ContentStore::make_folder(const Digest& digest) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (folders_durable_[digest[0]]) return {};
   POLDER_CHECK(files_.create_directories(folder_of(directory_, digest)));
   POLDER_CHECK(files_.sync_directory(directory_));
@@ -197,7 +197,7 @@ Task<void> ContentStore::collect(Digest digest) {
 bool ContentStore::collect_now(const Digest& digest) {
   const std::string away = temporary_path();
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (pins_.contains(digest)) return false;
     const auto referenced = stores::is_referenced(*database_.snapshot(), digest);
     if (!referenced.ok() || *referenced) return false;
@@ -215,7 +215,7 @@ Task<void> ContentStore::sweep() {
     return true;
   });
   size_t removed = 0;
-  for (size_t index = 0; index < folders_durable_.size(); ++index) {
+  for (size_t index = 0; index < kFolders; ++index) {
     const auto digests = co_await runtime::on_pool(runtime_, runtime::Lane::kLong,
                                                    [this, index] { return list_folder(index); });
     for (size_t from = 0; from < digests.size(); from += kSweptAtOnce) {
@@ -255,13 +255,13 @@ std::vector<Digest> ContentStore::list_folder(size_t index) const {
 }
 
 ContentStore::Pin ContentStore::pin(const Digest& digest) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   ++pins_[digest];
   return {this, digest};
 }
 
 void ContentStore::unpin(const Digest& digest) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto found = pins_.find(digest);
   if (--found->second == 0) pins_.erase(found);
 }

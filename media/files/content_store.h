@@ -12,13 +12,13 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "homeserver/base/http/message.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/bytes.h"
+#include "homeserver/base/values/mutex.h"
 #include "storage/files/files.h"
 #include "storage/kv/kv.h"
 
@@ -27,6 +27,7 @@ namespace polder::media {
 // Why a file that a row refers to is not what it should be; reads all of it.
 Status check_content(files::FileSystem& files, const std::string& directory, const Digest& digest);
 
+inline constexpr size_t kFolders = 256;                // by the first byte of a digest
 inline constexpr size_t kChunkBytes = 256 * 1024;      // read and written at a time
 inline constexpr Millis kReceiveTimeMax{30 * 60'000};  // for all of a body
 
@@ -98,9 +99,9 @@ class ContentStore {
   const std::string boot_;  // tells this process's temporary files from those of earlier ones
   std::atomic<uint64_t> next_temporary_ = 0;
 
-  std::mutex mutex_;  // held while a file without row is moved away: a pin comes before or after
-  std::map<Digest, size_t> pins_;            // under mutex_
-  std::array<bool, 256> folders_durable_{};  // under mutex_
+  base::Mutex mutex_;  // held while a file without row is moved away: a pin comes before or after
+  std::map<Digest, size_t> pins_ GUARDED_BY(mutex_);
+  std::array<bool, kFolders> folders_durable_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace polder::media

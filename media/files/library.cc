@@ -24,7 +24,7 @@ struct Library::Waiting {
 class Library::Share {
  public:
   static Result<std::unique_ptr<Share>> upload(Library& library, stores::UserNumber user) {
-    const std::lock_guard lock(library.mutex_);
+    const base::Lock lock(library.mutex_);
     UnderWay& under_way = library.under_way_[user];
     if (under_way.uploads >= kUploadsOfUserMax)
       return fail(ErrorCode::kRateLimited, "Too many uploads at once");
@@ -32,12 +32,12 @@ class Library::Share {
     return std::unique_ptr<Share>(new Share(library, user, {1, 0, 0}));
   }
   static std::unique_ptr<Share> creation(Library& library, stores::UserNumber user) {
-    const std::lock_guard lock(library.mutex_);
+    const base::Lock lock(library.mutex_);
     ++library.under_way_[user].creations;
     return std::unique_ptr<Share>(new Share(library, user, {0, 1, 0}));
   }
   ~Share() {
-    const std::lock_guard lock(library_.mutex_);
+    const base::Lock lock(library_.mutex_);
     const auto found = library_.under_way_.find(user_);
     UnderWay& all = found->second;
     all = {all.uploads - own_.uploads, all.creations - own_.creations, all.bytes - own_.bytes};
@@ -47,13 +47,13 @@ class Library::Share {
   Share& operator=(const Share&) = delete;
 
   void add_bytes(uint64_t bytes) {
-    const std::lock_guard lock(library_.mutex_);
+    const base::Lock lock(library_.mutex_);
     own_.bytes += bytes;
     library_.under_way_[user_].bytes += bytes;
   }
   // Of all of the user's requests.
   UnderWay all() const {
-    const std::lock_guard lock(library_.mutex_);
+    const base::Lock lock(library_.mutex_);
     return library_.under_way_[user_];
   }
 
@@ -68,12 +68,12 @@ class Library::Share {
 class Library::Filling {
  public:
   static std::unique_ptr<Filling> begin(Library& library, const MxcUri& uri) {
-    const std::lock_guard lock(library.mutex_);
+    const base::Lock lock(library.mutex_);
     if (!library.filling_.insert(uri).second) return nullptr;
     return std::unique_ptr<Filling>(new Filling(library, uri));
   }
   ~Filling() {
-    const std::lock_guard lock(library_.mutex_);
+    const base::Lock lock(library_.mutex_);
     library_.filling_.erase(uri_);
   }
   Filling(const Filling&) = delete;
@@ -290,7 +290,7 @@ Task<Status> Library::refer_fetched(MxcUri uri, stores::MediaRow row) {
 
 // The first count reads every row, that of what was added too. Counts modulo 2^64.
 Result<uint64_t> Library::count_fetched(uint64_t added) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (fetched_bytes_) {
     *fetched_bytes_ += added;
   } else {
@@ -302,7 +302,7 @@ Result<uint64_t> Library::count_fetched(uint64_t added) {
 // Removes the oldest that were fetched, but for the last, until the rest is within the limit.
 Task<Status> Library::make_room() {
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (*fetched_bytes_ <= parts_.limits.fetched_bytes_max || std::exchange(making_room_, true))
       co_return Status();
   }
@@ -318,12 +318,12 @@ Task<Status> Library::make_room() {
       const auto row = co_await read_row((*oldest)[i]);
       outcome = row.ok() ? Status() : Status(row.error());
       if (row.ok() && *row) outcome = co_await remove((*oldest)[i], **row);
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       enough = *fetched_bytes_ <= parts_.limits.fetched_bytes_max;
     }
     if (enough) break;
   }
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   making_room_ = false;
   co_return outcome;
 }
@@ -334,7 +334,7 @@ Task<Status> Library::remove(MxcUri uri, stores::MediaRow row) {
   stores::erase_media(batch, uri, row);
   POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     *fetched_bytes_ -= std::min(*fetched_bytes_, row.size);
   }
   co_await parts_.contents.collect(row.digest);

@@ -4,7 +4,6 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 #include "media/files/content_store.h"
 #include "media/files/describe.h"
 #include "storage/kv/committer.h"
@@ -105,11 +105,11 @@ class Library {
   size_t home_of(const MxcUri& uri) const;
 
   Parts parts_;
-  std::mutex mutex_;
-  std::map<stores::UserNumber, UnderWay> under_way_;  // under mutex_, as are the next
-  std::set<MxcUri> filling_;
-  std::optional<uint64_t> fetched_bytes_;  // once counted
-  bool making_room_ = false;
+  base::Mutex mutex_;
+  std::map<stores::UserNumber, UnderWay> under_way_ GUARDED_BY(mutex_);
+  std::set<MxcUri> filling_ GUARDED_BY(mutex_);
+  std::optional<uint64_t> fetched_bytes_ GUARDED_BY(mutex_);  // once counted
+  bool making_room_ GUARDED_BY(mutex_) = false;
   std::vector<std::unordered_map<MxcUri, std::shared_ptr<Waiting>>>
       waiting_;  // by shard, each touched on its own only
 };

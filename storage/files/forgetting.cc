@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
 #include <vector>
+
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::files {
 namespace {
@@ -88,15 +89,16 @@ class ForgettingFiles final : public FileSystem {
   static void unlock(const Handle& file);
 
   // Of the test.
-  mutable std::mutex mutex_;
-  uint64_t changes_ = 0;
-  uint64_t cut_at_ = 0;  // 0: never
-  uint64_t fail_from_ = 0, fail_to_ = 0;
-  uint64_t capacity_ = ~uint64_t{0};
-  uint64_t boot_ = 0;
-  bool powered_ = true;
+  mutable base::Mutex mutex_;
+  uint64_t changes_ GUARDED_BY(mutex_) = 0;
+  uint64_t cut_at_ GUARDED_BY(mutex_) = 0;  // 0: never
+  uint64_t fail_from_ GUARDED_BY(mutex_) = 0;
+  uint64_t fail_to_ GUARDED_BY(mutex_) = 0;
+  uint64_t capacity_ GUARDED_BY(mutex_) = ~uint64_t{0};
+  uint64_t boot_ GUARDED_BY(mutex_) = 0;
+  bool powered_ GUARDED_BY(mutex_) = true;
 
-  void power_on(unsigned kept_percent) {
+  void power_on(unsigned kept_percent) REQUIRES(mutex_) {
     root_->forget(kept_percent);
     ++boot_;
     cut_at_ = 0;
@@ -104,12 +106,11 @@ class ForgettingFiles final : public FileSystem {
   }
 
  private:
-  // All with the lock held.
-  Status reading(uint64_t boot) const {
+  Status reading(uint64_t boot) const REQUIRES(mutex_) {
     if (boot != boot_) return fail(ErrorCode::kIo, "the file was open before a power cut");
     return {};
   }
-  Status changing(uint64_t boot) {
+  Status changing(uint64_t boot) REQUIRES(mutex_) {
     POLDER_CHECK(reading(boot));
     if (powered_) ++changes_;
     if (changes_ == cut_at_) powered_ = false;
@@ -118,13 +119,13 @@ class ForgettingFiles final : public FileSystem {
       return fail(ErrorCode::kIo, "the disk fails");
     return {};
   }
-  Status room_for(uint64_t more) const {
+  Status room_for(uint64_t more) const REQUIRES(mutex_) {
     if (capacity_ == ~uint64_t{0} || root_->bytes() + more <= capacity_) return {};
     return fail(ErrorCode::kIo, "no space left on device");
   }
-  Result<NodePtr> find(const std::string& path) const;
-  Result<NodePtr> find_directory(const std::string& path) const;
-  Result<NodePtr> open_or_create(const std::string& path);
+  Result<NodePtr> find(const std::string& path) const REQUIRES(mutex_);
+  Result<NodePtr> find_directory(const std::string& path) const REQUIRES(mutex_);
+  Result<NodePtr> open_or_create(const std::string& path) REQUIRES(mutex_);
   Status remove(const std::string& path, bool is_directory);
 
   const base::Clock& clock_;
@@ -178,7 +179,7 @@ Result<NodePtr> ForgettingFiles::open_or_create(const std::string& path) {
 }
 
 Status ForgettingFiles::remove(const std::string& path, bool is_directory) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr node, find(path));
   if (node->is_directory != is_directory) return fail(ErrorCode::kIo, path + ": of another kind");
@@ -189,7 +190,7 @@ Status ForgettingFiles::remove(const std::string& path, bool is_directory) {
 }
 
 Status ForgettingFiles::create_directories(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);
     POLDER_TRY(const NodePtr folder, find_directory(parent_of(part)));
@@ -209,7 +210,7 @@ Status ForgettingFiles::create_directories(const std::string& path) {
 }
 
 Result<std::vector<DirectoryEntry>> ForgettingFiles::list(const std::string& directory) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr folder, find_directory(directory));
   std::vector<DirectoryEntry> entries;
   for (const auto& [name, node] : folder->entries)
@@ -218,13 +219,13 @@ Result<std::vector<DirectoryEntry>> ForgettingFiles::list(const std::string& dir
 }
 
 Result<FileInfo> ForgettingFiles::info(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, find(path));
   return FileInfo{node->data.size(), node->modified_s, node->is_directory};
 }
 
 Status ForgettingFiles::rename(const std::string& from, const std::string& to) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr node, find(from));
   POLDER_TRY(const NodePtr old_folder, find_directory(parent_of(from)));
@@ -235,7 +236,7 @@ Status ForgettingFiles::rename(const std::string& from, const std::string& to) {
 }
 
 Status ForgettingFiles::link(const std::string& from, const std::string& to) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr node, find(from));
   POLDER_TRY(const NodePtr folder, find_directory(parent_of(to)));
@@ -245,7 +246,7 @@ Status ForgettingFiles::link(const std::string& from, const std::string& to) {
 }
 
 Status ForgettingFiles::sync_directory(const std::string& directory) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr folder, find_directory(directory));
   folder->sync();
@@ -253,14 +254,14 @@ Status ForgettingFiles::sync_directory(const std::string& directory) {
 }
 
 Result<uint64_t> ForgettingFiles::free_bytes(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, find(path));
   const uint64_t used = root_->bytes();
   return capacity_ > used ? capacity_ - used : 0;
 }
 
 Status ForgettingFiles::write(const Handle& file, uint64_t offset, std::string_view data) {
-  const std::lock_guard lock(file.disk.mutex_);
+  const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.changing(file.boot));
   Node& node = *file.node;
   const uint64_t end = offset + data.size();
@@ -275,7 +276,7 @@ Status ForgettingFiles::write(const Handle& file, uint64_t offset, std::string_v
 }
 
 Status ForgettingFiles::truncate(const Handle& file, uint64_t size) {
-  const std::lock_guard lock(file.disk.mutex_);
+  const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.changing(file.boot));
   file.node->data.resize(size);
   file.node->same = std::min(file.node->same, size);
@@ -283,14 +284,14 @@ Status ForgettingFiles::truncate(const Handle& file, uint64_t size) {
 }
 
 Status ForgettingFiles::sync(const Handle& file) {
-  const std::lock_guard lock(file.disk.mutex_);
+  const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.changing(file.boot));
   file.node->sync();
   return {};
 }
 
 Result<size_t> ForgettingFiles::read(const Handle& file, uint64_t offset, std::span<char> out) {
-  const std::lock_guard lock(file.disk.mutex_);
+  const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.reading(file.boot));
   const std::string& data = file.node->data;
   if (offset >= data.size()) return size_t{0};
@@ -298,13 +299,13 @@ Result<size_t> ForgettingFiles::read(const Handle& file, uint64_t offset, std::s
 }
 
 Result<uint64_t> ForgettingFiles::size(const Handle& file) {
-  const std::lock_guard lock(file.disk.mutex_);
+  const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.reading(file.boot));
   return uint64_t{file.node->data.size()};
 }
 
 void ForgettingFiles::unlock(const Handle& file) {
-  const std::lock_guard lock(file.disk.mutex_);
+  const base::Lock lock(file.disk.mutex_);
   if (file.boot == file.disk.boot_) file.node->locked = false;
 }
 
@@ -375,7 +376,7 @@ class ForgettingLock final : public FileLock {
 
 Result<std::unique_ptr<WritableFile>> ForgettingFiles::open_for_write(const std::string& path,
                                                                       OpenMode mode) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, open_or_create(path));
   if (mode == OpenMode::kTruncate && !node->data.empty()) {
     POLDER_CHECK(changing(boot_));
@@ -387,21 +388,21 @@ Result<std::unique_ptr<WritableFile>> ForgettingFiles::open_for_write(const std:
 }
 
 Result<std::unique_ptr<ReadableFile>> ForgettingFiles::open_for_read(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, find(path));
   return std::unique_ptr<ReadableFile>(
       std::make_unique<ForgettingReadable>(Handle{*this, node, boot_}));
 }
 
 Result<std::unique_ptr<RandomFile>> ForgettingFiles::open_random(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, open_or_create(path));
   return std::unique_ptr<RandomFile>(
       std::make_unique<ForgettingRandom>(Handle{*this, node, boot_}));
 }
 
 Result<std::unique_ptr<FileLock>> ForgettingFiles::lock(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, open_or_create(path));
   if (node->locked) return fail(ErrorCode::kExists, path + ": locked by another");
   node->locked = true;
@@ -418,38 +419,38 @@ FileSystem& ForgettingDisk::files() {
 }
 
 uint64_t ForgettingDisk::changes() const {
-  const std::lock_guard lock(disk_->mutex_);
+  const base::Lock lock(disk_->mutex_);
   return disk_->changes_;
 }
 
 void ForgettingDisk::cut_power_at(uint64_t change) {
-  const std::lock_guard lock(disk_->mutex_);
+  const base::Lock lock(disk_->mutex_);
   disk_->cut_at_ = disk_->changes_ + change;
 }
 
 void ForgettingDisk::cut_power() {
-  const std::lock_guard lock(disk_->mutex_);
+  const base::Lock lock(disk_->mutex_);
   disk_->powered_ = false;
 }
 
 bool ForgettingDisk::powered() const {
-  const std::lock_guard lock(disk_->mutex_);
+  const base::Lock lock(disk_->mutex_);
   return disk_->powered_;
 }
 
 void ForgettingDisk::power_on(unsigned kept_percent) {
-  const std::lock_guard lock(disk_->mutex_);
+  const base::Lock lock(disk_->mutex_);
   disk_->power_on(kept_percent);
 }
 
 void ForgettingDisk::fail_at(uint64_t change, uint64_t count) {
-  const std::lock_guard lock(disk_->mutex_);
+  const base::Lock lock(disk_->mutex_);
   disk_->fail_from_ = disk_->changes_ + change;
   disk_->fail_to_ = disk_->fail_from_ + count;
 }
 
 void ForgettingDisk::set_capacity(uint64_t bytes) {
-  const std::lock_guard lock(disk_->mutex_);
+  const base::Lock lock(disk_->mutex_);
   disk_->capacity_ = bytes;
 }
 

@@ -5,6 +5,8 @@
 #include <future>
 #include <map>
 
+#include "homeserver/base/values/mutex.h"
+
 namespace polder::kv {
 namespace {
 
@@ -24,7 +26,7 @@ class CommitterImpl final : public Committer {
     const size_t shard = runtime_.current_shard();
     Error refusal;
     {
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       if (stopped_ || database_.read_only()) {
         refusal = fail(ErrorCode::kReadOnly,
                        stopped_ ? "the server ends" : "writing has stopped: the disk failed");
@@ -42,7 +44,7 @@ class CommitterImpl final : public Committer {
   }
 
   size_t queued_bytes() const override {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     return queued_bytes_;
   }
   Position visible() const override { return visible_.load(std::memory_order_acquire); }
@@ -55,7 +57,7 @@ class CommitterImpl final : public Committer {
   }
 
   void stop() override {
-    std::unique_lock lock(mutex_);
+    base::Lock lock(mutex_);
     stopped_ = true;
     if (!queue_.empty() && !pumping_) {
       pumping_ = true;
@@ -63,7 +65,8 @@ class CommitterImpl final : public Committer {
       pump();
       lock.lock();
     }
-    idle_.wait(lock, [&] { return !pumping_; });
+    while (pumping_)
+      idle_.wait(lock);
   }
 
  private:
@@ -74,13 +77,13 @@ class CommitterImpl final : public Committer {
     BeforeVisible before_visible;
   };
 
-  // Starts the pump unless it runs; a lazy batch alone may wait for company. With the lock held.
-  void wake(Durability durability, size_t shard) {
+  // Starts the pump unless it runs; a lazy batch alone may wait for company.
+  void wake(Durability durability, size_t shard) REQUIRES(mutex_) {
     if (pumping_) return;
     if (durability == Durability::kLazy && shard != runtime::Runtime::kNoShard) {
       if (std::exchange(lazy_timer_set_, true)) return;
       lazy_timer_ = runtime_.after(kLazyWait, [this] {
-        const std::lock_guard lock(mutex_);
+        const base::Lock lock(mutex_);
         lazy_timer_set_ = false;
         if (!pumping_ && !queue_.empty()) start_pump();
       });
@@ -89,7 +92,7 @@ class CommitterImpl final : public Committer {
     start_pump();
   }
 
-  void start_pump() {
+  void start_pump() REQUIRES(mutex_) {
     pumping_ = true;
     runtime_.post_to_pool(runtime::Lane::kCommit, [this] { pump(); });
   }
@@ -104,7 +107,7 @@ class CommitterImpl final : public Committer {
   }
 
   std::vector<Waiting> take_group() {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     std::vector<Waiting> group;
     size_t bytes = 0;
     while (!queue_.empty() &&
@@ -164,7 +167,7 @@ class CommitterImpl final : public Committer {
   // What was queued behind the failed group may build on it: it fails too.
   void fail_group(std::vector<Waiting>& group, const Error& error) {
     {
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       for (Waiting& waiting : queue_)
         group.push_back(std::move(waiting));
       queue_.clear();
@@ -207,14 +210,14 @@ class CommitterImpl final : public Committer {
   std::atomic<Position> visible_;
   Position next_;  // of the pump
 
-  mutable std::mutex mutex_;
-  std::condition_variable idle_;
-  std::deque<Waiting> queue_;  // under mutex_, as is the rest
-  size_t queued_bytes_ = 0;
-  bool pumping_ = false;
-  bool stopped_ = false;
-  bool lazy_timer_set_ = false;
-  std::unique_ptr<runtime::Timer> lazy_timer_;
+  mutable base::Mutex mutex_;
+  base::Condition idle_;
+  std::deque<Waiting> queue_ GUARDED_BY(mutex_);
+  size_t queued_bytes_ GUARDED_BY(mutex_) = 0;
+  bool pumping_ GUARDED_BY(mutex_) = false;
+  bool stopped_ GUARDED_BY(mutex_) = false;
+  bool lazy_timer_set_ GUARDED_BY(mutex_) = false;
+  std::unique_ptr<runtime::Timer> lazy_timer_ GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -4,12 +4,13 @@
 #include <atomic>
 #include <map>
 #include <set>
-#include <shared_mutex>
+
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::kv {
 
 void MemoryDisk::power_loss(size_t keep) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto first_lost = std::ranges::find(groups_, false, &Group::synced);
   const auto kept = std::min(keep, static_cast<size_t>(groups_.end() - first_lost));
   groups_.erase(first_lost + static_cast<std::ptrdiff_t>(kept), groups_.end());
@@ -18,27 +19,27 @@ void MemoryDisk::power_loss(size_t keep) {
 }
 
 size_t MemoryDisk::unsynced() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return static_cast<size_t>(std::ranges::count(groups_, false, &Group::synced));
 }
 
 void MemoryDisk::fail_after(size_t writes) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   writes_until_failure_ = writes - 1;
 }
 
 bool MemoryDisk::failing() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return writes_until_failure_ == 0;
 }
 
 void MemoryDisk::repair() {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   writes_until_failure_ = ~size_t{0};
 }
 
 Status MemoryDisk::add(Group group) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (writes_until_failure_ == 0) return fail(ErrorCode::kIo, "the disk fails");
   --writes_until_failure_;
   // A sync makes everything before it durable too.
@@ -67,10 +68,10 @@ using Rows = std::map<std::string, Versions, std::less<>>;
 
 // The content, shared by the database and its snapshots.
 struct Content {
-  std::shared_mutex mutex;
-  std::vector<Rows> columns;          // under mutex
-  uint64_t sequence = 0;              // under mutex
-  std::multiset<uint64_t> snapshots;  // under mutex: sequences that are still read
+  base::SharedMutex mutex;
+  std::vector<Rows> columns GUARDED_BY(mutex);
+  uint64_t sequence GUARDED_BY(mutex) = 0;
+  std::multiset<uint64_t> snapshots GUARDED_BY(mutex);  // sequences that are still read
 };
 
 class MemoryIterator final : public Iterator {
@@ -83,24 +84,24 @@ class MemoryIterator final : public Iterator {
 
   bool valid() const override { return valid_; }
   void next() override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     forward(rows().upper_bound(key_));
   }
   void prev() override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     backward(rows().lower_bound(key_));
   }
   void seek(std::string_view key) override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     forward(rows().lower_bound(std::max(key, std::string_view(range_.from))));
   }
   void seek_for_prev(std::string_view key) override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     backward(beyond(key) ? end() : rows().upper_bound(key));
   }
   void seek_to_first() override { seek(range_.from); }
   void seek_to_last() override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     backward(end());
   }
   std::string_view key() const override { return key_; }
@@ -108,20 +109,20 @@ class MemoryIterator final : public Iterator {
   Status status() const override { return {}; }
 
  private:
-  const Rows& rows() const { return content_->columns[column_]; }
+  const Rows& rows() const REQUIRES_SHARED(content_->mutex) { return content_->columns[column_]; }
   bool beyond(std::string_view key) const { return !range_.to.empty() && key >= range_.to; }
-  Rows::const_iterator end() const {
+  Rows::const_iterator end() const REQUIRES_SHARED(content_->mutex) {
     return range_.to.empty() ? rows().end() : rows().lower_bound(range_.to);
   }
 
   // The first row from here on that the snapshot has.
-  void forward(Rows::const_iterator row) {
+  void forward(Rows::const_iterator row) REQUIRES_SHARED(content_->mutex) {
     for (valid_ = false; row != rows().end() && !beyond(row->first); ++row) {
       if (take(row)) return;
     }
   }
   // The last one before here.
-  void backward(Rows::const_iterator row) {
+  void backward(Rows::const_iterator row) REQUIRES_SHARED(content_->mutex) {
     valid_ = false;
     while (row != rows().begin()) {
       --row;
@@ -149,22 +150,22 @@ class MemoryIterator final : public Iterator {
 class MemorySnapshot final : public Snapshot {
  public:
   explicit MemorySnapshot(std::shared_ptr<Content> content) : content_(std::move(content)) {
-    const std::lock_guard lock(content_->mutex);
+    const base::ExclusiveLock lock(content_->mutex);
     sequence_ = content_->sequence;
     content_->snapshots.insert(sequence_);
   }
   ~MemorySnapshot() override {
-    const std::lock_guard lock(content_->mutex);
+    const base::ExclusiveLock lock(content_->mutex);
     content_->snapshots.erase(content_->snapshots.find(sequence_));
   }
 
   Result<std::optional<std::string>> get(ColumnId column, std::string_view key) const override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     return read(column, key);
   }
   Result<std::vector<std::optional<std::string>>> multi_get(
       ColumnId column, std::span<const std::string> keys) const override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     std::vector<std::optional<std::string>> values;
     values.reserve(keys.size());
     for (const std::string& key : keys)
@@ -176,7 +177,8 @@ class MemorySnapshot final : public Snapshot {
   }
 
  private:
-  std::optional<std::string> read(ColumnId column, std::string_view key) const {
+  std::optional<std::string> read(ColumnId column, std::string_view key) const
+      REQUIRES_SHARED(content_->mutex) {
     const Rows& rows = content_->columns[column];
     const auto row = rows.find(key);
     const std::string* value = row == rows.end() ? nullptr : row->second.at(sequence_);
@@ -194,7 +196,7 @@ class MemoryDatabase final : public Database {
   MemoryDatabase(std::span<const ColumnSpec> columns, MemoryDisk& disk)
       : disk_(disk), content_(std::make_shared<Content>()) {
     content_->columns.resize(columns.size());
-    const std::lock_guard lock(disk_.mutex_);
+    const base::Lock lock(disk_.mutex_);
     for (const MemoryDisk::Group& group : disk_.groups_)
       apply(group.log);
   }
@@ -229,7 +231,7 @@ class MemoryDatabase final : public Database {
   }
   Position last_position() const override { return last_position_; }
   uint64_t last_sequence() const override {
-    const std::shared_lock lock(content_->mutex);
+    const base::SharedLock lock(content_->mutex);
     return content_->sequence;
   }
 
@@ -238,7 +240,7 @@ class MemoryDatabase final : public Database {
     for (size_t i = from_sequence == 0 ? 0 : from_sequence - 1;; ++i) {
       LogGroup group;
       {
-        const std::lock_guard lock(disk_.mutex_);
+        const base::Lock lock(disk_.mutex_);
         if (i >= disk_.groups_.size()) return {};
         group = disk_.groups_[i].log;
       }
@@ -250,7 +252,7 @@ class MemoryDatabase final : public Database {
   Status compact() override { return {}; }
   Status compact(ColumnId, const Range&) override { return {}; }
   Result<uint64_t> disk_bytes() const override {
-    const std::lock_guard lock(disk_.mutex_);
+    const base::Lock lock(disk_.mutex_);
     uint64_t bytes = 0;
     for (const auto& group : disk_.groups_)
       bytes += group.log.batch.bytes();
@@ -263,7 +265,7 @@ class MemoryDatabase final : public Database {
 
  private:
   void apply(const LogGroup& group) {
-    const std::lock_guard lock(content_->mutex);
+    const base::ExclusiveLock lock(content_->mutex);
     const uint64_t sequence = ++content_->sequence;
     const uint64_t oldest = content_->snapshots.empty() ? sequence : *content_->snapshots.begin();
     for (const Batch::Op& op : group.batch.ops()) {

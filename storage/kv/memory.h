@@ -3,10 +3,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
+#include "homeserver/base/values/mutex.h"
 #include "storage/kv/kv.h"
 
 namespace polder::kv {
@@ -31,9 +31,9 @@ class MemoryDisk {
   };
   Status add(Group group);
 
-  mutable std::mutex mutex_;
-  std::vector<Group> groups_;
-  size_t writes_until_failure_ = ~size_t{0};
+  mutable base::Mutex mutex_;
+  std::vector<Group> groups_ GUARDED_BY(mutex_);
+  size_t writes_until_failure_ GUARDED_BY(mutex_) = ~size_t{0};
 };
 
 // The disk outlives the database; one database at a time.

@@ -31,6 +31,8 @@ FORBIDDEN = {
     r"ip::tcp::resolver": ("homeserver/base/egress", "the egress's resolver"),
     r"std::this_thread::sleep": (None, "runtime::sleep_for()"),
     r"std::[io]?fstream|\bfopen\(": (None, "storage/files"),
+    r"std::(shared_|recursive_|timed_)*mutex\b|std::condition_variable|#include <(shared_)?mutex>":
+        ("homeserver/base/values", "base::Mutex with GUARDED_BY, which the compiler checks"),
     r"system_clock::now|steady_clock::now": ("homeserver/base/values", "base::Clock"),
     r"\bcall\.body\.find_": (None, "call.fields(), for which a member of another type is not absent"),
 }

@@ -14,7 +14,7 @@ bool is_under_way(const Deletion& deletion) {
 }  // namespace
 
 bool Deletions::begin(Deletion deletion) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   for (const Deletion& other : deletions_) {
     if (other.room == deletion.room && is_under_way(other)) return false;
   }
@@ -24,19 +24,19 @@ bool Deletions::begin(Deletion deletion) {
 }
 
 void Deletions::update(const Deletion& deletion) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto found = std::ranges::find(deletions_, deletion.id, &Deletion::id);
   if (found != deletions_.end()) *found = deletion;
 }
 
 std::optional<Deletion> Deletions::find(std::string_view id) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto found = std::ranges::find(deletions_, id, &Deletion::id);
   return found == deletions_.end() ? std::nullopt : std::optional(*found);
 }
 
 std::vector<Deletion> Deletions::of_room(const RoomId& room) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   std::vector<Deletion> found;
   std::ranges::copy_if(deletions_, std::back_inserter(found),
                        [&](const Deletion& deletion) { return deletion.room == room; });

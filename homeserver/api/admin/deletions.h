@@ -3,12 +3,12 @@
 #pragma once
 
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::admin_api {
 
@@ -31,8 +31,8 @@ class Deletions {
   std::vector<Deletion> of_room(const RoomId& room) const;
 
  private:
-  mutable std::mutex mutex_;
-  std::deque<Deletion> deletions_;
+  mutable base::Mutex mutex_;
+  std::deque<Deletion> deletions_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::admin_api

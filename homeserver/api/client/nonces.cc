@@ -43,7 +43,7 @@ bool Nonces::good(std::string_view nonce, int64_t now_ms) const {
 }
 
 bool Nonces::use(std::string_view nonce, int64_t now_ms) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   std::erase_if(used_, [now_ms](const auto& used) { return used.second <= now_ms; });
   return used_.emplace(nonce, good_until(nonce)).second;
 }

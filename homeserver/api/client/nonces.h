@@ -3,11 +3,11 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 #include "homeserver/base/values/environment.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::client_api {
 
@@ -27,8 +27,8 @@ class Nonces {
   std::string seal(std::string_view text) const;
 
   const std::string key_;
-  std::mutex mutex_;
-  std::map<std::string, int64_t, std::less<>> used_;  // under mutex_; until when they are good
+  base::Mutex mutex_;
+  std::map<std::string, int64_t, std::less<>> used_ GUARDED_BY(mutex_);  // until when they are good
 };
 
 }  // namespace polder::client_api

@@ -86,7 +86,7 @@ void WantedAccount::add(const WantedAccount& earlier) {
 
 std::string Registrations::begin(WantedAccount wanted) {
   std::string session = runtime_.random().letters(kSessionLetters);
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   forget_old();
   sessions_[session] = {std::move(wanted), runtime_.clock().steady() + kRegistrationKept, {}};
   oldest_.push_back(session);
@@ -103,20 +103,20 @@ void Registrations::forget_old() {
 }
 
 std::optional<WantedAccount> Registrations::find(const std::string& session) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   forget_old();
   const auto known = sessions_.find(session);
   return known != sessions_.end() ? std::optional(known->second.wanted) : std::nullopt;
 }
 
 std::optional<json::Object> Registrations::answer_of(const std::string& session) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto known = sessions_.find(session);
   return known != sessions_.end() ? known->second.answer : std::nullopt;
 }
 
 void Registrations::set_answer(const std::string& session, json::Object answer) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto known = sessions_.find(session);
   if (known != sessions_.end()) known->second.answer = std::move(answer);
 }

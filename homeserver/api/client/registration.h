@@ -5,12 +5,12 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/nonces.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::client_api {
 
@@ -50,16 +50,16 @@ class Registrations {
     std::chrono::nanoseconds until{};
     std::optional<json::Object> answer;  // to the last request
   };
-  void forget_old();  // under mutex_
+  void forget_old() REQUIRES(mutex_);
   std::optional<json::Object> answer_of(const std::string& session);
   void set_answer(const std::string& session, json::Object answer);
   Task<Result<json::Object>> once_in_turn(std::string session, Make make);
 
   runtime::Runtime& runtime_;
   runtime::KeyedQueues turns_;  // by a hash of the session's id
-  std::mutex mutex_;
-  std::map<std::string, Registration> sessions_;  // under mutex_
-  std::deque<std::string> oldest_;                // under mutex_; in the order of their begin
+  base::Mutex mutex_;
+  std::map<std::string, Registration> sessions_ GUARDED_BY(mutex_);
+  std::deque<std::string> oldest_ GUARDED_BY(mutex_);  // in the order of their begin
 };
 
 // What lasts from one request that registers somebody to the next. Outlives the router.

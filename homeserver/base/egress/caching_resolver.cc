@@ -1,7 +1,7 @@
 #include <map>
-#include <mutex>
 
 #include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::egress {
 namespace {
@@ -16,14 +16,14 @@ template <class T>
 class Cache {
  public:
   std::optional<Result<T>> find(const std::string& name, std::chrono::nanoseconds now) {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto found = entries_.find(name);
     if (found == entries_.end() || found->second.expires <= now) return {};
     return found->second.answer;
   }
   void insert(const std::string& name, const Result<T>& answer, std::chrono::nanoseconds now) {
     const seconds keep = answer.ok() ? std::clamp(answer->ttl, kShortest, kLongest) : kFailure;
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (entries_.size() >= kEntriesMax) {
       std::erase_if(entries_, [&](const auto& entry) { return entry.second.expires <= now; });
       if (entries_.size() >= kEntriesMax) entries_.clear();
@@ -36,8 +36,8 @@ class Cache {
     Result<T> answer;
     std::chrono::nanoseconds expires;
   };
-  std::mutex mutex_;
-  std::map<std::string, Entry> entries_;
+  base::Mutex mutex_;
+  std::map<std::string, Entry> entries_ GUARDED_BY(mutex_);
 };
 
 class CachingResolver final : public Resolver {

@@ -21,7 +21,7 @@ Places::Place::Place(std::shared_ptr<Places> places, Demand demand, std::string 
 Places::Place::~Place() {
   std::vector<WaiterPtr> woken;
   {
-    const std::lock_guard lock(places_->mutex_);
+    const base::Lock lock(places_->mutex_);
     places_->give_back(*this, woken);
   }
   wake(woken);
@@ -31,7 +31,7 @@ void Places::Place::becomes_slow(std::function<void()> end) {
   std::vector<WaiterPtr> woken;
   end_ = std::make_shared<std::function<void()>>(std::move(end));
   {
-    const std::lock_guard lock(places_->mutex_);
+    const base::Lock lock(places_->mutex_);
     if (slow_) return;
     slow_ = true;
     Books& books = places_->books(demand_.cause);
@@ -50,7 +50,7 @@ Task<Result<Places::PlacePtr>> Places::take(Demand demand, std::string host,
   const auto left = until - runtime_.clock().steady();
   const WaiterPtr waiter = std::make_shared<Waiter>();
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (fits(demand, host)) {
       count(demand, host);
       co_return std::make_shared<Place>(shared_from_this(), std::move(demand), std::move(host));
@@ -72,7 +72,7 @@ Task<Result<Places::PlacePtr>> Places::take(Demand demand, std::string host,
   auto start = [this, waiter](std::function<void()> resume) {
     bool decided = false;
     {
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       decided = waiter->decided;
       if (!decided) waiter->resume = resume;
     }
@@ -85,7 +85,7 @@ Task<Result<Places::PlacePtr>> Places::take(Demand demand, std::string host,
 }
 
 bool Places::hold(Cause cause, size_t bytes) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   Books& books = this->books(cause);
   if (bytes > share(cause).bytes - std::min(books.bytes, share(cause).bytes)) return false;
   books.bytes += bytes;
@@ -93,18 +93,18 @@ bool Places::hold(Cause cause, size_t bytes) {
 }
 
 void Places::release(Cause cause, size_t bytes) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   books(cause).bytes -= bytes;
 }
 
 size_t Places::under_way(Cause cause) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const Books& books = books_[static_cast<size_t>(cause)];
   return books.prompt + books.slow;
 }
 
 size_t Places::held(Cause cause) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return books_[static_cast<size_t>(cause)].bytes;
 }
 
@@ -207,7 +207,7 @@ void Places::forget_if_idle(Books& books, const std::string& host) {
 
 void Places::give_up(const WaiterPtr& waiter, const std::string& host) {
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (waiter->decided) return;
     waiter->decided = true;
     Books& books = this->books(waiter->demand.cause);

@@ -12,11 +12,11 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "homeserver/base/runtime/runtime.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::egress {
 
@@ -122,25 +122,24 @@ class Places : public std::enable_shared_from_this<Places> {
     std::list<Place*> slow_ones;    // the longest first
   };
 
-  Books& books(Cause cause) { return books_[static_cast<size_t>(cause)]; }
+  Books& books(Cause cause) REQUIRES(mutex_) { return books_[static_cast<size_t>(cause)]; }
   const Share& share(Cause cause) const { return shares_[static_cast<size_t>(cause)]; }
 
-  // With the mutex held.
-  bool fits(const Demand& demand, const std::string& host);
-  bool has_share(const Demand& demand);
-  void count(const Demand& demand, const std::string& host);
-  void give_back(Place& place, std::vector<WaiterPtr>& woken);
-  std::vector<WaiterPtr> next_in_line(Cause cause);
-  void make_way(Cause cause);
-  void forget_if_idle(Books& books, const std::string& host);
+  bool fits(const Demand& demand, const std::string& host) REQUIRES(mutex_);
+  bool has_share(const Demand& demand) REQUIRES(mutex_);
+  void count(const Demand& demand, const std::string& host) REQUIRES(mutex_);
+  void give_back(Place& place, std::vector<WaiterPtr>& woken) REQUIRES(mutex_);
+  std::vector<WaiterPtr> next_in_line(Cause cause) REQUIRES(mutex_);
+  void make_way(Cause cause) REQUIRES(mutex_);
+  void forget_if_idle(Books& books, const std::string& host) REQUIRES(mutex_);
 
   void give_up(const WaiterPtr& waiter, const std::string& host);
   static void wake(const std::vector<WaiterPtr>& woken);
 
   runtime::Runtime& runtime_;
   const Shares shares_;
-  mutable std::mutex mutex_;
-  std::array<Books, kCauses> books_;  // under mutex_
+  mutable base::Mutex mutex_;
+  std::array<Books, kCauses> books_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::egress

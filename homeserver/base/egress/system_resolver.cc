@@ -8,12 +8,12 @@
 
 #include <deque>
 #include <map>
-#include <mutex>
 #include <thread>
 
 #include "homeserver/base/egress/address.h"
 #include "homeserver/base/egress/dns_message.h"
 #include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::egress {
 namespace {
@@ -57,7 +57,7 @@ class SystemResolver final : public Resolver {
 
   void stop() override {
     {
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       stopping_ = true;
     }
     wake();
@@ -113,7 +113,7 @@ class SystemResolver final : public Resolver {
 
   bool enqueue(std::function<void()> work) {
     {
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       if (stopping_ || queue_.size() >= kPendingMax) return false;
       queue_.push_back(std::move(work));
     }
@@ -134,7 +134,7 @@ class SystemResolver final : public Resolver {
     for (;;) {
       std::deque<std::function<void()>> work;
       {
-        const std::lock_guard lock(mutex_);
+        const base::Lock lock(mutex_);
         if (stopping_) return;
         work.swap(queue_);
       }
@@ -225,9 +225,9 @@ class SystemResolver final : public Resolver {
     question.give(parse_services({message, static_cast<size_t>(size)}));
   }
 
-  std::mutex mutex_;
-  std::deque<std::function<void()>> queue_;
-  bool stopping_ = false;
+  base::Mutex mutex_;
+  std::deque<std::function<void()>> queue_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
   bool initialized_ = false;
   ares_channel channel_ = nullptr;  // the thread's
   std::map<ares_socket_t, short> sockets_;

@@ -38,7 +38,7 @@ std::optional<Door::Place> Door::enter(const IpAddress& address, size_t listener
   }
   std::optional<std::string_view> by;
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     if (listener >= listeners_.size()) listeners_.resize(listener + 1);
     by = full(place);
     if (!by) {
@@ -56,21 +56,22 @@ std::optional<Door::Place> Door::enter(const IpAddress& address, size_t listener
   return std::nullopt;
 }
 
-// By what limit there is no place more. Under the mutex.
+size_t Door::count_of(const std::string& key) const {
+  const auto found = peers_.find(key);
+  return key.empty() || found == peers_.end() ? 0 : found->second;
+}
+
+// By what limit there is no place more.
 std::optional<std::string_view> Door::full(const Place& place) {
-  const auto count = [this](const std::string& key) {
-    const auto found = peers_.find(key);
-    return key.empty() || found == peers_.end() ? size_t{0} : found->second;
-  };
   if (inside_ >= limits_.all) return "all";
   if (listeners_[place.listener_] >= limits_.listener) return "listener";
-  if (count(place.network_) >= limits_.network) return "network";
-  if (count(place.address_) >= limits_.address) return "address";
+  if (count_of(place.network_) >= limits_.network) return "network";
+  if (count_of(place.address_) >= limits_.address) return "address";
   return std::nullopt;
 }
 
 void Door::leave(const Place& place) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   --inside_;
   --listeners_[place.listener_];
   for (const std::string& key : {place.address_, place.network_}) {
@@ -83,7 +84,7 @@ void Door::refused(std::string_view by, const IpAddress& address) {
   refusals_.add();
   uint64_t count = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     ++refused_;
     const auto now = clock_.steady();
     if (told_ && now - *told_ < kBetweenLines) return;
@@ -94,7 +95,7 @@ void Door::refused(std::string_view by, const IpAddress& address) {
 }
 
 size_t Door::inside() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return inside_;
 }
 

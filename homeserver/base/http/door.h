@@ -2,7 +2,6 @@
 // nobody takes the places of all others. Private to this module; thread-safe.
 #pragma once
 
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -12,6 +11,7 @@
 #include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/values/environment.h"
 #include "homeserver/base/values/ip_address.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::http {
 
@@ -42,7 +42,8 @@ class Door {
   uint64_t refusals() const { return refusals_.value(); }  // ever
 
  private:
-  std::optional<std::string_view> full(const Place& place);
+  size_t count_of(const std::string& key) const REQUIRES(mutex_);
+  std::optional<std::string_view> full(const Place& place) REQUIRES(mutex_);
   void leave(const Place& place);
   void refused(std::string_view by, const IpAddress& address);
 
@@ -51,13 +52,13 @@ class Door {
   const std::string event_;
   const DoorLimits limits_;
   metrics::Counter refusals_;
-  mutable std::mutex mutex_;
-  // Under mutex_:
-  size_t inside_ = 0;
-  std::vector<size_t> listeners_;
-  std::unordered_map<std::string, size_t> peers_;  // by bytes of the address's prefix
-  uint64_t refused_ = 0;                           // and not yet told of
-  std::optional<std::chrono::nanoseconds> told_;
+  mutable base::Mutex mutex_;
+  size_t inside_ GUARDED_BY(mutex_) = 0;
+  std::vector<size_t> listeners_ GUARDED_BY(mutex_);
+  std::unordered_map<std::string, size_t> peers_
+      GUARDED_BY(mutex_);                    // by bytes of the address's prefix
+  uint64_t refused_ GUARDED_BY(mutex_) = 0;  // and not yet told of
+  std::optional<std::chrono::nanoseconds> told_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::http

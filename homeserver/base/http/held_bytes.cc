@@ -19,18 +19,18 @@ std::unique_ptr<HeldBytes::Share> HeldBytes::share(std::string who, std::functio
 }
 
 uint64_t HeldBytes::held() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return all_;
 }
 
 HeldBytes::Share::~Share() {
-  const std::lock_guard lock(whole_.mutex_);
+  const base::Lock lock(whole_.mutex_);
   whole_.wait(*this, false);
   whole_.forget(*this, bytes_);
 }
 
 bool HeldBytes::Share::hold(uint64_t bytes) {
-  const std::lock_guard lock(whole_.mutex_);
+  const base::Lock lock(whole_.mutex_);
   if (!whole_.fits(*this, bytes)) {
     whole_.tell();
     return false;
@@ -43,17 +43,17 @@ bool HeldBytes::Share::hold(uint64_t bytes) {
 }
 
 void HeldBytes::Share::release(uint64_t bytes) {
-  const std::lock_guard lock(whole_.mutex_);
+  const base::Lock lock(whole_.mutex_);
   whole_.forget(*this, std::min(bytes, bytes_));
 }
 
 void HeldBytes::Share::progress() {
-  const std::lock_guard lock(whole_.mutex_);
+  const base::Lock lock(whole_.mutex_);
   if (waits_) whole_.wait(*this, true);
 }
 
 void HeldBytes::Share::settle() {
-  const std::lock_guard lock(whole_.mutex_);
+  const base::Lock lock(whole_.mutex_);
   whole_.wait(*this, false);
 }
 

@@ -6,12 +6,12 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 
 #include "homeserver/base/http/limits.h"
 #include "homeserver/base/values/environment.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::http {
 
@@ -54,23 +54,23 @@ class HeldBytes {
   uint64_t held() const;
 
  private:
-  bool fits(const Share& share, uint64_t bytes);
-  void end_slow(uint64_t bytes);
-  void forget(Share& share, uint64_t bytes);
-  void wait(Share& share, bool waits);
-  void tell();
+  bool fits(const Share& share, uint64_t bytes) REQUIRES(mutex_);
+  void end_slow(uint64_t bytes) REQUIRES(mutex_);
+  void forget(Share& share, uint64_t bytes) REQUIRES(mutex_);
+  void wait(Share& share, bool waits) REQUIRES(mutex_);
+  void tell() REQUIRES(mutex_);
 
   const Clock& clock_;
   Log& log_;
   const std::string event_;
   const HeldLimits limits_;
-  mutable std::mutex mutex_;
-  // Under mutex_:
-  uint64_t all_ = 0;
-  std::unordered_map<std::string, uint64_t> each_;
-  std::list<Share*> waiting_;  // that hold more than anybody may; the slowest first
-  uint64_t untold_ = 0;
-  std::optional<std::chrono::nanoseconds> told_;
+  mutable base::Mutex mutex_;
+  uint64_t all_ GUARDED_BY(mutex_) = 0;
+  std::unordered_map<std::string, uint64_t> each_ GUARDED_BY(mutex_);
+  std::list<Share*> waiting_
+      GUARDED_BY(mutex_);  // that hold more than anybody may; the slowest first
+  uint64_t untold_ GUARDED_BY(mutex_) = 0;
+  std::optional<std::chrono::nanoseconds> told_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::http

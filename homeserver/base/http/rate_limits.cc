@@ -1,13 +1,13 @@
 #include "homeserver/base/http/rate_limits.h"
 
 #include <algorithm>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/values/ip_address.h"
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::http {
 namespace {
@@ -71,8 +71,8 @@ std::string_view to_string(RateClass rate) {
 
 struct RateLimits::Table {
   struct Part {
-    std::mutex mutex;
-    std::vector<Bucket> buckets;  // under mutex; empty until first use
+    base::Mutex mutex;
+    std::vector<Bucket> buckets GUARDED_BY(mutex);  // empty until first use
   };
   std::array<Part, kParts> parts;
 };
@@ -83,17 +83,17 @@ struct RateLimits::Place {
   uint64_t key;
   Pace pace;
 
-  std::span<Bucket> set() const {  // under the part's mutex
+  std::span<Bucket> set() const REQUIRES(part.mutex) {
     if (part.buckets.empty()) part.buckets.resize(kSetsInPart * kPlacesInSet);
     const size_t first = key / kParts % kSetsInPart * kPlacesInSet;
     return std::span(part.buckets).subspan(first, kPlacesInSet);
   }
-  Bucket* find() const {
+  Bucket* find() const REQUIRES(part.mutex) {
     const auto buckets = set();
     const auto found = std::ranges::find(buckets, key, &Bucket::key);
     return found != buckets.end() ? &*found : nullptr;
   }
-  Bucket& find_or_make(int64_t now) const {
+  Bucket& find_or_make(int64_t now) const REQUIRES(part.mutex) {
     if (Bucket* found = find()) return *found;
     Bucket& fullest =
         *std::ranges::min_element(set(), {}, [now](const Bucket& b) { return missing(b, now); });
@@ -130,7 +130,7 @@ std::optional<Millis> RateLimits::ask(RateClass rate, Principal principal, bool 
   std::optional<Millis> wait;
   bool tell = false;
   {
-    const std::lock_guard lock(place.part.mutex);
+    const base::Lock lock(place.part.mutex);
     Bucket* bucket = takes ? &place.find_or_make(now) : place.find();
     if (bucket == nullptr) return std::nullopt;
     const int64_t full_at = std::max(bucket->full_at, now) + place.pace.token;
@@ -160,7 +160,7 @@ std::optional<Millis> RateLimits::look(RateClass rate, Principal principal) {
 void RateLimits::give_back(RateClass rate, Principal principal) {
   if (!enabled_ || rate == RateClass::kNone) return;
   const Place place = place_of(rate, principal);
-  const std::lock_guard lock(place.part.mutex);
+  const base::Lock lock(place.part.mutex);
   if (Bucket* bucket = place.find()) bucket->full_at -= place.pace.token;
 }
 

@@ -4,14 +4,17 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <shared_mutex>
 
 #define POLDER_CAPABILITY __attribute__((capability("mutex")))
 #define POLDER_SCOPED_CAPABILITY __attribute__((scoped_lockable))
 #define GUARDED_BY(mutex) __attribute__((guarded_by(mutex)))
 #define REQUIRES(mutex) __attribute__((requires_capability(mutex)))
+#define REQUIRES_SHARED(mutex) __attribute__((requires_shared_capability(mutex)))
 #define EXCLUDES(mutex) __attribute__((locks_excluded(mutex)))
 #define POLDER_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define POLDER_RELEASE(...) __attribute__((release_capability(__VA_ARGS__)))
+#define POLDER_ACQUIRE_SHARED(...) __attribute__((acquire_shared_capability(__VA_ARGS__)))
 
 namespace polder::base {
 
@@ -41,7 +44,37 @@ class POLDER_SCOPED_CAPABILITY Lock {
   std::unique_lock<std::mutex> lock_;
 };
 
-// A condition variable for them. Who waits looks again after each return: the analysis does not
+// One that several may hold at once to read what it protects.
+class POLDER_CAPABILITY SharedMutex {
+ private:
+  friend class SharedLock;
+  friend class ExclusiveLock;
+  std::shared_mutex mutex_;
+};
+
+class POLDER_SCOPED_CAPABILITY SharedLock {
+ public:
+  explicit SharedLock(SharedMutex& mutex) POLDER_ACQUIRE_SHARED(mutex) : lock_(mutex.mutex_) {}
+  ~SharedLock() POLDER_RELEASE() {}
+  SharedLock(const SharedLock&) = delete;
+  SharedLock& operator=(const SharedLock&) = delete;
+
+ private:
+  std::shared_lock<std::shared_mutex> lock_;
+};
+
+class POLDER_SCOPED_CAPABILITY ExclusiveLock {
+ public:
+  explicit ExclusiveLock(SharedMutex& mutex) POLDER_ACQUIRE(mutex) : lock_(mutex.mutex_) {}
+  ~ExclusiveLock() POLDER_RELEASE() {}
+  ExclusiveLock(const ExclusiveLock&) = delete;
+  ExclusiveLock& operator=(const ExclusiveLock&) = delete;
+
+ private:
+  std::unique_lock<std::shared_mutex> lock_;
+};
+
+// A condition variable for mutexes. Who waits looks again after each return: the analysis does not
 // follow predicates, so they stand in a loop around wait().
 class Condition {
  public:

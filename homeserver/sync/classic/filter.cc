@@ -190,7 +190,7 @@ Result<Filter> parse_filter(const json::Object& filter) {
 }
 
 std::shared_ptr<const Filter> KnownFilters::find(const std::string& key) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto known = filters_.find(key);
   return known == filters_.end() ? nullptr : known->second;
 }
@@ -198,7 +198,7 @@ std::shared_ptr<const Filter> KnownFilters::find(const std::string& key) const {
 std::shared_ptr<const Filter> KnownFilters::keep(const std::string& key, size_t bytes,
                                                  Filter filter) {
   auto kept = std::make_shared<const Filter>(std::move(filter));
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (bytes_ > kKnownBytesMax) {
     filters_.clear();
     bytes_ = 0;

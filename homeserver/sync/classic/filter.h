@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/values/glob.h"
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/related.h"
 #include "homeserver/rooms/shown_event.h"
@@ -87,9 +87,9 @@ class KnownFilters {
   std::shared_ptr<const Filter> keep(const std::string& key, size_t bytes, Filter filter);
 
  private:
-  mutable std::mutex mutex_;
-  std::unordered_map<std::string, std::shared_ptr<const Filter>> filters_;  // under mutex_
-  size_t bytes_ = 0;                                                        // likewise
+  mutable base::Mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<const Filter>> filters_ GUARDED_BY(mutex_);
+  size_t bytes_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace polder::sync

@@ -5,11 +5,11 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 
 #include "homeserver/base/values/ids.h"
+#include "homeserver/base/values/mutex.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/base/names.h"
 
@@ -54,9 +54,9 @@ class SentMembers {
       kv::Position at = 0;
     };
     const std::shared_ptr<std::atomic<size_t>> total_;  // of all devices
-    mutable std::mutex mutex_;
-    std::unordered_map<Key, Sent, Hash> sent_;  // under mutex_
-    kv::Position newest_ = 0;                   // no later response; likewise
+    mutable base::Mutex mutex_;
+    std::unordered_map<Key, Sent, Hash> sent_ GUARDED_BY(mutex_);
+    kv::Position newest_ GUARDED_BY(mutex_) = 0;  // no later response
   };
 
   // Of a device that goes on from a token; 0: it begins anew.
@@ -64,9 +64,9 @@ class SentMembers {
 
  private:
   const std::shared_ptr<std::atomic<size_t>> total_ = std::make_shared<std::atomic<size_t>>(0);
-  std::mutex mutex_;
-  // By user and device; under mutex_.
-  std::unordered_map<std::string, std::shared_ptr<OfDevice>> devices_;
+  base::Mutex mutex_;
+  // By user and device.
+  std::unordered_map<std::string, std::shared_ptr<OfDevice>> devices_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::sync

@@ -43,7 +43,7 @@ size_t Counts::Hash::operator()(const Key& key) const {
 }
 
 std::optional<Counts::Known> Counts::recall(Key key, stores::UserNumber user) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   auto found = known_.find(key);
   if (found == known_.end()) return std::nullopt;
   if (!found->second.personal) return found->second;
@@ -53,7 +53,7 @@ std::optional<Counts::Known> Counts::recall(Key key, stores::UserNumber user) co
 }
 
 void Counts::remember(Key key, stores::UserNumber user, const Known& known) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (known_.size() >= kKnownMax) known_.clear();
   known_[key] = known;
   if (!known.personal) return;

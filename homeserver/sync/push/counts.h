@@ -8,10 +8,10 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/rooms/ignored.h"
 #include "homeserver/rooms/reader.h"
 #include "homeserver/sync/push/rules.h"
@@ -82,8 +82,8 @@ class Counts {
   void remember(Key key, stores::UserNumber user, const Known& known) const;
 
   const Rules& rules_;
-  mutable std::mutex mutex_;
-  mutable std::unordered_map<Key, Known, Hash> known_;  // under mutex_
+  mutable base::Mutex mutex_;
+  mutable std::unordered_map<Key, Known, Hash> known_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::push

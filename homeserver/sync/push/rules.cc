@@ -25,12 +25,12 @@ Rules::Rules(users::Parts parts)
 Result<RulesOf> Rules::parsed(const std::string& changes) const {
   if (changes.empty()) return RulesOf{defaults_, 0};
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     const auto found = parsed_.find(changes);
     if (found != parsed_.end()) return found->second;
   }
   POLDER_TRY(auto rules, parse_changes(changes));
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (parsed_.size() >= kParsedMax) parsed_.clear();
   const auto [place, fresh] = parsed_.try_emplace(changes);
   if (fresh) {

@@ -4,12 +4,12 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/push_rules/rule_set.h"
 #include "homeserver/users/users.h"
 
@@ -62,9 +62,10 @@ class Rules {
   const users::Parts parts_;
   const std::shared_ptr<const push_rules::RuleSet> defaults_;
   runtime::KeyedQueues queues_;  // by user
-  mutable std::mutex mutex_;
-  mutable std::unordered_map<std::string, RulesOf> parsed_;  // by what is on disk; under mutex_
-  mutable uint64_t last_number_ = 0;                         // under mutex_
+  mutable base::Mutex mutex_;
+  mutable std::unordered_map<std::string, RulesOf> parsed_
+      GUARDED_BY(mutex_);  // by what is on disk
+  mutable uint64_t last_number_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace polder::push

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
+
+#include "homeserver/base/values/mutex.h"
 
 namespace polder::stores {
 
@@ -21,7 +22,7 @@ class RoomCache {
   std::shared_ptr<const T> find(uint64_t room, uint64_t number) {
     const Key key{room, number};
     Part& part = part_of(key);
-    const std::lock_guard lock(part.mutex);
+    const base::Lock lock(part.mutex);
     const auto place = part.places.find(key);
     if (place == part.places.end()) return nullptr;
     part.recent.splice(part.recent.begin(), part.recent, place->second);
@@ -32,7 +33,7 @@ class RoomCache {
   void insert(uint64_t room, uint64_t number, std::shared_ptr<const T> content, size_t bytes) {
     const Key key{room, number};
     Part& part = part_of(key);
-    const std::lock_guard lock(part.mutex);
+    const base::Lock lock(part.mutex);
     if (const auto place = part.places.find(key); place != part.places.end())
       part.drop(place->second);
     part.recent.push_front({key, std::move(content), bytes + kEntryBytes});
@@ -58,16 +59,16 @@ class RoomCache {
     }
   };
   struct Part {
-    void drop(typename Recent::iterator entry) {
+    void drop(typename Recent::iterator entry) REQUIRES(mutex) {
       bytes -= entry->bytes;
       places.erase(entry->key);
       recent.erase(entry);
     }
 
-    std::mutex mutex;
-    Recent recent;
-    std::unordered_map<Key, typename Recent::iterator, KeyHash> places;
-    size_t bytes = 0;
+    base::Mutex mutex;
+    Recent recent GUARDED_BY(mutex);
+    std::unordered_map<Key, typename Recent::iterator, KeyHash> places GUARDED_BY(mutex);
+    size_t bytes GUARDED_BY(mutex) = 0;
   };
   Part& part_of(const Key& key) { return parts_[KeyHash()(key) % kParts]; }
 
