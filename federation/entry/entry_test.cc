@@ -115,6 +115,21 @@ TEST_F(EntryTest, ARoomOfEveryVersionIsEntered) {
   expect_sound();
 }
 
+// As deep as 64 KiB allow, which is all that the specification limits.
+TEST_F(EntryTest, ARoomWhoseMembersAreNestedDeeplyIsEntered) {
+  const RoomId room = other_room();
+  const std::string deep = std::string(31'000, '[') + std::string(31'000, ']');
+  const auto changed = bob_sets(room, "m.room.member", bob_.str(),
+                                {{"membership", "join"}, {"deep", *json::parse(deep)}});
+  ASSERT_TRUE(changed.ok()) << changed.error().message;
+  const Status joined = run(entry_->join(wish(room)));
+  ASSERT_TRUE(joined.ok()) << joined.error().message;
+  EXPECT_EQ(membership(*engine_, room, bob_), "join");
+  EXPECT_EQ(state(room, "m.room.member", bob_.str()), changed->id.str());
+  EXPECT_TRUE(say(room, alice_, "hello").ok());
+  expect_sound();
+}
+
 TEST_F(EntryTest, ServersAreTriedInTurn) {
   const RoomId room = other_room();
   const std::vector<ServerName> via = {own_, ServerName::trusted("gone"), other_};

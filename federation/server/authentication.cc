@@ -98,12 +98,8 @@ bool proves(const Api& api, const http::Request& request, const std::vector<Proo
   });
 }
 
-// Deeper than any event may be, so that one that is too deep does not hold up its transaction.
-constexpr int kBodyDepthMax = 500;
-
 Result<std::string> canonical(std::string_view text) {
-  POLDER_TRY(const json::Object object,
-             json::parse_object(text, {.max_bytes = kTransactionBody, .max_depth = kBodyDepthMax}));
+  POLDER_TRY(const json::Object object, json::parse_object(text, {.max_bytes = kTransactionBody}));
   return json::write(object);
 }
 

@@ -15,8 +15,6 @@ namespace polder::federation_server {
 namespace {
 
 constexpr size_t kRoomsAtOnce = 8;
-// Deeper than any event may be, so that the answer can name one that is too deep.
-constexpr int kPduDepthMax = 1000;
 
 // One event on its way.
 struct Incoming {
@@ -142,8 +140,7 @@ void log_refusal(const Api& api, const ServerName& origin, const Incoming& incom
 }
 
 Status read_text(Api& api, const ServerName& origin, std::string_view text, Incoming& incoming) {
-  POLDER_TRY(json::Object pdu,
-             json::parse_object(text, {.max_bytes = kEventBody, .max_depth = kPduDepthMax}));
+  POLDER_TRY(json::Object pdu, json::parse_object(text, {.max_bytes = kEventBody}));
   POLDER_TRY(incoming.room, room_of(pdu));
   return read_event(api, origin, std::move(pdu), incoming);
 }

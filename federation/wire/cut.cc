@@ -40,8 +40,6 @@ class Cutter {
       if (c == '"') {
         POLDER_CHECK(skip_string());
       } else if (c == '{' || c == '[') {
-        if (open.size() == kCutDepthMax)
-          return fail(ErrorCode::kTooLarge, "JSON nested too deeply");
         open.push_back(c == '{' ? '}' : ']');
         ++place_;
       } else if (c == '}' || c == ']') {

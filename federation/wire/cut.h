@@ -11,8 +11,6 @@
 
 namespace polder::wire {
 
-// Brackets within brackets: events are limited by their size only, and none has more in its bytes.
-inline constexpr size_t kCutDepthMax = 64 * 1024;
 inline constexpr size_t kCutNameMax = 512;  // bytes of a member's name, quoted
 
 // The elements of an array, or the members of an object, as they stand in the text. Only brackets

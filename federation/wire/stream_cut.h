@@ -14,6 +14,9 @@
 
 namespace polder::wire {
 
+// Brackets within brackets: events are limited by their size only, and none has more in its bytes.
+inline constexpr size_t kCutDepthMax = 64 * 1024;
+
 struct StreamCutLimits {
   size_t elements = 1'000'000;     // of all lists together
   size_t element_bytes = 1 << 20;  // longer ones are left out

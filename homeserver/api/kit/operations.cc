@@ -22,14 +22,12 @@ void log_refusal(Log& log, const http::Exchange& exchange, int status, std::stri
 }
 
 constexpr size_t kBodyBytesMax = size_t{64} << 20;  // the operation's own limit is less
-constexpr int kDepthMax = 100;
-// Deeper than any event may be, so that one that is too deep does not hold up all beside it.
-constexpr int kSignedDepthMax = 1000;
+constexpr int kDepthMax = 100;                      // of a client's body
 constexpr size_t kParsedAtOnce = 16 * 1024;  // bytes; more takes long enough to be done elsewhere
 
 // M_NOT_JSON if it is no JSON, M_BAD_JSON if it is no object, or one that nests too deep.
-Result<json::Object> parse_body(std::string_view text, int depth_max) {
-  auto parsed = json::parse_object(text, {.max_bytes = kBodyBytesMax, .max_depth = depth_max});
+Result<json::Object> parse_body(std::string_view text, const json::ParseLimits& limits) {
+  auto parsed = json::parse_object(text, limits);
   if (parsed.ok() || parsed.error().code == ErrorCode::kMalformed) return parsed;
   return fail(ErrorCode::kBadType, parsed.error().message);
 }
@@ -47,16 +45,17 @@ Task<Status> read_body(runtime::Runtime& runtime, Call& call) {
     call.text = std::move(text);
     co_return Status();
   }
-  const int depth_max = server != nullptr ? kSignedDepthMax : kDepthMax;
+  // Servers send events, which are limited by their size only.
+  json::ParseLimits limits{.max_bytes = kBodyBytesMax};
+  if (server == nullptr) limits.max_depth = kDepthMax;
   if (text.size() <= kParsedAtOnce) {
-    POLDER_CO_TRY(call.body, parse_body(text, depth_max));
+    POLDER_CO_TRY(call.body, parse_body(text, limits));
     co_return Status();
   }
   const std::string* whole = &text;
   POLDER_CO_TRY(call.body,
-                co_await runtime::on_pool(runtime, runtime::Lane::kShort, [whole, depth_max] {
-                  return parse_body(*whole, depth_max);
-                }));
+                co_await runtime::on_pool(runtime, runtime::Lane::kShort,
+                                          [whole, limits] { return parse_body(*whole, limits); }));
   co_return Status();
 }
 

@@ -141,16 +141,74 @@ TEST(Parse, RefusesEveryTruncation) {
   }
 }
 
+std::string nested(size_t depth) {
+  return std::string(depth, '[') + std::string(depth, ']');
+}
+
 TEST(Parse, LimitsDepthAndSize) {
-  const auto nested = [](int depth) {
-    return std::string(static_cast<size_t>(depth), '[') +
-           std::string(static_cast<size_t>(depth), ']');
-  };
-  EXPECT_TRUE(parse(nested(100)).ok());
-  EXPECT_EQ(parse(nested(101)).error().code, ErrorCode::kTooLarge);
-  EXPECT_EQ(parse(std::string(100'000, '[')).error().code, ErrorCode::kTooLarge);
+  EXPECT_TRUE(parse(nested(100), {.max_depth = 100}).ok());
+  EXPECT_EQ(parse(nested(101), {.max_depth = 100}).error().code, ErrorCode::kTooLarge);
+  EXPECT_TRUE(parse(nested(200), {.max_depth = 200}).ok());
+  EXPECT_EQ(parse(nested(201), {.max_depth = 200}).error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(parse(nested(kNestedBytesMax + 200)).error().code, ErrorCode::kTooLarge);
+  EXPECT_FALSE(parse(std::string(100'000, '[')).ok());
   EXPECT_EQ(parse("[1,2,3]", {.max_bytes = 6}).error().code, ErrorCode::kTooLarge);
   EXPECT_TRUE(parse("[1,2,3]", {.max_bytes = 7}).ok());
+}
+
+TEST(Nested, AsDeepAsSixtyFourKibibytesAllowIsReadCopiedComparedAndWritten) {
+  std::string objects;
+  for (int i = 0; i < 10'000; ++i)
+    objects += R"({"a":)";
+  objects += "1" + std::string(10'000, '}');
+  for (const std::string& text : {nested(32'768), objects}) {
+    const auto value = parse(text, kCanonical);
+    ASSERT_TRUE(value.ok()) << value.error().message;
+    const Value copy = *value;
+    EXPECT_TRUE(copy == *value);
+    EXPECT_TRUE(is_canonical(copy));
+    EXPECT_TRUE(write(copy) == text);
+  }
+}
+
+// Text inside so many arrays that the tree ends around it, or within it.
+std::string wrapped(std::string_view text, int levels) {
+  const auto count = static_cast<size_t>(levels);
+  return std::string(count, '[').append(text).append(count, ']');
+}
+
+TEST(Nested, IsCanonicalAsTheTreeIs) {
+  const std::string text =
+      R"({"b":[1 ,{"d":-0,"c":"\u0041"}],"":{},"a":[[],{"z":null,"y":[true]}]})";
+  const std::string expected = R"({"":{},"a":[[],{"y":[true],"z":null}],"b":[1,{"c":"A","d":0}]})";
+  for (int levels = kTreeDepth - 4; levels <= kTreeDepth + 1; ++levels)
+    EXPECT_EQ(write(*parse(wrapped(text, levels))), wrapped(expected, levels)) << levels;
+  const std::string deep = wrapped("[[1.5]]", kTreeDepth);
+  EXPECT_EQ(parse(deep, kCanonical).error().code, ErrorCode::kInvalid);
+  EXPECT_FALSE(is_canonical(*parse(deep)));
+  EXPECT_EQ(write(*parse(deep)), deep);
+  EXPECT_FALSE(parse(wrapped(R"([{"x":{"k":1,"\u006b":2}}])", kTreeDepth)).ok());
+}
+
+TEST(Nested, IsReadAsThePlainReaderReadsIt) {
+  uint64_t accepted = 0;
+  const auto check = [&](std::string_view inner) {
+    const std::string text = wrapped(inner, kTreeDepth - 1);
+    for (const Numbers numbers : {Numbers::kAny, Numbers::kCanonical}) {
+      const auto read = parse(text, {.numbers = numbers});
+      const auto plain = parse_plainly(text, {.numbers = numbers});
+      ASSERT_EQ(read.ok(), plain.ok()) << text;
+      if (!read.ok()) continue;
+      ++accepted;
+      ASSERT_EQ(write(*read), write(*plain)) << text;
+    }
+  };
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    RandomText random(seed);
+    check(std::string(random.next()));
+    check(std::string(random.mutated()));
+  }
+  EXPECT_GT(accepted, 1000u);
 }
 
 TEST(Parse, AnObjectMustBeOneWhereAsked) {
@@ -244,7 +302,6 @@ TEST(RoundTrip, WhatIsWrittenReadsBackEqual) {
   }
 }
 
-// Of words and brackets that a reader of tokens could take for what they are not.
 // Of words and brackets that a reader of tokens could take for what they are not.
 TEST(Readers, AgreeOnWhatTokensHide) {
   for (const char* text : {R"(["a":1])",

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <iterator>
 
+#include "homeserver/base/json/nested.h"
+
 namespace polder::json {
 namespace {
 
@@ -29,6 +31,23 @@ struct Workspace {
   // made in the size that it has.
   std::vector<Object::Member> members;
   std::vector<Value> elements;
+};
+
+// An array or object below kTreeDepth that is being read.
+struct Level {
+  bool is_object = false;
+  ondemand::object_iterator member;
+  ondemand::array_iterator element;
+
+  // simdjson compares with the end whatever is given.
+  bool at_end() const { return is_object ? member == member : element == element; }
+  void step() {
+    if (is_object) {
+      ++member;
+    } else {
+      ++element;
+    }
+  }
 };
 
 // A token reaches up to the next one.
@@ -99,6 +118,8 @@ class TreeReader {
   bool read_value(ondemand::value& value, int depth, Value& out) {
     const std::string_view token = token_of(value);
     if (token.empty()) return malformed("not JSON: it ends too early");
+    if (depth >= kTreeDepth && (token.front() == '{' || token.front() == '['))
+      return read_nested(value, token.front(), depth, out);
     switch (token.front()) {
       case '{':
         return read_object(value, depth + 1, out);
@@ -128,8 +149,7 @@ class TreeReader {
       members.emplace_back(std::move(key), std::move(member));
     }
     Object result;
-    if (!result.assign_unsorted(take_from(members, bottom)))
-      return malformed("not JSON: an object has a key twice");
+    if (!result.assign_unsorted(take_from(members, bottom))) return malformed(kKeyTwice);
     out = Value(std::move(result));
     return true;
   }
@@ -148,6 +168,71 @@ class TreeReader {
       elements.push_back(std::move(read));
     }
     out = Value(take_from(elements, bottom));
+    return true;
+  }
+
+  bool read_nested(ondemand::value& value, char bracket, int depth, Value& out) {
+    NestedText text;
+    std::vector<Level> open;
+    if (!descend(value, bracket, depth, text, open)) return false;
+    while (!open.empty()) {
+      if (open.back().at_end()) {
+        text.close();
+        open.pop_back();
+        if (!open.empty()) open.back().step();
+        continue;
+      }
+      if (!read_child(depth, text, open)) return false;
+      if (text.bytes() > kNestedBytesMax)
+        return refuse(ErrorCode::kTooLarge, "JSON is nested too deeply");
+    }
+    Nested nested;
+    if (!text.write(nested.json)) return malformed(kKeyTwice);
+    out = Value(std::move(nested));
+    return true;
+  }
+
+  bool descend(ondemand::value& value, char bracket, int depth, NestedText& text,
+               std::vector<Level>& open) {
+    if (!enter(depth + static_cast<int>(open.size()) + 1)) return false;
+    Level level{.is_object = bracket == '{', .member = {}, .element = {}};
+    if (level.is_object) {
+      ondemand::object object;
+      if (value.get_object().get(object) != simdjson::SUCCESS ||
+          object.begin().get(level.member) != simdjson::SUCCESS)
+        return malformed(kNoObject);
+    } else {
+      ondemand::array array;
+      if (value.get_array().get(array) != simdjson::SUCCESS ||
+          array.begin().get(level.element) != simdjson::SUCCESS)
+        return malformed(kNoArray);
+    }
+    text.open(bracket);
+    open.push_back(level);
+    return true;
+  }
+
+  bool read_child(int depth, NestedText& text, std::vector<Level>& open) {
+    Level& level = open.back();
+    ondemand::value child;
+    if (level.is_object) {
+      ondemand::field field;
+      std::string key;
+      if ((*level.member).get(field) != simdjson::SUCCESS) return malformed(kNoObject);
+      if (!read_key(field, key)) return false;
+      text.key(key);
+      child = field.value();
+    } else if ((*level.element).get(child) != simdjson::SUCCESS) {
+      return malformed(kNoArray);
+    }
+    const std::string_view token = token_of(child);
+    if (token.empty()) return malformed("not JSON: it ends too early");
+    if (token.front() == '{' || token.front() == '[')
+      return descend(child, token.front(), depth, text, open);
+    Value scalar;
+    if (!read_scalar(child, token, scalar)) return false;
+    text.scalar(scalar);
+    level.step();
     return true;
   }
 
@@ -246,6 +331,7 @@ class TreeReader {
   }
 
   static constexpr const char* kNoObject = "not JSON: an object's keys, colons, commas or end";
+  static constexpr const char* kKeyTwice = "not JSON: an object has a key twice";
   static constexpr const char* kNoArray = "not JSON: an array's commas or end";
   static constexpr const char* kNoEscape = "not JSON: an escape in a string";
   static constexpr const char* kNoWord = "not JSON: unknown word";

@@ -2,6 +2,7 @@
 // accepted.
 #pragma once
 
+#include <limits>
 #include <string_view>
 
 #include "homeserver/base/json/value.h"
@@ -17,10 +18,15 @@ enum class Numbers : uint8_t {
   kAny,
 };
 
+// Four times what the largest event has.
+inline constexpr size_t kNestedBytesMax = size_t{256} << 10;
+
 struct ParseLimits {
   Numbers numbers = Numbers::kAny;
   size_t max_bytes = 1 << 20;
-  int max_depth = 100;  // of nested arrays and objects
+  // Of nested arrays and objects. No depth costs a stack: below kTreeDepth they are kept as text,
+  // of at most kNestedBytesMax.
+  int max_depth = std::numeric_limits<int>::max();
 };
 
 // Refuses, besides what is not RFC 8259 JSON: duplicate keys, lone surrogate escapes, invalid

@@ -28,6 +28,17 @@ struct Number {
   friend bool operator==(const Number&, const Number&) = default;
 };
 
+// Levels of arrays and objects that are values of their own. Trees are copied, compared, written
+// and destroyed by recursion, so what is nested deeper, as anybody's events may be, is kept as
+// text.
+inline constexpr int kTreeDepth = 100;
+
+// An array or object below kTreeDepth: canonical JSON, but for numbers that have no such form.
+struct Nested {
+  std::string json;
+  friend bool operator==(const Nested&, const Nested&) = default;
+};
+
 // Members with unique keys, sorted by the keys' UTF-8 bytes (which is code point order).
 class Object {
  public:
@@ -84,6 +95,7 @@ class Value {
   Value(const char* value) : data_(std::string(value)) {}       // NOLINT
   Value(Array value) : data_(std::move(value)) {}               // NOLINT
   Value(Object value) : data_(std::move(value)) {}              // NOLINT
+  Value(Nested value) : data_(std::move(value)) {}              // NOLINT
 
   bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
   const bool* as_bool() const { return std::get_if<bool>(&data_); }
@@ -92,13 +104,14 @@ class Value {
   const std::string* as_string() const { return std::get_if<std::string>(&data_); }
   const Array* as_array() const { return std::get_if<Array>(&data_); }
   const Object* as_object() const { return std::get_if<Object>(&data_); }
+  const Nested* as_nested() const { return std::get_if<Nested>(&data_); }
   Array* as_array() { return std::get_if<Array>(&data_); }
   Object* as_object() { return std::get_if<Object>(&data_); }
 
   friend bool operator==(const Value&, const Value&) = default;
 
  private:
-  std::variant<std::monostate, bool, int64_t, Number, std::string, Array, Object> data_;
+  std::variant<std::monostate, bool, int64_t, Number, std::string, Array, Object, Nested> data_;
 };
 
 // Builds {"key": value, ...}; a later duplicate replaces an earlier one.

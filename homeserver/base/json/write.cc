@@ -174,6 +174,8 @@ void write_to(const Value& value, std::string& out) {
   } else if (const Number* number = value.as_number()) {
     require(is_number(number->text));
     out.append(number->text);
+  } else if (const Nested* nested = value.as_nested()) {
+    out.append(nested->json);
   } else {
     out.append("null");
   }
@@ -210,6 +212,8 @@ bool is_canonical(const Value& value) {
       if (!is_canonical(element)) return false;
     }
   }
+  if (const Nested* nested = value.as_nested())
+    return parse(nested->json, {.numbers = Numbers::kCanonical}).ok();
   return value.as_number() == nullptr;
 }
 

@@ -93,26 +93,6 @@ Result<EventId> take_event_id(const json::Object& object) {
   return id;
 }
 
-int nesting_of(const json::Object& object);
-
-// Of arrays and objects, as json::parse() counts them.
-int nesting_of(const json::Value& value) {
-  if (const json::Object* object = value.as_object()) return nesting_of(*object);
-  const json::Array* array = value.as_array();
-  if (array == nullptr) return 0;
-  int deepest = 0;
-  for (const json::Value& element : *array)
-    deepest = std::max(deepest, nesting_of(element));
-  return deepest + 1;
-}
-
-int nesting_of(const json::Object& object) {
-  int deepest = 0;
-  for (const auto& [key, member] : object)
-    deepest = std::max(deepest, nesting_of(member));
-  return deepest + 1;
-}
-
 // A string where it is the event's own; a redaction that was redacted has none.
 Status check_redacts(const json::Object& object, std::string_view type,
                      const RoomVersionRules& rules) {
@@ -128,7 +108,6 @@ Result<EventPtr> Event::parse(std::string_view pdu, const RoomVersionRules& rule
   const json::ParseLimits limits{
       .numbers = rules.strict_canonical_json ? json::Numbers::kCanonical : json::Numbers::kAny,
       .max_bytes = kMaxReceivedBytes,
-      .max_depth = kMaxEventDepthOfJson,
   };
   POLDER_TRY(json::Object object, json::parse_object(pdu, limits));
   return parse(std::move(object), rules);
@@ -146,9 +125,6 @@ Result<EventPtr> Event::parse(json::Object pdu, const RoomVersionRules& rules) {
   event->json_ = json::write(pdu);
   if (event->json_.size() > kMaxEventBytes)
     return fail(ErrorCode::kTooLarge, "event: is larger than 65536 bytes");
-  // What is stored must be read again, with the same limit.
-  if (nesting_of(pdu) > kMaxEventDepthOfJson)
-    return fail(ErrorCode::kTooLarge, "event: is nested too deeply");
 
   POLDER_TRY(event->type_, take_key(pdu, "type", rules));
   POLDER_TRY(const std::string sender, take_id(pdu, "sender"));

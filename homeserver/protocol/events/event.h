@@ -20,7 +20,6 @@ inline constexpr size_t kMaxEventBytes = 65536;  // of the canonical JSON, signa
 inline constexpr size_t kMaxKeyBytes = 255;      // of type and state key
 inline constexpr size_t kMaxPrevEvents = 20;
 inline constexpr size_t kMaxAuthEvents = 10;
-inline constexpr int kMaxEventDepthOfJson = 100;
 
 class Event;
 using EventPtr = std::shared_ptr<const Event>;

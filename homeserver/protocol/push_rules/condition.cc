@@ -28,7 +28,7 @@ bool is_simple(const json::Value& value) {
   if (const int64_t* number = value.as_int())
     return *number >= -json::kMaxCanonicalInt && *number <= json::kMaxCanonicalInt;
   return value.as_array() == nullptr && value.as_object() == nullptr &&
-         value.as_number() == nullptr;
+         value.as_number() == nullptr && value.as_nested() == nullptr;
 }
 
 }  // namespace

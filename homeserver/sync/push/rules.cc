@@ -8,10 +8,9 @@ namespace polder::push {
 namespace {
 
 constexpr size_t kParsedMax = 1000;  // sets of rules that are remembered
-constexpr int kDepthMax = 110;       // of what is stored: of a request, and what is around it
 
 Result<push_rules::RuleSet> parse_changes(std::string_view text) {
-  POLDER_TRY(const json::Object changes, json::parse_object(text, {.max_depth = kDepthMax}));
+  POLDER_TRY(const json::Object changes, json::parse_object(text));
   return push_rules::RuleSet::parse(changes);
 }
 
