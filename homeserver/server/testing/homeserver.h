@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/base/values/bytes.h"
@@ -36,6 +37,7 @@ class HomeserverTest : public testing::Test {
     config.registration.shared_secret = "secret";
     config.registration.allow_guests = guests_;
     config.limits.rate_limits = rate_limits_;
+    configure_(config);
     homeserver_ = std::move(
         *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
   }
@@ -115,9 +117,10 @@ class HomeserverTest : public testing::Test {
 
   std::string directory_;
   uint64_t starts_ = 0;
-  bool rate_limits_ = false;           // from the next start
-  bool guests_ = false;                // likewise: may register
-  std::string address_ = "192.0.2.1";  // from which the client asks
+  bool rate_limits_ = false;                                 // from the next start
+  bool guests_ = false;                                      // likewise: may register
+  std::function<void(Config&)> configure_ = [](Config&) {};  // likewise
+  std::string address_ = "192.0.2.1";                        // from which the client asks
   std::unique_ptr<files::FileSystem> files_ = files::real_files();
   OfflineTransport transport_;
   OfflineResolver resolver_;

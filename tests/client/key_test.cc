@@ -1,11 +1,10 @@
-// What clients with end-to-end encryption rely on: keys, device lists, messages to devices; and
-// receipts and typing.
+// What clients with end-to-end encryption rely on: keys, device lists, messages to devices.
 #include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {
 
-class Encryption : public HomeserverTest {
+class KeyTest : public HomeserverTest {
  protected:
   std::string device_of(const std::string& token) {
     return call("GET", "/_matrix/client/v3/account/whoami", token).text({"device_id"});
@@ -36,7 +35,7 @@ class Encryption : public HomeserverTest {
   std::string alice_, bob_, room_;
 };
 
-TEST_F(Encryption, DeviceListsTellOfChangesToWhoSharesARoom) {
+TEST_F(KeyTest, DeviceListsTellOfChangesToWhoSharesARoom) {
   const std::string carol = join_token("carol");
   const std::string bob_since = next(sync(bob_));
   const std::string carol_since = next(sync(carol));
@@ -62,7 +61,7 @@ TEST_F(Encryption, DeviceListsTellOfChangesToWhoSharesARoom) {
 
 // "When they start sharing a room again, Bob has an out-of-date list of Alice's devices. [...]
 // Bob's homeserver will add Alice's user ID to the changed property."
-TEST_F(Encryption, WhoWasAwayBetweenTwoSyncsHasToBeLookedUp) {
+TEST_F(KeyTest, WhoWasAwayBetweenTwoSyncsHasToBeLookedUp) {
   const auto leave = [&](const std::string& who) {
     EXPECT_EQ(call("POST", rooms(room_, "/leave"), who).status, 200);
   };
@@ -92,7 +91,7 @@ TEST_F(Encryption, WhoWasAwayBetweenTwoSyncsHasToBeLookedUp) {
   EXPECT_EQ(sync(bob_, here).text({"device_lists", "changed"}), R"(["@alice:own","@bob:own"])");
 }
 
-TEST_F(Encryption, AOneTimeKeyIsGivenOnceThenTheFallback) {
+TEST_F(KeyTest, AOneTimeKeyIsGivenOnceThenTheFallback) {
   const std::string device = upload_device_keys("alice", alice_);
   const std::string wanted =
       R"({"one_time_keys":{"@alice:own":{")" + device + R"(":"signed_curve25519"}}})";
@@ -109,7 +108,7 @@ TEST_F(Encryption, AOneTimeKeyIsGivenOnceThenTheFallback) {
   EXPECT_EQ(after.text({"device_unused_fallback_key_types"}), "[]");
 }
 
-TEST_F(Encryption, KeysOfADeletedDeviceAreGone) {
+TEST_F(KeyTest, KeysOfADeletedDeviceAreGone) {
   const std::string device = upload_device_keys("alice", alice_);
   const std::string since = next(sync(bob_));
   const auto query = [&] {
@@ -123,7 +122,7 @@ TEST_F(Encryption, KeysOfADeletedDeviceAreGone) {
   EXPECT_EQ(query(), "{}");
 }
 
-TEST_F(Encryption, MessagesToADeviceComeInOrderUntilAcknowledged) {
+TEST_F(KeyTest, MessagesToADeviceComeInOrderUntilAcknowledged) {
   const std::string device = device_of(alice_);
   const std::string start = next(sync(alice_));
   for (int i = 0; i < 130; ++i) {
@@ -159,95 +158,24 @@ TEST_F(Encryption, MessagesToADeviceComeInOrderUntilAcknowledged) {
   EXPECT_TRUE(numbers(sync(alice_, next(second))).empty());
 }
 
-TEST_F(Encryption, ReceiptsReachTheRoomAndPrivateOnesTheirOwner) {
-  const std::string event = say(alice_, room_, "hello", "1").text({"event_id"});
-  const std::string since = next(sync(alice_));
-  const std::string bob_since = next(sync(bob_));
-  const auto ephemeral = [&](const Answer& answer) {
-    return answer.text({"rooms", "join", room_, "ephemeral", "events"});
+TEST_F(KeyTest, AMessageToDevicesIsSentOnceForATypeAndTransactionId) {
+  const std::string alice = join_token("alice");
+  const auto send = [&](const std::string& type, const std::string& text) {
+    return begin("PUT", "/_matrix/client/v3/sendToDevice/" + type + "/t", alice,
+                 R"({"messages":{"@alice:own":{"*":{"text":")" + text + R"("}}}})");
   };
-  EXPECT_EQ(call("POST", rooms(room_, "/receipt/m.read.private/" + event), bob_, "{}").status, 200);
-  EXPECT_EQ(ephemeral(sync(alice_, since)), "");
-  EXPECT_NE(ephemeral(sync(bob_, bob_since)).find("m.read.private"), std::string::npos);
-  EXPECT_EQ(call("POST", rooms(room_, "/receipt/m.read/" + event), bob_, R"({"thread_id":"main"})")
-                .status,
-            200);
-  const Answer told = sync(alice_, since);
-  EXPECT_NE(ephemeral(told).find(R"("thread_id":"main")"), std::string::npos);
-  EXPECT_EQ(ephemeral(sync(alice_, next(told))), "");
-  crash();
-  EXPECT_NE(ephemeral(sync(alice_)).find(event), std::string::npos);
-  const std::string other = create_room(alice_);
-  struct Refused {
-    std::string token, path, body;
-    int status;
-  };
-  for (const Refused& c : std::vector<Refused>{
-           {bob_, rooms(other, "/receipt/m.read/" + event), "{}", 403},
-           {alice_, rooms(other, "/receipt/m.read/" + event), "{}", 404},
-           {alice_, rooms(room_, "/receipt/m.other/" + event), "{}", 400},
-           {alice_, rooms(room_, "/receipt/m.read/" + event), R"({"thread_id":""})", 400},
-           {alice_, rooms(room_, "/receipt/m.read/" + event), R"({"thread_id":1})", 400},
-       }) {
-    EXPECT_EQ(call("POST", c.path, c.token, c.body).status, c.status) << c.path << c.body;
+  std::vector<std::shared_ptr<std::optional<Answer>>> answers;
+  for (int i = 0; i < 4; ++i) {
+    answers.push_back(send("one", "x"));
+    answers.push_back(send("two", "x"));
   }
-}
-
-// Receipts of several threads on one event stand side by side.
-TEST_F(Encryption, ReceiptsComeByThread) {
-  const std::string event = say(alice_, room_, "read me", "1").text({"event_id"});
-  call("PUT", rooms(room_, "/send/m.room.message/2"), alice_,
-       R"({"body":"in the thread","m.relates_to":{"rel_type":"m.thread","event_id":")" + event +
-           R"("}})");
-  const std::string since = next(sync(alice_));
-  for (const std::string& body : {std::string("{}"), std::string(R"({"thread_id":"main"})"),
-                                  R"({"thread_id":")" + event + R"("})"})
-    EXPECT_EQ(call("POST", rooms(room_, "/receipt/m.read/" + event), bob_, body).status, 200);
-  for (const Answer& answer : {sync(alice_, since), sync(alice_)}) {
-    const json::Value* events =
-        json::at(*answer.body.as_object(), {"rooms", "join", room_, "ephemeral", "events"});
-    std::vector<std::string> threads;
-    for (const json::Value& told : *events->as_array()) {
-      const json::Value* thread =
-          json::at(*told.as_object(), {"content", event, "m.read", "@bob:own", "thread_id"});
-      threads.push_back(thread != nullptr ? *thread->as_string() : "");
-    }
-    EXPECT_EQ(threads, (std::vector<std::string>{"", event, "main"}));
-  }
-}
-
-TEST_F(Encryption, ReadMarkersSetTheFullyReadEvent) {
-  const std::string event = say(alice_, room_, "hello", "1").text({"event_id"});
-  const std::string since = next(sync(bob_));
-  EXPECT_EQ(call("POST", rooms(room_, "/read_markers"), bob_,
-                 R"({"m.fully_read":")" + event + R"(","m.read":")" + event + R"("})")
-                .status,
-            200);
-  const Answer told = sync(bob_, since);
-  EXPECT_NE(told.text({"rooms", "join", room_, "account_data", "events"}).find(event),
-            std::string::npos);
-  EXPECT_NE(told.text({"rooms", "join", room_, "ephemeral", "events"}).find("m.read"),
-            std::string::npos);
-}
-
-TEST_F(Encryption, TypingIsToldAndEndsByItself) {
-  const std::string since = next(sync(alice_));
-  const auto typing = [&](const Answer& answer) {
-    return answer.text({"rooms", "join", room_, "ephemeral", "events"});
-  };
-  const std::string path = rooms(room_, "/typing/@bob:own");
-  EXPECT_EQ(call("PUT", path, bob_, R"({"typing":true,"timeout":20000})").status, 200);
-  const Answer told = sync(alice_, since);
-  EXPECT_NE(typing(told).find("@bob:own"), std::string::npos);
-  const auto waiting =
-      begin("GET", "/_matrix/client/v3/sync?timeout=60000&since=" + next(told), alice_, "");
-  simulation_->run_for(Millis(10'000));
-  EXPECT_FALSE(waiting->has_value());
-  simulation_->run_for(Millis(15'000));
-  ASSERT_TRUE(waiting->has_value());
-  EXPECT_NE(typing(**waiting).find(R"("user_ids":[])"), std::string::npos);
-  EXPECT_EQ(call("PUT", path, alice_, R"({"typing":true})").status, 403);
-  EXPECT_EQ(call("PUT", path, bob_, "{}").status, 400);
+  ASSERT_TRUE(simulation_->run_until(
+      [&] { return std::ranges::all_of(answers, [](const auto& a) { return a->has_value(); }); },
+      Millis(60'000)));
+  const Answer synced = sync(alice);
+  const json::Value* events = json::at(*synced.body.as_object(), {"to_device", "events"});
+  ASSERT_NE(events, nullptr);
+  EXPECT_EQ(events->as_array()->size(), 2u);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Receipts and read markers, as clients set them.
 // https://spec.matrix.org/v1.19/client-server-api/#receipts
-#include "homeserver/server/testing/homeserver.h"
 #include "storage/stores/rooms/receipt_rows.h"
+#include "homeserver/server/testing/homeserver.h"
 
 namespace polder::server {
 namespace {

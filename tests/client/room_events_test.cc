@@ -1,15 +1,11 @@
-// Who may do what in a room, and that a request that is repeated is done once.
-#include <gtest/gtest.h>
-
-#include <set>
-
+// Events that users send and redact.
 #include "homeserver/server/testing/homeserver.h"
 #include "storage/stores/audit/audit_rows.h"
 
 namespace polder::server {
 namespace {
 
-class ActsTest : public HomeserverTest {
+class RoomEventsTest : public HomeserverTest {
  protected:
   std::string room_of_two(const std::string& version, const std::string& alice,
                           const std::string& bob) {
@@ -38,7 +34,7 @@ class ActsTest : public HomeserverTest {
   int redactions_ = 0;
 };
 
-TEST_F(ActsTest, OthersEventsAreRedactedByWhoHasTheLevelAlone) {
+TEST_F(RoomEventsTest, OthersEventsAreRedactedByWhoHasTheLevelAlone) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");
   for (int version = 1; version <= 12; ++version) {
@@ -62,7 +58,7 @@ TEST_F(ActsTest, OthersEventsAreRedactedByWhoHasTheLevelAlone) {
   }
 }
 
-TEST_F(ActsTest, WhatCannotBeRedactedIsSaidSo) {
+TEST_F(RoomEventsTest, WhatCannotBeRedactedIsSaidSo) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");
   const std::string room = room_of_two("12", alice, bob);
@@ -84,7 +80,7 @@ TEST_F(ActsTest, WhatCannotBeRedactedIsSaidSo) {
   EXPECT_EQ(made.text({"errcode"}), "M_INVALID_ROOM_STATE");
 }
 
-TEST_F(ActsTest, RefusalsAndPrivilegesAreOnRecord) {
+TEST_F(RoomEventsTest, RefusalsAndPrivilegesAreOnRecord) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");
   const std::string room = room_of_two("12", alice, bob);
@@ -110,7 +106,7 @@ TEST_F(ActsTest, RefusalsAndPrivilegesAreOnRecord) {
   EXPECT_EQ(outcomes.size(), 2u);
 }
 
-TEST_F(ActsTest, EqualRequestsAtOnceAreOneEventAndHaveEqualAnswers) {
+TEST_F(RoomEventsTest, EqualRequestsAtOnceAreOneEventAndHaveEqualAnswers) {
   const std::string alice = join_token("alice");
   const std::string room = create_room(alice);
   std::vector<std::shared_ptr<std::optional<Answer>>> answers;
@@ -131,7 +127,7 @@ TEST_F(ActsTest, EqualRequestsAtOnceAreOneEventAndHaveEqualAnswers) {
   EXPECT_EQ(say(alice, room, "once", "t").text({"event_id"}), *events.begin());
 }
 
-TEST_F(ActsTest, ATransactionIdBelongsToItsPath) {
+TEST_F(RoomEventsTest, ATransactionIdBelongsToItsPath) {
   const std::string alice = join_token("alice");
   const std::string room = create_room(alice);
   const std::string other = create_room(alice);
@@ -159,27 +155,7 @@ TEST_F(ActsTest, ATransactionIdBelongsToItsPath) {
   EXPECT_EQ(events.size(), paths.size());
 }
 
-TEST_F(ActsTest, AMessageToDevicesIsSentOnceForATypeAndTransactionId) {
-  const std::string alice = join_token("alice");
-  const auto send = [&](const std::string& type, const std::string& text) {
-    return begin("PUT", "/_matrix/client/v3/sendToDevice/" + type + "/t", alice,
-                 R"({"messages":{"@alice:own":{"*":{"text":")" + text + R"("}}}})");
-  };
-  std::vector<std::shared_ptr<std::optional<Answer>>> answers;
-  for (int i = 0; i < 4; ++i) {
-    answers.push_back(send("one", "x"));
-    answers.push_back(send("two", "x"));
-  }
-  ASSERT_TRUE(simulation_->run_until(
-      [&] { return std::ranges::all_of(answers, [](const auto& a) { return a->has_value(); }); },
-      Millis(60'000)));
-  const Answer synced = sync(alice);
-  const json::Value* events = json::at(*synced.body.as_object(), {"to_device", "events"});
-  ASSERT_NE(events, nullptr);
-  EXPECT_EQ(events->as_array()->size(), 2u);
-}
-
-TEST_F(ActsTest, RelationsThatBreakTheirRulesAreRefused) {
+TEST_F(RoomEventsTest, RelationsThatBreakTheirRulesAreRefused) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");
   const std::string room = room_of_two("12", alice, bob);
@@ -224,7 +200,7 @@ TEST_F(ActsTest, RelationsThatBreakTheirRulesAreRefused) {
   EXPECT_EQ(relate(alice, "m.reaction", "m.annotation", root, "+1").status, 400);
 }
 
-TEST_F(ActsTest, EqualAnnotationsAtOnceAreOne) {
+TEST_F(RoomEventsTest, EqualAnnotationsAtOnceAreOne) {
   const std::string alice = join_token("alice");
   const std::string room = create_room(alice);
   const std::string root = say(alice, room, "root", "a").text({"event_id"});
@@ -241,7 +217,7 @@ TEST_F(ActsTest, EqualAnnotationsAtOnceAreOne) {
 
 // https://spec.matrix.org/v1.19/appendices/#canonical-json: whatever the room version tolerates of
 // others.
-TEST_F(ActsTest, NoLocalEventHasFractions) {
+TEST_F(RoomEventsTest, NoLocalEventHasFractions) {
   const std::string alice = join_token("alice");
   const auto create = [&](const std::string& version, const std::string& more) {
     return call("POST", "/_matrix/client/v3/createRoom", alice,
@@ -263,7 +239,7 @@ TEST_F(ActsTest, NoLocalEventHasFractions) {
   }
 }
 
-TEST_F(ActsTest, WhatIsTooLargeIsSaidToBe) {
+TEST_F(RoomEventsTest, WhatIsTooLargeIsSaidToBe) {
   const std::string alice = join_token("alice");
   const std::string room = create_room(alice);
   const std::string name(300, 'x');

@@ -106,5 +106,20 @@ TEST_F(AliasTest, ThatAreRemovedAreNotCanonicalAnyMore) {
   EXPECT_EQ(content(), "{}");
 }
 
+// As there, of a room that is named in the body.
+TEST_F(AliasTest, GiveNoAliasToARoomThatTheyAreNotIn) {
+  const std::string alice = join_token("alice");
+  const std::string eve = join_token("eve");
+  const std::string room = create_room(alice);
+  std::string answers[2];
+  for (const std::string& named : {room, std::string("!" + std::string(43, 'A'))}) {
+    const Answer answer = call("PUT", "/_matrix/client/v3/directory/room/%23x%3Aown", eve,
+                               R"({"room_id":")" + named + R"("})");
+    EXPECT_EQ(answer.status, 403);
+    answers[named == room] = json::write(answer.body);
+  }
+  EXPECT_EQ(answers[0], answers[1]);
+}
+
 }  // namespace
 }  // namespace polder::server

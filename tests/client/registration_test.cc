@@ -1,0 +1,104 @@
+// Accounts made by users themselves, and by who knows the shared secret.
+#include "homeserver/base/crypto/hash.h"
+#include "homeserver/server/testing/homeserver.h"
+
+namespace polder::server {
+namespace {
+
+class RegistrationTest : public HomeserverTest {
+ protected:
+  Answer post(const std::string& path, const std::string& token, json::Object body) {
+    return call("POST", "/_matrix/client/v3" + path, token, json::write(body));
+  }
+  Answer log_in(const std::string& name, json::Value password) {
+    return post("/login", "",
+                {{"type", "m.login.password"},
+                 {"identifier", json::object({{"type", "m.id.user"}, {"user", name}})},
+                 {"password", std::move(password)}});
+  }
+};
+
+// https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+TEST_F(RegistrationTest, RegistrationRemembersWhatTheFirstRequestSaid) {
+  const Answer first = post("/register", "",
+                            {{"username", "alice"},
+                             {"password", "pw"},
+                             {"device_id", "PHONE"},
+                             {"initial_device_display_name", "phone"}});
+  EXPECT_EQ(first.status, 401);
+  const json::Object last{
+      {"auth", json::object({{"type", "m.login.dummy"}, {"session", first.text({"session"})}})}};
+  const Answer made = post("/register", "", last);
+  ASSERT_EQ(made.status, 200) << made.text({"error"});
+  EXPECT_EQ(made.text({"user_id"}), "@alice:own");
+  EXPECT_EQ(made.text({"device_id"}), "PHONE");
+  EXPECT_EQ(log_in("alice", "pw").status, 200);
+  const Answer again = post("/register", "", last);
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.body, made.body);
+}
+
+TEST_F(RegistrationTest, RegistrationWithoutLoginIsAskedForOnce) {
+  const Answer first =
+      post("/register", "", {{"username", "alice"}, {"password", "pw"}, {"inhibit_login", true}});
+  const json::Object last{
+      {"auth", json::object({{"type", "m.login.dummy"}, {"session", first.text({"session"})}})}};
+  const auto one = begin("POST", "/_matrix/client/v3/register", "", json::write(last));
+  const auto other = begin("POST", "/_matrix/client/v3/register", "", json::write(last));
+  ASSERT_TRUE(simulation_->run_until([&] { return one->has_value() && other->has_value(); },
+                                     Millis(60'000)));
+  EXPECT_EQ((*one)->status, 200);
+  EXPECT_EQ((*one)->text({"user_id"}), "@alice:own");
+  EXPECT_EQ((*one)->text({"access_token"}), "");
+  EXPECT_EQ((*one)->body, (*other)->body);
+}
+
+TEST_F(RegistrationTest, RegistrationsAreForgottenAfterAWhile) {
+  const Answer first = post("/register", "", {{"username", "alice"}, {"password", "pw"}});
+  simulation_->run_for(Millis(3'600'000));
+  const Answer late = post(
+      "/register", "",
+      {{"auth", json::object({{"type", "m.login.dummy"}, {"session", first.text({"session"})}})}});
+  EXPECT_EQ(late.status, 401);
+  EXPECT_NE(late.text({"session"}), first.text({"session"}));
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/register/available?username=alice").status, 200);
+}
+
+TEST_F(RegistrationTest, TheSharedSecretRegistersOnceForANonce) {
+  const std::string path = "/_synapse/admin/v1/register";
+  const std::string nonce = call("GET", path).text({"nonce"});
+  const std::string mac =
+      crypto::hmac_sha1_hex("secret", nonce + '\0' + "root" + '\0' + "pw" + '\0' + "admin");
+  const auto body = [&](const std::string& with) {
+    return R"({"nonce":")" + nonce + R"(","username":"root","password":"pw","admin":true,"mac":")" +
+           with + "\"}";
+  };
+  // Whoever asks for others, or guesses, takes it from nobody.
+  for (int i = 0; i < 1001; ++i)
+    EXPECT_EQ(call("GET", path).status, 200);
+  EXPECT_EQ(call("POST", path, "", body("guess")).status, 403);
+  EXPECT_EQ(call("POST", path, "", body(mac)).text({"user_id"}), "@root:own");
+  EXPECT_EQ(call("POST", path, "", body(mac)).text({"error"}), "unrecognised nonce");
+}
+
+TEST_F(RegistrationTest, ANonceIsGoodForMinutesAndOnlyWhereItWasMade) {
+  const std::string path = "/_synapse/admin/v1/register";
+  const auto use = [&](std::string nonce) {
+    const std::string mac =
+        crypto::hmac_sha1_hex("secret", nonce + '\0' + "eve" + '\0' + "pw" + '\0' + "notadmin");
+    return call("POST", path, "",
+                R"({"nonce":")" + nonce + R"(","username":"eve","password":"pw","mac":")" + mac +
+                    "\"}")
+        .text({"error"});
+  };
+  const std::string old = call("GET", path).text({"nonce"});
+  simulation_->run_for(Millis(301'000));
+  EXPECT_EQ(use(old), "unrecognised nonce");
+  std::string forged = call("GET", path).text({"nonce"});
+  forged[10] = forged[10] == '1' ? '2' : '1';
+  EXPECT_EQ(use(forged), "unrecognised nonce");
+  EXPECT_EQ(use(""), "unrecognised nonce");
+}
+
+}  // namespace
+}  // namespace polder::server
