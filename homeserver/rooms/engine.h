@@ -299,7 +299,7 @@ class RoomEngine {
   };
   Task<Result<Received>> receive_on_shard(Asked asked, events::EventPtr event, RoomNumber number);
   Task<Result<Received>> receive_connected(Asked asked, events::EventPtr event, RoomNumber number,
-                                           bool fetch_state);
+                                           std::string built_on_by);
   Task<Status> fetch_missing(Asked asked, events::EventPtr event, RoomNumber number);
   Task<Status> fetch_auth_events(Asked asked, events::EventPtr event, RoomNumber number);
   Task<Result<stores::StateRoot>> fetch_state_before(Asked asked, events::EventPtr event,

@@ -192,7 +192,9 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
       }));
   for (const events::EventPtr& missing : news) {
     if (missing->id() == event->id()) continue;
-    const auto received = co_await receive_connected(asked, missing, number, true);
+    std::string built_on_by(event->sender().server());
+    const auto received =
+        co_await receive_connected(asked, missing, number, std::move(built_on_by));
     if (!received.ok())
       parts_.runtime.log().info("missing_event_refused",
                                 {{"event", missing->id()}, {"reason", received.error().message}});
@@ -200,9 +202,10 @@ Task<Status> RoomEngine::fetch_missing(Asked asked, events::EventPtr event, Room
   co_return Status();
 }
 
-// Steps 4 to 6 for an event whose links are there, or whose state before can be fetched.
+// Steps 4 to 6 for an event whose links are there, or whose state before can be fetched. It came
+// from, or for the sake of an event of, a user of the server that built on it.
 Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventPtr event,
-                                                     RoomNumber number, bool fetch_state) {
+                                                     RoomNumber number, std::string built_on_by) {
   std::vector<EventId> itself(1, event->id());
   POLDER_CO_TRY(const auto fresh, co_await unknown(number, std::move(itself), false));
   Received received;
@@ -212,11 +215,11 @@ Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventP
   POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
   std::optional<stores::StateRoot> before;
   if (!missing_prevs.empty()) {
-    if (!fetch_state) co_return fail(ErrorCode::kMissing, "prev events are not known");
     POLDER_CO_TRY(before, co_await fetch_state_before(asked, event, number));
   }
   RoomEngine* self = this;
-  Step step = [self, event, before](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+  Step step = [self, event, before, built_on_by](Room& room,
+                                                 const kv::Snapshot& snapshot) -> Result<Staged> {
     if (!room.exists || room.record.extremities.empty())
       return fail(ErrorCode::kNotFound, "no such room here");
     POLDER_CHECK(self->require_new(room, snapshot, event->id()));
@@ -224,6 +227,7 @@ Task<Result<Received>> RoomEngine::receive_connected(Asked asked, events::EventP
     input.event = event;
     input.state_before = before;
     input.drops_strangers = true;
+    input.built_on_by = built_on_by;
     return stage(self->context_, room, snapshot, std::move(input));
   };
   const auto staged = co_await change(number, std::move(step));
@@ -254,7 +258,8 @@ Task<Result<Received>> RoomEngine::receive_on_shard(Asked asked, events::EventPt
   POLDER_CO_TRY(event, co_await verify(event));
   POLDER_CO_TRY(const auto missing_prevs, co_await unknown(number, event->prev_events(), false));
   if (!missing_prevs.empty()) POLDER_CO_CHECK(co_await fetch_missing(asked, event, number));
-  co_return co_await receive_connected(asked, event, number, true);
+  std::string itself(event->sender().server());
+  co_return co_await receive_connected(asked, event, number, std::move(itself));
 }
 
 Task<Result<Received>> RoomEngine::receive(ServerName origin, events::EventPtr event,

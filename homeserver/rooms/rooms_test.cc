@@ -235,23 +235,39 @@ TEST_F(RoomsTest, UnsignedForgedAndAlteredEventsAreRefused) {
 
 TEST_F(RoomsTest, AnEventAgainstItsPastIsRejectedAndOneAgainstThePresentSoftFails) {
   const RoomId room = create();
-  const auto join = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
-  ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
-  const auto before_ban = remote_on_edge(
-      room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "late"}}});
+  const UserId dan = UserId::trusted("@dan:" + other_.str());
+  for (const UserId& user : {bob_, dan}) {
+    const auto join = remote_on_edge(room, {.sender = user,
+                                            .type = "m.room.member",
+                                            .state_key = user.str(),
+                                            .content = {{"membership", "join"}}});
+    ASSERT_EQ(run(engine_->receive(other_, join))->verdict, Verdict::kAccepted);
+  }
+  const auto says = [&](const char* body) {
+    return remote_on_edge(room,
+                          {.sender = bob_, .type = "m.room.message", .content = {{"body", body}}});
+  };
+  const auto stored = [&](const events::EventPtr& event) {
+    return stores::find_event(*database_->snapshot(), event->id())->has_value();
+  };
+  const auto before_ban = says("late");
+  const auto later = says("later");
   ASSERT_TRUE(set_membership(room, alice_, bob_, "ban").ok());
   const auto late = run(engine_->receive(other_, before_ban));
   ASSERT_TRUE(late.ok());
   EXPECT_EQ(late->verdict, Verdict::kSoftFailed);
-  const auto after_ban =
-      remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "x"}}});
+  EXPECT_TRUE(stored(before_ban));
+  const auto after_ban = says("x");
   EXPECT_EQ(run(engine_->receive(other_, after_ban))->verdict, Verdict::kRejected);
-  EXPECT_EQ(timeline_size(room), 6u);
-  // Nobody of that server is in the room: nothing is kept of what is rejected.
-  EXPECT_FALSE(stores::find_event(*database_->snapshot(), after_ban->id())->has_value());
+  EXPECT_TRUE(stored(after_ban));
+  EXPECT_EQ(timeline_size(room), 7u);
+  // Once nobody of that server is in the room, nothing is kept of what is refused.
+  ASSERT_TRUE(set_membership(room, alice_, dan, "ban").ok());
+  EXPECT_NE(run(engine_->receive(other_, later))->verdict, Verdict::kAccepted);
+  EXPECT_FALSE(stored(later));
+  const auto after_bans = says("y");
+  EXPECT_EQ(run(engine_->receive(other_, after_bans))->verdict, Verdict::kRejected);
+  EXPECT_FALSE(stored(after_bans));
 }
 
 TEST_F(RoomsTest, AForkResolvesTheSameInEitherOrder) {

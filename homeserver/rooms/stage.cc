@@ -191,12 +191,19 @@ class Staging {
   // Else whoever has a server could fill the disk with what no rule allows. Who is in a room is
   // known once its state is.
   Status drop_strangers() const {
-    if (!input_.drops_strangers || staged_.verdict != Verdict::kRejected) return {};
+    if (!input_.drops_strangers || staged_.verdict == Verdict::kAccepted) return {};
     if (record_.partial || room_.servers.empty()) return {};
-    POLDER_TRY(const auto server,
-               context_.names.find(stores::NameKind::kServer, event().sender().server()));
-    if (server && room_.servers.contains(*server)) return {};
+    POLDER_TRY(bool kept, has_members(event().sender().server()));
+    if (!kept && staged_.verdict == Verdict::kSoftFailed) {
+      POLDER_TRY(kept, has_members(input_.built_on_by));
+    }
+    if (kept) return {};
     return fail(ErrorCode::kForbidden, staged_.refusal);
+  }
+
+  Result<bool> has_members(std::string_view server_name) const {
+    POLDER_TRY(const auto server, context_.names.find(stores::NameKind::kServer, server_name));
+    return server && room_.servers.contains(*server);
   }
 
   Status check() {

@@ -28,8 +28,10 @@ struct StageInput {
   // old.
   bool replaces_edge = false;
   // Of a server that has nobody in the room, what is rejected leaves nothing behind: it is an
-  // error, kForbidden.
+  // error, kForbidden. So is what is soft-failed, unless a server that has somebody there builds on
+  // it.
   bool drops_strangers = false;
+  std::string built_on_by = {};
 };
 
 // What staging made. Its batch must be enqueued before the turn ends.

@@ -104,6 +104,12 @@ TEST_F(UpkeepTest, OwnEventsAndTheNewestStayOnTheEdge) {
 TEST_F(UpkeepTest, ASoftFailedEventIsShownOnceTheRoomAllowsWhatBuildsOnIt) {
   for (const char* version : {"11", "12"}) {
     const RoomId room = room_with_bob(version);
+    const UserId dan = UserId::trusted("@dan:" + other_.str());
+    const auto neighbour = remote_on_edge(room, {.sender = dan,
+                                                 .type = "m.room.member",
+                                                 .state_key = dan.str(),
+                                                 .content = {{"membership", "join"}}});
+    ASSERT_EQ(run(engine_->receive(other_, neighbour))->verdict, Verdict::kAccepted);
     ASSERT_TRUE(set_membership(room, alice_, bob_, "ban").ok());
     const auto said = by_bob(room, "hello", {base_->id()}, base_->depth() + 1);
     ASSERT_EQ(run(engine_->receive(other_, said))->verdict, Verdict::kSoftFailed);
@@ -129,6 +135,30 @@ TEST_F(UpkeepTest, ASoftFailedEventIsShownOnceTheRoomAllowsWhatBuildsOnIt) {
     EXPECT_TRUE(say(room, alice_, "hello").ok());
     expect_consistent();
   }
+}
+
+// Nobody else of his server is in the room, so nothing was kept of what he said. It is asked for
+// when he is back.
+TEST_F(UpkeepTest, WhatAStrangerSaidIsTakenOnceAMemberBuildsOnIt) {
+  const RoomId room = room_with_bob("11");
+  ASSERT_TRUE(set_membership(room, alice_, bob_, "ban").ok());
+  const auto said = by_bob(room, "hello", {base_->id()}, base_->depth() + 1);
+  EXPECT_NE(run(engine_->receive(other_, said))->verdict, Verdict::kAccepted);
+  EXPECT_FALSE(stores::find_event(*database_->snapshot(), said->id())->has_value());
+  ASSERT_TRUE(set_membership(room, alice_, bob_, "leave").ok());
+  const auto back = remote_on_edge(room, {.sender = bob_,
+                                          .type = "m.room.member",
+                                          .state_key = bob_.str(),
+                                          .content = {{"membership", "join"}}});
+  ASSERT_EQ(run(engine_->receive(other_, back))->verdict, Verdict::kAccepted);
+  base_ = back;
+  remote_.missing.push_back(said->json());
+  const auto merge = by_bob(room, "merge", {said->id(), back->id()}, back->depth() + 1);
+  const auto received = run(engine_->receive(other_, merge));
+  ASSERT_TRUE(received.ok()) << received.error().message;
+  EXPECT_EQ(received->verdict, Verdict::kAccepted) << received->refusal;
+  EXPECT_TRUE(stores::find_event(*database_->snapshot(), said->id())->has_value());
+  expect_consistent();
 }
 
 // Both are signed: the server says one thing to one and another to others.

@@ -1,5 +1,8 @@
 #include "tests/simulation/facts.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "homeserver/rooms/reader.h"
 
 namespace polder::simulation {
@@ -57,12 +60,14 @@ RoomFacts read_room(server::Homeserver& homeserver, const RoomId& id, const std:
     }
     facts.events[held.event->id().str()] = std::move(event);
   }
-  bool inside = false;
+  std::set<std::string> inside;
   for (const auto& [position, record] : memberships) {
     std::set<std::string> servers;
     add_servers(reader, record.room_state.value_or(record.state_after), servers);
-    if (!inside && servers.contains(own_name)) facts.entered_at = record.depth;
-    inside = servers.contains(own_name);
+    if (!inside.contains(own_name) && servers.contains(own_name)) facts.entered_at = record.depth;
+    std::ranges::set_difference(inside, servers,
+                                std::inserter(facts.once_gone, facts.once_gone.end()));
+    inside = std::move(servers);
   }
   return facts;
 }

@@ -25,6 +25,7 @@ struct RoomFacts {
   std::map<std::string, std::string> state;  // "type|key" -> event id
   std::map<std::string, std::string> members;
   std::set<std::string> extremities;
+  std::set<std::string> once_gone;  // servers whose last member has left at some time
   std::map<std::string, EventFacts> events;
 
   std::string membership(const std::string& user) const {

@@ -31,7 +31,8 @@ void acknowledged_events_are_there(History& history) {
 }
 
 // An event reaches every server that is in its room at the event, and has the same place there. It
-// may be soft-failed: what came before it depends on what each knew. What is from before the other
+// may be soft-failed: what came before it depends on what each knew; and nothing is kept of that if
+// nobody of its server was in the room then. What is from before the other
 // server came in (again) is history, which it has only where somebody paged back.
 void check_delivered(History& history, const std::string& room, const RoomFacts& at_sender,
                      const std::string& sender, const RoomFacts& at_other,
@@ -43,6 +44,7 @@ void check_delivered(History& history, const std::string& room, const RoomFacts&
     }
     const auto found = at_other.events.find(id);
     if (found == at_other.events.end()) {
+      if (at_other.once_gone.contains(sender)) continue;
       history.finding(id + " of " + room + " never came from " + sender + " to " + other);
     } else if (found->second.standing.outlier || found->second.standing.rejected) {
       history.finding(id + " of " + room + " is " +
@@ -52,13 +54,15 @@ void check_delivered(History& history, const std::string& room, const RoomFacts&
   }
 }
 
-// Whether the edge of one has an event that the other soft-failed. The other builds on it no more
-// than it shows it, and what it thinks current stays what it was: they agree only once the other
-// is told by an event that it can take.
+// Whether the edge of one has an event that the other soft-failed, or kept nothing of. The other
+// builds on it no more than it shows it, and what it thinks current stays what it was: they agree
+// only once the other is told by an event that it can take.
 bool is_refused_edge(const RoomFacts& one, const RoomFacts& other) {
   return std::ranges::any_of(one.extremities, [&](const std::string& id) {
     const auto found = other.events.find(id);
-    return found != other.events.end() && found->second.standing.soft_failed;
+    if (found == other.events.end())
+      return other.once_gone.contains(one.events.at(id).sender_server);
+    return found->second.standing.soft_failed;
   });
 }
 
