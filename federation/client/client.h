@@ -21,8 +21,7 @@ struct SentJoin {
   rooms::RemoteState told;           // before the join
   std::optional<std::string> event;  // with the resident server's signature, if it added one
   bool members_omitted = false;
-  std::vector<ServerName> servers_in_room;        // if members are omitted
-  std::shared_ptr<const void> counted = nullptr;  // keeps what was told counted while it lives
+  std::vector<ServerName> servers_in_room;  // if members are omitted
 };
 
 struct RoomAddress {

@@ -193,6 +193,33 @@ TEST_F(ClientTest, SendJoinGivesStateInPieces) {
   }
 }
 
+// What is told takes memory for as long as it is worked on.
+TEST_F(ClientTest, AToldStateIsCountedAsLongAsItIsHeld) {
+  const auto join = membership("10", "join");
+  const auto answer_counted = [&](const std::string& path, const std::string& body) {
+    const auto counted = std::make_shared<int>();
+    servers_.answer(path, body);
+    servers_.answers.at(path)->held = counted;
+    return std::weak_ptr<const int>(counted);
+  };
+  const auto of_state =
+      answer_counted(transport::path_of("/_matrix/federation/v1/state", {kRoom.view()}),
+                     R"({"pdus":[{"a":1}],"auth_chain":[]})");
+  const auto of_join = answer_counted(
+      transport::path_of("/_matrix/federation/v2/send_join", {kRoom.view(), join->id().view()}),
+      R"({"state":[{"a":1}],"auth_chain":[]})");
+  {
+    const auto told = run(client_.state(kOther, kRoom, join->id()));
+    const auto joined = run(client_.send_join(kOther, join, false));
+    ASSERT_TRUE(told.ok() && joined.ok());
+    servers_.answers.clear();
+    EXPECT_FALSE(of_state.expired());
+    EXPECT_FALSE(of_join.expired());
+  }
+  EXPECT_TRUE(of_state.expired());
+  EXPECT_TRUE(of_join.expired());
+}
+
 TEST_F(ClientTest, AnInvitedServerMayAddItsSignatureOnly) {
   const auto invite = membership("10", "join");
   const std::string path =

@@ -99,7 +99,6 @@ Task<Result<SentJoin>> FederationClient::send_join(ServerName server, events::Ev
   const auto omitted = answer->member("members_omitted");
   joined.members_omitted = omitted.ok() && *omitted == "true";
   joined.servers_in_room = answer->servers_in_room();
-  joined.counted = answer->counted();
   co_return joined;
 }
 

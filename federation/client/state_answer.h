@@ -19,9 +19,8 @@ class StateAnswer final : public http::BodySink {
   void begin() override;
   Task<Status> take(std::string piece) override;
 
-  // What keeps the body's bytes counted while they are held.
-  void count(std::shared_ptr<const void> held) { counted_ = std::move(held); }
-  std::shared_ptr<const void> counted() const { return counted_; }
+  // What keeps the body's bytes counted, for whoever holds what was told.
+  void count(std::shared_ptr<const void> held) { told_.counted = std::move(held); }
 
   // After the body's end; kMalformed if it was no object, kMissing without both lists.
   Result<rooms::RemoteState> finish();
@@ -34,7 +33,6 @@ class StateAnswer final : public http::BodySink {
   const std::string state_list_;
   std::optional<wire::StreamCutter> cutter_;
   rooms::RemoteState told_;
-  std::shared_ptr<const void> counted_;
   std::vector<std::string> servers_;  // JSON texts
 };
 

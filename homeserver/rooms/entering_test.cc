@@ -87,6 +87,35 @@ TEST_F(EnteringTest, WhatIsOlderThanAllThatIsHereIsNotAskedFor) {
   expect_consistent();
 }
 
+// Others write meanwhile, however many ids another server makes up.
+TEST_F(EnteringTest, TheIdsOfAToldStateAreLookedUpOutsideOfTheRoomsTurns) {
+  make_room("12");
+  const auto join = join_of_alice();
+  ASSERT_TRUE(enter(history_, join).ok());
+  const auto aside =
+      build(bob_, "m.room.message", std::nullopt, {{"body", "1"}}, {history_[2]->id()}, 4);
+  const auto next =
+      build(bob_, "m.room.message", std::nullopt, {{"body", "2"}}, {join->id(), aside->id()}, 6);
+  RemoteStateIds& before = remote_.states[next->id()];
+  for (const events::EventPtr& event : history_)
+    before.state.insert(before.state.end(), 1000, event->id());
+  for (int i = 0; i < 100'000; ++i)
+    before.auth_chain.push_back(history_[static_cast<size_t>(i) % history_.size()]->id());
+  for (int i = 0; i < 200; ++i)
+    before.auth_chain.push_back(EventId::trusted("$unknown" + std::to_string(i)));
+  std::optional<Result<Received>> received;
+  runtime::spawn(*runtime_, runtime_->shard(0), "test",
+                 keep(engine_->receive(other_, next), received));
+  ASSERT_TRUE(simulation_->run_until([&] { return remote_.asked_state_ids > 0; }, Millis(60'000)));
+  EXPECT_TRUE(say(room_, alice_, "meanwhile").ok());
+  EXPECT_EQ(remote_.asked_states, 0u) << "the ids are still being looked up";
+  EXPECT_TRUE(simulation_->run_until([&] { return received.has_value(); }, Millis(60'000)));
+  EXPECT_EQ(remote_.asked_states, 1u);
+  // And not for ever.
+  before.state.assign(1'000'001, EventId::trusted("$unknown"));
+  EXPECT_EQ(run(engine_->receive(other_, next)).error().code, ErrorCode::kTooLarge);
+}
+
 // Step 6 after a gap: the join of the sender came by another branch. So may a lie.
 TEST_F(EnteringTest, WhatAnEventKnowsAfterAGapIsWeighedAgainstTheCurrentState) {
   for (const bool banned : {false, true}) {

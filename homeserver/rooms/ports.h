@@ -34,6 +34,7 @@ class KeySource {
 struct RemoteState {
   std::vector<std::string> state;       // PDUs
   std::vector<std::string> auth_chain;  // PDUs
+  std::shared_ptr<const void> counted;  // keeps the bytes counted while it lives
 };
 struct RemoteStateIds {
   std::vector<EventId> state;

@@ -11,7 +11,7 @@ constexpr size_t kServersMax = 5000;
 }  // namespace
 
 ToldState::ToldState(const events::RoomVersionRules& rules, RoomId room, RemoteState told)
-    : rules_(rules), room_(std::move(room)) {
+    : rules_(rules), room_(std::move(room)), counted_(std::move(told.counted)) {
   told_.reserve(told.state.size() + told.auth_chain.size());
   for (std::string& pdu : told.state) {
     told_.emplace_back().pdu = std::move(pdu);
@@ -97,6 +97,7 @@ RemoteState ToldState::take_first(const events::Event& event, size_t large) {
     if (const auto found = index_.find(id); found != index_.end()) wanted.push_back(found->second);
   }
   RemoteState out;
+  out.counted = counted_;
   take(std::move(wanted), out);
   return out;
 }

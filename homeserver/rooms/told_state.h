@@ -59,6 +59,7 @@ class ToldState {
 
   const events::RoomVersionRules& rules_;
   const RoomId room_;
+  const std::shared_ptr<const void> counted_;  // the bytes, as long as any of them are here
   std::vector<Told> told_;
   std::unordered_map<EventId, uint32_t> index_;
   AuthPlaces auth_events_;

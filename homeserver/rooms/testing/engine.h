@@ -42,6 +42,8 @@ class TestRemote final : public RemoteServers {
   std::map<EventId, std::string> events;
   std::vector<std::string> missing;
   std::map<EventId, RemoteStateIds> states;
+  size_t asked_state_ids = 0;
+  size_t asked_states = 0;
   bool reachable = true;
   std::vector<std::string> history;  // given for a backfill; none: it fails
 
@@ -52,12 +54,14 @@ class TestRemote final : public RemoteServers {
     co_return found->second;
   }
   Task<Result<RemoteStateIds>> state_ids(ServerName, RoomId, EventId id) override {
+    ++asked_state_ids;
     const auto found = states.find(id);
     if (found == states.end()) co_return fail(ErrorCode::kNotFound, "no such event");
     co_return found->second;
   }
   std::map<EventId, RemoteState> whole_states;
   Task<Result<RemoteState>> state(ServerName, RoomId, EventId id) override {
+    ++asked_states;
     const auto found = whole_states.find(id);
     if (found == whole_states.end()) co_return fail(ErrorCode::kNotFound, "no state");
     co_return found->second;
