@@ -114,7 +114,9 @@ Task<Result<std::string>> Keyring::signed_keys(ServerName server, int64_t valid_
 Task<Result<crypto::VerifyKey>> Keyring::key_on_shard(Asker asker, ServerName server, KeyId key,
                                                       int64_t valid_at_ms) {
   POLDER_CO_TRY(const EntryPtr found, co_await entry(server));
-  if (!found->find(key, valid_at_ms)) POLDER_CO_CHECK(co_await refresh(asker, found));
+  const bool at_hand = found->find(key, valid_at_ms).has_value();
+  (at_hand ? stats_.hits : stats_.misses).add();
+  if (!at_hand) POLDER_CO_CHECK(co_await refresh(asker, found));
   const auto known = found->find(key, valid_at_ms);
   if (!known) co_return unknown(server, key);
   if (!asker.stranger) keep(found);
@@ -183,6 +185,7 @@ Task<Status> Keyring::refresh(Asker asker, EntryPtr entry) {
   if (entry->asked && now - *entry->asked < kAskAgain) co_return entry->outcome;
   entry->fetching = true;
   Status outcome = co_await fetch(std::move(asker), entry);
+  (outcome.ok() ? stats_.fetched : stats_.not_fetched).add();
   // That there was no place for the question says nothing of the server.
   const bool asked = outcome.ok() || outcome.error().code != ErrorCode::kRateLimited;
   if (asked) entry->asked = now;

@@ -9,6 +9,7 @@
 #include "federation/transport/transport.h"
 #include "federation/wire/server_keys.h"
 #include "homeserver/base/crypto/keys.h"
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/rooms/ports.h"
@@ -25,6 +26,11 @@ struct KeyringParts {
   transport::Servers& servers;
   ServerName own_name;
   const crypto::SigningKey& signing_key;
+};
+
+struct KeyringStats {
+  metrics::Counter hits, misses;          // keys that were known or not
+  metrics::Counter fetched, not_fetched;  // requests for keys, by how they ended
 };
 
 // Each server belongs to one shard, where its keys are remembered and at most one request for them
@@ -48,6 +54,8 @@ class Keyring final : public rooms::KeySource {
   Task<Result<std::string>> signed_keys(ServerName server, int64_t valid_until_ms,
                                         std::string address,
                                         std::shared_ptr<std::atomic<int>> asks_left);
+
+  const KeyringStats& stats() const { return stats_; }
 
  private:
   struct Shard;
@@ -78,6 +86,7 @@ class Keyring final : public rooms::KeySource {
 
   KeyringParts parts_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  KeyringStats stats_;
 };
 
 }  // namespace polder::keyring

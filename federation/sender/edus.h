@@ -42,6 +42,7 @@ class EduQueue {
  public:
   void push(ShortLivedEdu edu, std::chrono::nanoseconds now);
   bool empty() const { return edus_.empty(); }
+  size_t size() const { return edus_.size(); }
 
   struct Entry {
     wire::Edu edu;

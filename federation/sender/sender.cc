@@ -205,7 +205,25 @@ void Sender::persist() {
   }
   std::erase_if(destinations_, [](const auto& to) { return to.second->idle(); });
   dirty_ = false;
+  measure();
   parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy, [](const auto&) {});
+}
+
+void Sender::measure() {
+  const auto now = parts_.runtime.clock().steady();
+  uint64_t backed_off = 0, behind = 0, pdus = 0, edus = 0;
+  for (const auto& [name, to] : destinations_) {
+    backed_off += to->not_before > now || parts_.servers.back_off(name) > Millis(0) ? 1 : 0;
+    behind += to->behind ? 1 : 0;
+    pdus += to->queue.size();
+    edus += to->edus.size();
+  }
+  stats_.destinations = destinations_.size();
+  stats_.backed_off = backed_off;
+  stats_.behind = behind;
+  stats_.queued_pdus = pdus;
+  stats_.queued_edus = edus;
+  stats_.handed_out = dispatched_;
 }
 
 // --- What others tell ---
@@ -412,6 +430,9 @@ Task<bool> Sender::attempt(DestinationPtr to) {
     to->refusals = 0;
     to->refused_until = {};
     to->pdus_max = std::min(to->pdus_max * 2, wire::kPdusMax);
+    stats_.delivered.add();
+    stats_.pdus.add(transaction->pdus.size());
+    stats_.edus.add(transaction->edus.size());
     co_await finished(to, *transaction);
   } else {
     co_await failed(to, *transaction, answer.error());
@@ -426,15 +447,18 @@ Task<void> Sender::failed(DestinationPtr to, Transaction& transaction, Error err
   if (refused && transaction.pdus.size() + transaction.edus.size() == 1) {
     parts_.runtime.log().warning("federation gives up what a server refuses",
                                  {{"server", to->name}, {"error", error.message}});
+    stats_.given_up.add();
     co_await finished(to, transaction);
     co_return;
   }
   if (refused) {
+    stats_.refused.add();
     to->unanswered.reset();
     to->edus.put_back(std::move(transaction.short_lived));
     to->pdus_max = 1;  // so that what it refuses does not hold up the rest
     co_return;
   }
+  if (sent) stats_.unanswered.add();
   if (sent) keep(*to, transaction);
   // From a server that does not answer the transport keeps away by itself.
   if (parts_.servers.back_off(to->name) > Millis(0)) co_return;

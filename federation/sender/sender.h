@@ -18,6 +18,7 @@
 #include "federation/sender/edus.h"
 #include "federation/sender/outgoing.h"
 #include "federation/transport/transport.h"
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/ids.h"
@@ -36,6 +37,17 @@ struct SenderParts {
   stores::StateNodeCache& nodes;
   transport::Servers& servers;
   ServerName own_name;
+};
+
+// Gauges are of about a second ago.
+struct SenderStats {
+  std::atomic<uint64_t> destinations = 0;  // with something to send or to remember
+  std::atomic<uint64_t> backed_off = 0;    // of these, left in peace for now
+  std::atomic<uint64_t> behind = 0;        // whose events are to be read again
+  std::atomic<uint64_t> queued_pdus = 0, queued_edus = 0;
+  std::atomic<uint64_t> handed_out = 0;  // the position up to which queues have all there is
+  metrics::Counter pdus, edus;           // delivered
+  metrics::Counter delivered, refused, given_up, unanswered;  // transactions
 };
 
 // Lives on shard 0; what is public can be called on any shard. Outlives its tasks.
@@ -63,6 +75,8 @@ class Sender final : public rooms::Observer {
   // its rows no more: whoever erases them waits for that. Not so for a destination that is too far
   // behind, nor after a start: those read rows. Ends after half a minute in any case.
   Task<void> caught_up();
+  const SenderStats& stats() const { return stats_; }
+  const kv::Committer& committer() const { return parts_.committer; }
 
  private:
   struct Destination;
@@ -76,6 +90,7 @@ class Sender final : public rooms::Observer {
   Task<void> dispatched_up_to(kv::Position position);
   void hand_out(const OutgoingPage& page);
   void persist();
+  void measure();
   Task<void> wake_sources();
 
   Task<void> wake_here(std::vector<ServerName> destinations);
@@ -110,6 +125,7 @@ class Sender final : public rooms::Observer {
   std::atomic<bool> notified_ = false;
   runtime::Signal wake_;
   runtime::Signal handed_out_;
+  SenderStats stats_;
   std::vector<EventId> forwarded_;  // whose rows are to be erased
   std::map<ServerName, DestinationPtr> destinations_;
 };

@@ -203,6 +203,15 @@ void NetworkServers::set_limits(BackOffLimits limits) {
   limits_ = limits;
 }
 
+size_t NetworkServers::backed_off() const {
+  const auto now = runtime_.clock().steady();
+  const base::Lock lock(mutex_);
+  size_t count = 0;
+  for (const auto& [server, entry] : back_offs_)
+    count += entry.until > now ? 1 : 0;
+  return count;
+}
+
 // Twice as long each time, less a random part so that servers do not come back in step.
 void NetworkServers::failed(const ServerName& server) {
   const auto now = runtime_.clock().steady();

@@ -91,6 +91,8 @@ class NetworkServers final : public Servers {
   Millis back_off(const ServerName& server) const override;
   void heard_from(const ServerName& server) override;
   void set_limits(BackOffLimits limits);
+  // Servers that are left in peace now.
+  size_t backed_off() const;
 
  private:
   struct BackOff {

@@ -218,6 +218,7 @@ class RoomEngine {
   EnteringRooms& entering() const { return entering_; }
   // How many rooms a shard has in memory. On that shard.
   size_t rooms_in_memory(size_t shard) const;
+  const Audit& audit() const { return *audit_; }
   const EngineParts& parts() const { return parts_; }
 
  private:

@@ -154,6 +154,7 @@ void Audit::add_refused(const Decided& decided) {
   record.by = refusal->rule;
   {
     const base::Lock lock(mutex_);
+    ++refusals_[refusal->rule];
     const int64_t minute = record.at_ms / kMinuteMs;
     if (std::exchange(minute_, minute) != minute) in_minute_ = 0;
     if (in_minute_ == kRefusalsPerMinute) {
@@ -166,6 +167,12 @@ void Audit::add_refused(const Decided& decided) {
   kv::Batch batch;
   stores::put_audit(batch, record);
   committer_.enqueue(std::move(batch), kv::Durability::kLazy, [](const Result<kv::Committed>&) {});
+}
+
+uint64_t Audit::refusals(std::string_view rule) const {
+  const base::Lock lock(mutex_);
+  const auto counted = refusals_.find(rule);
+  return counted == refusals_.end() ? 0 : counted->second;
 }
 
 }  // namespace polder::rooms

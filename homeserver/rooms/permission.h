@@ -2,6 +2,7 @@
 // turn, so that what is decided and what is written agree.
 #pragma once
 
+#include <map>
 #include <string_view>
 
 #include "homeserver/base/runtime/runtime.h"
@@ -50,12 +51,16 @@ class Audit {
   // only, so that nobody fills the disk by asking for what is refused.
   void add_refused(const Decided& decided);
 
+  // Since the start, by the rule that refused.
+  uint64_t refusals(std::string_view rule) const;
+
  private:
   stores::AuditRecord record_of(const Decided& decided) const;
 
   runtime::Runtime& runtime_;
   kv::Committer& committer_;
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
+  std::map<std::string_view, uint64_t> refusals_ GUARDED_BY(mutex_);  // by rule
   int64_t minute_ GUARDED_BY(mutex_) = 0;
   size_t in_minute_ GUARDED_BY(mutex_) = 0;   // refusals recorded
   uint64_t left_out_ GUARDED_BY(mutex_) = 0;  // refusals since the last record

@@ -1,13 +1,23 @@
 #include "homeserver/server/homeserver.h"
 
+#include "federation/keyring/probe.h"
+#include "federation/sender/probe.h"
+#include "federation/transport/probe.h"
 #include "homeserver/api/client/departure.h"
+#include "homeserver/base/egress/probe.h"
 #include "homeserver/base/http/probe.h"
 #include "homeserver/base/metrics/process.h"
 #include "homeserver/base/runtime/probe.h"
+#include "homeserver/rooms/probe.h"
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/signing_key.h"
+#include "homeserver/sync/classic/probe.h"
+#include "homeserver/sync/push/probe.h"
+#include "homeserver/users/probe.h"
+#include "media/files/probe.h"
 #include "storage/kv/probe.h"
+#include "storage/stores/base/probe.h"
 
 namespace polder::server {
 namespace {
@@ -104,8 +114,10 @@ void Homeserver::open_network() {
   if (config_.federation.enabled) {
     const transport::BackOffLimits limits{Millis(config_.federation.retry_initial_ms),
                                           Millis(config_.federation.retry_max_ms)};
-    servers_ = std::make_unique<transport::NetworkServers>(
+    auto servers = std::make_unique<transport::NetworkServers>(
         outside_.runtime, *egress_, *discovery_, config_.server_name, signing_key_, limits);
+    metrics_.add([told = servers.get()](metrics::Sink& sink) { transport::probe(*told, sink); });
+    servers_ = std::move(servers);
   } else {
     servers_ = std::make_unique<NoServers>();
   }
@@ -232,6 +244,15 @@ void Homeserver::add_probes() {
   metrics_.add([this](metrics::Sink& sink) { http::probe(rate_limits_, sink); });
   metrics_.add([this](metrics::Sink& sink) { runtime::probe(outside_.runtime, sink); });
   metrics_.add([this](metrics::Sink& sink) { kv::probe(outside_.database, *committer_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { stores::probe(*names_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { egress::probe(*egress_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { keyring::probe(*keyring_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { rooms::probe(*engine_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { users::probe(*users_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { push::probe(*push_rules_, *counts_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { sync::probe(*sync_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { sender::probe(*sender_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { media::probe(*media_library_, sink); });
 }
 
 }  // namespace polder::server

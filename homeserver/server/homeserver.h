@@ -91,7 +91,7 @@ class Homeserver {
   client_api::CurrentSettings client_settings_;
   std::unique_ptr<kv::Committer> committer_;
   std::unique_ptr<stores::Names> names_;
-  std::unique_ptr<egress::Egress> egress_;
+  std::unique_ptr<egress::CheckedEgress> egress_;
   std::unique_ptr<discovery::Discovery> discovery_;
   std::unique_ptr<transport::Servers> servers_;
   std::unique_ptr<keyring::Keyring> keyring_;

@@ -65,6 +65,32 @@ TEST_F(MetricsTest, RequestsCommitsLanesJobsAndTheProcessAreTold) {
     EXPECT_NE(page.text.find(std::string("\n") + line), std::string::npos) << line;
 }
 
+TEST_F(MetricsTest, SyncsCachesTheSenderAndTheGateAreTold) {
+  const std::string token = join_token("alice");
+  create_room(token);
+  const Answer first = sync(token);
+  sync(token, first.text({"next_batch"}));
+  const Page page = metrics(only(http::Resource::kMetrics));
+  for (const char* line : {
+           R"(polder_sync_requests_total{kind="initial"} 1)",
+           R"(polder_sync_requests_total{kind="incremental"} 1)",
+           R"(polder_sync_seconds_count{kind="initial"} 1)",
+           "polder_sync_waiting 0",
+           R"(polder_cache_entries{cache="sessions"} 1)",
+           R"(polder_cache_hits_total{cache="events"} )",
+           R"(polder_cache_misses_total{cache="names of users"} )",
+           R"(polder_egress_requests_total{cause="sender",outcome="no_place"} 0)",
+           R"(polder_egress_under_way{cause="rooms"} 0)",
+           "polder_sender_queued_pdus 0",
+           "polder_servers_backed_off 0",
+           R"(polder_policy_refusals_total{rule=")",
+           R"(polder_media_files_total{what="uploaded"} 0)",
+           R"(polder_lane_wait_seconds_count{lane="read"} 0)",
+       })
+    EXPECT_NE(page.text.find(std::string("\n") + line), std::string::npos) << line;
+  EXPECT_EQ(page.text.find(R"(polder_sync_bytes_total{kind="initial"} 0)"), std::string::npos);
+}
+
 TEST_F(MetricsTest, OnlyListenersForMetricsServeThem) {
   for (const http::Resource resource :
        {http::Resource::kClient, http::Resource::kFederation, http::Resource::kMedia,

@@ -17,13 +17,17 @@ SessionCache::Sought SessionCache::find(const Digest& token, int64_t now_ms) {
   sought.ends = ends_;
   const auto known = sessions_.find(key_of(token));
   if (known != sessions_.end() && !known->second.expired(now_ms)) sought.session = known->second;
+  figures_.count(sought.session.has_value());
   return sought;
 }
 
 void SessionCache::remember(const Session& session, uint64_t ends) {
   const base::Lock lock(mutex_);
   if (ends != ends_) return;
-  if (sessions_.size() >= kSessionsMax) sessions_.clear();
+  if (sessions_.size() >= kSessionsMax) {
+    figures_.evictions += sessions_.size();
+    sessions_.clear();
+  }
   sessions_.insert_or_assign(key_of(session.token), session);
 }
 
@@ -31,6 +35,13 @@ void SessionCache::forget(stores::UserNumber user) {
   const base::Lock lock(mutex_);
   ++ends_;
   std::erase_if(sessions_, [&](const auto& item) { return item.second.number == user; });
+}
+
+metrics::CacheFigures SessionCache::figures() const {
+  const base::Lock lock(mutex_);
+  metrics::CacheFigures figures = figures_;
+  figures.entries = sessions_.size();
+  return figures;
 }
 
 }  // namespace polder::users

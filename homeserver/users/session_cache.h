@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/users/session.h"
 
@@ -25,9 +26,11 @@ class SessionCache {
   // may be this one.
   void remember(const Session& session, uint64_t ends);
   void forget(stores::UserNumber user);
+  metrics::CacheFigures figures() const;
 
  private:
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
+  metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   uint64_t ends_ GUARDED_BY(mutex_) = 0;                                  // calls of forget()
   std::unordered_map<std::string, Session> sessions_ GUARDED_BY(mutex_);  // by token digest
 };

@@ -100,6 +100,7 @@ class Users {
   Task<Status> set_profile(UserId user, std::optional<std::string> displayname,
                            std::optional<std::string> avatar_url);
 
+  metrics::CacheFigures session_figures() const { return sessions_.figures(); }
   bool is_local(const UserId& user) const { return user.server() == parts_.own_name.view(); }
   const Parts& parts() const { return parts_; }
   // One for each user (by number): whatever changes rows of a user does it in that user's turn.

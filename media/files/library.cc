@@ -165,6 +165,10 @@ Task<Status> Library::store(MxcUri uri, stores::MediaRow row,
       bytes_max < parts_.limits.upload_bytes_max) {
     co_return over_limit();
   }
+  if (outcome.ok()) {
+    stats_.uploaded.files.add();
+    stats_.uploaded.bytes.add(row.size);
+  }
   co_return outcome;
 }
 
@@ -261,6 +265,8 @@ size_t Library::home_of(const MxcUri& uri) const {
 
 Task<Result<std::unique_ptr<http::BodySource>>> Library::read(stores::MediaRow media,
                                                               uint64_t offset, uint64_t length) {
+  stats_.read.files.add();
+  stats_.read.bytes.add(length);
   return parts_.contents.read(media.digest, offset, length);
 }
 
@@ -274,6 +280,8 @@ Task<Result<stores::MediaRow>> Library::keep(MxcUri uri, Description what, http:
                                                  row.size = content.size;
                                                  return refer_fetched(uri, row);
                                                }));
+  stats_.fetched.files.add();
+  stats_.fetched.bytes.add(row.size);
   POLDER_CO_CHECK(co_await make_room());
   co_return row;
 }

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/base/values/mutex.h"
@@ -40,6 +41,13 @@ struct Parts {
   ContentStore& contents;
   ServerName own_name;
   Limits limits;
+};
+
+struct LibraryStats {
+  struct Kind {
+    metrics::Counter files, bytes;
+  };
+  Kind uploaded, fetched, read;
 };
 
 // Thread-safe; called on shards. Bodies outlive the calls. Every change is on disk when it returns.
@@ -74,6 +82,7 @@ class Library {
 
   bool is_own(const MxcUri& uri) const { return uri.server() == parts_.own_name.view(); }
   const Parts& parts() const { return parts_; }
+  const LibraryStats& stats() const { return stats_; }
 
  private:
   // What a user's requests are about to add to the rows.
@@ -105,6 +114,7 @@ class Library {
   size_t home_of(const MxcUri& uri) const;
 
   Parts parts_;
+  LibraryStats stats_;
   base::Mutex mutex_;
   std::map<stores::UserNumber, UnderWay> under_way_ GUARDED_BY(mutex_);
   std::set<MxcUri> filling_ GUARDED_BY(mutex_);

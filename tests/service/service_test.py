@@ -21,6 +21,8 @@ port = 0
 resources = ["metrics"]
 """
 
+OPERATIONS = pathlib.Path(__file__).resolve().parents[2] / "docs/operations.md"
+
 
 class Service(unittest.TestCase):
     def setUp(self):
@@ -87,6 +89,7 @@ class Service(unittest.TestCase):
     def test_metrics_have_a_listener_of_their_own(self):
         self.change("[registration]", METRICS_LISTENER + "\n[registration]")
         self.server.start()
+        self.register("somebody")  # what is told by route is told once it was asked for
         ports = [int(port) for line in self.server.lines for port in re.findall(r" listening .*port=(\d+)", line)]
         pages = []
         for port in ports:
@@ -99,6 +102,9 @@ class Service(unittest.TestCase):
                      'polder_rate_limited_total{class="login"} 0',
                      'polder_jobs_running{job="federation sender"} 1'):
             self.assertIn("\n" + name, pages[1][1])
+        told = set(re.findall(r"^# TYPE (\w+)", pages[1][1], re.M))
+        listed = set(re.findall(r"^\| `((?:polder|process)_\w+)` \|", OPERATIONS.read_text(), re.M))
+        self.assertEqual(told, listed)
 
 
 if __name__ == "__main__":

@@ -97,10 +97,35 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+metrics::Counter& outcome_of(ErrorCode code, EgressStats& stats) {
+  switch (code) {
+    case ErrorCode::kRateLimited:
+      return stats.no_place;
+    case ErrorCode::kForbidden:
+      return stats.forbidden;
+    case ErrorCode::kNotFound:
+      return stats.no_address;
+    case ErrorCode::kTimeout:
+      return stats.timed_out;
+    default:
+      return stats.failed;
+  }
+}
+
 }  // namespace
 
 Task<Result<http::ClientResponse>> CheckedEgress::send(EgressRequest request) {
-  const auto deadline = runtime_.clock().steady() + request.timeout;
+  EgressStats& stats = stats_[static_cast<size_t>(request.demand.cause)];
+  const auto begun = runtime_.clock().steady();
+  const auto deadline = begun + request.timeout;
+  auto response = co_await follow(std::move(request), deadline);
+  stats.time.observe(std::chrono::duration<double>(runtime_.clock().steady() - begun).count());
+  (response.ok() ? stats.answered : outcome_of(response.error().code, stats)).add();
+  co_return response;
+}
+
+Task<Result<http::ClientResponse>> CheckedEgress::follow(EgressRequest request,
+                                                         std::chrono::nanoseconds deadline) {
   const bool may_follow =
       request.method == http::Method::kGet || request.method == http::Method::kHead;
   int redirects = may_follow ? request.redirects_max : 0;

@@ -11,6 +11,7 @@
 #include "homeserver/base/egress/places.h"
 #include "homeserver/base/egress/resolver.h"
 #include "homeserver/base/http/client.h"
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/runtime/runtime.h"
 
 namespace polder::egress {
@@ -35,6 +36,12 @@ struct EgressRequest {
   size_t body_max = 10 << 20;                      // bytes of the response's body
   std::shared_ptr<http::BodySink> sink = nullptr;  // as in http::ClientRequest
   int redirects_max = 0;  // followed for GET and HEAD, to https only, without the headers
+};
+
+// How requests of one cause ended, and how long they took.
+struct EgressStats {
+  metrics::Counter answered, no_place, forbidden, no_address, timed_out, failed;
+  metrics::Histogram time;
 };
 
 // Replaced as a whole by simulations and tests. Thread-safe; called on shards.
@@ -63,10 +70,13 @@ class CheckedEgress final : public Egress {
   // For requests from now on. From any thread.
   void set_deny_private_addresses(bool deny) { deny_private_ = deny; }
   const Places& places() const { return *places_; }
+  const EgressStats& stats(Cause cause) const { return stats_[static_cast<size_t>(cause)]; }
 
  private:
   Task<Result<std::vector<std::string>>> allowed_addresses(std::string host,
                                                            std::chrono::nanoseconds deadline);
+  Task<Result<http::ClientResponse>> follow(EgressRequest request,
+                                            std::chrono::nanoseconds deadline);
   Task<Result<http::ClientResponse>> send_once(EgressRequest request,
                                                std::chrono::nanoseconds deadline);
   Task<Result<http::ClientResponse>> send_to(std::string address, EgressRequest& request,
@@ -77,6 +87,7 @@ class CheckedEgress final : public Egress {
   http::Transport& transport_;
   std::atomic<bool> deny_private_;
   const std::shared_ptr<Places> places_;
+  std::array<EgressStats, kCauses> stats_;
 };
 
 }  // namespace polder::egress

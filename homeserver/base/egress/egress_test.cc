@@ -229,6 +229,21 @@ TEST_F(EgressTest, RedirectsAreCheckedLikeRequestsAndBounded) {
   EXPECT_EQ(transport_.sent[1].target, "/again");
 }
 
+TEST_F(EgressTest, HowRequestsEndIsCountedByCause) {
+  resolver_.hosts["a.example"] = {"9.9.9.9"};
+  resolver_.hosts["inside.example"] = {"10.0.0.1"};
+  transport_.answers["9.9.9.9"] = answer(500);
+  static_cast<void>(get("a.example").ok());
+  static_cast<void>(get("inside.example").ok());
+  static_cast<void>(get("unknown.example").ok());
+  const EgressStats& stats = egress_.stats(Cause::kRooms);
+  EXPECT_EQ(stats.answered.value(), 1u);
+  EXPECT_EQ(stats.forbidden.value(), 1u);
+  EXPECT_EQ(stats.no_address.value(), 1u);
+  EXPECT_EQ(stats.failed.value(), 0u);
+  EXPECT_EQ(egress_.stats(Cause::kSender).answered.value(), 0u);
+}
+
 TEST_F(EgressTest, RequestsCannotBeSplit) {
   EgressRequest request;
   request.host = "9.9.9.9";

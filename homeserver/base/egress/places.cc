@@ -103,6 +103,11 @@ size_t Places::under_way(Cause cause) const {
   return books.prompt + books.slow;
 }
 
+size_t Places::in_line(Cause cause) const {
+  const base::Lock lock(mutex_);
+  return books_[static_cast<size_t>(cause)].waiting;
+}
+
 size_t Places::held(Cause cause) const {
   const base::Lock lock(mutex_);
   return books_[static_cast<size_t>(cause)].bytes;

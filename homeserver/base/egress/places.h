@@ -96,6 +96,7 @@ class Places : public std::enable_shared_from_this<Places> {
   void release(Cause cause, size_t bytes);
 
   size_t under_way(Cause cause) const;
+  size_t in_line(Cause cause) const;
   size_t held(Cause cause) const;
 
  private:

@@ -14,6 +14,9 @@ void probe(Runtime& runtime, metrics::Sink& sink) {
   for (const auto& [lane, name] : kNamedLanes) {
     sink.gauge("polder_lane_backlog", "Work that waits for a thread of the lane.", {{"lane", name}},
                static_cast<double>(runtime.backlog(lane)));
+    const Runtime& told = runtime;
+    sink.histogram("polder_lane_wait_seconds", "How long work waited for a thread of the lane.",
+                   {{"lane", name}}, told.waits(lane));
   }
   for (const JobReport& job : runtime.jobs().reports()) {
     const metrics::Labels labels = {{"job", job.name}};

@@ -2,11 +2,13 @@
 // simulation on one thread that is a function of its seed (simulated.h).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string_view>
 
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/runtime/jobs.h"
 #include "homeserver/base/runtime/task.h"
 #include "homeserver/base/values/environment.h"
@@ -47,6 +49,9 @@ class Runtime {
   // How much waits for a thread of the lane. Who takes in new requests looks here first.
   virtual size_t backlog(Lane lane) const = 0;
 
+  // How long work waited for a thread of the lane.
+  const metrics::Histogram& waits(Lane lane) const { return waits_[static_cast<size_t>(lane)]; }
+
   // Runs the callback on the calling shard after the delay. Called on a shard only.
   virtual std::unique_ptr<Timer> after(Millis delay, std::function<void()> callback) = 0;
 
@@ -56,8 +61,12 @@ class Runtime {
 
   Jobs& jobs() { return jobs_; }
 
+ protected:
+  metrics::Histogram& waits(Lane lane) { return waits_[static_cast<size_t>(lane)]; }
+
  private:
   Jobs jobs_;
+  std::array<metrics::Histogram, kLanes> waits_;
 };
 
 // Runs f() on the lane and resumes the caller on its own shard with the result. Not cancelled.

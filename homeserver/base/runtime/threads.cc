@@ -48,7 +48,10 @@ class AsioTimer final : public Timer {
 // The threads of one lane and what waits for them.
 class Pool {
  public:
-  Pool(const char* name, size_t threads, int niceness) {
+  // Clock and histogram outlive it.
+  Pool(const char* name, size_t threads, int niceness, const Clock& clock,
+       metrics::Histogram& waits)
+      : clock_(clock), waits_(waits) {
     for (size_t i = 0; i < threads; ++i)
       threads_.emplace_back([this, name, niceness] { work(name, niceness); });
   }
@@ -58,7 +61,7 @@ class Pool {
   void post(std::function<void()> job) {
     const base::Lock lock(mutex_);
     if (stopping_) return;
-    jobs_.push_back(std::move(job));
+    jobs_.push_back({std::move(job), clock_.steady()});
     waiting_.store(jobs_.size(), std::memory_order_relaxed);
     wake_.notify_one();
   }
@@ -74,12 +77,17 @@ class Pool {
     for (std::thread& thread : threads_) {
       if (thread.joinable()) thread.join();
     }
-    std::deque<std::function<void()>> left;
+    std::deque<Job> left;
     const base::Lock lock(mutex_);
     left.swap(jobs_);
   }
 
  private:
+  struct Job {
+    std::function<void()> run;
+    std::chrono::nanoseconds posted;
+  };
+
   void work(const char* name, int niceness) {
     pthread_setname_np(pthread_self(), name);
     // Of this thread only, as Linux has it; without it the lane is merely less considerate.
@@ -89,19 +97,22 @@ class Pool {
       while (jobs_.empty() && !stopping_)
         wake_.wait(lock);
       if (stopping_) return;
-      auto job = std::move(jobs_.front());
+      Job job = std::move(jobs_.front());
       jobs_.pop_front();
       waiting_.store(jobs_.size(), std::memory_order_relaxed);
       lock.unlock();
-      job();
-      job = nullptr;
+      waits_.observe(std::chrono::duration<double>(clock_.steady() - job.posted).count());
+      job.run();
+      job.run = nullptr;
       lock.lock();
     }
   }
 
+  const Clock& clock_;
+  metrics::Histogram& waits_;
   base::Mutex mutex_;
   base::Condition wake_;
-  std::deque<std::function<void()>> jobs_ GUARDED_BY(mutex_);
+  std::deque<Job> jobs_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::atomic<size_t> waiting_ = 0;
   std::vector<std::thread> threads_;
@@ -113,10 +124,10 @@ class ThreadsImpl final : public Threads {
       : clock_(clock),
         random_(random),
         log_(log),
-        read_("read", options.pool_threads, 0),
-        short_("short", std::max<size_t>(options.shards, 2), 0),
-        long_("long", options.shards, kLongNiceness),
-        commit_("commit", 1, 0) {
+        read_("read", options.pool_threads, 0, clock, waits(Lane::kRead)),
+        short_("short", std::max<size_t>(options.shards, 2), 0, clock, waits(Lane::kShort)),
+        long_("long", options.shards, kLongNiceness, clock, waits(Lane::kLong)),
+        commit_("commit", 1, 0, clock, waits(Lane::kCommit)) {
     for (size_t i = 0; i < options.shards; ++i)
       shards_.push_back(std::make_unique<Shard>());
   }

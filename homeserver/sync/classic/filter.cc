@@ -192,6 +192,7 @@ Result<Filter> parse_filter(const json::Object& filter) {
 std::shared_ptr<const Filter> KnownFilters::find(const std::string& key) const {
   const base::Lock lock(mutex_);
   const auto known = filters_.find(key);
+  figures_.count(known != filters_.end());
   return known == filters_.end() ? nullptr : known->second;
 }
 
@@ -200,12 +201,21 @@ std::shared_ptr<const Filter> KnownFilters::keep(const std::string& key, size_t 
   auto kept = std::make_shared<const Filter>(std::move(filter));
   const base::Lock lock(mutex_);
   if (bytes_ > kKnownBytesMax) {
+    figures_.evictions += filters_.size();
     filters_.clear();
     bytes_ = 0;
   }
   bytes_ += key.size() + bytes + sizeof(Filter);
   filters_[key] = kept;
   return kept;
+}
+
+metrics::CacheFigures KnownFilters::figures() const {
+  const base::Lock lock(mutex_);
+  metrics::CacheFigures figures = figures_;
+  figures.entries = filters_.size();
+  figures.bytes = bytes_;
+  return figures;
 }
 
 }  // namespace polder::sync

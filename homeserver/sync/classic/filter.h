@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "homeserver/base/json/value.h"
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/values/glob.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/events/event.h"
@@ -85,9 +86,11 @@ class KnownFilters {
   // Null if it is not known. The key says which it is: its text, or whose and its id.
   std::shared_ptr<const Filter> find(const std::string& key) const;
   std::shared_ptr<const Filter> keep(const std::string& key, size_t bytes, Filter filter);
+  metrics::CacheFigures figures() const;
 
  private:
   mutable base::Mutex mutex_;
+  mutable metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   std::unordered_map<std::string, std::shared_ptr<const Filter>> filters_ GUARDED_BY(mutex_);
   size_t bytes_ GUARDED_BY(mutex_) = 0;
 };

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/classic/filter.h"
@@ -42,6 +43,12 @@ struct Services {
   const push::Counts& counts;
 };
 
+// Of one kind of request.
+struct SyncStats {
+  metrics::Counter requests, looks, bytes;  // a request that waits may look several times
+  metrics::Histogram time;                  // to look for changes once
+};
+
 // JSON: all of it, or how it begins.
 struct SyncResponse {
   std::string text;
@@ -60,6 +67,10 @@ class Sync {
   Task<Result<SyncResponse>> run(SyncRequest request);
 
   KnownFilters& filters() { return filters_; }
+  const KnownFilters& filters() const { return filters_; }
+  const SyncStats& initial() const { return *initial_; }
+  const SyncStats& incremental() const { return *incremental_; }
+  size_t waiting() const { return waiters_.waiting(); }
 
  private:
   void typing_changed(stores::RoomNumber room, Millis lasts);
@@ -68,6 +79,9 @@ class Sync {
   KnownFilters filters_;
   SentMembers sent_members_;
   Waiters waiters_;
+  // Shared with answers that are still being sent.
+  const std::shared_ptr<SyncStats> initial_ = std::make_shared<SyncStats>();
+  const std::shared_ptr<SyncStats> incremental_ = std::make_shared<SyncStats>();
 };
 
 }  // namespace polder::sync

@@ -119,6 +119,13 @@ void Waiters::wake_room(stores::RoomNumber room) {
   touch(std::move(touched));
 }
 
+size_t Waiters::waiting() const {
+  size_t all = 0;
+  for (const auto& shard : shards_)
+    all += shard->waiters.load();
+  return all;
+}
+
 bool Waiters::nobody_waits() const {
   // Whoever begins to look from here on sees what was committed.
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -30,6 +30,8 @@ class Waiters {
 
   // Wakes who waits in the room.
   void wake_room(stores::RoomNumber room);
+  // Requests that look or wait.
+  size_t waiting() const;
 
  private:
   struct Shard;

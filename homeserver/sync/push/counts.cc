@@ -45,20 +45,31 @@ size_t Counts::Hash::operator()(const Key& key) const {
 std::optional<Counts::Known> Counts::recall(Key key, stores::UserNumber user) const {
   const base::Lock lock(mutex_);
   auto found = known_.find(key);
-  if (found == known_.end()) return std::nullopt;
-  if (!found->second.personal) return found->second;
-  key.user = user;
-  found = known_.find(key);
+  if (found != known_.end() && found->second.personal) {
+    key.user = user;
+    found = known_.find(key);
+  }
+  figures_.count(found != known_.end());
   return found == known_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void Counts::remember(Key key, stores::UserNumber user, const Known& known) const {
   const base::Lock lock(mutex_);
-  if (known_.size() >= kKnownMax) known_.clear();
+  if (known_.size() >= kKnownMax) {
+    figures_.evictions += known_.size();
+    known_.clear();
+  }
   known_[key] = known;
   if (!known.personal) return;
   key.user = user;
   known_[key] = known;
+}
+
+metrics::CacheFigures Counts::figures() const {
+  const base::Lock lock(mutex_);
+  metrics::CacheFigures figures = figures_;
+  figures.entries = known_.size();
+  return figures;
 }
 
 // One room for one user.

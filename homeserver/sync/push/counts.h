@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/rooms/ignored.h"
 #include "homeserver/rooms/reader.h"
@@ -56,6 +57,8 @@ class Counts {
   Result<Unread> unread(const rooms::RoomReader& reader, const rooms::ReaderOf& of,
                         const Judgement& judgement, kv::Position up_to) const;
 
+  metrics::CacheFigures figures() const;
+
  private:
   // What some rules made of one event.
   struct Known {
@@ -83,6 +86,7 @@ class Counts {
 
   const Rules& rules_;
   mutable base::Mutex mutex_;
+  mutable metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   mutable std::unordered_map<Key, Known, Hash> known_ GUARDED_BY(mutex_);
 };
 

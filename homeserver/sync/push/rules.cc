@@ -26,17 +26,28 @@ Result<RulesOf> Rules::parsed(const std::string& changes) const {
   {
     const base::Lock lock(mutex_);
     const auto found = parsed_.find(changes);
+    figures_.count(found != parsed_.end());
     if (found != parsed_.end()) return found->second;
   }
   POLDER_TRY(auto rules, parse_changes(changes));
   const base::Lock lock(mutex_);
-  if (parsed_.size() >= kParsedMax) parsed_.clear();
+  if (parsed_.size() >= kParsedMax) {
+    figures_.evictions += parsed_.size();
+    parsed_.clear();
+  }
   const auto [place, fresh] = parsed_.try_emplace(changes);
   if (fresh) {
     place->second.rules = std::make_shared<const push_rules::RuleSet>(std::move(rules));
     place->second.number = ++last_number_;
   }
   return place->second;
+}
+
+metrics::CacheFigures Rules::figures() const {
+  const base::Lock lock(mutex_);
+  metrics::CacheFigures figures = figures_;
+  figures.entries = parsed_.size();
+  return figures;
 }
 
 Result<RulesOf> Rules::read(const kv::Snapshot& snapshot, stores::UserNumber user) const {

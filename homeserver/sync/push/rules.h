@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/push_rules/rule_set.h"
@@ -47,6 +48,7 @@ class Rules {
   Result<std::string> account_data(const kv::Snapshot& snapshot, stores::UserNumber user,
                                    const UserId& id) const;
 
+  metrics::CacheFigures figures() const;
   Task<Result<RulesOf>> get(stores::UserNumber user) const;
   // Changes of one user happen one after the other; on disk when it returns. The change's error, or
   // kTooLarge; then nothing has changed.
@@ -63,6 +65,7 @@ class Rules {
   const std::shared_ptr<const push_rules::RuleSet> defaults_;
   runtime::KeyedQueues queues_;  // by user
   mutable base::Mutex mutex_;
+  mutable metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   mutable std::unordered_map<std::string, RulesOf> parsed_
       GUARDED_BY(mutex_);  // by what is on disk
   mutable uint64_t last_number_ GUARDED_BY(mutex_) = 0;

@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "homeserver/base/metrics/cache.h"
+
 namespace polder::stores {
 
 // Texts and numbers found by one of the two. When it is full, the next entry that nobody asked for
@@ -48,6 +50,19 @@ class NameCache {
     if (const auto found = index_.find(key); found != index_.end()) found->second->pinned = false;
   }
 
+  // The same, as a look-up that is counted.
+  Entry* look_up(Key key) {
+    Entry* const found = find(key);
+    figures_.count(found != nullptr);
+    return found;
+  }
+  metrics::CacheFigures figures() const {
+    metrics::CacheFigures figures = figures_;
+    figures.evictions = replaced_;
+    figures.entries = size();
+    return figures;
+  }
+
   size_t size() const { return index_.size(); }
   // How many entries ever made room: what was not here then, and was read since, may have been
   // here in between.
@@ -83,6 +98,7 @@ class NameCache {
   std::unordered_map<Key, Entry*> index_;
   size_t hand_ = 0;
   uint64_t replaced_ = 0;
+  metrics::CacheFigures figures_;
 };
 
 }  // namespace polder::stores

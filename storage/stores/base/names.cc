@@ -93,7 +93,7 @@ Result<std::optional<uint64_t>> Names::find(NameKind kind, std::string_view name
   auto& part = table(kind).part_of(name);
   {
     const base::Lock lock(part.mutex);
-    if (const auto* known = part.cache.find(name)) return std::optional(known->number);
+    if (const auto* known = part.cache.look_up(name)) return std::optional(known->number);
   }
   POLDER_TRY(const auto number, read_number(database_, kind, name));
   const base::Lock lock(part.mutex);
@@ -108,7 +108,7 @@ Result<uint64_t> Names::intern(NameKind kind, std::string_view name, kv::Batch& 
   Table& names = table(kind);
   auto& part = names.part_of(name);
   base::Lock lock(part.mutex);
-  auto* known = part.cache.find(name);
+  auto* known = part.cache.look_up(name);
   while (known == nullptr) {
     const uint64_t replaced = part.cache.replaced();
     lock.unlock();
@@ -153,7 +153,7 @@ Result<std::string> Names::name(NameKind kind, uint64_t number) const {
   auto& part = table(kind).part_of(number);
   {
     const base::Lock lock(part.mutex);
-    if (const auto* known = part.cache.find(number)) return known->text;
+    if (const auto* known = part.cache.look_up(number)) return known->text;
   }
   POLDER_TRY(auto value, database_.snapshot()->get(kNumbers, number_key(kind, number)));
   if (!value) return fail(ErrorCode::kCorrupt, "a number without a name is in use");
@@ -163,6 +163,20 @@ Result<std::string> Names::name(NameKind kind, uint64_t number) const {
   const base::Lock lock(part.mutex);
   part.cache.insert(name, number, false);
   return name;
+}
+
+metrics::CacheFigures Names::figures(NameKind kind) const {
+  metrics::CacheFigures all;
+  const Table& names = table(kind);
+  for (const auto& part : names.by_name) {
+    const base::Lock lock(part->mutex);
+    all += part->cache.figures();
+  }
+  for (const auto& part : names.by_number) {
+    const base::Lock lock(part->mutex);
+    all += part->cache.figures();
+  }
+  return all;
 }
 
 Result<uint64_t> Names::find_in(const kv::Snapshot& snapshot, NameKind kind,

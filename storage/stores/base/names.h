@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/values/result.h"
 #include "storage/kv/kv.h"
 
@@ -58,6 +59,8 @@ class Names {
   // The number of a name in a snapshot; 0 if it has none.
   static Result<uint64_t> find_in(const kv::Snapshot& snapshot, NameKind kind,
                                   std::string_view name);
+  // Of what is held in memory of a kind, in both directions.
+  metrics::CacheFigures figures(NameKind kind) const;
   // Checks that both directions agree for every mapping (polder check).
   static Status check(const kv::Snapshot& snapshot);
 

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/values/mutex.h"
 
 namespace polder::stores {
@@ -24,6 +25,7 @@ class RoomCache {
     Part& part = part_of(key);
     const base::Lock lock(part.mutex);
     const auto place = part.places.find(key);
+    part.figures.count(place != part.places.end());
     if (place == part.places.end()) return nullptr;
     part.recent.splice(part.recent.begin(), part.recent, place->second);
     return place->second->content;
@@ -39,8 +41,20 @@ class RoomCache {
     part.recent.push_front({key, std::move(content), bytes + kEntryBytes});
     part.places.emplace(key, part.recent.begin());
     part.bytes += bytes + kEntryBytes;
-    while (part.bytes > part_max_)
+    for (; part.bytes > part_max_; ++part.figures.evictions)
       part.drop(std::prev(part.recent.end()));
+  }
+
+  metrics::CacheFigures figures() const {
+    metrics::CacheFigures all;
+    for (const Part& part : parts_) {
+      const base::Lock lock(part.mutex);
+      metrics::CacheFigures figures = part.figures;
+      figures.entries = part.places.size();
+      figures.bytes = part.bytes;
+      all += figures;
+    }
+    return all;
   }
 
  private:
@@ -65,10 +79,11 @@ class RoomCache {
       recent.erase(entry);
     }
 
-    base::Mutex mutex;
+    mutable base::Mutex mutex;
     Recent recent GUARDED_BY(mutex);
     std::unordered_map<Key, typename Recent::iterator, KeyHash> places GUARDED_BY(mutex);
     size_t bytes GUARDED_BY(mutex) = 0;
+    metrics::CacheFigures figures GUARDED_BY(mutex);
   };
   Part& part_of(const Key& key) { return parts_[KeyHash()(key) % kParts]; }
 

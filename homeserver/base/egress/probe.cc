@@ -1,0 +1,42 @@
+#include "homeserver/base/egress/probe.h"
+
+namespace polder::egress {
+namespace {
+
+constexpr std::pair<Cause, const char*> kNamedCauses[] = {{Cause::kUser, "user"},
+                                                          {Cause::kRooms, "rooms"},
+                                                          {Cause::kStranger, "stranger"},
+                                                          {Cause::kSender, "sender"},
+                                                          {Cause::kMedia, "media"}};
+static_assert(std::size(kNamedCauses) == kCauses);
+
+void probe_outcomes(const EgressStats& stats, const char* cause, metrics::Sink& sink) {
+  const std::pair<const char*, const metrics::Counter&> outcomes[] = {
+      {"answered", stats.answered},   {"no_place", stats.no_place},
+      {"forbidden", stats.forbidden}, {"no_address", stats.no_address},
+      {"timed_out", stats.timed_out}, {"failed", stats.failed}};
+  for (const auto& [outcome, count] : outcomes) {
+    sink.counter("polder_egress_requests_total", "Requests to others, by cause and outcome.",
+                 {{"cause", cause}, {"outcome", outcome}}, static_cast<double>(count.value()));
+  }
+}
+
+}  // namespace
+
+void probe(const CheckedEgress& egress, metrics::Sink& sink) {
+  for (const auto& [cause, name] : kNamedCauses) {
+    const metrics::Labels labels = {{"cause", name}};
+    const auto number = [](size_t value) { return static_cast<double>(value); };
+    probe_outcomes(egress.stats(cause), name, sink);
+    sink.histogram("polder_egress_seconds", "Time of requests to others, waiting included.", labels,
+                   egress.stats(cause).time);
+    sink.gauge("polder_egress_under_way", "Requests that have their place.", labels,
+               number(egress.places().under_way(cause)));
+    sink.gauge("polder_egress_in_line", "Requests that wait for a place.", labels,
+               number(egress.places().in_line(cause)));
+    sink.gauge("polder_egress_held_bytes", "Bytes of answers that are held.", labels,
+               number(egress.places().held(cause)));
+  }
+}
+
+}  // namespace polder::egress

@@ -1,0 +1,22 @@
+#include "homeserver/rooms/probe.h"
+
+#include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/shown_event.h"
+
+namespace polder::rooms {
+
+void probe(const RoomEngine& engine, metrics::Sink& sink) {
+  const Caches& caches = engine.caches();
+  metrics::tell_cache(sink, "states", caches.nodes.figures());
+  metrics::tell_cache(sink, "events", caches.events.figures());
+  metrics::tell_cache(sink, "auth chains", caches.chains.figures());
+  metrics::tell_cache(sink, "events as shown", caches.shown.figures());
+  metrics::tell_cache(sink, "resolutions", caches.resolutions.figures());
+  for (const policy::Rule& rule : policy::rules()) {
+    sink.counter("polder_policy_refusals_total", "Acts in rooms that the policy refused, by rule.",
+                 {{"rule", std::string(rule.name)}},
+                 static_cast<double>(engine.audit().refusals(rule.name)));
+  }
+}
+
+}  // namespace polder::rooms

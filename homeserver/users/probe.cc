@@ -1,0 +1,9 @@
+#include "homeserver/users/probe.h"
+
+namespace polder::users {
+
+void probe(const Users& users, metrics::Sink& sink) {
+  metrics::tell_cache(sink, "sessions", users.session_figures());
+}
+
+}  // namespace polder::users
