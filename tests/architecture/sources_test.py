@@ -19,6 +19,8 @@ FENCES = {
     r"<toml\+\+": "homeserver/server",
     r"<prometheus/": "homeserver/base/metrics",
     r"<ares\.h": "homeserver/base/egress",
+    r"<yaml-cpp/": "appservices/registry",
+    r"<re2/": "appservices/registry",
 }
 
 # What is not called, outside the module that wraps it, and what to use instead.
