@@ -165,7 +165,6 @@ TEST_F(ListUpdatesTest, ADeviceIsToldWithItsKeysOrAsDeleted) {
   EXPECT_FALSE(added.contains("deleted"));
   commit([&](kv::Batch& batch) {
     stores::erase_device(batch, number(kAlice), kPhone);
-    stores::erase_keys_of_device(batch, number(kAlice), kPhone);
     stores::put_device_list_change(batch, batch.reserve_position(), number(kAlice), kPhone);
   });
   devices_->updates.changed();

@@ -1,4 +1,5 @@
 #include "homeserver/rooms/testing/engine.h"
+#include "storage/stores/base/testing/sample_rows.h"
 #include "storage/stores/check/check.h"
 #include "storage/stores/rooms/purge_rows.h"
 
@@ -34,6 +35,20 @@ class PurgeTest : public RoomsTest {
     }
     return count;
   }
+  // The kinds of which the room has rows.
+  std::set<std::string_view> kinds_of(RoomNumber room) {
+    std::set<std::string_view> kinds;
+    const auto snapshot = database_->snapshot();
+    for (const stores::RowKind& kind : stores::kRowKinds) {
+      if (kind.owner != stores::Owner::kRoom) continue;
+      keys::KeyWriter prefix;
+      if (kind.tag != stores::kUntagged) prefix.u8(kind.tag);
+      const auto rows = snapshot->iterate(kind.column, kv::prefix_range(prefix.u64(room)));
+      rows->seek_to_first();
+      if (rows->valid()) kinds.insert(kind.name);
+    }
+    return kinds;
+  }
   void check() {
     const auto report =
         stores::check_database(*database_->snapshot(), database_->last_position(), {});
@@ -58,6 +73,24 @@ TEST_F(PurgeTest, NothingIsLeftAndOtherRoomsStay) {
   crash();
   EXPECT_EQ(*engine_->head(room), nullptr);
   EXPECT_EQ(say(room, alice_, "gone").error().code, ErrorCode::kForbidden);
+}
+
+// Of kinds that the room has no row of, one is made by what the table says of its key.
+TEST_F(PurgeTest, NoKindOfRowOfARoomIsLeft) {
+  const RoomId room = abandoned();
+  const RoomNumber number = (*engine_->head(room))->number;
+  const auto had = kinds_of(number);
+  kv::Batch batch;
+  for (const stores::RowKind& kind : stores::kRowKinds) {
+    const bool made = kind.owner == stores::Owner::kRoom && kind.row != stores::Row::kPurge;
+    if (made && !had.contains(kind.name))
+      batch.put(kind.column, stores::sample_key(kind, number), stores::sample_value(kind));
+  }
+  const kv::Batch* one = &batch;
+  ASSERT_TRUE(database_->write({&one, 1}, database_->last_position() + 1, true).ok());
+  EXPECT_GT(kinds_of(number).size(), had.size());
+  ASSERT_TRUE(purge(room).ok());
+  EXPECT_EQ(kinds_of(number), (std::set<std::string_view>{"purge"}));
 }
 
 TEST_F(PurgeTest, ARoomWithLocalUsersStays) {

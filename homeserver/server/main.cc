@@ -10,6 +10,7 @@
 #include "homeserver/server/serve.h"
 #include "homeserver/server/surroundings.h"
 #include "storage/files/files.h"
+#include "storage/stores/base/row_forms.h"
 
 // How jemalloc, which the optimised program is linked with, gives memory back: within a second, on
 // a thread of its own, and with few places where what was freed waits to be used again.
@@ -135,6 +136,9 @@ int run(int argc, char** argv) {
       "routes",
       "Print the route table: method, path, id of every operation served, and who may ask");
 
+  CLI::App* formats = app.add_subcommand(
+      "formats", "Print every kind of row of the database: docs/formats/columns.md");
+
   CLI11_PARSE(app, argc, argv);
   if (*serving) return with_config(path, [&](const Config& read) { return serve(read, path); });
   if (*checking) return with_config(path, check_database);
@@ -156,6 +160,7 @@ int run(int argc, char** argv) {
     return with_config(path, [&](const Config& read) { return purge_room(read, room_id); });
   if (*policy_test) return run_policy_test(policy_words);
   if (*routes) return print_routes();
+  if (*formats) return std::fputs(stores::describe_rows().c_str(), stdout) < 0 ? 1 : 0;
   if (*example) return std::fputs(config_example().c_str(), stdout) < 0 ? 1 : 0;
   return with_config(path, [&](const Config& read) { return check_config(read, path); });
 }

@@ -11,7 +11,6 @@ Status end_devices(const kv::Snapshot& snapshot, kv::Batch& batch, stores::UserN
   for (const DeviceId& device : devices) {
     POLDER_TRY(const auto keys, stores::read_device_keys_of(snapshot, user, device));
     stores::erase_device(batch, user, device);
-    stores::erase_keys_of_device(batch, user, device);
     if (keys) stores::put_device_list_change(batch, batch.reserve_position(), user, device);
   }
   POLDER_TRY(const auto sessions, stores::read_sessions_of(snapshot, user));

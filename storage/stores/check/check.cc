@@ -1,8 +1,8 @@
 #include "storage/stores/check/check.h"
 
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
 #include "storage/stores/base/names.h"
+#include "storage/stores/base/row_forms.h"
 #include "storage/stores/check/check_room.h"
 #include "storage/stores/federation/federation_rows.h"
 #include "storage/stores/rooms/directory_rows.h"
@@ -17,6 +17,7 @@ class Checker {
   explicit Checker(const CheckContext& context) : context_(context) {}
 
   Status run() {
+    POLDER_CHECK(check_forms());
     if (const Status names = Names::check(snapshot()); !names.ok())
       context_.fault(names.error().message);
     POLDER_CHECK(read_event_ids());
@@ -42,6 +43,18 @@ class Checker {
 
  private:
   const kv::Snapshot& snapshot() const { return context_.snapshot; }
+
+  Status check_forms() {
+    for (kv::ColumnId column = 0; column < kColumnCount; ++column) {
+      const auto rows = snapshot().iterate(column, {});
+      for (rows->seek_to_first(); rows->valid(); rows->next()) {
+        if (auto fault = row_fault(column, rows->key(), rows->value()))
+          context_.fault(*std::move(fault));
+      }
+      POLDER_CHECK(rows->status());
+    }
+    return {};
+  }
 
   Status read_event_ids() {
     const auto rows = snapshot().iterate(kEventIds, {});

@@ -31,6 +31,8 @@ using EventReader =
     std::function<Result<EventFacts>(std::string_view room_version, std::string_view json)>;
 
 // Checks, of
+// - rows: each is of a declared kind, with the parts of a key and the format that its kind has
+//   (base/rows.h);
 // - ids: interned names and numbers are one-to-one; every event has a record and content, its id
 //   leads to it and to nothing else;
 // - edges: links and forward extremities name events that are there; no extremity has a successor;

@@ -37,6 +37,10 @@ Result<EventFacts> read_facts(std::string_view, std::string_view json) {
   return facts;
 }
 
+std::string number_of_one() {
+  return ValueWriter(1).varint(1).str();
+}
+
 Relation relation_of(EventNumber child) {
   Relation relation;
   relation.place.depth = 4;
@@ -201,7 +205,7 @@ TEST(Check, EveryKindOfDamageIsNamed) {
       put_chain_row(batch, {whole.room, number}, row);
     };
   };
-  const std::string number_one = ValueWriter(1).varint(1).str();
+  const std::string number_one = number_of_one();
   const std::vector<std::pair<std::string, Damage>> cases = {
       {"interned name and number disagree",
        [](WholeDatabase& whole, kv::Batch& batch) {
@@ -408,6 +412,18 @@ TEST(Check, EveryKindOfDamageIsNamed) {
       {"a destination is no server name",
        [](WholeDatabase&,
           kv::Batch& batch) { put_backlog(batch, ServerName::trusted("no name"), {1}); }},
+      {"unknown kind of row in column users: tag 9",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         batch.put(kUsers, KeyWriter(9).u64(whole.user), number_of_one());
+       }},
+      {"damaged row in column users (account): its key has other parts",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         batch.put(kUsers, KeyWriter(1).u64(whole.user).u64(1), number_of_one());
+       }},
+      {"damaged row in column receipts (receipt): its value has another format",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         batch.put(kReceipts, KeyWriter().u64(whole.room).u64(whole.user).text("m.read"), "?");
+       }},
   };
   for (const auto& [fault, damage] : cases) {
     WholeDatabase whole;

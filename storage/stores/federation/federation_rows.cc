@@ -2,19 +2,19 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kKeysTag = 1;  // tags in column federation
-constexpr uint8_t kDispatchedTag = 2;
-constexpr uint8_t kBacklogTag = 3;
-constexpr uint8_t kForwardTag = 4;
-constexpr uint8_t kWaitingTag = 11;  // 8 to 10: remote_device_rows.cc
-constexpr uint8_t kLateLeaveTag = 12;
-constexpr uint8_t kKnownMessageTag = 3;  // tag in column transactions
+constexpr uint8_t kKeysTag = tag_of(Row::kServerKeys);
+constexpr uint8_t kDispatchedTag = tag_of(Row::kDispatched);
+constexpr uint8_t kBacklogTag = tag_of(Row::kBacklog);
+constexpr uint8_t kForwardTag = tag_of(Row::kForward);
+constexpr uint8_t kWaitingTag = tag_of(Row::kWaitingEvent);
+constexpr uint8_t kLateLeaveTag = tag_of(Row::kLateLeave);
+constexpr uint8_t kKnownMessageTag = tag_of(Row::kReceivedMessage);
 constexpr size_t kKeysMax = 1000;
 
 std::string keys_key(const ServerName& server) {

@@ -2,16 +2,16 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kRemoteListTag = 6;  // tags in column device_keys
-constexpr uint8_t kOutgoingTag = 8;    // tags in column federation
-constexpr uint8_t kHandedOutTag = 9;
-constexpr uint8_t kListBacklogTag = 10;
+constexpr uint8_t kRemoteListTag = tag_of(Row::kRemoteDevices);
+constexpr uint8_t kOutgoingTag = tag_of(Row::kOutgoingMessage);
+constexpr uint8_t kHandedOutTag = tag_of(Row::kListsDispatched);
+constexpr uint8_t kListBacklogTag = tag_of(Row::kListBacklog);
 
 std::string list_key(UserNumber user) {
   return keys::KeyWriter(kRemoteListTag).u64(user).str();

@@ -2,16 +2,16 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kMediaTag = 1;  // tags in column media
-constexpr uint8_t kReferenceTag = 2;
-constexpr uint8_t kUserTag = 3;
-constexpr uint8_t kFetchedTag = 4;
+constexpr uint8_t kMediaTag = tag_of(Row::kMedia);
+constexpr uint8_t kReferenceTag = tag_of(Row::kMediaReference);
+constexpr uint8_t kUserTag = tag_of(Row::kMediaOfUser);
+constexpr uint8_t kFetchedTag = tag_of(Row::kFetchedMedia);
 
 std::string media_key(const MxcUri& uri) {
   return keys::KeyWriter(kMediaTag).text(uri.server()).tail(uri.media_id()).str();

@@ -2,13 +2,13 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
-constexpr uint8_t kPlaceTag = 4;  // tags in column relations
-constexpr uint8_t kEndTag = 5;
+constexpr uint8_t kPlaceTag = tag_of(Row::kChainPlace);
+constexpr uint8_t kEndTag = tag_of(Row::kChainEnd);
 constexpr uint8_t kFormat = 1;
 
 std::string key_of(uint8_t tag, EventPlace place) {

@@ -2,14 +2,14 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kAliasTag = 1;  // tags in column directory
-constexpr uint8_t kRoomTag = 2;
+constexpr uint8_t kAliasTag = tag_of(Row::kAlias);
+constexpr uint8_t kRoomTag = tag_of(Row::kAliasOfRoom);
 
 std::string alias_key(const RoomAlias& alias) {
   return keys::KeyWriter(kAliasTag).tail(alias.view()).str();

@@ -3,7 +3,7 @@
 #include "homeserver/base/values/bytes.h"
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
@@ -12,12 +12,12 @@ constexpr uint8_t kJsonFormat = 1;
 constexpr uint8_t kRecordFormat = 1;
 constexpr uint8_t kIdFormat = 1;
 constexpr uint8_t kTimelineFormat = 1;
-constexpr uint8_t kByPosition = 1;  // tags in column timelines
-constexpr uint8_t kByDepth = 2;
-constexpr uint8_t kIdHash = 1;  // tags in column event_ids
-constexpr uint8_t kIdText = 2;
-constexpr uint8_t kIdStandardHash = 3;  // room version 3
-constexpr size_t kLinksMax = 64;        // more than any format allows; a damaged count is noticed
+constexpr uint8_t kByPosition = tag_of(Row::kTimeline);
+constexpr uint8_t kByDepth = tag_of(Row::kHistory);
+constexpr uint8_t kIdHash = tag_of(Row::kEventByHash);
+constexpr uint8_t kIdText = tag_of(Row::kEventByText);
+constexpr uint8_t kIdStandardHash = tag_of(Row::kEventByStandardHash);
+constexpr size_t kLinksMax = 64;  // more than any format allows; a damaged count is noticed
 
 std::string event_key(EventPlace place) {
   return keys::KeyWriter().u64(place.room).u64(place.number).str();

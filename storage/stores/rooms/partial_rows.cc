@@ -2,15 +2,15 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kOriginTag = 4;  // tags in column rooms
-constexpr uint8_t kEventTag = 5;
-constexpr uint8_t kCompletedTag = 6;
+constexpr uint8_t kOriginTag = tag_of(Row::kPartialOrigin);
+constexpr uint8_t kEventTag = tag_of(Row::kPartialEvent);
+constexpr uint8_t kCompletedTag = tag_of(Row::kCompleted);
 constexpr size_t kServersMax = 100'000;
 
 std::string origin_key(EventPlace place) {

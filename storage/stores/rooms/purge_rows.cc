@@ -2,18 +2,14 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
-#include "storage/stores/base/tags.h"
+#include "storage/stores/base/row_forms.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kPurgeTag = 7;  // tags in column rooms
-constexpr uint8_t kHistoryPurgeTag = 8;
-constexpr uint8_t kLastRoomTag = 6;      // of what goes, with that of purged history
-constexpr uint8_t kLastTimelineTag = 7;  // tags from 1 on, in column timelines
-constexpr uint8_t kLastRelationTag = 7;  // in column relations
+constexpr uint8_t kPurgeTag = tag_of(Row::kPurge);
+constexpr uint8_t kHistoryPurgeTag = tag_of(Row::kHistoryPurge);
 
 std::string purge_key(RoomNumber room) {
   return keys::KeyWriter(kPurgeTag).u64(room).str();
@@ -33,10 +29,6 @@ Result<HistoryPurgeRow> decode_history_purge(std::string_view value) {
   row.done = reader.boolean();
   POLDER_CHECK(reader.finish("history purge"));
   return row;
-}
-
-kv::Range tagged(uint8_t tag, RoomNumber room) {
-  return kv::prefix_range(keys::KeyWriter(tag).u64(room).str());
 }
 
 Result<PurgeRow> decode(std::string_view value) {
@@ -119,11 +111,8 @@ Status for_each_history_purge(
 }
 
 void erase_room(kv::Batch& batch, RoomNumber room) {
-  batch.erase(kRooms, history_purge_key(room));
-  for (uint8_t tag = 1; tag <= kLastRoomTag; ++tag) {
-    const kv::Range range = tagged(tag, room);
-    batch.erase_range(kRooms, range.from, range.to);
-  }
+  for (const auto& [column, range] : rows_of(room, Lifetime::kRoom))
+    batch.erase_range(column, range.from, range.to);
 }
 
 void erase_membership(kv::Batch& batch, UserNumber user, RoomNumber room) {
@@ -142,16 +131,8 @@ void erase_event(kv::Batch& batch, EventPlace place, const EventId& id) {
   batch.erase(kEventIds, event_id_bytes(id));
 }
 
-std::vector<std::pair<kv::ColumnId, kv::Range>> ranges_of_room(RoomNumber room) {
-  std::vector<std::pair<kv::ColumnId, kv::Range>> ranges;
-  for (const Column column : {kEvents, kEventRecords, kStateNodes, kReceipts})
-    ranges.emplace_back(column, kv::prefix_range(keys::KeyWriter().u64(room).str()));
-  for (uint8_t tag = 1; tag <= kLastTimelineTag; ++tag)
-    ranges.emplace_back(kTimelines, tagged(tag, room));
-  for (uint8_t tag = 1; tag <= kLastRelationTag; ++tag)
-    ranges.emplace_back(kRelations, tagged(tag, room));
-  ranges.emplace_back(kStreams, tagged(kReceiptStream, room));
-  return ranges;
+std::vector<RowRange> ranges_of_room(RoomNumber room) {
+  return rows_of(room, Lifetime::kPurge);
 }
 
 }  // namespace polder::stores

@@ -10,6 +10,7 @@
 #include "homeserver/base/values/ids.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/base/names.h"
+#include "storage/stores/base/row_forms.h"
 #include "storage/stores/rooms/room_rows.h"
 
 namespace polder::stores {
@@ -43,7 +44,7 @@ Status for_each_history_purge(
     const kv::Snapshot& snapshot,
     const std::function<Status(RoomNumber, const HistoryPurgeRow&)>& visit);
 
-// What makes a room one that is here: its record, the counts of its servers, its outsiders.
+// What makes a room one that is here: its record and all that stays with that.
 void erase_room(kv::Batch& batch, RoomNumber room);
 void erase_membership(kv::Batch& batch, UserNumber user, RoomNumber room);
 // What leads to an event from outside of the room: its id and the stream of all events.
@@ -52,7 +53,7 @@ void unlist_event(kv::Batch& batch, const EventId& id, kv::Position position);
 // An event's content, record and id.
 void erase_event(kv::Batch& batch, EventPlace place, const EventId& id);
 
-// Where all else of a room is.
-std::vector<std::pair<kv::ColumnId, kv::Range>> ranges_of_room(RoomNumber room);
+// Where all else of a room is (Lifetime::kPurge).
+std::vector<RowRange> ranges_of_room(RoomNumber room);
 
 }  // namespace polder::stores

@@ -2,17 +2,17 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 #include "storage/stores/rooms/room_rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kNotifyingTag = 3;  // tags in column timelines
-constexpr uint8_t kThreadTag = 4;
-constexpr uint8_t kHighlightTag = 5;
-constexpr uint8_t kReadTag = 6;
+constexpr uint8_t kNotifyingTag = tag_of(Row::kNotifying);
+constexpr uint8_t kThreadTag = tag_of(Row::kNotifyingInThread);
+constexpr uint8_t kHighlightTag = tag_of(Row::kHighlight);
+constexpr uint8_t kReadTag = tag_of(Row::kReadUpTo);
 constexpr size_t kHighlightsAtOnce = 2000;
 
 std::string notifying_key(RoomNumber room, kv::Position position) {

@@ -2,8 +2,7 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
-#include "storage/stores/base/tags.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
@@ -11,7 +10,7 @@ namespace {
 constexpr uint8_t kFormat = 1;
 
 std::string stream_key(RoomNumber room, kv::Position position) {
-  return keys::KeyWriter(kReceiptStream).u64(room).u64(position).str();
+  return keys::KeyWriter(tag_of(Row::kReceiptStream)).u64(room).u64(position).str();
 }
 
 keys::KeyWriter receipt_key(RoomNumber room, UserNumber user, std::string_view type,
@@ -55,7 +54,7 @@ void put_receipt(kv::Batch& batch, RoomNumber room, const ReceiptRow& row, kv::P
       batch, kReceipts, receipt_key(room, row.user, row.type, row.thread),
       keys::ValueWriter(kFormat).position(slot).signed_varint(row.ts_ms).tail(row.event.view()));
   if (replaced) batch.erase(kStreams, stream_key(room, *replaced));
-  keys::put(batch, kStreams, keys::KeyWriter(kReceiptStream).u64(room).position(slot),
+  keys::put(batch, kStreams, keys::KeyWriter(tag_of(Row::kReceiptStream)).u64(room).position(slot),
             keys::ValueWriter(kFormat).varint(row.user).text(row.type).tail(row.thread));
 }
 

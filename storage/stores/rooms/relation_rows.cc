@@ -2,16 +2,16 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
-constexpr uint8_t kRelationTag = 1;  // tags in column relations
-constexpr uint8_t kRedactionTag = 2;
-constexpr uint8_t kOldWaitingTag = 3;  // without whose events it may redact
-constexpr uint8_t kThreadTag = 6;
-constexpr uint8_t kWaitingTag = 7;
+constexpr uint8_t kRelationTag = tag_of(Row::kRelation);
+constexpr uint8_t kRedactionTag = tag_of(Row::kRedaction);
+constexpr uint8_t kOldWaitingTag = tag_of(Row::kEarlyRedactionByAll);
+constexpr uint8_t kThreadTag = tag_of(Row::kThread);
+constexpr uint8_t kWaitingTag = tag_of(Row::kEarlyRedaction);
 constexpr uint8_t kFormat = 1;
 constexpr EventNumber kNone = ~EventNumber{0};  // beyond all numbers
 

@@ -4,22 +4,21 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
-#include "storage/stores/base/tags.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kServerTag = 2;  // tags in column rooms
-constexpr uint8_t kOutsiderTag = 3;
+constexpr uint8_t kServerTag = tag_of(Row::kRoomServer);
+constexpr uint8_t kOutsiderTag = tag_of(Row::kOutsider);
 constexpr size_t kExtremitiesMax = 4096;
 
 constexpr std::array<std::string_view, 6> kMembershipNames = {"",      "invite", "join",
                                                               "knock", "leave",  "ban"};
 
 std::string room_key(RoomNumber room) {
-  return keys::KeyWriter(kRoomTag).u64(room).str();
+  return keys::KeyWriter(tag_of(Row::kRoom)).u64(room).str();
 }
 std::string membership_key(UserNumber user, RoomNumber room) {
   return keys::KeyWriter().u64(user).u64(room).str();
@@ -102,7 +101,8 @@ Result<std::optional<RoomRecord>> read_room(const kv::Snapshot& snapshot, RoomNu
 
 Status for_each_room(const kv::Snapshot& snapshot,
                      const std::function<Status(RoomNumber, const RoomRecord&)>& visit) {
-  const auto rows = snapshot.iterate(kRooms, kv::prefix_range(keys::KeyWriter(kRoomTag).str()));
+  const auto rows =
+      snapshot.iterate(kRooms, kv::prefix_range(keys::KeyWriter(tag_of(Row::kRoom)).str()));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();
@@ -236,19 +236,20 @@ Result<std::vector<UserNumber>> read_outsiders(const kv::Snapshot& snapshot, Roo
 }
 
 void put_stream_event(kv::Batch& batch, kv::PositionSlot slot, EventPlace place) {
-  keys::put(batch, kStreams, keys::KeyWriter(kEventStream).position(slot),
+  keys::put(batch, kStreams, keys::KeyWriter(tag_of(Row::kEventStream)).position(slot),
             keys::ValueWriter(kFormat).varint(place.room).varint(place.number));
 }
 
 void erase_stream_event(kv::Batch& batch, kv::Position position) {
-  batch.erase(kStreams, keys::KeyWriter(kEventStream).u64(position));
+  batch.erase(kStreams, keys::KeyWriter(tag_of(Row::kEventStream)).u64(position));
 }
 
 Result<std::vector<StreamEvent>> read_stream_events(const kv::Snapshot& snapshot, kv::Position from,
                                                     kv::Position to, size_t limit) {
   std::vector<StreamEvent> events;
-  const auto rows = snapshot.iterate(kStreams, {keys::KeyWriter(kEventStream).u64(from + 1).str(),
-                                                keys::KeyWriter(kEventStream).u64(to + 1).str()});
+  const auto rows =
+      snapshot.iterate(kStreams, {keys::KeyWriter(tag_of(Row::kEventStream)).u64(from + 1).str(),
+                                  keys::KeyWriter(tag_of(Row::kEventStream)).u64(to + 1).str()});
   for (rows->seek_to_first(); rows->valid() && events.size() < limit; rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();

@@ -4,13 +4,13 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kByTime = 7;  // tag in column timelines
+constexpr uint8_t kByTime = tag_of(Row::kEventTime);
 
 uint64_t clamped(int64_t time_ms) {
   return static_cast<uint64_t>(std::max<int64_t>(time_ms, 0));

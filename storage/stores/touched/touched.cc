@@ -4,8 +4,7 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
-#include "storage/stores/base/tags.h"
+#include "storage/stores/base/rows.h"
 #include "storage/stores/rooms/receipt_rows.h"
 #include "storage/stores/rooms/room_rows.h"
 #include "storage/stores/users/key_rows.h"
@@ -21,14 +20,14 @@ void sort_out(std::vector<uint64_t>& numbers) {
 
 void add_stream(keys::KeyReader& key, std::string_view value, Touched& touched) {
   switch (key.u8()) {
-    case kAccountDataStream:
-    case kSignedStream:
+    case tag_of(Row::kAccountDataStream):
+    case tag_of(Row::kSignedStream):
       touched.users.push_back(key.u64());
       break;
-    case kDeviceListStream:
+    case tag_of(Row::kDeviceListStream):
       touched.device_lists.push_back(user_of_device_list_change(value));
       break;
-    case kReceiptStream:
+    case tag_of(Row::kReceiptStream):
       if (const auto user = reader_of_private_receipt(value)) {
         touched.users.push_back(*user);
       } else {
@@ -45,7 +44,7 @@ void add_put(kv::ColumnId column, std::string_view key_bytes, std::string_view v
   keys::KeyReader key(key_bytes);
   if (column == kStreams) {
     add_stream(key, value, touched);
-  } else if (column == kRooms && has_positions && key.u8() == kRoomTag) {
+  } else if (column == kRooms && has_positions && key.u8() == tag_of(Row::kRoom)) {
     touched.rooms.push_back(key.u64());
   } else if (column == kMemberships) {
     const UserNumber user = key.u64();
@@ -58,7 +57,7 @@ void add_put(kv::ColumnId column, std::string_view key_bytes, std::string_view v
 void add_erased(kv::ColumnId column, std::string_view key_bytes, Touched& touched) {
   if (column != kSessions) return;
   keys::KeyReader key(key_bytes);
-  if (key.u8() == kUserTokenTag) touched.users.push_back(key.u64());
+  if (key.u8() == tag_of(Row::kSessionOfUser)) touched.users.push_back(key.u64());
 }
 
 }  // namespace

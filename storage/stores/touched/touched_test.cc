@@ -112,7 +112,7 @@ TEST(Touched, FollowsFromTheRowsOfACommit) {
             {},
             {}},
            {"acknowledged messages",
-            [&](kv::Batch& batch) { erase_keys_of_device(batch, kUser, device); },
+            [&](kv::Batch& batch) { erase_device(batch, kUser, device); },
             {},
             {},
             {},

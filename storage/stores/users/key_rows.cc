@@ -4,21 +4,20 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
-#include "storage/stores/base/tags.h"
+#include "storage/stores/base/rows.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kOneTimeFormat = 2;
-constexpr uint8_t kDeviceTag = 1;  // tags in column device_keys
-constexpr uint8_t kOneTimeTag = 2;
-constexpr uint8_t kFallbackTag = 3;
-constexpr uint8_t kCrossTag = 4;
-constexpr uint8_t kOtherTag = 5;
-constexpr uint8_t kChangesTag = 7;
-constexpr uint8_t kClaimedTag = 8;
+constexpr uint8_t kDeviceTag = tag_of(Row::kDeviceKeys);
+constexpr uint8_t kOneTimeTag = tag_of(Row::kOneTimeKey);
+constexpr uint8_t kFallbackTag = tag_of(Row::kFallbackKey);
+constexpr uint8_t kCrossTag = tag_of(Row::kCrossSigningKey);
+constexpr uint8_t kOtherTag = tag_of(Row::kSignatureOfOther);
+constexpr uint8_t kChangesTag = tag_of(Row::kDeviceListChangeOfUser);
+constexpr uint8_t kClaimedTag = tag_of(Row::kClaimedKey);
 
 keys::KeyWriter device_prefix(uint8_t tag, UserNumber user, const DeviceId& device) {
   return keys::KeyWriter(tag).u64(user).text(device.view());
@@ -73,10 +72,10 @@ std::string other_key(UserNumber signer, const UserId& other) {
   return keys::KeyWriter(kOtherTag).u64(signer).tail(other.view()).str();
 }
 std::string change_key(kv::Position position) {
-  return keys::KeyWriter(kDeviceListStream).u64(position).str();
+  return keys::KeyWriter(tag_of(Row::kDeviceListStream)).u64(position).str();
 }
 keys::KeyWriter entry_key(kv::Position position) {
-  return keys::KeyWriter(kRoomEntryStream).u64(position);
+  return keys::KeyWriter(tag_of(Row::kRoomEntryStream)).u64(position);
 }
 kv::Range changes_of(UserNumber user) {
   return kv::prefix_range(keys::KeyWriter(kChangesTag).u64(user).str());
@@ -239,14 +238,14 @@ void put_signature_of_other(kv::Batch& batch, UserNumber signer, const UserId& o
 
 void put_signed_other(kv::Batch& batch, kv::PositionSlot slot, UserNumber signer,
                       UserNumber other) {
-  keys::put(batch, kStreams, keys::KeyWriter(kSignedStream).u64(signer).position(slot),
+  keys::put(batch, kStreams, keys::KeyWriter(tag_of(Row::kSignedStream)).u64(signer).position(slot),
             keys::ValueWriter(kFormat).varint(other));
 }
 
 Result<std::vector<UserNumber>> read_signed_others(const kv::Snapshot& snapshot, UserNumber signer,
                                                    kv::Position from, kv::Position to) {
   const auto key = [signer](kv::Position position) {
-    return keys::KeyWriter(kSignedStream).u64(signer).u64(position).str();
+    return keys::KeyWriter(tag_of(Row::kSignedStream)).u64(signer).u64(position).str();
   };
   std::vector<UserNumber> others;
   const auto rows = snapshot.iterate(kStreams, {key(from + 1), key(to + 1)});
@@ -264,19 +263,9 @@ Result<std::optional<std::string>> read_signature_of_other(const kv::Snapshot& s
   return read_text(snapshot, other_key(signer, other));
 }
 
-void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& device) {
-  batch.erase(kDeviceKeys, device_key(user, device));
-  for (const uint8_t tag : {kOneTimeTag, kFallbackTag, kClaimedTag}) {
-    const kv::Range range = kv::prefix_range(device_prefix(tag, user, device));
-    batch.erase_range(kDeviceKeys, range.from, range.to);
-  }
-  batch.erase_range(kToDevice, inbox_key(user, device, 0),
-                    inbox_key(user, device, kv::kLastPosition + 1));
-}
-
 void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber user,
                             const DeviceId& device) {
-  keys::put(batch, kStreams, keys::KeyWriter(kDeviceListStream).position(slot),
+  keys::put(batch, kStreams, keys::KeyWriter(tag_of(Row::kDeviceListStream)).position(slot),
             keys::ValueWriter(kFormat).varint(user).tail(device.view()));
   keys::put(batch, kDeviceKeys, keys::KeyWriter(kChangesTag).u64(user).position(slot),
             keys::ValueWriter(kFormat).tail(device.view()));
@@ -345,7 +334,8 @@ Result<kv::Position> last_device_change(const kv::Snapshot& snapshot, UserNumber
 }
 
 void put_room_entry(kv::Batch& batch, kv::PositionSlot slot, UserNumber user, RoomNumber room) {
-  keys::put(batch, kStreams, keys::KeyWriter(kRoomEntryStream).position(slot).u64(user),
+  keys::put(batch, kStreams,
+            keys::KeyWriter(tag_of(Row::kRoomEntryStream)).position(slot).u64(user),
             keys::ValueWriter(kFormat).varint(room));
 }
 

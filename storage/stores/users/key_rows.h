@@ -70,8 +70,6 @@ void put_signed_other(kv::Batch& batch, kv::PositionSlot slot, UserNumber signer
 Result<std::vector<UserNumber>> read_signed_others(const kv::Snapshot& snapshot, UserNumber signer,
                                                    kv::Position from, kv::Position to);
 
-void erase_keys_of_device(kv::Batch& batch, UserNumber user, const DeviceId& device);
-
 // A user's devices or keys changed: one log of all users by position, and the same by user.
 struct DeviceListChange {
   kv::Position position = 0;

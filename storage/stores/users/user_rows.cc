@@ -4,30 +4,29 @@
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
-#include "storage/stores/base/columns.h"
-#include "storage/stores/base/tags.h"
+#include "storage/stores/base/row_forms.h"
 
 namespace polder::stores {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr uint8_t kAccountTag = 1;  // tags in column users
-constexpr uint8_t kDeviceTag = 2;
-constexpr uint8_t kAccountDataTag = 1;  // tags in column user_data
-constexpr uint8_t kFilterTag = 2;
-constexpr uint8_t kPushRulesTag = 3;
-constexpr uint8_t kEarlierPushRulesTag = 4;
-constexpr uint8_t kRequestTag = 1;  // tags in column transactions
-constexpr uint8_t kEventTag = 2;
+constexpr uint8_t kAccountTag = tag_of(Row::kAccount);
+constexpr uint8_t kDeviceTag = tag_of(Row::kDevice);
+constexpr uint8_t kAccountDataTag = tag_of(Row::kAccountData);
+constexpr uint8_t kFilterTag = tag_of(Row::kFilter);
+constexpr uint8_t kPushRulesTag = tag_of(Row::kPushRules);
+constexpr uint8_t kEarlierPushRulesTag = tag_of(Row::kEarlierPushRules);
+constexpr uint8_t kRequestTag = tag_of(Row::kRequestAnswer);
+constexpr uint8_t kEventTag = tag_of(Row::kEventTransaction);
 
 std::string device_key(UserNumber user, const DeviceId& device) {
   return keys::KeyWriter(kDeviceTag).u64(user).tail(device.view()).str();
 }
 std::string token_key(const Digest& token) {
-  return keys::KeyWriter(kTokenTag).tail(as_text(token)).str();
+  return keys::KeyWriter(tag_of(Row::kSession)).tail(as_text(token)).str();
 }
 std::string user_token_key(UserNumber user, const Digest& token) {
-  return keys::KeyWriter(kUserTokenTag).u64(user).tail(as_text(token)).str();
+  return keys::KeyWriter(tag_of(Row::kSessionOfUser)).u64(user).tail(as_text(token)).str();
 }
 std::string data_key(UserNumber user, RoomNumber room, std::string_view type) {
   return keys::KeyWriter(kAccountDataTag).u64(user).u64(room).tail(type).str();
@@ -39,13 +38,14 @@ std::string push_rules_key(UserNumber user) {
   return keys::KeyWriter(kPushRulesTag).u64(user).str();
 }
 std::string change_key(UserNumber user, kv::Position position) {
-  return keys::KeyWriter(kAccountDataStream).u64(user).u64(position).str();
+  return keys::KeyWriter(tag_of(Row::kAccountDataStream)).u64(user).u64(position).str();
 }
 // Tells of a change of account data; `replaced` is the position of the one before, 0: none.
 void put_change(kv::Batch& batch, UserNumber user, RoomNumber room, std::string_view type,
                 kv::PositionSlot slot, kv::Position replaced) {
   if (replaced != 0) batch.erase(kStreams, change_key(user, replaced));
-  keys::put(batch, kStreams, keys::KeyWriter(kAccountDataStream).u64(user).position(slot),
+  keys::put(batch, kStreams,
+            keys::KeyWriter(tag_of(Row::kAccountDataStream)).u64(user).position(slot),
             keys::ValueWriter(kFormat).varint(room).tail(type));
 }
 
@@ -148,12 +148,8 @@ Status for_each_account(const kv::Snapshot& snapshot,
 }
 
 void erase_user_data(kv::Batch& batch, UserNumber user) {
-  for (const uint8_t tag : {kAccountDataTag, kFilterTag, kPushRulesTag, kEarlierPushRulesTag}) {
-    const kv::Range range = kv::prefix_range(keys::KeyWriter(tag).u64(user).str());
-    batch.erase_range(kUserData, range.from, range.to);
-  }
-  const kv::Range changes = kv::prefix_range(keys::KeyWriter(kAccountDataStream).u64(user).str());
-  batch.erase_range(kStreams, changes.from, changes.to);
+  for (const auto& [column, range] : rows_of(user, Lifetime::kDeactivated))
+    batch.erase_range(column, range.from, range.to);
 }
 
 void put_device(kv::Batch& batch, UserNumber user, const DeviceId& device, const DeviceRow& row) {
@@ -166,7 +162,18 @@ void put_device(kv::Batch& batch, UserNumber user, const DeviceId& device, const
 }
 
 void erase_device(kv::Batch& batch, UserNumber user, const DeviceId& device) {
-  batch.erase(kUsers, device_key(user, device));
+  for (const RowKind& kind : kRowKinds) {
+    if (kind.lifetime != Lifetime::kDevice) continue;
+    keys::KeyWriter key;
+    if (kind.tag != kUntagged) key.u8(kind.tag);
+    key.u64(user);
+    if (kind.key[1].form == Form::kRest) {
+      batch.erase(kind.column, key.tail(device.view()));
+    } else {
+      const kv::Range range = kv::prefix_range(key.text(device.view()));
+      batch.erase_range(kind.column, range.from, range.to);
+    }
+  }
 }
 
 Result<std::optional<DeviceRow>> read_device(const kv::Snapshot& snapshot, UserNumber user,
@@ -231,7 +238,7 @@ Status for_each_session(const kv::Snapshot& snapshot,
   const auto rows = snapshot.iterate(kSessions, {});
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::KeyReader key(rows->key());
-    if (key.u8() == kTokenTag) {
+    if (key.u8() == tag_of(Row::kSession)) {
       POLDER_TRY(const Digest token, read_digest(key.tail()));
       POLDER_TRY(const SessionRow row, decode_session(rows->value()));
       POLDER_CHECK(by_token(token, row));
@@ -247,8 +254,8 @@ Status for_each_session(const kv::Snapshot& snapshot,
 Result<std::vector<std::pair<Digest, SessionRow>>> read_sessions_of(const kv::Snapshot& snapshot,
                                                                     UserNumber user) {
   std::vector<std::pair<Digest, SessionRow>> sessions;
-  const auto rows =
-      snapshot.iterate(kSessions, kv::prefix_range(keys::KeyWriter(kUserTokenTag).u64(user).str()));
+  const auto rows = snapshot.iterate(
+      kSessions, kv::prefix_range(keys::KeyWriter(tag_of(Row::kSessionOfUser)).u64(user).str()));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();

@@ -39,6 +39,7 @@ struct DeviceRow {
   std::string last_seen_ip;
 };
 void put_device(kv::Batch& batch, UserNumber user, const DeviceId& device, const DeviceRow& row);
+// And all that stays with a device: keys, messages to it.
 void erase_device(kv::Batch& batch, UserNumber user, const DeviceId& device);
 Result<std::optional<DeviceRow>> read_device(const kv::Snapshot& snapshot, UserNumber user,
                                              const DeviceId& device);
