@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "homeserver/base/values/disk.h"
 #include "homeserver/base/values/mutex.h"
 
 namespace polder::files {
@@ -179,6 +180,7 @@ Result<NodePtr> ForgettingFiles::open_or_create(const std::string& path) {
 }
 
 Status ForgettingFiles::remove(const std::string& path, bool is_directory) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr node, find(path));
@@ -190,6 +192,7 @@ Status ForgettingFiles::remove(const std::string& path, bool is_directory) {
 }
 
 Status ForgettingFiles::create_directories(const std::string& path) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);
@@ -210,6 +213,7 @@ Status ForgettingFiles::create_directories(const std::string& path) {
 }
 
 Result<std::vector<DirectoryEntry>> ForgettingFiles::list(const std::string& directory) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr folder, find_directory(directory));
   std::vector<DirectoryEntry> entries;
@@ -219,12 +223,14 @@ Result<std::vector<DirectoryEntry>> ForgettingFiles::list(const std::string& dir
 }
 
 Result<FileInfo> ForgettingFiles::info(const std::string& path) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, find(path));
   return FileInfo{node->data.size(), node->modified_s, node->is_directory};
 }
 
 Status ForgettingFiles::rename(const std::string& from, const std::string& to) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr node, find(from));
@@ -236,6 +242,7 @@ Status ForgettingFiles::rename(const std::string& from, const std::string& to) {
 }
 
 Status ForgettingFiles::link(const std::string& from, const std::string& to) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr node, find(from));
@@ -246,6 +253,7 @@ Status ForgettingFiles::link(const std::string& from, const std::string& to) {
 }
 
 Status ForgettingFiles::sync_directory(const std::string& directory) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_CHECK(changing(boot_));
   POLDER_TRY(const NodePtr folder, find_directory(directory));
@@ -254,6 +262,7 @@ Status ForgettingFiles::sync_directory(const std::string& directory) {
 }
 
 Result<uint64_t> ForgettingFiles::free_bytes(const std::string& path) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, find(path));
   const uint64_t used = root_->bytes();
@@ -261,6 +270,7 @@ Result<uint64_t> ForgettingFiles::free_bytes(const std::string& path) {
 }
 
 Status ForgettingFiles::write(const Handle& file, uint64_t offset, std::string_view data) {
+  base::note_disk_use("file");
   const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.changing(file.boot));
   Node& node = *file.node;
@@ -276,6 +286,7 @@ Status ForgettingFiles::write(const Handle& file, uint64_t offset, std::string_v
 }
 
 Status ForgettingFiles::truncate(const Handle& file, uint64_t size) {
+  base::note_disk_use("file");
   const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.changing(file.boot));
   file.node->data.resize(size);
@@ -284,6 +295,7 @@ Status ForgettingFiles::truncate(const Handle& file, uint64_t size) {
 }
 
 Status ForgettingFiles::sync(const Handle& file) {
+  base::note_disk_use("file");
   const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.changing(file.boot));
   file.node->sync();
@@ -291,6 +303,7 @@ Status ForgettingFiles::sync(const Handle& file) {
 }
 
 Result<size_t> ForgettingFiles::read(const Handle& file, uint64_t offset, std::span<char> out) {
+  base::note_disk_use("file");
   const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.reading(file.boot));
   const std::string& data = file.node->data;
@@ -299,12 +312,14 @@ Result<size_t> ForgettingFiles::read(const Handle& file, uint64_t offset, std::s
 }
 
 Result<uint64_t> ForgettingFiles::size(const Handle& file) {
+  base::note_disk_use("file");
   const base::Lock lock(file.disk.mutex_);
   POLDER_CHECK(file.disk.reading(file.boot));
   return uint64_t{file.node->data.size()};
 }
 
 void ForgettingFiles::unlock(const Handle& file) {
+  base::note_disk_use("file");
   const base::Lock lock(file.disk.mutex_);
   if (file.boot == file.disk.boot_) file.node->locked = false;
 }
@@ -376,6 +391,7 @@ class ForgettingLock final : public FileLock {
 
 Result<std::unique_ptr<WritableFile>> ForgettingFiles::open_for_write(const std::string& path,
                                                                       OpenMode mode) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, open_or_create(path));
   if (mode == OpenMode::kTruncate && !node->data.empty()) {
@@ -388,6 +404,7 @@ Result<std::unique_ptr<WritableFile>> ForgettingFiles::open_for_write(const std:
 }
 
 Result<std::unique_ptr<ReadableFile>> ForgettingFiles::open_for_read(const std::string& path) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, find(path));
   return std::unique_ptr<ReadableFile>(
@@ -395,6 +412,7 @@ Result<std::unique_ptr<ReadableFile>> ForgettingFiles::open_for_read(const std::
 }
 
 Result<std::unique_ptr<RandomFile>> ForgettingFiles::open_random(const std::string& path) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, open_or_create(path));
   return std::unique_ptr<RandomFile>(
@@ -402,6 +420,7 @@ Result<std::unique_ptr<RandomFile>> ForgettingFiles::open_random(const std::stri
 }
 
 Result<std::unique_ptr<FileLock>> ForgettingFiles::lock(const std::string& path) {
+  base::note_disk_use("file");
   const base::Lock lock(mutex_);
   POLDER_TRY(const NodePtr node, open_or_create(path));
   if (node->locked) return fail(ErrorCode::kExists, path + ": locked by another");

@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "homeserver/base/values/disk.h"
 #include "storage/files/files.h"
 
 namespace polder::files {
@@ -45,6 +46,7 @@ class Descriptor {
   ~Descriptor() { (void)close(); }
 
   static Result<Descriptor> open(const std::string& path, int flags) {
+    base::note_disk_use("file");
     const int number =
         uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, kFileMode); });
     if (number < 0) return system_error(path, "open");
@@ -55,6 +57,7 @@ class Descriptor {
 
   // Short writes are continued.
   Status write(uint64_t offset, std::string_view data) const {
+    base::note_disk_use("file");
     while (!data.empty()) {
       const ssize_t count = uninterrupted(
           [&] { return ::pwrite(number_, data.data(), data.size(), static_cast<off_t>(offset)); });
@@ -67,6 +70,7 @@ class Descriptor {
   }
 
   Result<size_t> read(uint64_t offset, std::span<char> out) const {
+    base::note_disk_use("file");
     size_t filled = 0;
     while (filled < out.size()) {
       const ssize_t count = uninterrupted([&] {
@@ -87,6 +91,7 @@ class Descriptor {
   }
 
   Status sync_data() const {
+    base::note_disk_use("file");
     if (uninterrupted([&] { return ::fdatasync(number_); }) != 0) return error("fdatasync");
     return {};
   }
@@ -185,6 +190,7 @@ class RealFiles final : public FileSystem {
   }
 
   Result<std::vector<DirectoryEntry>> list(const std::string& directory) override {
+    base::note_disk_use("folder");
     const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(directory.c_str()), ::closedir);
     if (!folder) return system_error(directory, "opendir");
     std::vector<DirectoryEntry> entries;
@@ -201,6 +207,7 @@ class RealFiles final : public FileSystem {
   }
 
   Result<FileInfo> info(const std::string& path) override {
+    base::note_disk_use("folder");
     struct stat about{};
     if (::stat(path.c_str(), &about) != 0) return system_error(path, "stat");
     return FileInfo{static_cast<uint64_t>(about.st_size), about.st_mtim.tv_sec,
@@ -208,6 +215,7 @@ class RealFiles final : public FileSystem {
   }
 
   Status create_directories(const std::string& path) override {
+    base::note_disk_use("folder");
     for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
       const std::string part = path.substr(0, end);
       if (::mkdir(part.c_str(), kDirectoryMode) == 0) {
@@ -221,18 +229,22 @@ class RealFiles final : public FileSystem {
     }
   }
   Status remove_file(const std::string& path) override {
+    base::note_disk_use("folder");
     if (::unlink(path.c_str()) != 0) return system_error(path, "unlink");
     return {};
   }
   Status remove_directory(const std::string& path) override {
+    base::note_disk_use("folder");
     if (::rmdir(path.c_str()) != 0) return system_error(path, "rmdir");
     return {};
   }
   Status rename(const std::string& from, const std::string& to) override {
+    base::note_disk_use("folder");
     if (::rename(from.c_str(), to.c_str()) != 0) return system_error(from, "rename");
     return {};
   }
   Status link(const std::string& from, const std::string& to) override {
+    base::note_disk_use("folder");
     if (::link(from.c_str(), to.c_str()) != 0) return system_error(from, "link");
     return {};
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "homeserver/base/values/disk.h"
 #include "homeserver/base/values/mutex.h"
 
 namespace polder::kv {
@@ -160,11 +161,13 @@ class MemorySnapshot final : public Snapshot {
   }
 
   Result<std::optional<std::string>> get(ColumnId column, std::string_view key) const override {
+    base::note_disk_use("get");
     const base::SharedLock lock(content_->mutex);
     return read(column, key);
   }
   Result<std::vector<std::optional<std::string>>> multi_get(
       ColumnId column, std::span<const std::string> keys) const override {
+    base::note_disk_use("get");
     const base::SharedLock lock(content_->mutex);
     std::vector<std::optional<std::string>> values;
     values.reserve(keys.size());
@@ -173,6 +176,7 @@ class MemorySnapshot final : public Snapshot {
     return values;
   }
   std::unique_ptr<Iterator> iterate(ColumnId column, Range range) const override {
+    base::note_disk_use("iterate");
     return std::make_unique<MemoryIterator>(content_, column, std::move(range), sequence_);
   }
 
@@ -206,6 +210,7 @@ class MemoryDatabase final : public Database {
   }
 
   Status write(std::span<const Batch* const> batches, Position first, bool sync) override {
+    base::note_disk_use("write");
     if (read_only_)
       return fail(ErrorCode::kReadOnly, "the database is read-only after a failed write");
     LogGroup group;
@@ -237,6 +242,7 @@ class MemoryDatabase final : public Database {
 
   Status read_log(uint64_t from_sequence,
                   const std::function<bool(const LogGroup&)>& visit) const override {
+    base::note_disk_use("log");
     for (size_t i = from_sequence == 0 ? 0 : from_sequence - 1;; ++i) {
       LogGroup group;
       {

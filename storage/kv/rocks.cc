@@ -15,6 +15,7 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "homeserver/base/values/disk.h"
 #include "storage/kv/rocks_figures.h"
 #include "storage/kv/rocks_files.h"
 
@@ -166,6 +167,7 @@ class RocksSnapshot final : public Snapshot {
   ~RocksSnapshot() override { db_->ReleaseSnapshot(snapshot_); }
 
   Result<std::optional<std::string>> get(ColumnId column, std::string_view key) const override {
+    base::note_disk_use("get");
     rocksdb::PinnableSlice value;
     const rocksdb::Status status = db_->Get(options(), columns_[column], slice(key), &value);
     if (status.IsNotFound()) return std::optional<std::string>();
@@ -175,6 +177,7 @@ class RocksSnapshot final : public Snapshot {
 
   Result<std::vector<std::optional<std::string>>> multi_get(
       ColumnId column, std::span<const std::string> keys) const override {
+    base::note_disk_use("get");
     std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
     std::vector<rocksdb::PinnableSlice> found(keys.size());
     std::vector<rocksdb::Status> statuses(keys.size());
@@ -189,6 +192,7 @@ class RocksSnapshot final : public Snapshot {
   }
 
   std::unique_ptr<Iterator> iterate(ColumnId column, Range range) const override {
+    base::note_disk_use("iterate");
     return std::make_unique<RocksIterator>(*db_, columns_[column], snapshot_, std::move(range));
   }
 
@@ -254,6 +258,7 @@ class RocksDatabase final : public Database {
   }
 
   Status write(std::span<const Batch* const> batches, Position first, bool sync) override {
+    base::note_disk_use("write");
     if (read_only_)
       return fail(ErrorCode::kReadOnly, "the database is read-only after a failed write");
     size_t bytes = 64;
@@ -295,6 +300,7 @@ class RocksDatabase final : public Database {
 
   Status read_log(uint64_t from_sequence,
                   const std::function<bool(const LogGroup&)>& visit) const override {
+    base::note_disk_use("log");
     if (from_sequence > last_sequence()) return {};
     std::unique_ptr<rocksdb::TransactionLogIterator> log;
     const rocksdb::Status status = db_->GetUpdatesSince(from_sequence, &log);

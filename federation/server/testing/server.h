@@ -42,6 +42,7 @@ class LoggedRuntime final : public runtime::Runtime, public Log {
   const Clock& clock() const override { return inner_.clock(); }
   Random& random() override { return inner_.random(); }
   Log& log() override { return *this; }
+  const runtime::DiskMisuses& disk_misuses() const override { return inner_.disk_misuses(); }
 
   bool enabled(LogLevel level) const override { return level >= LogLevel::kInfo; }
   void write(LogLevel level, std::string_view event,

@@ -18,6 +18,12 @@ void probe(Runtime& runtime, metrics::Sink& sink) {
     sink.histogram("polder_lane_wait_seconds", "How long work waited for a thread of the lane.",
                    {{"lane", name}}, told.waits(lane));
   }
+  sink.counter("polder_disk_misuses_total",
+               "Uses of the disk where nobody may wait for it: these are faults.",
+               {{"where", "shard"}}, static_cast<double>(runtime.disk_misuses().on_shards()));
+  sink.counter("polder_disk_misuses_total",
+               "Uses of the disk where nobody may wait for it: these are faults.",
+               {{"where", "lock"}}, static_cast<double>(runtime.disk_misuses().under_locks()));
   for (const JobReport& job : runtime.jobs().reports()) {
     const metrics::Labels labels = {{"job", job.name}};
     sink.gauge("polder_jobs_running", "Background work under way, by name.", labels,

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "homeserver/base/metrics/metrics.h"
+#include "homeserver/base/runtime/disk_misuses.h"
 #include "homeserver/base/runtime/jobs.h"
 #include "homeserver/base/runtime/task.h"
 #include "homeserver/base/values/environment.h"
@@ -51,6 +52,9 @@ class Runtime {
 
   // How long work waited for a thread of the lane.
   const metrics::Histogram& waits(Lane lane) const { return waits_[static_cast<size_t>(lane)]; }
+
+  // Where the disk was used on a shard, or with a lock held.
+  virtual const DiskMisuses& disk_misuses() const = 0;
 
   // Runs the callback on the calling shard after the delay. Called on a shard only.
   virtual std::unique_ptr<Timer> after(Millis delay, std::function<void()> callback) = 0;

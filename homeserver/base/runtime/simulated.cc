@@ -62,6 +62,7 @@ class SimulatedRuntime final : public Runtime, public Log {
   const Clock& clock() const override;
   Random& random() override;
   Log& log() override { return *this; }
+  const DiskMisuses& disk_misuses() const override { return misuses_; }
 
   bool enabled(LogLevel level) const override { return level >= LogLevel::kInfo; }
   void write(LogLevel level, std::string_view event,
@@ -69,6 +70,7 @@ class SimulatedRuntime final : public Runtime, public Log {
 
   // One handler, if any is ready.
   bool step() {
+    const base::WatchedThread watched(misuses_, base::ThreadRole::kAnswers);
     running_ = true;
     context_->restart();
     const bool ran = context_->poll_one() > 0;
@@ -87,6 +89,7 @@ class SimulatedRuntime final : public Runtime, public Log {
  private:
   SimulationImpl& simulation_;
   std::string name_;
+  DiskMisuses misuses_{*this};
   bool running_ = false;
   bool crashed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -200,8 +203,10 @@ SimulatedRuntime::~SimulatedRuntime() {
 void SimulatedRuntime::post_to_pool(Lane, std::function<void()> work) {
   // Work takes up to a tenth of a millisecond, so that its completions come in any order.
   const std::chrono::nanoseconds delay(static_cast<int64_t>(simulation_.random().below(100'000)));
-  simulation_.schedule(delay, [alive = alive_, work = std::move(work)] {
-    if (*alive) work();
+  simulation_.schedule(delay, [this, alive = alive_, work = std::move(work)] {
+    if (!*alive) return;
+    const base::WatchedThread watched(misuses_, base::ThreadRole::kWorks);
+    work();
   });
 }
 

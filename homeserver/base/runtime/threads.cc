@@ -49,9 +49,9 @@ class AsioTimer final : public Timer {
 class Pool {
  public:
   // Clock and histogram outlive it.
-  Pool(const char* name, size_t threads, int niceness, const Clock& clock,
+  Pool(const char* name, size_t threads, int niceness, const Clock& clock, DiskMisuses& misuses,
        metrics::Histogram& waits)
-      : clock_(clock), waits_(waits) {
+      : clock_(clock), misuses_(misuses), waits_(waits) {
     for (size_t i = 0; i < threads; ++i)
       threads_.emplace_back([this, name, niceness] { work(name, niceness); });
   }
@@ -92,6 +92,7 @@ class Pool {
     pthread_setname_np(pthread_self(), name);
     // Of this thread only, as Linux has it; without it the lane is merely less considerate.
     if (niceness != 0) static_cast<void>(setpriority(PRIO_PROCESS, 0, niceness));
+    const base::WatchedThread watched(misuses_, base::ThreadRole::kWorks);
     base::Lock lock(mutex_);
     for (;;) {
       while (jobs_.empty() && !stopping_)
@@ -109,6 +110,7 @@ class Pool {
   }
 
   const Clock& clock_;
+  DiskMisuses& misuses_;
   metrics::Histogram& waits_;
   base::Mutex mutex_;
   base::Condition wake_;
@@ -124,10 +126,12 @@ class ThreadsImpl final : public Threads {
       : clock_(clock),
         random_(random),
         log_(log),
-        read_("read", options.pool_threads, 0, clock, waits(Lane::kRead)),
-        short_("short", std::max<size_t>(options.shards, 2), 0, clock, waits(Lane::kShort)),
-        long_("long", options.shards, kLongNiceness, clock, waits(Lane::kLong)),
-        commit_("commit", 1, 0, clock, waits(Lane::kCommit)) {
+        misuses_(log),
+        read_("read", options.pool_threads, 0, clock, misuses_, waits(Lane::kRead)),
+        short_("short", std::max<size_t>(options.shards, 2), 0, clock, misuses_,
+               waits(Lane::kShort)),
+        long_("long", options.shards, kLongNiceness, clock, misuses_, waits(Lane::kLong)),
+        commit_("commit", 1, 0, clock, misuses_, waits(Lane::kCommit)) {
     for (size_t i = 0; i < options.shards; ++i)
       shards_.push_back(std::make_unique<Shard>());
   }
@@ -148,6 +152,7 @@ class ThreadsImpl final : public Threads {
   const Clock& clock() const override { return clock_; }
   Random& random() override { return random_; }
   Log& log() override { return log_; }
+  const DiskMisuses& disk_misuses() const override { return misuses_; }
 
   std::unique_ptr<Timer> after(Millis delay, std::function<void()> callback) override {
     if (current_shard() == kNoShard) std::abort();
@@ -205,7 +210,10 @@ class ThreadsImpl final : public Threads {
     current_index = index;
     // Shard 0 is the process's first thread, whose name is the program's.
     if (index > 0) pthread_setname_np(pthread_self(), ("shard-" + std::to_string(index)).c_str());
-    shards_[index]->context.run();
+    {
+      const base::WatchedThread watched(misuses_, base::ThreadRole::kAnswers);
+      shards_[index]->context.run();
+    }
     current_runtime = nullptr;
     current_index = kNoShard;
   }
@@ -213,6 +221,7 @@ class ThreadsImpl final : public Threads {
   const Clock& clock_;
   Random& random_;
   Log& log_;
+  DiskMisuses misuses_;
   std::vector<std::unique_ptr<Shard>> shards_;
   Pool read_, short_, long_, commit_;
 };

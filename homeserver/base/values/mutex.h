@@ -18,6 +18,11 @@
 
 namespace polder::base {
 
+namespace internal {
+// Of this thread; for disk.h.
+inline thread_local unsigned locks_held = 0;
+}  // namespace internal
+
 class POLDER_CAPABILITY Mutex {
  public:
   void lock() POLDER_ACQUIRE() { mutex_.lock(); }
@@ -31,13 +36,23 @@ class POLDER_CAPABILITY Mutex {
 // Holds a mutex for its scope, but where it was given up in between.
 class POLDER_SCOPED_CAPABILITY Lock {
  public:
-  explicit Lock(Mutex& mutex) POLDER_ACQUIRE(mutex) : lock_(mutex.mutex_) {}
-  ~Lock() POLDER_RELEASE() {}
+  explicit Lock(Mutex& mutex) POLDER_ACQUIRE(mutex) : lock_(mutex.mutex_) {
+    ++internal::locks_held;
+  }
+  ~Lock() POLDER_RELEASE() {
+    if (lock_.owns_lock()) --internal::locks_held;
+  }
   Lock(const Lock&) = delete;
   Lock& operator=(const Lock&) = delete;
 
-  void unlock() POLDER_RELEASE() { lock_.unlock(); }
-  void lock() POLDER_ACQUIRE() { lock_.lock(); }
+  void unlock() POLDER_RELEASE() {
+    lock_.unlock();
+    --internal::locks_held;
+  }
+  void lock() POLDER_ACQUIRE() {
+    lock_.lock();
+    ++internal::locks_held;
+  }
 
  private:
   friend class Condition;
