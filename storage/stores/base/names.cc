@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "homeserver/base/values/disk.h"
 #include "homeserver/base/values/mutex.h"
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
@@ -90,6 +91,7 @@ Result<std::unique_ptr<Names>> Names::open(const kv::Database& database, size_t 
 }
 
 Result<std::optional<uint64_t>> Names::find(NameKind kind, std::string_view name) const {
+  base::note_disk_use("names");  // whether or not it is held this time
   auto& part = table(kind).part_of(name);
   {
     const base::Lock lock(part.mutex);
@@ -105,6 +107,7 @@ Result<std::optional<uint64_t>> Names::find(NameKind kind, std::string_view name
 
 Result<uint64_t> Names::intern(NameKind kind, std::string_view name, kv::Batch& batch,
                                NewNames& written) {
+  base::note_disk_use("names");
   Table& names = table(kind);
   auto& part = names.part_of(name);
   base::Lock lock(part.mutex);
@@ -150,6 +153,7 @@ void Names::committed(const NewNames& written) {
 }
 
 Result<std::string> Names::name(NameKind kind, uint64_t number) const {
+  base::note_disk_use("names");
   auto& part = table(kind).part_of(number);
   {
     const base::Lock lock(part.mutex);
