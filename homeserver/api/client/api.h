@@ -83,7 +83,6 @@ struct Api {
   CurrentSettings& settings;
 };
 
-using http::matrix_error;
 using http::to_response;
 using kit::Call;
 using kit::empty_json;

@@ -10,10 +10,6 @@
 
 namespace polder::http {
 
-// An error with the errcode that the specification names for the case.
-inline Error matrix_error(ErrorCode code, base::Errcode errcode, std::string_view message) {
-  return fail(code, errcode, std::string(message));
-}
 // The error with more members for its answer: room_version, for instance.
 Error with_details(Error error, json::Object details);
 // https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
