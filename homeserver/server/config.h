@@ -79,6 +79,10 @@ struct Config {
     int64_t bodies_of_one_mb = 32;
     int64_t answers_mb = 128;
     int64_t answers_of_one_mb = 16;
+    int64_t account_data_types_of_room = 1'000;
+    int64_t account_data_kb_of_room = 4'096;
+    int64_t account_data_types = 50'000;
+    int64_t account_data_kb = 16'384;
   } limits;
   struct Network {
     bool deny_private_addresses = true;

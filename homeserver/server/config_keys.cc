@@ -173,6 +173,24 @@ std::vector<ConfigKey> budget_keys() {
   };
 }
 
+// What a user may keep on the server.
+std::vector<ConfigKey> account_data_keys() {
+  constexpr int64_t kMost = 10'000'000;
+  return {
+      {"limits.account_data_types_of_room",
+       "How many types of account data a user may have in a room, and as many of no room.",
+       int64_t{1'000}, false, true,
+       number([](Config& c) -> auto& { return c.limits.account_data_types_of_room; }, 10, kMost)},
+      {"limits.account_data_kb_of_room", "How large these may be together.", int64_t{4'096}, false,
+       true,
+       number([](Config& c) -> auto& { return c.limits.account_data_kb_of_room; }, 64, kMost)},
+      {"limits.account_data_types", "How many a user may have altogether.", int64_t{50'000}, false,
+       true, number([](Config& c) -> auto& { return c.limits.account_data_types; }, 10, kMost)},
+      {"limits.account_data_kb", "How large these may be together.", int64_t{16'384}, false, true,
+       number([](Config& c) -> auto& { return c.limits.account_data_kb; }, 64, kMost)},
+  };
+}
+
 constexpr double kPerSecondMin = 0.001;
 constexpr double kPerSecondMax = 1e6;
 constexpr int64_t kBurstMax = 1'000'000;
@@ -284,6 +302,7 @@ std::vector<ConfigKey> make_config_keys() {
        false, true, store<Numbers, Config>([](Config& c) -> auto& { return c.experimental.msc; })},
   };
   std::vector<ConfigKey> rates = budget_keys();
+  std::ranges::move(account_data_keys(), std::back_inserter(rates));
   for (const RateKeys& names : kRateKeys)
     add_rate_keys(rates, names);
   rates.push_back(

@@ -62,6 +62,15 @@ client_api::Settings client_settings(const Config& config) {
   return settings;
 }
 
+users::AccountDataLimits account_data_limits(const Config& config) {
+  users::AccountDataLimits limits;
+  limits.room_types = static_cast<size_t>(config.limits.account_data_types_of_room);
+  limits.room_bytes = static_cast<size_t>(config.limits.account_data_kb_of_room) << 10;
+  limits.types = static_cast<size_t>(config.limits.account_data_types);
+  limits.bytes = static_cast<size_t>(config.limits.account_data_kb) << 10;
+  return limits;
+}
+
 }  // namespace
 
 Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
@@ -142,7 +151,7 @@ Status Homeserver::open() {
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
                            config_.server_name};
   users_ = std::make_unique<users::Users>(parts);
-  account_data_ = std::make_unique<users::AccountData>(parts);
+  account_data_ = std::make_unique<users::AccountData>(parts, account_data_limits(config_));
   device_keys_ = std::make_unique<users::DeviceKeys>(*users_);
   receipts_ = std::make_unique<users::Receipts>(parts);
   highlights_ = std::make_unique<push::Highlights>(*names_, config_.server_name);

@@ -10,6 +10,28 @@ namespace {
 constexpr size_t kTypeBytesMax = 255;
 constexpr uint64_t kFiltersMax = 1000;  // of a user
 
+Error too_much(std::string_view what) {
+  return fail(ErrorCode::kTooLarge, std::string("There is too much account data ").append(what));
+}
+
+// What was there before, if it may become the new content: what grows by nothing always may.
+Result<std::optional<stores::AccountDataRow>> replaceable(
+    const kv::Snapshot& snapshot, const AccountDataLimits& limits, stores::UserNumber user,
+    stores::RoomNumber room, const std::string& type, const std::string& text) {
+  POLDER_TRY(auto before, stores::read_account_data(snapshot, user, room, type));
+  if (before && before->content.size() >= text.size()) return before;
+  POLDER_TRY(const auto sizes, stores::measure_account_data(snapshot, user, room));
+  const size_t types = before ? 0 : 1;
+  const size_t bytes = before ? text.size() - before->content.size() : type.size() + text.size();
+  const auto fits = [&](const stores::AccountDataSize& size, size_t types_max, size_t bytes_max) {
+    return size.types + types <= types_max && size.bytes + bytes <= bytes_max;
+  };
+  if (!fits(sizes.of_room, limits.room_types, limits.room_bytes))
+    return too_much(room == 0 ? "of the account" : "of this room");
+  if (!fits(sizes.all, limits.types, limits.bytes)) return too_much("of the account and its rooms");
+  return before;
+}
+
 }  // namespace
 
 Task<Result<kv::Position>> AccountData::set(stores::UserNumber user, stores::RoomNumber room,
@@ -30,8 +52,8 @@ Task<Result<kv::Position>> AccountData::set_in_turn(stores::UserNumber user,
                                                     std::string text) {
   AccountData* self = this;
   POLDER_CO_TRY(const auto before, co_await runtime::on_pool(parts_.runtime, [=] {
-                  return stores::read_account_data(*self->parts_.database.snapshot(), user, room,
-                                                   type);
+                  return replaceable(*self->parts_.database.snapshot(), self->limits_, user, room,
+                                     type, text);
                 }));
   kv::Batch batch;
   const kv::PositionSlot slot = batch.reserve_position();

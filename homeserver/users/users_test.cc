@@ -218,6 +218,32 @@ TEST_F(UsersTest, BadTokensAreRefused) {
   }
 }
 
+// All of it goes into every first sync.
+TEST_F(UsersTest, AccountDataIsBoundedByRoomAndByUser) {
+  const stores::UserNumber user = 7;
+  const Parts parts{*runtime_, *database_, *committer_, *names_, ServerName::trusted("own")};
+  AccountData data(parts, {.room_types = 3, .room_bytes = 4000, .types = 5, .bytes = 6000});
+  const auto set = [&](stores::RoomNumber room, std::string type, size_t bytes) {
+    const json::Object content{{"text", std::string(bytes, 'x')}};
+    return run(data.set(user, room, std::move(type), content));
+  };
+  EXPECT_TRUE(set(0, "a", 1000).ok());
+  EXPECT_TRUE(set(0, "b", 1000).ok());
+  const auto large = set(0, "c", 3000);
+  ASSERT_FALSE(large.ok());
+  EXPECT_EQ(large.error().code, ErrorCode::kTooLarge);
+  EXPECT_TRUE(set(0, "c", 1).ok());
+  EXPECT_FALSE(set(0, "d", 1).ok()) << "too many types";
+  EXPECT_FALSE(set(0, "a", 3000).ok());
+  EXPECT_TRUE(set(0, "a", 1500).ok());
+  EXPECT_TRUE(set(0, "a", 1).ok());
+  EXPECT_TRUE(set(7, "a", 3500).ok());
+  EXPECT_FALSE(set(8, "a", 3500).ok()) << "of all rooms together";
+  EXPECT_TRUE(set(8, "a", 1).ok());
+  EXPECT_FALSE(set(9, "a", 1).ok());
+  EXPECT_TRUE(set(8, "a", 0).ok());
+}
+
 TEST_F(UsersTest, AccountDataHasPositionsAndChanges) {
   const UserId alice = add("alice");
   const auto number = **names_->find(stores::NameKind::kUser, alice.view());

@@ -298,6 +298,25 @@ Result<std::vector<AccountDataRow>> read_all_account_data(const kv::Snapshot& sn
   return all;
 }
 
+Result<AccountDataSizes> measure_account_data(const kv::Snapshot& snapshot, UserNumber user,
+                                              RoomNumber room) {
+  AccountDataSizes sizes;
+  const auto add = [](AccountDataSize& size, size_t bytes) {
+    ++size.types;
+    size.bytes += bytes;
+  };
+  const std::string of_room = data_key(user, room, "");
+  const std::string of_user = keys::KeyWriter(kAccountDataTag).u64(user).str();
+  const auto rows = snapshot.iterate(kUserData, kv::prefix_range(of_user));
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    const size_t bytes = rows->key().size() - of_room.size() + rows->value().size();
+    add(sizes.all, bytes);
+    if (rows->key().starts_with(of_room)) add(sizes.of_room, bytes);
+  }
+  POLDER_CHECK(rows->status());
+  return sizes;
+}
+
 Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_changes(
     const kv::Snapshot& snapshot, UserNumber user, kv::Position from, kv::Position to) {
   std::vector<std::pair<RoomNumber, std::string>> changes;

@@ -82,6 +82,17 @@ Result<std::optional<AccountDataRow>> read_account_data(const kv::Snapshot& snap
                                                         std::string_view type);
 Result<std::vector<AccountDataRow>> read_all_account_data(const kv::Snapshot& snapshot,
                                                           UserNumber user, RoomNumber room);
+struct AccountDataSize {
+  size_t types = 0;
+  size_t bytes = 0;  // of types and contents
+};
+// Of the room (0: global), and of everything that the user has.
+struct AccountDataSizes {
+  AccountDataSize of_room;
+  AccountDataSize all;
+};
+Result<AccountDataSizes> measure_account_data(const kv::Snapshot& snapshot, UserNumber user,
+                                              RoomNumber room);
 // What changed with from < position <= to: room and type, oldest first.
 Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_changes(
     const kv::Snapshot& snapshot, UserNumber user, kv::Position from, kv::Position to);
