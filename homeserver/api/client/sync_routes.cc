@@ -10,11 +10,13 @@ using http::Response;
 constexpr std::string_view kPath = "/_matrix/client/v3/sync";
 constexpr int64_t kTimeoutMaxMs = 60'000;
 
+using Parse = Result<sync::Filter> (*)(const json::Object&);
+
 Result<std::shared_ptr<const sync::Filter>> parse_filter(const Api& api, const std::string& key,
-                                                         const std::string& text) {
+                                                         const std::string& text, Parse parse) {
   const auto object = json::parse_object(text);
   if (!object.ok()) return fail(ErrorCode::kInvalid, "The filter is not JSON");
-  POLDER_TRY(sync::Filter filter, sync::parse_filter(*object));
+  POLDER_TRY(sync::Filter filter, parse(*object));
   return api.sync.filters().keep(key, text.size(), std::move(filter));
 }
 
@@ -26,10 +28,10 @@ Task<Result<std::shared_ptr<const sync::Filter>>> filter_of(const Api& api, cons
   const stores::UserNumber user = call.session().number;
   const std::string key = inline_filter ? text : std::to_string(user) + "/" + text;
   if (auto known = api.sync.filters().find(key)) co_return known;
-  if (inline_filter) co_return parse_filter(api, key, text);
+  if (inline_filter) co_return parse_filter(api, key, text, sync::parse_filter);
   const auto stored = co_await api.account_data.filter(user, text);
   if (!stored.ok()) co_return fail(ErrorCode::kInvalid, "Unknown filter");
-  co_return parse_filter(api, key, *stored);
+  co_return parse_filter(api, key, *stored, sync::parse_stored_filter);
 }
 
 Task<Result<Response>> sync(const Api& api, Call& call) {

@@ -189,6 +189,41 @@ Result<Filter> parse_filter(const json::Object& filter) {
   return parsed;
 }
 
+namespace {
+
+// The members that make a filter each by itself.
+template <class Parse>
+json::Object usable_members(const json::Object& object, Parse parse) {
+  json::Object kept;
+  for (const auto& [name, value] : object) {
+    if (parse(json::Object{{name, value}}).ok()) kept.set(name, value);
+  }
+  return kept;
+}
+
+// Those that are filters of events lose only what is wrong in them.
+json::Object without_wrong_members(json::Object object) {
+  for (const std::string_view part :
+       {"account_data", "presence", "timeline", "state", "ephemeral"}) {
+    json::Value* value = object.find(part);
+    if (value != nullptr && value->as_object() != nullptr)
+      *value = usable_members(*value->as_object(), parse_event_filter);
+  }
+  return object;
+}
+
+}  // namespace
+
+Result<Filter> parse_stored_filter(const json::Object& filter) {
+  json::Object usable = without_wrong_members(filter);
+  json::Value* room = usable.find("room");
+  if (room != nullptr && room->as_object() != nullptr) {
+    *room = usable_members(without_wrong_members(*room->as_object()),
+                           [](const json::Object& part) { return parse_filter({{"room", part}}); });
+  }
+  return parse_filter(usable_members(usable, parse_filter));
+}
+
 std::shared_ptr<const Filter> KnownFilters::find(const std::string& key) const {
   const base::Lock lock(mutex_);
   const auto known = filters_.find(key);

@@ -80,6 +80,9 @@ struct Filter {
 // event_fields is not applied: "a server may include more fields than were requested".
 Result<Filter> parse_filter(const json::Object& filter);
 
+// Of one that was stored when less was checked: what is no filter's is as if it were not there.
+Result<Filter> parse_stored_filter(const json::Object& filter);
+
 // Filters that were read, for requests that come again. Thread-safe.
 class KnownFilters {
  public:

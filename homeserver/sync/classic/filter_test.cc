@@ -35,6 +35,27 @@ TEST(Filter, TypesAreIncludedAndExcludedWithWildcards) {
   }
 }
 
+TEST(Filter, OfAStoredOneOnlyWhatIsWrongIsIgnored) {
+  const json::Object stored = object(
+      R"({"event_fields":5,"presence":"none","account_data":{"types":[1],"not_types":["a"]},
+          "room":{"rooms":"!a:x","not_rooms":["!b:x"],"include_leave":"yes",
+                  "timeline":{"limit":"5","types":["m.room.message"],"lazy_load_members":true},
+                  "state":{"lazy_load_members":"true"},"ephemeral":[]}})");
+  EXPECT_FALSE(parse_filter(stored).ok());
+  const auto filter = parse_stored_filter(stored);
+  ASSERT_TRUE(filter.ok()) << filter.error().message;
+  EXPECT_FALSE(filter->account_data.types);
+  EXPECT_FALSE(filter->account_data.allows_type("a"));
+  EXPECT_FALSE(filter->rooms);
+  EXPECT_FALSE(filter->allows_room("!b:x"));
+  EXPECT_FALSE(filter->include_leave);
+  EXPECT_EQ(filter->timeline_limit, 10u);
+  EXPECT_TRUE(filter->lazy_load_members);
+  EXPECT_TRUE(filter->timeline.allows_type("m.room.message"));
+  EXPECT_FALSE(filter->timeline.allows_type("m.room.name"));
+  EXPECT_TRUE(parse_stored_filter(object(R"({"room":"none"})")).ok());
+}
+
 TEST(Filter, ExclusionWinsOverInclusion) {
   const auto filter = *parse_event_filter(object(
       R"({"senders":["@a:x","@b:x"],"not_senders":["@b:x"],"rooms":["!a:x"],"not_rooms":["!a:x"]})"));
