@@ -17,6 +17,7 @@
 #include "homeserver/base/values/ids.h"
 #include "homeserver/protocol/events/event.h"
 #include "homeserver/protocol/policy/act.h"
+#include "homeserver/protocol/policy/facts.h"
 #include "homeserver/rooms/entering.h"
 #include "homeserver/rooms/heads.h"
 #include "homeserver/rooms/ports.h"
@@ -59,6 +60,9 @@ struct LocalEvent {
   // Rows to be committed with it. Called with the event.
   std::function<void(kv::Batch&, const events::Event&)> with = {};
   policy::Actor actor = {};  // without more: the sender, by a client
+  // Only if the sender is in the room by then: a membership that says what the last one said, with
+  // another profile, must not bring back who has just left.
+  bool while_joined = false;
   // Sent once for it: who repeats it is told of the same event, also while that is under way.
   std::optional<Transaction> transaction = {};
 };
@@ -164,8 +168,10 @@ class RoomEngine {
                                                    json::Array stripped_state);
 
   // Whether the policy permits an act of a local user that is no event of a room here: in a room
-  // that other servers are asked for, or outside of rooms. Its refusal is on record.
-  Task<Status> permit_act(policy::Act act, policy::Actor actor, UserId user);
+  // that other servers are asked for, or outside of rooms. Its refusal is on record. The facts are
+  // what is known besides the user's account.
+  Task<Status> permit_act(policy::Act act, policy::Actor actor, UserId user,
+                          policy::Facts facts = {});
 
   // A user who left a room, or was banned, does not want to see it any more, until they enter it
   // again. kNotFound if they never were in it, kExists if they are in it.

@@ -38,6 +38,11 @@ Error not_here(const LocalEvent& event) {
                                          : not_in_room();
 }
 
+Status require_joined(const Room& room, const RoomView& view, const UserId& user) {
+  POLDER_TRY(const auto member, view.state_event(room.record.edge(), "m.room.member", user.view()));
+  return member && member->membership() == "join" ? Status() : Status(not_in_room());
+}
+
 }  // namespace
 
 Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
@@ -89,15 +94,16 @@ Result<Decided> RoomEngine::permit(const Room& room, const RoomView& view,
   return to_error(*refusal);
 }
 
-Task<Status> RoomEngine::permit_act(policy::Act act, policy::Actor actor, UserId user) {
+Task<Status> RoomEngine::permit_act(policy::Act act, policy::Actor actor, UserId user,
+                                    policy::Facts facts) {
   RoomEngine* self = this;
-  POLDER_CO_TRY(
-      const Decided decided,
-      co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort, [self, act, actor, user] {
-        const EngineParts& parts = self->parts_;
-        return decide_outside(parts.names, *parts.database.snapshot(), parts.own_name, act, actor,
-                              user);
-      }));
+  POLDER_CO_TRY(const Decided decided,
+                co_await runtime::on_pool(
+                    parts_.runtime, runtime::Lane::kShort, [self, act, actor, user, facts] {
+                      const EngineParts& parts = self->parts_;
+                      return decide_outside(parts.names, *parts.database.snapshot(), parts.own_name,
+                                            act, actor, user, facts);
+                    }));
   const policy::Refusal* refusal = policy::refusal_of(decided.decision);
   if (refusal == nullptr) co_return Status();
   audit_->add_refused(decided);
@@ -109,6 +115,7 @@ Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snaps
   StageInput input;
   input.origin = Origin::kLocal;
   RoomView view(room, snapshot, parts_.names, caches_);
+  if (event.while_joined) POLDER_CHECK(require_joined(room, view, event.sender));
   POLDER_TRY(const events::EventDraft built, draft(room, view, event));
   POLDER_TRY(input.event, sign(built, *room.rules));
   POLDER_TRY(const Decided decided, permit(room, view, *input.event, event.actor));

@@ -73,6 +73,23 @@ TEST_F(AccountTest, RoomsKeepTheLastOfTwoProfiles) {
   }
 }
 
+// A change of the profile is sent to rooms as a join.
+TEST_F(AccountTest, WhoLeavesBesideAChangeIsNotBroughtBack) {
+  const std::string alice = join_token("alice"), bob = join_token("bob");
+  for (int round = 0; round < 40; ++round) {
+    const std::string room = create_room(bob, R"({"preset":"public_chat"})");
+    ASSERT_EQ(call("POST", rooms(room, "/join"), alice, "{}").status, 200);
+    const auto changed = begin("PUT", "/_matrix/client/v3/profile/@alice:own/displayname", alice,
+                               R"({"displayname":"round )" + std::to_string(round) + "\"}");
+    simulation_->run_for(Millis(round % 4));
+    const auto left = begin("POST", rooms(room, "/leave"), alice, "{}");
+    ASSERT_TRUE(simulation_->run_until([&] { return left->has_value() && changed->has_value(); },
+                                       Millis(60'000)));
+    EXPECT_EQ(call("GET", rooms(room, "/state/m.room.member/@alice:own"), bob).text({"membership"}),
+              "leave");
+  }
+}
+
 TEST_F(AccountTest, ARoomThatIsEnteredBesideAChangeShowsTheNewProfile) {
   const std::string alice = join_token("alice"), bob = join_token("bob");
   for (int round = 0; round < 20; ++round) {

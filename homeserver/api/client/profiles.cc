@@ -18,6 +18,7 @@ Task<Status> send_to_room(const Api& api, UserId user, RoomId room, json::Object
   event.type = "m.room.member";
   event.state_key = user.str();
   event.content = std::move(content);
+  event.while_joined = true;
   const auto sent = co_await api.rooms.send(room, std::move(event));
   if (!sent.ok())
     api.runtime.log().info("profile_not_sent", {{"room", room}, {"reason", sent.error().message}});
