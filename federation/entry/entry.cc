@@ -85,13 +85,29 @@ std::vector<ServerName> RoomEntry::servers_for(const Wish& wish, const Place& pl
   return servers;
 }
 
+// "Servers MUST only allow guest users to join rooms if the m.room.guest_access state event is
+// present on the room, and has the guest_access value can_join": what the first server that answers
+// says of it, before it has the guest's join.
+Task<std::string> RoomEntry::guest_access_of(RoomId room, std::vector<ServerName> servers) {
+  for (const ServerName& server : servers) {
+    const auto told = co_await federation_.hierarchy(server, room, true);
+    if (!told.ok()) continue;
+    const bool can_join = told->find_object("room")->find_bool("guest_can_join").value_or(false);
+    co_return can_join ? "can_join" : "";
+  }
+  co_return "";
+}
+
 // One after another.
 Task<Status> RoomEntry::through_some_server(policy::Point point, Wish wish, Place place,
                                             Attempt attempt) {
+  const std::vector<ServerName> servers = servers_for(wish, place);
+  policy::Facts facts;
+  if (place.guest && point == policy::Point::kJoin)
+    facts.guest_access = co_await guest_access_of(wish.room, servers);
   POLDER_CO_CHECK(co_await rooms_.permit_act(
       policy::Act{.point = point, .room = wish.room.str(), .target = wish.user.str()}, wish.actor,
-      wish.user));
-  const std::vector<ServerName> servers = servers_for(wish, place);
+      wish.user, std::move(facts)));
   const auto deadline = runtime().clock().steady() + kDeadline;
   Error failure = fail(ErrorCode::kNotFound, "no server is known that is in the room");
   bool first = true;

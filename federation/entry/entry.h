@@ -71,6 +71,7 @@ class RoomEntry {
   Task<Status> on_shard(Wish wish, Change change);
   Task<Status> in_line(Wish wish, Change change);
   std::vector<ServerName> servers_for(const Wish& wish, const Place& place) const;
+  Task<std::string> guest_access_of(RoomId room, std::vector<ServerName> servers);
   // If the policy permits it.
   Task<Status> through_some_server(policy::Point point, Wish wish, Place place, Attempt attempt);
   Task<Status> send_locally(Wish wish, UserId target, std::string membership);

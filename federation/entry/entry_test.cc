@@ -115,6 +115,26 @@ TEST_F(EntryTest, ARoomOfEveryVersionIsEntered) {
   expect_sound();
 }
 
+TEST_F(EntryTest, AGuestEntersWhereTheOtherServerSaysThatGuestsMay) {
+  kv::Batch batch;
+  stores::NewNames new_names;
+  const auto number = names_->intern(stores::NameKind::kUser, alice_.view(), batch, new_names);
+  ASSERT_TRUE(number.ok());
+  stores::AccountRow account;
+  account.guest = true;
+  stores::put_account(batch, *number, account);
+  ASSERT_TRUE(run(committer_->commit(std::move(batch))).ok());
+  const RoomId room = other_room();
+  const Status refused = run(entry_->join(wish(room)));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().errcode.view(), "M_GUEST_ACCESS_FORBIDDEN");
+  EXPECT_EQ(servers_->count("make_join"), 0u);
+  servers_->guest_can_join = true;
+  const Status joined = run(entry_->join(wish(room)));
+  ASSERT_TRUE(joined.ok()) << joined.error().message;
+  EXPECT_EQ(membership(*other_engine_, room, alice_), "join");
+}
+
 // As deep as 64 KiB allow, which is all that the specification limits.
 TEST_F(EntryTest, ARoomWhoseMembersAreNestedDeeplyIsEntered) {
   const RoomId room = other_room();

@@ -4,6 +4,7 @@
 
 #include "homeserver/base/json/parse.h"
 #include "homeserver/rooms/reader.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::entry {
 namespace {
@@ -17,6 +18,7 @@ class Finder {
       : engine_(engine), user_(user), room_(room), snapshot_(engine.parts().database.snapshot()) {}
 
   Result<Place> run() {
+    POLDER_CHECK(read_account());
     POLDER_TRY(const auto number, engine_.find(room_));
     if (number) {
       POLDER_CHECK(read_membership(*number));
@@ -41,6 +43,14 @@ class Finder {
     add(sender.server());
     if (place_.membership == stores::Membership::kInvite && !place_.servers.empty())
       place_.inviter = place_.servers.front();
+  }
+
+  Status read_account() {
+    POLDER_TRY(const auto user, engine_.parts().names.find(stores::NameKind::kUser, user_.view()));
+    if (!user) return {};
+    POLDER_TRY(const auto account, stores::read_account(*snapshot_, *user));
+    place_.guest = account && account->guest;
+    return {};
   }
 
   Status read_membership(stores::RoomNumber room) {

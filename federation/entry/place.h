@@ -11,6 +11,7 @@ namespace polder::entry {
 
 struct Place {
   bool followed = false;  // this server is in the room
+  bool guest = false;     // the user is one
   stores::Membership membership = stores::Membership::kNone;
   rooms::RestrictedAnswer restricted;  // if followed: of a join
   // Of the room, if known.

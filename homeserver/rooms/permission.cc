@@ -69,8 +69,10 @@ Result<policy::Redaction> redaction_facts(const RoomView& view, stores::StateRoo
   return facts;
 }
 
+// What redaction left of it: for the authorisation rules that is no matter, for guests it is.
 Result<std::string> guest_access(const RoomView& view, stores::StateRoot state) {
-  POLDER_TRY(const auto event, view.state_event(state, "m.room.guest_access", ""));
+  const RoomView visible = view.as_visible();
+  POLDER_TRY(const auto event, visible.state_event(state, "m.room.guest_access", ""));
   const std::string* access = event ? event->content().find_string("guest_access") : nullptr;
   return access != nullptr ? *access : std::string();
 }
@@ -115,8 +117,8 @@ Result<Decided> decide(const RoomView& view, stores::StateRoot state, const Serv
 
 Result<Decided> decide_outside(const stores::Names& names, const kv::Snapshot& snapshot,
                                const ServerName& own_name, policy::Act act,
-                               const policy::Actor& actor, const UserId& user) {
-  policy::Facts facts;
+                               const policy::Actor& actor, const UserId& user,
+                               policy::Facts facts) {
   POLDER_TRY(facts.account, account_of(names, snapshot, own_name, user));
   Decided decided{std::move(act), named(actor, user), policy::Permission()};
   decided.decision = policy::decide(decided.act, decided.actor, facts);

@@ -37,7 +37,7 @@ Result<Decided> decide(const RoomView& view, stores::StateRoot state, const Serv
 // The same of an act in a room of which nothing is known here.
 Result<Decided> decide_outside(const stores::Names& names, const kv::Snapshot& snapshot,
                                const ServerName& own_name, policy::Act act,
-                               const policy::Actor& actor, const UserId& user);
+                               const policy::Actor& actor, const UserId& user, policy::Facts facts);
 
 // Writes audit records. Thread-safe.
 class Audit {

@@ -148,6 +148,9 @@ class RoomView final : public dag::Source {
     if (content == Content::kAsVisible) redactions_.emplace(snapshot, room.number);
   }
 
+  // The same, of what redaction left.
+  RoomView as_visible() const { return {room_, snapshot_, names_, caches_, Content::kAsVisible}; }
+
   // Nothing if the event is not of this room or not here.
   Result<std::optional<EventNumber>> find(const EventId& id) const;
   // An event that was redacted comes redacted, unless the view reads what was sent.

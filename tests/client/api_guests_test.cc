@@ -53,6 +53,22 @@ TEST_F(GuestsTest, ComeInWhereTheRoomLetsThemAndTalkThere) {
   }
 }
 
+TEST_F(GuestsTest, DoNotComeInByARuleThatWasTakenBack) {
+  const std::string alice = join_token("alice");
+  const std::string guest = guest_token();
+  const std::string room = room_with(alice, "can_join");
+  const Answer state = call("GET", rooms(room, "/state"), alice);
+  std::string rule;
+  for (const json::Value& event : *state.body.as_array()) {
+    if (*event.as_object()->find_string("type") == "m.room.guest_access")
+      rule = *event.as_object()->find_string("event_id");
+  }
+  ASSERT_NE(rule, "");
+  ASSERT_EQ(call("PUT", rooms(room, "/redact/" + rule + "/t"), alice, "{}").status, 200);
+  const Answer refused = call("POST", rooms(room, "/join"), guest, "{}");
+  EXPECT_EQ(refused.text({"errcode"}), "M_GUEST_ACCESS_FORBIDDEN");
+}
+
 TEST_F(GuestsTest, DoNothingThatIsNotListed) {
   const std::string alice = join_token("alice");
   const std::string guest = guest_token();

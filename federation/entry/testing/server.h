@@ -27,6 +27,7 @@ class OtherServer final : public transport::Servers {
   std::function<void(std::string_view path, json::Object& answer)> change;
   std::optional<ErrorCode> refusal;
   std::optional<UserId> authoriser;  // of restricted joins
+  bool guest_can_join = false;
 
   size_t count(std::string_view what) const {
     size_t found = 0;
@@ -70,6 +71,11 @@ class OtherServer final : public transport::Servers {
     const auto parts = segments(call.path);
     const std::string what = parts.at(4);
     const RoomId room = RoomId::trusted(parts.at(5));
+    if (what == "hierarchy") {
+      const json::Value summary =
+          json::object({{"room_id", room.str()}, {"guest_can_join", guest_can_join}});
+      co_return json::Object{{"room", summary}, {"children", json::Array()}};
+    }
     if (what.starts_with("make_"))
       co_return co_await make(what.substr(5), room, UserId::trusted(parts.at(6)));
     POLDER_CO_TRY(const json::Object body, json::parse_object(*call.body));
