@@ -1,5 +1,6 @@
 #include "homeserver/server/homeserver.h"
 
+#include "appservices/registry/load.h"
 #include "federation/keyring/probe.h"
 #include "federation/sender/probe.h"
 #include "federation/transport/probe.h"
@@ -81,7 +82,7 @@ Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
                    config_.limits.rate_limits, config_.limits.rates),
       alias_turns_(outside.runtime),
       profile_turns_(outside.runtime),
-      client_settings_(client_settings(config_)),
+      client_settings_({}),
       request_metrics_(outside.runtime.clock()) {}
 
 Homeserver::~Homeserver() = default;
@@ -90,6 +91,7 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
   POLDER_TRY(auto key, load_signing_key(outside.files, config.data_dir, outside.runtime.random()));
   std::unique_ptr<Homeserver> homeserver(
       new Homeserver(std::move(config), outside, std::move(key)));
+  POLDER_CHECK(homeserver->reconfigure(homeserver->config_));
   POLDER_CHECK(homeserver->open());
   homeserver->add_routes();
   homeserver->add_probes();
@@ -199,8 +201,13 @@ void Homeserver::open_media() {
       outside_.runtime, *media_library_, *remote_media_, config_.media.legacy_downloads});
 }
 
-void Homeserver::reconfigure(const Config& config) {
-  client_settings_.set(client_settings(config));
+Status Homeserver::reconfigure(const Config& config) {
+  POLDER_TRY(auto registry, appservices::load_registry(outside_.files, config.appservices.directory,
+                                                       config.server_name));
+  client_api::Settings settings = client_settings(config);
+  settings.appservices = std::make_shared<const appservices::Registry>(std::move(registry));
+  client_settings_.set(std::move(settings));
+  return {};
 }
 
 void Homeserver::add_routes() {

@@ -65,8 +65,10 @@ class Homeserver {
   Status start();
 
   const Config& config() const { return config_; }  // as at the start
-  // Takes what may change while it runs (ConfigKey::needs_restart). Thread-safe.
-  void reconfigure(const Config& config);
+  // Takes what may change while it runs (ConfigKey::needs_restart), and the registrations of
+  // application services from their files; if those have a fault, nothing. Reads the disk;
+  // thread-safe.
+  Status reconfigure(const Config& config);
   const http::Router& router() const { return router_; }
   users::Users& users() { return *users_; }
   metrics::Registry& metrics() { return metrics_; }

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "appservices/registry/load.h"
 #include "homeserver/server/backups.h"
 #include "homeserver/server/config.h"
 #include "homeserver/server/policy_command.h"
@@ -65,7 +66,10 @@ int check_config(const Config& config, const std::string& path) {
   const auto faults = unknown_binds(config);
   for (const std::string& fault : faults)
     std::fprintf(stderr, "polder: %s: %s\n", path.c_str(), fault.c_str());
-  if (!faults.empty()) return 2;
+  const auto registry = appservices::load_registry(
+      *files::real_files(), config.appservices.directory, config.server_name);
+  if (!registry.ok()) std::fprintf(stderr, "polder: %s\n", registry.error().message.c_str());
+  if (!faults.empty() || !registry.ok()) return 2;
   return std::puts("The configuration is good.") < 0 ? 1 : 0;
 }
 

@@ -12,11 +12,11 @@ std::string listed(const std::vector<std::string>& names) {
 
 }  // namespace
 
-Status ConfigFile::reload(const std::function<void(const Config&)>& take) {
+Status ConfigFile::reload(const std::function<Status(const Config&)>& take) {
   POLDER_TRY(const std::string text, files_.read_all(path_, kConfigBytesMax));
   POLDER_TRY(Config now, parse_config(text));
   const ConfigChanges changes = compare(config_, now);
-  take(now);
+  POLDER_CHECK(take(now));
   log_.info("reloaded", {{"changed", listed(changes.at_once)}});
   if (!changes.with_restart.empty())
     log_.warning("needs_restart", {{"keys", listed(changes.with_restart)}});

@@ -24,9 +24,9 @@ class ConfigFile {
         log_(log) {}
 
   // Reads the file again; has taken what may change while the server runs, and logs by name what
-  // changed, and what only a restart will change. A file that cannot be read, or is not good,
-  // changes nothing, and is the error.
-  Status reload(const std::function<void(const Config&)>& take);
+  // changed, and what only a restart will change. A file that cannot be read, or is not good, or
+  // not taken, changes nothing, and is the error.
+  Status reload(const std::function<Status(const Config&)>& take);
 
   // As it was read last; what only a restart changes included.
   const Config& newest() const { return newest_; }

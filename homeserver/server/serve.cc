@@ -118,16 +118,17 @@ Task<void> end_after_repair(Running& running, std::string data_dir) {
   co_await end(running, Ended::kByRepair);
 }
 
-// SIGHUP: the configuration, the certificates.
+// SIGHUP: the configuration, the registrations, the certificates.
 Task<Status> reload(Running& running) {
   if (std::exchange(running.reloading, true)) co_return Status();
   tell_of_reloading();
   const Status reloaded =
       co_await runtime::on_pool(running.threads, runtime::Lane::kLong, [&running]() -> Status {
         POLDER_CHECK(running.server.reload_certificates());
-        return running.config_file.reload([&running](const Config& config) {
+        return running.config_file.reload([&running](const Config& config) -> Status {
+          POLDER_CHECK(running.homeserver.reconfigure(config));
           running.log.set_level(config.log_level);
-          running.homeserver.reconfigure(config);
+          return {};
         });
       });
   tell_service_manager(kReady);
@@ -239,7 +240,8 @@ Result<Ended> run(const Config& config, files::FileSystem& files, base::SystemLo
   auto homeserver = Homeserver::create(
       config, {*threads, files, *opened->database, *network->transport, *network->resolver});
   if (!homeserver.ok()) return because("cannot start", homeserver.error());
-  (*homeserver)->reconfigure(config_file.newest());
+  const Status configured = (*homeserver)->reconfigure(config_file.newest());
+  if (!configured.ok()) return because("cannot start", configured.error());
   const Status started = (*homeserver)->start();
   if (!started.ok()) return because("cannot start", started.error());
   http::Server server(*threads, (*homeserver)->router(), server_limits(config, log));

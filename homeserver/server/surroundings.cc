@@ -7,6 +7,9 @@
 #include <memory>
 #include <set>
 
+#include "appservices/registry/load.h"
+#include "storage/files/files.h"
+
 namespace polder::server {
 namespace {
 
@@ -64,6 +67,14 @@ std::vector<std::string> readable_secrets(const Config& config, const std::strin
   for (const std::string& key : keys) {
     if (!key.empty() && everybody_may_read(key))
       warnings.push_back(readable(key, "a certificate's key"));
+  }
+  if (config.appservices.directory.empty()) return warnings;
+  const auto registrations =
+      appservices::registration_files(*files::real_files(), config.appservices.directory);
+  if (!registrations.ok()) return warnings;  // told of where they are read
+  for (const std::string& registration : *registrations) {
+    if (everybody_may_read(registration))
+      warnings.push_back(readable(registration, "the tokens of an application service"));
   }
   return warnings;
 }

@@ -16,7 +16,8 @@ Result<std::vector<std::string>> bind_addresses(const std::string& bind);
 std::vector<std::string> unknown_binds(const Config& config);
 
 // Files with secrets that everybody on the machine may read: the configuration itself, at the
-// path, if it has any, and keys of certificates. One message each.
+// path, if it has any, keys of certificates, and registrations of application services. One message
+// each.
 std::vector<std::string> readable_secrets(const Config& config, const std::string& path);
 
 }  // namespace polder::server

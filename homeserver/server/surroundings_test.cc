@@ -51,6 +51,14 @@ TEST(Surroundings, SecretsThatEverybodyMayReadAreTold) {
   config.listeners.push_back(listener("::1", path));
   EXPECT_EQ(warnings(config, kAll), 2u);
   EXPECT_EQ(warnings(config, kOwner), 0u);
+  const std::string registration = directory + "/irc.yaml";
+  std::ofstream(registration) << "x";
+  fs::permissions(registration, kAll);
+  EXPECT_EQ(warnings(config, kOwner), 0u) << "no registration";
+  config.appservices.directory = directory;
+  EXPECT_EQ(warnings(config, kOwner), 1u);
+  fs::permissions(registration, kOwner);
+  EXPECT_EQ(warnings(config, kOwner), 0u);
   fs::remove_all(directory);
 }
 

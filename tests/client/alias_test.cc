@@ -121,5 +121,23 @@ TEST_F(AliasTest, GiveNoAliasToARoomThatTheyAreNotIn) {
   EXPECT_EQ(answers[0], answers[1]);
 }
 
+// https://spec.matrix.org/v1.19/application-service-api/#registration
+TEST_F(AliasTest, AreNobodysIfAnApplicationServiceHasThemForItself) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice);
+  EXPECT_EQ(make(alice, room, "_irc_early").status, 200);
+  register_bridge();
+  crash();
+  const Answer refused = make(alice, room, "_irc_x");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.text({"errcode"}), "M_EXCLUSIVE");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/createRoom", alice, R"({"room_alias_name":"_irc_x"})")
+                .text({"errcode"}),
+            "M_EXCLUSIVE");
+  EXPECT_EQ(call("DELETE", directory("_irc_early"), alice).text({"errcode"}), "M_EXCLUSIVE");
+  EXPECT_EQ(call("GET", directory("_irc_early")).text({"room_id"}), room);
+  EXPECT_EQ(make(alice, room, "irc_x").status, 200);
+}
+
 }  // namespace
 }  // namespace polder::server

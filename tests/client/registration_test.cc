@@ -16,6 +16,9 @@ class RegistrationTest : public HomeserverTest {
                  {"identifier", json::object({{"type", "m.id.user"}, {"user", name}})},
                  {"password", std::move(password)}});
   }
+  static json::Object wanting(std::string_view name) {
+    return {{"username", name}, {"auth", json::object({{"type", "m.login.dummy"}})}};
+  }
 };
 
 // https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
@@ -98,6 +101,46 @@ TEST_F(RegistrationTest, ANonceIsGoodForMinutesAndOnlyWhereItWasMade) {
   forged[10] = forged[10] == '1' ? '2' : '1';
   EXPECT_EQ(use(forged), "unrecognised nonce");
   EXPECT_EQ(use(""), "unrecognised nonce");
+}
+
+// https://spec.matrix.org/v1.19/application-service-api/#registration
+TEST_F(RegistrationTest, NobodyTakesANameThatAnApplicationServiceHasForItself) {
+  EXPECT_EQ(post("/register", "", wanting("_irc_early")).status, 200);
+  register_bridge();
+  crash();
+  for (const char* name : {"_irc_x", "_IRC_x", "ircbot"}) {
+    for (const json::Object& body : {wanting(name), json::Object{{"username", name}}}) {
+      const Answer refused = post("/register", "", body);
+      EXPECT_EQ(refused.status, 400) << name;
+      EXPECT_EQ(refused.text({"errcode"}), "M_EXCLUSIVE") << name;
+    }
+    const std::string path = "/_matrix/client/v3/register/available?username=";
+    EXPECT_EQ(call("GET", path + name).text({"errcode"}), "M_EXCLUSIVE") << name;
+  }
+  EXPECT_EQ(post("/register", "", wanting("irc_x")).status, 200);
+  EXPECT_EQ(post("/register", "", wanting("seen_x")).status, 200) << "not exclusive";
+  const std::string nonce = call("GET", "/_synapse/admin/v1/register").text({"nonce"});
+  const std::string mac =
+      crypto::hmac_sha1_hex("secret", nonce + '\0' + "_irc_y" + '\0' + "pw" + '\0' + "notadmin");
+  const json::Object proved{
+      {"nonce", nonce}, {"username", "_irc_y"}, {"password", "pw"}, {"mac", mac}};
+  EXPECT_EQ(call("POST", "/_synapse/admin/v1/register", "", json::write(proved)).text({"errcode"}),
+            "M_EXCLUSIVE");
+}
+
+TEST_F(RegistrationTest, RegistrationsOfServicesAreReadAgainWholeOrNotAtAll) {
+  Config config = homeserver_->config();
+  const std::string available = "/_matrix/client/v3/register/available?username=_irc_x";
+  EXPECT_EQ(call("GET", available).status, 200);
+  register_bridge();
+  configure_(config);
+  ASSERT_TRUE(homeserver_->reconfigure(config).ok());
+  EXPECT_EQ(call("GET", available).text({"errcode"}), "M_EXCLUSIVE");
+  ASSERT_TRUE(files_->write_atomically(config.appservices.directory + "/bad.yaml", "id: [").ok());
+  config.registration.enabled = false;
+  EXPECT_FALSE(homeserver_->reconfigure(config).ok());
+  EXPECT_EQ(call("GET", available).text({"errcode"}), "M_EXCLUSIVE");
+  EXPECT_EQ(post("/register", "", wanting("alice")).status, 200) << "it is as it was";
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -77,6 +78,32 @@ class Service(unittest.TestCase):
         self.assertTrue(self.server.logs("reloaded changed=registration.enabled"))
         self.assertTrue(self.server.logs("needs_restart keys=limits.rate_limits"))
         self.assertEqual(self.register("late"), 403)
+
+    def test_registrations_of_application_services_are_checked_and_read_again(self):
+        folder = self.server.directory / "appservices"
+        folder.mkdir()
+        self.server.config.write_text(self.server.config.read_text() + f'\n[appservices]\ndirectory = "{folder}"\n')
+        check = [sys.argv[1], "config", "check", "--config", str(self.server.config)]
+        registration = folder / "irc.yaml"
+        registration.write_text("id: irc\nurl: null\nas_token: a b\nhs_token: h\nsender_localpart: bot\nnamespaces:\n"
+                                "  users: [{exclusive: true, regex: '@_irc_.*'}]\n")
+        registration.chmod(0o644)
+        checked = subprocess.run(check, capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 2)
+        self.assertIn(f"{registration}: line 3: as_token must have neither spaces", checked.stderr)
+        self.assertIn(f"{registration} holds the tokens of an application service, and everybody may read it",
+                      checked.stderr)
+        registration.write_text(registration.read_text().replace("a b", "a"))
+        registration.chmod(0o600)
+        checked = subprocess.run(check, capture_output=True, text=True)
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+        hidden = registration.rename(folder / "irc.off")
+        self.server.start()
+        self.told()
+        self.assertEqual(self.register("_irc_early"), 200)
+        hidden.rename(registration)
+        self.reload()
+        self.assertEqual(self.register("_irc_late"), 400)
 
     def test_a_bad_file_changes_nothing(self):
         self.server.start()

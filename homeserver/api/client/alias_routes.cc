@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "homeserver/api/client/addresses.h"
+#include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/rooms/permission.h"
@@ -47,6 +48,7 @@ Task<Result<Response>> put_alias(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
   if (alias.server() != api.users.parts().own_name.view())
     co_return fail(ErrorCode::kInvalid, "The alias is of another server");
+  POLDER_CO_CHECK(check_alias_not_claimed(api, alias));
   POLDER_CO_TRY(const std::string named, call.fields().string("room_id"));
   POLDER_CO_TRY(const RoomId room, RoomId::parse(named));
   POLDER_CO_CHECK(co_await permit(api, call, alias));
@@ -128,6 +130,7 @@ Task<Result<RoomId>> delete_in_turn(const Api& api, users::Session session, Room
 
 Task<Result<Response>> delete_alias(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
+  if (!call.session().admin) POLDER_CO_CHECK(check_alias_not_claimed(api, alias));
   POLDER_CO_CHECK(co_await permit(api, call, alias));
   auto erase = [&api, session = call.session(), alias] {
     return delete_in_turn(api, session, alias);

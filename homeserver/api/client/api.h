@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "appservices/registry/registry.h"
 #include "federation/client/client.h"
 #include "federation/devices/devices.h"
 #include "federation/entry/entry.h"
@@ -38,6 +39,8 @@ struct Settings {
   std::vector<std::string> turn_uris;
   std::string turn_secret;
   int64_t turn_ttl_s = 0;
+  std::shared_ptr<const appservices::Registry> appservices =
+      std::make_shared<const appservices::Registry>();
 };
 
 // The settings of now. Thread-safe: who has got them keeps them as they were.

@@ -1,5 +1,6 @@
 #include "homeserver/api/client/registration.h"
 
+#include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/client/login.h"
 
@@ -34,6 +35,7 @@ Task<Result<json::Object>> make_account(const Api& api, WantedAccount wanted, bo
                                         std::string address) {
   users::NewAccount account;
   account.localpart = wanted.username.value_or("");
+  POLDER_CO_CHECK(check_user_not_claimed(api, account.localpart));
   account.password_hash = std::move(wanted.password_hash);
   account.guest = guest;
   const auto user = co_await api.users.register_user(std::move(account));
@@ -63,6 +65,7 @@ Task<Result<Response>> register_guest(const Api& api, const Call& call) {
 Task<Result<Response>> challenge(const Api& api, Registrations& registrations,
                                  WantedAccount wanted) {
   if (wanted.username && !wanted.username->empty()) {
+    POLDER_CO_CHECK(check_user_not_claimed(api, *wanted.username));
     const Status available = co_await api.users.check_available(*wanted.username);
     if (!available.ok()) co_return registration_error(available.error());
   }

@@ -1,4 +1,5 @@
 // Making accounts: by whoever may, and by who knows the shared secret.
+#include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/login.h"
 #include "homeserver/api/client/registration.h"
 #include "homeserver/base/crypto/hash.h"
@@ -18,6 +19,7 @@ Task<Result<Response>> register_user(Registering& registering, Call& call) {
 
 Task<Result<Response>> register_available(Registering& registering, Call& call) {
   POLDER_CO_TRY(const std::string_view name, call.query().text("username"));
+  POLDER_CO_CHECK(check_user_not_claimed(registering.api, std::string(name)));
   const Status available = co_await registering.api.users.check_available(std::string(name));
   if (!available.ok()) co_return registration_error(available.error());
   co_return ok_json({{"available", true}});
@@ -70,6 +72,7 @@ Task<Result<Response>> register_with_secret(Registering& registering, Call& call
   POLDER_CO_TRY(const bool inhibit_login, call.fields().boolean_or("inhibit_login", false));
   POLDER_CO_TRY(auto session, read_new_session(call));
   POLDER_CO_TRY(auto account, read_proved_account(registering, call));
+  POLDER_CO_CHECK(check_user_not_claimed(api, account.localpart));
   const auto user = co_await api.users.register_user(std::move(account));
   if (!user.ok()) co_return registration_error(user.error());
   if (inhibit_login) co_return ok_json({{"user_id", user->str()}});

@@ -2,6 +2,7 @@
 #include "homeserver/api/client/addresses.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/create_room.h"
+#include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/write.h"
@@ -191,6 +192,7 @@ Task<Result<Response>> create(const Api& api, Call& call) {
                                          api.settings->default_room_version));
   const policy::Actor actor = actor_of(call.session());
   const auto alias = plan.alias;
+  if (alias) POLDER_CO_CHECK(check_alias_not_claimed(api, *alias));
   auto make = [&api, creator, actor, plan = std::move(plan)] {
     return create_planned(api, creator, actor, plan);
   };

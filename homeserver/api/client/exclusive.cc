@@ -1,0 +1,35 @@
+#include "homeserver/api/client/exclusive.h"
+
+#include <algorithm>
+
+namespace polder::client_api {
+namespace {
+
+// Accounts are registered in small letters, however their names are written.
+std::string in_small_letters(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return text;
+}
+
+Error claimed(std::string_view what) {
+  return fail(ErrorCode::kInvalid, "M_EXCLUSIVE",
+              "This " + std::string(what) + " is claimed by an application service");
+}
+
+}  // namespace
+
+Status check_user_not_claimed(const Api& api, const std::string& localpart) {
+  const auto user = UserId::create(in_small_letters(localpart), api.users.parts().own_name);
+  if (!user.ok()) return {};
+  if (api.settings->appservices->owner_of(*user) != nullptr) return claimed("user ID");
+  return {};
+}
+
+Status check_alias_not_claimed(const Api& api, const RoomAlias& alias) {
+  if (api.settings->appservices->owner_of(alias) != nullptr) return claimed("alias");
+  return {};
+}
+
+}  // namespace polder::client_api
