@@ -106,5 +106,56 @@ TEST_F(AccountTest, ARoomThatIsEnteredBesideAChangeShowsTheNewProfile) {
   }
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter
+TEST_F(AccountTest, AFilterIsKeptForItsUser) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string path = "/_matrix/client/v3/user/@alice:own/filter";
+  const std::string filter = R"({"room":{"timeline":{"limit":3}}})";
+  const Answer made = call("POST", path, alice, filter);
+  ASSERT_EQ(made.status, 200);
+  const std::string id = made.text({"filter_id"});
+  EXPECT_FALSE(id.empty() || id.starts_with('{')) << id;
+  crash();
+  EXPECT_EQ(json::write(call("GET", path + "/" + id, alice).body), filter);
+  EXPECT_EQ(call("POST", path, alice, filter).text({"filter_id"}), id);
+  struct Refused {
+    std::string method, path, token, errcode;
+  };
+  for (const Refused& c : std::vector<Refused>{
+           {"POST", path, "", "M_MISSING_TOKEN"},
+           {"POST", path, bob, "M_FORBIDDEN"},
+           {"GET", path + "/" + id, "", "M_MISSING_TOKEN"},
+           {"GET", path + "/" + id, bob, "M_FORBIDDEN"},
+           {"GET", path + "/none", alice, "M_NOT_FOUND"},
+           {"GET", "/_matrix/client/v3/user/@bob:own/filter/" + id, bob, "M_NOT_FOUND"},
+       }) {
+    EXPECT_EQ(call(c.method, c.path, c.token, c.method == "POST" ? filter : "").text({"errcode"}),
+              c.errcode)
+        << c.method << " " << c.path;
+  }
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidaccount_datatype
+TEST_F(AccountTest, ARoomHasAccountDataOfItsMembers) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(alice);
+  const auto path = [&](const std::string& user, const std::string& type) {
+    return "/_matrix/client/v3/user/@" + user + ":own/rooms/" + room + "/account_data/" + type;
+  };
+  EXPECT_EQ(call("GET", path("alice", "m.tag"), alice).text({"errcode"}), "M_NOT_FOUND");
+  EXPECT_EQ(call("PUT", path("alice", "m.tag"), alice, R"({"tags":{"u.x":{}}})").status, 200);
+  EXPECT_EQ(call("GET", path("alice", "m.tag"), alice).text({"tags"}), R"({"u.x":{}})");
+  EXPECT_EQ(call("GET", path("alice", "m.tag"), bob).text({"errcode"}), "M_FORBIDDEN");
+  EXPECT_EQ(call("PUT", path("alice", "m.tag"), bob, "{}").text({"errcode"}), "M_FORBIDDEN");
+  EXPECT_EQ(call("PUT", path("bob", "m.tag"), bob, "{}").text({"errcode"}), "M_FORBIDDEN")
+      << "who is not in the room";
+  EXPECT_EQ(call("GET", path("alice", "m.tag")).text({"errcode"}), "M_MISSING_TOKEN");
+  const Answer own = call("PUT", path("alice", "m.fully_read"), alice, "{}");
+  EXPECT_EQ(own.status, 405);
+  EXPECT_EQ(own.text({"errcode"}), "M_BAD_JSON");
+}
+
 }  // namespace
 }  // namespace polder::server
