@@ -10,11 +10,11 @@ namespace {
 class SchemaTest : public testing::Test {
  protected:
   ErrorCode code_for(std::string_view name) {
-    const Status checked = check_schema(*database_, ServerName::trusted(std::string(name)));
+    const Status checked = open_schema(*database_, ServerName::trusted(std::string(name)), log_);
     return checked.ok() ? ErrorCode::kInternal : checked.error().code;
   }
   bool accepted(std::string_view name) {
-    return check_schema(*database_, ServerName::trusted(std::string(name))).ok();
+    return open_schema(*database_, ServerName::trusted(std::string(name)), log_).ok();
   }
   void write_row(std::string_view value) {
     kv::Batch batch;
@@ -23,6 +23,7 @@ class SchemaTest : public testing::Test {
     ASSERT_TRUE(database_->write({&one, 1}, 1, true).ok());
   }
 
+  base::NullLog log_;
   kv::MemoryDisk disk_;
   std::unique_ptr<kv::Database> database_ = kv::open_memory(stores::kColumns, disk_);
 };

@@ -66,7 +66,7 @@ Result<Opened> open_database(const Config& config, files::FileSystem& files, Log
   options.log_keep_seconds = static_cast<uint64_t>(config.storage.log_hours) * 3600;
   options.open_files_max = descriptors_of(config).database_files;
   POLDER_TRY(opened.database, kv::open_rocks(options, stores::kColumns));
-  POLDER_CHECK(check_schema(*opened.database, config.server_name));
+  POLDER_CHECK(open_schema(*opened.database, config.server_name, log));
   return opened;
 }
 

@@ -49,7 +49,7 @@ Status Machine::open_database() {
   kv::RocksOptions options{.files = disk_.files(), .log = log_, .directory = directory};
   options.cache_bytes = size_t{8} << 20;
   POLDER_TRY(own_.database, kv::open_rocks(options, stores::kColumns));
-  return server::check_schema(*own_.database, ServerName::trusted(kOwnName));
+  return server::open_schema(*own_.database, ServerName::trusted(kOwnName), log_);
 }
 
 Status Machine::start_homeserver() {
