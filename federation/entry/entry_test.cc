@@ -3,6 +3,7 @@
 #include "federation/entry/testing/server.h"
 #include "homeserver/rooms/testing/engine.h"
 #include "storage/stores/check/check.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::entry {
 namespace {
@@ -79,6 +80,14 @@ class EntryTest : public rooms::RoomsTest {
     const auto head = *engine_->head(room);
     return head && head->record.local_joined;
   }
+  void set_account(const UserId& user, const stores::AccountRow& account) {
+    kv::Batch batch;
+    stores::NewNames new_names;
+    const auto number = names_->intern(stores::NameKind::kUser, user.view(), batch, new_names);
+    ASSERT_TRUE(number.ok());
+    stores::put_account(batch, *number, account);
+    ASSERT_TRUE(run(committer_->commit(std::move(batch))).ok());
+  }
   void expect_sound() {
     const auto report = stores::check_database(*database_->snapshot());
     ASSERT_TRUE(report.ok());
@@ -116,14 +125,9 @@ TEST_F(EntryTest, ARoomOfEveryVersionIsEntered) {
 }
 
 TEST_F(EntryTest, AGuestEntersWhereTheOtherServerSaysThatGuestsMay) {
-  kv::Batch batch;
-  stores::NewNames new_names;
-  const auto number = names_->intern(stores::NameKind::kUser, alice_.view(), batch, new_names);
-  ASSERT_TRUE(number.ok());
-  stores::AccountRow account;
-  account.guest = true;
-  stores::put_account(batch, *number, account);
-  ASSERT_TRUE(run(committer_->commit(std::move(batch))).ok());
+  stores::AccountRow guest;
+  guest.guest = true;
+  set_account(alice_, guest);
   const RoomId room = other_room();
   const Status refused = run(entry_->join(wish(room)));
   ASSERT_FALSE(refused.ok());
@@ -518,6 +522,20 @@ TEST_F(EntryTest, ARoomThatWasLeftIsEnteredAnew) {
 }
 
 // The user is rid of it at once; who invited learns of it later, also if this server ends between.
+TEST_F(EntryTest, ADeclinedInviteIsToldAlsoOfWhoIsDeactivatedMeanwhile) {
+  const RoomId room = other_room("11", "invite");
+  invite_alice(room);
+  servers_->refusal = ErrorCode::kUnavailable;
+  ASSERT_TRUE(run(entry_->leave({alice_, room})).ok());
+  stores::AccountRow deactivated;
+  deactivated.deactivated = true;
+  set_account(alice_, deactivated);
+  servers_->refusal.reset();
+  simulation_->run_for(Millis(90'000));
+  EXPECT_EQ(membership(*other_engine_, room, alice_), "leave");
+  EXPECT_TRUE(stores::read_late_leaves(*database_->snapshot())->empty());
+}
+
 TEST_F(EntryTest, ADeclinedInviteIsToldOnceItsServerIsBack) {
   const RoomId room = other_room("11", "invite");
   invite_alice(room);

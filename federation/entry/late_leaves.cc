@@ -56,7 +56,12 @@ Task<void> LateLeaves::tell_of(stores::LateLeave leave) {
       co_await runtime::sleep_for(runtime(), kLook);
     const Status told = co_await tell_(leave);
     const bool expired = runtime().clock().wall_ms() - leave.since_ms > kLongestMs;
-    if (told.ok() || !is_temporary(told.error()) || expired) break;
+    if (told.ok()) break;
+    if (!is_temporary(told.error()) || expired) {
+      runtime().log().warning("leave_not_told",
+                              {{"room", leave.room}, {"reason", told.error().message}});
+      break;
+    }
     if (until_asked(leave) > Millis(0)) continue;
     co_await runtime::sleep_for(runtime(), pause);
     pause = std::min(pause * 2, kPauseLongest);

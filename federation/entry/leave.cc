@@ -82,6 +82,8 @@ Task<Status> RoomEntry::tell_late(stores::LateLeave leave) {
   wish.user = std::move(leave.user);
   wish.room = std::move(leave.room);
   wish.via = std::move(leave.servers);
+  // The user may be deactivated by now; that they have left was decided when they did.
+  wish.actor = policy::Server{rooms_.parts().own_name};
   POLDER_CO_TRY(wish.content, json::parse_object(leave.content));
   co_return co_await on_shard(std::move(wish), &RoomEntry::tell_late_in_line);
 }
