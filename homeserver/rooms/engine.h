@@ -263,6 +263,8 @@ class RoomEngine {
                                  const LocalEvent& event) const;
   Result<std::vector<Staged>> stage_new_room(Room& room, events::EventPtr create,
                                              const std::vector<LocalEvent>& events) const;
+  Result<std::optional<EventId>> answer_before(const Room& room, const kv::Snapshot& snapshot,
+                                               const LocalEvent& event) const;
   Step step_of(LocalEvent event, std::shared_ptr<std::optional<EventId>> answered) const;
   Task<Result<SentEvent>> send_on_shard(RoomNumber number, LocalEvent event);
   // What to make of an event that was built on the room's edge, in the room's turn; on the pool.

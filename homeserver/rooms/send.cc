@@ -21,10 +21,26 @@ void put_answer(kv::Batch& batch, const Transaction& transaction, const EventId&
 }
 
 Result<std::optional<EventId>> read_answer(const kv::Snapshot& snapshot,
-                                           const Transaction& transaction) {
+                                           const Transaction& transaction,
+                                           const std::string& path) {
   POLDER_TRY(auto known, stores::read_transaction(snapshot, transaction.user, transaction.device,
-                                                  transaction.path, transaction.id));
+                                                  path, transaction.id));
   return known ? std::optional(EventId::trusted(*std::move(known))) : std::optional<EventId>();
+}
+
+// Rows once named the verb and the room only. What was sent says whether it was the same request:
+// clients repeat theirs when a newer program has started.
+Result<std::optional<EventId>> read_former_answer(const RoomView& view, const Room& room,
+                                                  const LocalEvent& event) {
+  const std::string& path = event.transaction->path;
+  const std::string former = path.substr(0, path.find('|')) + "|" + room.record.id.str();
+  POLDER_TRY(auto known, read_answer(view.snapshot(), *event.transaction, former));
+  if (!known) return known;
+  POLDER_TRY(const auto number, view.find(*known));
+  if (!number) return std::optional<EventId>();
+  POLDER_TRY(const HeldEvent sent, view.load(*number));
+  const bool same = sent.event->is(event.type) && sent.event->redacts() == event.redacts;
+  return same ? known : std::optional<EventId>();
 }
 
 // Of a room that is not here. Whoever enters or leaves it may do so through another server.
@@ -156,6 +172,14 @@ Task<Result<SentEvent>> RoomEngine::send_on_shard(RoomNumber number, LocalEvent 
   co_return enqueued->sent;
 }
 
+Result<std::optional<EventId>> RoomEngine::answer_before(const Room& room,
+                                                         const kv::Snapshot& snapshot,
+                                                         const LocalEvent& event) const {
+  POLDER_TRY(auto answer, read_answer(snapshot, *event.transaction, event.transaction->path));
+  if (answer || !room.exists) return answer;
+  return read_former_answer(RoomView(room, snapshot, parts_.names, caches_), room, event);
+}
+
 // Sends the event, unless its request was answered before: then with what.
 RoomEngine::Step RoomEngine::step_of(LocalEvent event,
                                      std::shared_ptr<std::optional<EventId>> answered) const {
@@ -163,7 +187,7 @@ RoomEngine::Step RoomEngine::step_of(LocalEvent event,
   auto shared = std::make_shared<const LocalEvent>(std::move(event));
   return [self, shared, answered](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
     if (shared->transaction) {
-      POLDER_TRY(*answered, read_answer(snapshot, *shared->transaction));
+      POLDER_TRY(*answered, self->answer_before(room, snapshot, *shared));
       if (*answered) return fail(ErrorCode::kExists, "the request was answered before");
     }
     // What this server knows of a room that it left is old: nothing is built on it.

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "homeserver/rooms/testing/engine.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::rooms {
 namespace {
@@ -56,6 +57,30 @@ TEST_F(SendTest, ARepeatedRequestIsAnsweredAlsoByWhoHasLeft) {
   const auto again = run(engine_->send(room, event));
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->id, sent->id);
+}
+
+// By a program whose rows named the verb and the room only.
+TEST_F(SendTest, ARequestThatAnOlderProgramAnsweredIsNotSentAgain) {
+  const RoomId room = create();
+  const auto sent = say(room, alice_, "once");
+  ASSERT_TRUE(sent.ok());
+  const DeviceId device = DeviceId::trusted("D");
+  kv::Batch batch;
+  stores::put_transaction(batch, 7, device, "send|" + room.str(), "t", sent->id.view());
+  ASSERT_TRUE(run(committer_->commit(std::move(batch))).ok());
+  const auto repeat = [&](std::string type) {
+    std::string path = "send|" + std::to_string(type.size()) + "|" + type + "|" + room.str();
+    return run(engine_->send(room, {.sender = alice_,
+                                    .type = std::move(type),
+                                    .content = {{"body", "once"}},
+                                    .transaction = Transaction{7, device, std::move(path), "t"}}));
+  };
+  const auto again = repeat("m.room.message");
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again->id, sent->id);
+  const auto other = repeat("org.example.other");
+  ASSERT_TRUE(other.ok()) << other.error().message;
+  EXPECT_NE(other->id, sent->id);
 }
 
 }  // namespace
