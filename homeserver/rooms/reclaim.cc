@@ -13,15 +13,15 @@ constexpr Millis kBreath{5};  // between two steps, for others
 }  // namespace
 
 Task<void> Reclaimer::run(Millis pause) {
-  for (;;) {
+  runtime_.jobs().can_stop(kReclaimJob);
+  do {
     const auto rows = co_await pass();
     if (!rows.ok()) {
       runtime_.log().warning("reclaim_failed", {{"reason", rows.error().message}});
     } else if (*rows > 0) {
       runtime_.log().info("reclaimed", {{"state_rows", *rows}});
     }
-    co_await runtime::sleep_for(runtime_, pause);
-  }
+  } while (co_await runtime::sleep_unless_stopped(runtime_, kReclaimJob, pause));
 }
 
 Task<Result<uint64_t>> Reclaimer::pass() {
@@ -39,7 +39,9 @@ Task<Result<uint64_t>> Reclaimer::pass() {
         return all;
       }));
   uint64_t rows = 0;
-  for (const Listed& room : rooms) {
+  for (size_t done = 0; const Listed& room : rooms) {
+    if (runtime_.jobs().stop_asked(kReclaimJob)) break;
+    runtime_.jobs().progress(kReclaimJob, ++done, rooms.size());
     const auto before = seen_.find(room.number);
     // One that was purged and entered again begins anew.
     const bool known = before != seen_.end() && before->second.last_node <= room.last_node;

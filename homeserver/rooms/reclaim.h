@@ -13,6 +13,8 @@
 namespace polder::rooms {
 
 // Used on one shard. What it is made of outlives it and its tasks.
+inline constexpr const char* kReclaimJob = "reclaim";
+
 class Reclaimer {
  public:
   Reclaimer(runtime::Runtime& runtime, kv::Database& database, kv::Committer& committer)

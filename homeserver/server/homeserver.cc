@@ -102,10 +102,10 @@ Status Homeserver::start() {
   POLDER_CHECK(devices_->start());
   POLDER_CHECK(engine_->start());
   POLDER_CHECK(entry_->start());
-  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "media_sweep",
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), media::kSweepJob,
                  media_contents_->sweep());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge", engine_->finish_purges());
-  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "reclaim",
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), rooms::kReclaimJob,
                  reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "departure",
                  client_api::leave_rooms_of_deactivated(*api_));
@@ -237,6 +237,7 @@ void Homeserver::add_routes() {
   admin_api_ = std::make_unique<admin_api::Api>(
       admin_api::Api{outside_.runtime, *engine_, *entry_, *sender_});
   admin_api::add_room_routes(router_, *admin_api_);
+  admin_api::add_job_routes(router_, *admin_api_);
   media_api::add_upload_routes(router_, *media_api_);
   media_api::add_download_routes(router_, *media_api_);
   if (config_.federation.enabled) {

@@ -164,8 +164,9 @@ Result<ContentStore::Published> ContentStore::publish(Incoming& incoming) {
 
 // Every process syncs the way to a folder once: it may have been made by one that crashed.
 Status ContentStore::make_folder(const Digest& digest) {
-  const base::Lock lock(mutex_);
+  const base::Lock lock(folders_);
   if (folders_durable_[digest[0]]) return {};
+  const base::DiskAllowed allowed;  // no shard waits for this lock
   POLDER_CHECK(files_.create_directories(folder_of(directory_, digest)));
   POLDER_CHECK(files_.sync_directory(directory_));
   POLDER_CHECK(files_.sync_directory(files::parent_of(directory_)));
@@ -198,15 +199,21 @@ bool ContentStore::collect_now(const Digest& digest) {
   const std::string away = temporary_path();
   {
     const base::Lock lock(mutex_);
-    if (pins_.contains(digest)) return false;
-    const auto referenced = stores::is_referenced(*database_.snapshot(), digest);
-    if (!referenced.ok() || *referenced) return false;
-    if (!files_.create_directories(directory_ + "/new").ok() ||
-        !files_.rename(path_of(directory_, digest), away).ok()) {
-      return false;
-    }
+    if (pins_.contains(digest) || !moving_.insert(digest).second) return false;
   }
-  return files_.remove_file(away).ok();
+  const bool moved = move_away(digest, away);
+  {
+    const base::Lock lock(mutex_);
+    moving_.erase(digest);
+    moved_.notify_all();
+  }
+  return moved && files_.remove_file(away).ok();
+}
+
+bool ContentStore::move_away(const Digest& digest, const std::string& away) {
+  const auto referenced = stores::is_referenced(*database_.snapshot(), digest);
+  return referenced.ok() && !*referenced && files_.create_directories(directory_ + "/new").ok() &&
+         files_.rename(path_of(directory_, digest), away).ok();
 }
 
 Task<void> ContentStore::sweep() {
@@ -215,7 +222,9 @@ Task<void> ContentStore::sweep() {
     return true;
   });
   size_t removed = 0;
-  for (size_t index = 0; index < kFolders; ++index) {
+  runtime_.jobs().can_stop(kSweepJob);
+  for (size_t index = 0; index < kFolders && !runtime_.jobs().stop_asked(kSweepJob); ++index) {
+    runtime_.jobs().progress(kSweepJob, index, kFolders);
     const auto digests = co_await runtime::on_pool(runtime_, runtime::Lane::kLong,
                                                    [this, index] { return list_folder(index); });
     for (size_t from = 0; from < digests.size(); from += kSweptAtOnce) {
@@ -255,7 +264,9 @@ std::vector<Digest> ContentStore::list_folder(size_t index) const {
 }
 
 ContentStore::Pin ContentStore::pin(const Digest& digest) {
-  const base::Lock lock(mutex_);
+  base::Lock lock(mutex_);
+  while (moving_.contains(digest))
+    moved_.wait(lock);
   ++pins_[digest];
   return {this, digest};
 }

@@ -27,8 +27,9 @@ namespace polder::media {
 // Why a file that a row refers to is not what it should be; reads all of it.
 Status check_content(files::FileSystem& files, const std::string& directory, const Digest& digest);
 
-inline constexpr size_t kFolders = 256;                // by the first byte of a digest
-inline constexpr size_t kChunkBytes = 256 * 1024;      // read and written at a time
+inline constexpr size_t kFolders = 256;            // by the first byte of a digest
+inline constexpr size_t kChunkBytes = 256 * 1024;  // read and written at a time
+inline constexpr std::string_view kSweepJob = "media_sweep";
 inline constexpr Millis kReceiveTimeMax{30 * 60'000};  // for all of a body
 
 // Thread-safe; called on shards. What it is made of outlives it.
@@ -85,10 +86,11 @@ class ContentStore {
   Result<Published> publish(Incoming& incoming);
   Status make_folder(const Digest& digest);
   bool collect_now(const Digest& digest);
+  bool move_away(const Digest& digest, const std::string& away);
   void sweep_temporaries();
   std::vector<Digest> list_folder(size_t index) const;
 
-  Pin pin(const Digest& digest);
+  Pin pin(const Digest& digest);  // may wait: on the pool
   void unpin(const Digest& digest);
   std::string temporary_path();
 
@@ -99,9 +101,14 @@ class ContentStore {
   const std::string boot_;  // tells this process's temporary files from those of earlier ones
   std::atomic<uint64_t> next_temporary_ = 0;
 
-  base::Mutex mutex_;  // held while a file without row is moved away: a pin comes before or after
+  base::Mutex mutex_;
+  base::Condition moved_;
   std::map<Digest, size_t> pins_ GUARDED_BY(mutex_);
-  std::array<bool, kFolders> folders_durable_ GUARDED_BY(mutex_){};
+  // Files without row that are being moved away: a pin comes before or after, and waits on the
+  // pool.
+  std::set<Digest> moving_ GUARDED_BY(mutex_);
+  base::Mutex folders_;  // held while a folder is made, on the pool only
+  std::array<bool, kFolders> folders_durable_ GUARDED_BY(folders_){};
 };
 
 }  // namespace polder::media

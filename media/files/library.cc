@@ -298,13 +298,15 @@ Task<Status> Library::refer_fetched(MxcUri uri, stores::MediaRow row) {
 
 // The first count reads every row, that of what was added too. Counts modulo 2^64.
 Result<uint64_t> Library::count_fetched(uint64_t added) {
-  const base::Lock lock(mutex_);
-  if (fetched_bytes_) {
-    *fetched_bytes_ += added;
-  } else {
-    POLDER_TRY(fetched_bytes_, stores::read_fetched_bytes(*parts_.database.snapshot()));
+  const base::Lock counting(counting_);
+  {
+    const base::Lock lock(mutex_);
+    if (fetched_bytes_) return *fetched_bytes_ += added;
   }
-  return *fetched_bytes_;
+  const base::DiskAllowed allowed;  // no shard waits for this lock
+  POLDER_TRY(const uint64_t counted, stores::read_fetched_bytes(*parts_.database.snapshot()));
+  const base::Lock lock(mutex_);
+  return fetched_bytes_.emplace(counted);
 }
 
 // Removes the oldest that were fetched, but for the last, until the rest is within the limit.

@@ -108,7 +108,7 @@ class Library {
   Task<void> wake(MxcUri uri);
   Task<Status> make_room();
   Task<Status> remove(MxcUri uri, stores::MediaRow row);
-  Result<uint64_t> count_fetched(uint64_t added);  // blocks
+  Result<uint64_t> count_fetched(uint64_t added);  // blocks: on the pool
   stores::MediaRow new_row(stores::UserNumber user, Description what) const;
   MxcUri new_uri();
   size_t home_of(const MxcUri& uri) const;
@@ -118,6 +118,7 @@ class Library {
   base::Mutex mutex_;
   std::map<stores::UserNumber, UnderWay> under_way_ GUARDED_BY(mutex_);
   std::set<MxcUri> filling_ GUARDED_BY(mutex_);
+  base::Mutex counting_;  // held while rows are counted, on the pool only
   std::optional<uint64_t> fetched_bytes_ GUARDED_BY(mutex_);  // once counted
   bool making_room_ GUARDED_BY(mutex_) = false;
   std::vector<std::unordered_map<MxcUri, std::shared_ptr<Waiting>>>

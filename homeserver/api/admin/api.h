@@ -1,5 +1,6 @@
 // What administrators may ask of a running server: the routes of Synapse's admin API that tools
-// know (https://element-hq.github.io/synapse/latest/admin_api/), as far as they are served.
+// know (https://element-hq.github.io/synapse/latest/admin_api/), as far as they are served, and
+// those of this server below /_polder/admin/.
 #pragma once
 
 #include <memory>
@@ -24,5 +25,6 @@ struct Api {
 // The routes need a hook around the handlers that lets only administrators pass
 // (http::Authentication::kAdmin).
 void add_room_routes(http::Router& router, const Api& api);  // purging history, deleting rooms
+void add_job_routes(http::Router& router, const Api& api);   // background work
 
 }  // namespace polder::admin_api

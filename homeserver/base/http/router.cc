@@ -91,7 +91,8 @@ Resource resource_of(std::string_view path) {
     std::string_view begins;
     Resource resource;
   };
-  constexpr std::array<Prefix, 7> kPrefixes = {{
+  constexpr std::array<Prefix, 8> kPrefixes = {{
+      {"/_polder/admin/", Resource::kAdmin},
       {"/_synapse/admin/", Resource::kAdmin},
       {"/_matrix/federation/", Resource::kFederation},
       {"/_matrix/key/", Resource::kFederation},

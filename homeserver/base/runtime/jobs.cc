@@ -11,15 +11,18 @@ JobReport& Jobs::of(std::string_view name) {
   return found->second;
 }
 
-void Jobs::began(std::string_view name) {
+void Jobs::began(std::string_view name, int64_t now_ms) {
   const base::Lock lock(mutex_);
-  ++of(name).running;
+  JobReport& report = of(name);
+  ++report.running;
+  report.started_ms = now_ms;
 }
 
 void Jobs::ended(std::string_view name, const Status& how, int64_t now_ms) {
   const base::Lock lock(mutex_);
   JobReport& report = of(name);
   --report.running;
+  if (report.running == 0) report.can_stop = report.stopping = false;
   ++report.ended;
   if (how.ok()) return;
   ++report.failed;
@@ -32,6 +35,27 @@ void Jobs::progress(std::string_view name, uint64_t done, uint64_t total) {
   JobReport& report = of(name);
   report.done = done;
   report.total = total;
+}
+
+void Jobs::can_stop(std::string_view name) {
+  const base::Lock lock(mutex_);
+  of(name).can_stop = true;
+}
+
+bool Jobs::stop_asked(std::string_view name) const {
+  const base::Lock lock(mutex_);
+  const auto found = reports_.find(name);
+  return found != reports_.end() && found->second.stopping;
+}
+
+Status Jobs::stop(std::string_view name) {
+  const base::Lock lock(mutex_);
+  const auto found = reports_.find(name);
+  if (found == reports_.end() || found->second.running == 0)
+    return fail(ErrorCode::kNotFound, "no such job is under way");
+  if (!found->second.can_stop) return fail(ErrorCode::kUnsupported, "this job cannot be stopped");
+  found->second.stopping = true;
+  return {};
 }
 
 std::vector<JobReport> Jobs::reports() const {

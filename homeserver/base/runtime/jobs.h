@@ -18,6 +18,9 @@ namespace polder::runtime {
 struct JobReport {
   std::string name;
   uint64_t running = 0;
+  int64_t started_ms = 0;  // the last, since the epoch
+  bool can_stop = false;   // it looks whether it is asked to
+  bool stopping = false;
   uint64_t ended = 0;  // also those that failed
   uint64_t failed = 0;
   std::string last_failure = {};
@@ -30,10 +33,17 @@ struct JobReport {
 // Thread-safe.
 class Jobs {
  public:
-  void began(std::string_view name);
+  void began(std::string_view name, int64_t now_ms);
   void ended(std::string_view name, const Status& how, int64_t now_ms);
   // How far the work has got; its units are its own.
   void progress(std::string_view name, uint64_t done, uint64_t total);
+
+  // Work that looks whether it is asked to stop says so when it begins.
+  void can_stop(std::string_view name);
+  bool stop_asked(std::string_view name) const;
+  // Asks all work of the name to stop. kNotFound if none is under way, kUnsupported if it does not
+  // look. What was stopped begins again with the server, unless it was done.
+  Status stop(std::string_view name);
 
   // By name; of all that ever ran.
   std::vector<JobReport> reports() const;

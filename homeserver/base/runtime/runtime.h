@@ -94,6 +94,8 @@ void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<Stat
 
 // Waits on the calling shard.
 Task<void> sleep_for(Runtime& runtime, Millis delay);
+// The same of a job that can be stopped: false, within seconds, once it is asked to (jobs.h).
+Task<bool> sleep_unless_stopped(Runtime& runtime, std::string job, Millis delay);
 
 }  // namespace polder::runtime
 

@@ -6,6 +6,8 @@
 namespace polder::runtime {
 namespace {
 
+constexpr Millis kStopLook{10'000};
+
 Task<Status> without_failures(Task<void> task) {
   co_await std::move(task);
   co_return Status();
@@ -31,7 +33,7 @@ void ended(Runtime& runtime, const std::string& name, const Status& how) {
 }  // namespace
 
 void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<Status> task) {
-  runtime.jobs().began(name);
+  runtime.jobs().began(name, runtime.clock().wall_ms());
   boost::asio::co_spawn(
       executor, std::move(task),
       [&runtime, name = std::string(name)](const std::exception_ptr& bug, const Status& how) {
@@ -42,6 +44,16 @@ void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<Stat
 
 void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<void> task) {
   spawn(runtime, std::move(executor), name, without_failures(std::move(task)));
+}
+
+Task<bool> sleep_unless_stopped(Runtime& runtime, std::string job, Millis delay) {
+  const auto end = runtime.clock().steady() + delay;
+  while (!runtime.jobs().stop_asked(job)) {
+    const auto left = std::chrono::ceil<Millis>(end - runtime.clock().steady());
+    if (left <= Millis(0)) co_return true;
+    co_await sleep_for(runtime, std::min(left, kStopLook));
+  }
+  co_return false;
 }
 
 Task<void> sleep_for(Runtime& runtime, Millis delay) {
