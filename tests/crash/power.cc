@@ -1,4 +1,4 @@
-// polder_power: a homeserver loses its power again and again while people use it, and everything
+// polder_power: a homeserver loses its power again and again while clients use it, and everything
 // that it acknowledged is there afterwards. [--rounds N] [--seed FIRST]
 #include <algorithm>
 #include <charconv>
@@ -6,13 +6,13 @@
 #include <cstring>
 #include <string_view>
 
-#include "tests/crash/power_town.h"
+#include "tests/crash/power_scenario.h"
 
 namespace polder::crash {
 namespace {
 
-constexpr uint64_t kRoundsOfTown = 10;    // then a new one is founded
-constexpr uint64_t kRoundsToSeeAll = 20;  // from here on, the power has gone at every time
+constexpr uint64_t kRoundsOfScenario = 10;  // then a new one is founded
+constexpr uint64_t kRoundsToSeeAll = 20;    // from here on, the power has gone at every time
 
 struct Arguments {
   uint64_t rounds = 20;
@@ -31,20 +31,20 @@ bool parse(int count, char** words, Arguments& arguments) {
   return true;
 }
 
-// The rounds of one town; false if something did not hold.
+// The rounds of one scenario; false if something did not hold.
 bool live(uint64_t seed, uint64_t rounds, Tally& tally, size_t& acknowledged) {
-  Town town(seed, tally);
-  town.found();
-  for (uint64_t i = 0; i < rounds && town.findings().empty(); ++i) {
-    town.round(seed * kRoundsOfTown + i);
-    if (!town.findings().empty())
+  Scenario scenario(seed, tally);
+  scenario.found();
+  for (uint64_t i = 0; i < rounds && scenario.findings().empty(); ++i) {
+    scenario.round(seed * kRoundsOfScenario + i);
+    if (!scenario.findings().empty())
       std::printf("  in its round %llu:\n", static_cast<unsigned long long>(i));
   }
-  if (town.findings().empty()) town.look_at_all();
-  for (const std::string& finding : town.findings())
+  if (scenario.findings().empty()) scenario.check_all();
+  for (const std::string& finding : scenario.findings())
     std::printf("  %s\n", finding.c_str());
-  acknowledged += town.acknowledged();
-  return town.findings().empty();
+  acknowledged += scenario.acknowledged();
+  return scenario.findings().empty();
 }
 
 int run(const Arguments& arguments) {
@@ -52,9 +52,9 @@ int run(const Arguments& arguments) {
   size_t acknowledged = 0;
   uint64_t seed = arguments.seed;
   for (uint64_t left = arguments.rounds; left > 0; ++seed) {
-    const uint64_t rounds = std::min(kRoundsOfTown, left);
+    const uint64_t rounds = std::min(kRoundsOfScenario, left);
     left -= rounds;
-    // Said first: a town that ends the process is known by it.
+    // SentEvent first: a scenario that ends the process is known by it.
     std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
     std::fflush(stdout);
     if (!live(seed, rounds, tally, acknowledged)) return 1;

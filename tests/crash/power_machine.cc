@@ -95,7 +95,7 @@ void Machine::lose_power(unsigned kept_percent) {
 void Machine::begin(const server::Homeserver& of, Task<void> task) {
   runtime::Runtime& runtime = &of == own_.homeserver.get() ? *own_.runtime : *other_.runtime;
   ++*under_way_;
-  runtime::spawn(runtime, runtime.shard(0), "person", count(std::move(task), under_way_));
+  runtime::spawn(runtime, runtime.shard(0), "client", count(std::move(task), under_way_));
 }
 
 bool Machine::finish() {

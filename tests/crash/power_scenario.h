@@ -1,15 +1,15 @@
-// A homeserver, its people, and what becomes of them when the power goes.
+// A homeserver, its clients, and what becomes of them when the power goes.
 #pragma once
 
 #include "storage/stores/rooms/purge_rows.h"
+#include "tests/crash/power_clients.h"
 #include "tests/crash/power_machine.h"
-#include "tests/crash/power_people.h"
 
 namespace polder::crash {
 
 // When the power went.
 struct Tally {
-  size_t acting = 0;      // while people used the server
+  size_t acting = 0;      // while clients used the server
   size_t reclaiming = 0;  // when some state rows were erased, and others not
   size_t purging = 0;     // after a purge had begun, before it had ended
   size_t entering = 0;    // while a room that had been purged was entered again
@@ -20,16 +20,16 @@ struct Tally {
   }
 };
 
-class Town {
+class Scenario {
  public:
-  Town(uint64_t seed, Tally& tally);
+  Scenario(uint64_t seed, Tally& tally);
 
   // The first life, with power.
   void found();
   // One power cut, and what is found afterwards. The number decides when it comes.
   void round(size_t number);
   // All that was ever promised.
-  void look_at_all() { look(true); }
+  void check_all() { check(true); }
 
   const std::vector<std::string>& findings() const { return ledger_.findings; }
   size_t acknowledged() const;  // events
@@ -45,10 +45,10 @@ class Town {
 
   Status open();
   void recover();
-  void look(bool all);
+  void check(bool all);
   void check_database();
   void begin_acts();
-  void hear_host();
+  void expect_host_messages();
 
   void act();
   void reclaim(size_t turn);
@@ -65,8 +65,8 @@ class Town {
   Machine machine_;
   Ledger ledger_;
   Ledger abroad_;  // of the other server
-  std::vector<std::unique_ptr<Person>> people_;
-  std::vector<std::unique_ptr<Person>> hosts_;  // one, of the other server
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<Client>> hosts_;  // one, of the other server
   std::string far_;                             // the host's room
 };
 

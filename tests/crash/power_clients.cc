@@ -1,4 +1,4 @@
-#include "tests/crash/power_people.h"
+#include "tests/crash/power_clients.h"
 
 #include <algorithm>
 #include <array>
@@ -29,18 +29,18 @@ void Ledger::finding(std::string text) {
   if (findings.size() < kFindingsMax) findings.push_back(std::move(text));
 }
 
-void Person::meet(const http::Router& router, const std::vector<std::unique_ptr<Person>>& people) {
+void Client::meet(const http::Router& router, const std::vector<std::unique_ptr<Client>>& clients) {
   router_ = &router;
-  people_ = &people;
+  clients_ = &clients;
   gone_ = false;
 }
 
-Task<server::Answer> Person::ask(std::string method, std::string target, std::string body) {
+Task<server::Answer> Client::ask(std::string method, std::string target, std::string body) {
   server::ClientCall call{std::move(method), std::move(target), token_, std::move(body)};
   co_return co_await server::ask(*router_, std::move(call));
 }
 
-Task<std::optional<json::Object>> Person::must(std::string method, std::string target,
+Task<std::optional<json::Object>> Client::must(std::string method, std::string target,
                                                std::string body) {
   const std::string what = name_ + ": " + method + " " + target;
   const server::Answer answer = co_await ask(std::move(method), std::move(target), std::move(body));
@@ -54,45 +54,46 @@ Task<std::optional<json::Object>> Person::must(std::string method, std::string t
   co_return std::nullopt;
 }
 
-void Person::settle(Known& known, std::string found, const std::string& what) {
-  if (found != known.told && found != known.asked) {
-    ledger_.finding(name_ + ": " + what + " is '" + found + "', told was '" + known.told +
-                    "', asked for '" + known.asked.value_or("nothing") + "'");
+void Client::settle(Known& known, std::string found, const std::string& what) {
+  if (found != known.acknowledged && found != known.pending) {
+    ledger_.finding(name_ + ": " + what + " is '" + found + "', acknowledged was '" +
+                    known.acknowledged + "', under way '" + known.pending.value_or("nothing") +
+                    "'");
   }
   known = {std::move(found), std::nullopt};
 }
 
-bool Person::is_in(const std::string& room) const {
+bool Client::is_in(const std::string& room) const {
   const auto found = memberships_.find(room);
-  return found != memberships_.end() && found->second.told == "join";
+  return found != memberships_.end() && found->second.acknowledged == "join";
 }
 
-bool Person::may_be_in(const std::string& room) const {
+bool Client::may_be_in(const std::string& room) const {
   const auto found = memberships_.find(room);
-  return is_in(room) || (found != memberships_.end() && found->second.asked == "join");
+  return is_in(room) || (found != memberships_.end() && found->second.pending == "join");
 }
 
-void Person::forget(const std::string& room) {
+void Client::forget(const std::string& room) {
   memberships_.erase(room);
   receipts_.erase(room);
-  if (said_ && said_->room == room) said_.reset();
+  if (sent_ && sent_->room == room) sent_.reset();
 }
 
-std::string Person::some_room() {
+std::string Client::some_room() {
   std::vector<std::string> rooms;
   for (const auto& [room, known] : memberships_) {
-    if (known.told == "join") rooms.push_back(room);
+    if (known.acknowledged == "join") rooms.push_back(room);
   }
   return rooms.empty() ? "" : rooms[ledger_.random.below(rooms.size())];
 }
 
-Person& Person::somebody() {
-  return *(*people_)[ledger_.random.below(people_->size())];
+Client& Client::somebody() {
+  return *(*clients_)[ledger_.random.below(clients_->size())];
 }
 
 // --- What they do. ---
 
-Task<void> Person::sign_up() {
+Task<void> Client::sign_up() {
   const auto made =
       co_await must("POST", "/_matrix/client/v3/register",
                     R"({"username":")" + name_ + R"(","auth":{"type":"m.login.dummy"}})");
@@ -102,34 +103,34 @@ Task<void> Person::sign_up() {
   device_ = text_at(*made, {"device_id"});
 }
 
-Task<std::string> Person::create_room(std::string version) {
+Task<std::string> Client::create_room(std::string version) {
   const auto made = co_await must(
       "POST", "/_matrix/client/v3/createRoom",
       R"({"preset":"public_chat","power_level_content_override":{"state_default":0},"room_version":)" +
           quoted(version) + "}");
   if (!made) co_return "";
   const std::string room = text_at(*made, {"room_id"});
-  memberships_[room].told = "join";
+  memberships_[room].acknowledged = "join";
   co_return room;
 }
 
-struct Person::Act {
+struct Client::Act {
   uint32_t weight = 0;
-  Task<void> (Person::*perform)() = nullptr;
+  Task<void> (Client::*perform)() = nullptr;
 };
 
-Task<void> Person::act(size_t times) {
+Task<void> Client::act(size_t times) {
   constexpr auto kActs = std::to_array<Act>({
-      {8, &Person::say_somewhere},
-      {3, &Person::set_state},
-      {2, &Person::set_account_data},
-      {2, &Person::come_or_go},
-      {3, &Person::read},
-      {4, &Person::send_to_device},
-      {2, &Person::upload_key},
-      {1, &Person::claim_key},
-      {1, &Person::upload_media},
-      {4, &Person::sync},
+      {8, &Client::say_somewhere},
+      {3, &Client::set_state},
+      {2, &Client::set_account_data},
+      {2, &Client::join_or_leave},
+      {3, &Client::read},
+      {4, &Client::send_to_device},
+      {2, &Client::upload_key},
+      {1, &Client::claim_key},
+      {1, &Client::upload_media},
+      {4, &Client::sync},
   });
   uint64_t total = 0;
   for (const Act& act : kActs)
@@ -143,24 +144,24 @@ Task<void> Person::act(size_t times) {
   }
 }
 
-Task<void> Person::move(std::string room, std::string membership, std::string target) {
-  memberships_[room].asked = membership;
+Task<void> Client::move(std::string room, std::string membership, std::string target) {
+  memberships_[room].pending = membership;
   if (!co_await must("POST", std::move(target), "{}")) co_return;
   memberships_[room] = {std::move(membership), std::nullopt};
 }
 
-Task<void> Person::enter(std::string room, std::string via) {
+Task<void> Client::enter(std::string room, std::string via) {
   co_await move(room, "join", kClient + ("join/" + room + "?via=" + via));
 }
 
-Task<void> Person::leave(std::string room) {
+Task<void> Client::leave(std::string room) {
   co_await move(room, "leave", room_path(room, "/leave"));
 }
 
-// The first of them stays: somebody must be there to look.
-Task<void> Person::come_or_go() {
-  if (ledger_.halls.empty() || this == people_->front().get()) co_return;
-  const std::string room = ledger_.halls[ledger_.random.below(ledger_.halls.size())];
+// The first of them stays: somebody must be there to check.
+Task<void> Client::join_or_leave() {
+  if (ledger_.public_rooms.empty() || this == clients_->front().get()) co_return;
+  const std::string room = ledger_.public_rooms[ledger_.random.below(ledger_.public_rooms.size())];
   if (is_in(room)) {
     co_await leave(room);
   } else {
@@ -168,63 +169,63 @@ Task<void> Person::come_or_go() {
   }
 }
 
-Task<std::string> Person::deliver(Said said) {
+Task<std::string> Client::deliver(SentEvent event) {
   const auto sent =
-      co_await must("PUT", room_path(said.room, "/send/m.room.message/" + said.transaction),
-                    R"({"msgtype":"m.text","body":)" + quoted(said.body) + "}");
+      co_await must("PUT", room_path(event.room, "/send/m.room.message/" + event.transaction),
+                    R"({"msgtype":"m.text","body":)" + quoted(event.body) + "}");
   co_return sent ? text_at(*sent, {"event_id"}) : "";
 }
 
-Task<void> Person::say(std::string room) {
-  said_ = Said{room, ledger_.next("t"), ledger_.next("words "), ""};
-  const std::string id = co_await deliver(*said_);
+Task<void> Client::say(std::string room) {
+  sent_ = SentEvent{room, ledger_.next("t"), ledger_.next("words "), ""};
+  const std::string id = co_await deliver(*sent_);
   if (id.empty()) co_return;
-  said_->id = id;
+  sent_->id = id;
   ledger_.events[room].push_back(id);
 }
 
-Task<void> Person::say_often(std::string room, size_t times) {
+Task<void> Client::say_often(std::string room, size_t times) {
   for (size_t i = 0; i < times && !gone_; ++i)
     co_await say(room);
 }
 
-Task<void> Person::say_somewhere() {
+Task<void> Client::say_somewhere() {
   const std::string room = some_room();
   if (!room.empty()) co_await say(room);
 }
 
-Task<void> Person::set_value(std::string target) {
+Task<void> Client::set_value(std::string target) {
   const std::string value = ledger_.next("value ");
-  values_[target].asked = value;
+  values_[target].pending = value;
   const auto answer = co_await must("PUT", kClient + target, R"({"value":)" + quoted(value) + "}");
   if (answer) values_[target] = {value, std::nullopt};
 }
 
-Task<void> Person::set_state() {
+Task<void> Client::set_state() {
   const std::string room = some_room();
   if (room.empty()) co_return;
   co_await set_value("rooms/" + room + "/state/org.example.note/" + name_ +
                      std::to_string(ledger_.random.below(2)));
 }
 
-Task<void> Person::set_account_data() {
+Task<void> Client::set_account_data() {
   co_await set_value("user/" + id_ + "/account_data/org.example.data" +
                      std::to_string(ledger_.random.below(2)));
 }
 
-Task<void> Person::read() {
+Task<void> Client::read() {
   const std::string room = some_room();
   if (room.empty() || ledger_.events[room].empty()) co_return;
   const std::string event = ledger_.events[room].back();
-  receipts_[room].asked = event;
+  receipts_[room].pending = event;
   if (co_await must("POST", room_path(room, "/receipt/m.read/" + event), "{}"))
     receipts_[room] = {event, std::nullopt};
 }
 
-Task<void> Person::deliver(std::string message) {
-  const Person* to = nullptr;
-  for (const auto& person : *people_) {
-    if (person->id_ == ledger_.messages[message].to) to = person.get();
+Task<void> Client::deliver(std::string message) {
+  const Client* to = nullptr;
+  for (const auto& client : *clients_) {
+    if (client->id_ == ledger_.messages[message].to) to = client.get();
   }
   const auto sent =
       co_await must("PUT", kClient + ("sendToDevice/org.example.message/" + message),
@@ -233,14 +234,14 @@ Task<void> Person::deliver(std::string message) {
   if (sent) ledger_.messages[message].acknowledged = true;
 }
 
-Task<void> Person::send_to_device() {
+Task<void> Client::send_to_device() {
   message_ = ledger_.next("message");
   ledger_.messages[message_].to = somebody().id_;
   co_await deliver(message_);
   if (!gone_) message_.clear();
 }
 
-Task<void> Person::upload_key() {
+Task<void> Client::upload_key() {
   ++keys_most_;
   const auto uploaded = co_await must(
       "POST", "/_matrix/client/v3/keys/upload",
@@ -248,8 +249,8 @@ Task<void> Person::upload_key() {
   if (uploaded) ++keys_least_;
 }
 
-Task<void> Person::claim_key() {
-  Person& other = somebody();
+Task<void> Client::claim_key() {
+  Client& other = somebody();
   --other.keys_least_;
   const auto claimed = co_await must("POST", "/_matrix/client/v3/keys/claim",
                                      R"({"one_time_keys":{)" + quoted(other.id_) + ":{" +
@@ -267,14 +268,14 @@ Task<void> Person::claim_key() {
   }
 }
 
-Task<void> Person::upload_media() {
+Task<void> Client::upload_media() {
   const std::string content = R"({"media":")" + ledger_.next("") + R"("})";
   const auto uploaded = co_await must("POST", "/_matrix/media/v3/upload", content);
   if (!uploaded) co_return;
   ledger_.media[text_at(*uploaded, {"content_uri"}).substr(sizeof("mxc://") - 1)] = content;
 }
 
-void Person::take_messages(const json::Object& answer) {
+void Client::take_messages(const json::Object& answer) {
   since_ = text_at(answer, {"next_batch"});
   const json::Value* events = json::at(answer, {"to_device", "events"});
   if (events == nullptr) return;
@@ -282,7 +283,7 @@ void Person::take_messages(const json::Object& answer) {
     ++received_[text_at(*event.as_object(), {"content", "id"})];
 }
 
-Task<void> Person::sync() {
+Task<void> Client::sync() {
   const auto answer = co_await must(
       "GET", kClient + ("sync" + (since_.empty() ? std::string() : "?since=" + since_)));
   if (answer) take_messages(*answer);
@@ -290,22 +291,22 @@ Task<void> Person::sync() {
 
 // --- What they were promised. ---
 
-Task<void> Person::resume() {
+Task<void> Client::resume() {
   co_await check_rooms();
-  if (said_ && is_in(said_->room)) {
-    const std::string id = co_await deliver(*said_);
-    if (said_->id.empty()) {
-      ledger_.events[said_->room].push_back(id);
-    } else if (said_->id != id) {
-      ledger_.finding(name_ + " sent " + said_->transaction + " again: " + id + " for " +
-                      said_->id);
+  if (sent_ && is_in(sent_->room)) {
+    const std::string id = co_await deliver(*sent_);
+    if (sent_->id.empty()) {
+      ledger_.events[sent_->room].push_back(id);
+    } else if (sent_->id != id) {
+      ledger_.finding(name_ + " sent " + sent_->transaction + " again: " + id + " for " +
+                      sent_->id);
     }
-    said_->id = id;
+    sent_->id = id;
   }
   if (!message_.empty()) co_await deliver(std::exchange(message_, ""));
 }
 
-Task<void> Person::check(bool all) {
+Task<void> Client::check(bool all) {
   co_await check_values();
   co_await check_messages();
   co_await check_receipts();
@@ -314,7 +315,7 @@ Task<void> Person::check(bool all) {
   co_await check_media(all);
 }
 
-Task<void> Person::check_rooms() {
+Task<void> Client::check_rooms() {
   const auto answer = co_await must("GET", "/_matrix/client/v3/joined_rooms");
   if (!answer) co_return;
   std::set<std::string> joined;
@@ -322,12 +323,13 @@ Task<void> Person::check_rooms() {
     joined.insert(*room.as_string());
   for (auto& [room, known] : memberships_) {
     // Never there, or gone: the same to who is not in it.
-    const std::string away = known.told == "join" || known.asked == "leave" ? "leave" : known.told;
+    const std::string away =
+        known.acknowledged == "join" || known.pending == "leave" ? "leave" : known.acknowledged;
     settle(known, joined.contains(room) ? "join" : away, "the membership in " + room);
   }
 }
 
-Task<void> Person::check_values() {
+Task<void> Client::check_values() {
   for (auto& [target, known] : values_) {
     const auto slash = target.find('/', 6);
     if (target.starts_with("rooms/") && !is_in(target.substr(6, slash - 6))) continue;
@@ -336,7 +338,7 @@ Task<void> Person::check_values() {
   }
 }
 
-Task<void> Person::check_messages() {
+Task<void> Client::check_messages() {
   for (size_t before = ~size_t{0}; before != received_.size() && !gone_;) {
     before = received_.size();
     co_await sync();
@@ -350,7 +352,7 @@ Task<void> Person::check_messages() {
   }
 }
 
-Task<void> Person::check_receipts() {
+Task<void> Client::check_receipts() {
   const auto answer = co_await must("GET",
                                     "/_matrix/client/v3/sync?filter="
                                     "%7B%22room%22%3A%7B%22timeline%22%3A%7B%22limit%22%3A1"
@@ -370,7 +372,7 @@ Task<void> Person::check_receipts() {
   }
 }
 
-Task<void> Person::check_keys() {
+Task<void> Client::check_keys() {
   const auto answer = co_await must("POST", "/_matrix/client/v3/keys/upload", "{}");
   if (!answer) co_return;
   const json::Value* counted = json::at(*answer, {"one_time_key_counts", "signed_curve25519"});
@@ -383,7 +385,7 @@ Task<void> Person::check_keys() {
 }
 
 // All that are new, and some of the others.
-Task<void> Person::check_events(bool all) {
+Task<void> Client::check_events(bool all) {
   for (const auto& [room, ids] : ledger_.events) {
     if (!is_in(room)) continue;
     const std::vector<std::string> copy = ids;
@@ -395,7 +397,7 @@ Task<void> Person::check_events(bool all) {
   }
 }
 
-Task<void> Person::check_media(bool all) {
+Task<void> Client::check_media(bool all) {
   for (const auto& [path, content] : ledger_.media) {
     const bool is_new = checked_.insert(path).second;
     if (!all && !is_new && ledger_.random.below(ledger_.media.size()) >= kOldLookedAt) continue;

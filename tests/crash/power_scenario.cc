@@ -1,4 +1,4 @@
-#include "tests/crash/power_town.h"
+#include "tests/crash/power_scenario.h"
 
 #include "storage/stores/base/columns.h"
 #include "storage/stores/base/names.h"
@@ -8,7 +8,7 @@
 namespace polder::crash {
 namespace {
 
-constexpr size_t kPeople = 6;
+constexpr size_t kClients = 6;
 constexpr size_t kActs = 25;            // of each in a round
 constexpr uint64_t kActsChanges = 200;  // of the disk: fewer than they cause
 constexpr uint64_t kOpeningChanges = 40;
@@ -22,72 +22,72 @@ constexpr size_t kHostSays = 5;
 constexpr const char* kOwn = "own.example";
 constexpr const char* kOther = "other.example";
 
-Task<void> create(Person& person, std::string version, std::string& room) {
-  room = co_await person.create_room(std::move(version));
+Task<void> create(Client& client, std::string version, std::string& room) {
+  room = co_await client.create_room(std::move(version));
 }
 
 }  // namespace
 
-Town::Town(uint64_t seed, Tally& tally)
+Scenario::Scenario(uint64_t seed, Tally& tally)
     : tally_(tally),
       machine_(seed),
       ledger_{machine_.random(), machine_.disk()},
       abroad_{machine_.random(), machine_.disk()} {
-  for (size_t i = 0; i < kPeople; ++i)
-    people_.push_back(std::make_unique<Person>(ledger_, "person" + std::to_string(i)));
-  hosts_.push_back(std::make_unique<Person>(abroad_, "host"));
+  for (size_t i = 0; i < kClients; ++i)
+    clients_.push_back(std::make_unique<Client>(ledger_, "client" + std::to_string(i)));
+  hosts_.push_back(std::make_unique<Client>(abroad_, "host"));
 }
 
-size_t Town::acknowledged() const {
+size_t Scenario::acknowledged() const {
   size_t sum = 0;
   for (const auto& [room, events] : ledger_.events)
     sum += events.size();
   return sum;
 }
 
-void Town::must(const Status& status, std::string_view what) {
+void Scenario::must(const Status& status, std::string_view what) {
   if (!status.ok()) ledger_.finding(std::string(what) + ": " + status.error().message);
 }
 
-void Town::finish() {
+void Scenario::finish() {
   if (!machine_.finish()) ledger_.finding("something does not end");
 }
 
-void Town::run(Task<void> task) {
+void Scenario::run(Task<void> task) {
   begin(std::move(task));
   finish();
 }
 
-Status Town::open() {
+Status Scenario::open() {
   POLDER_CHECK(machine_.open_database());
   POLDER_CHECK(machine_.start_homeserver());
-  for (const auto& person : people_)
-    person->meet(machine_.own().router(), people_);
+  for (const auto& client : clients_)
+    client->meet(machine_.own().router(), clients_);
   return {};
 }
 
-void Town::found() {
+void Scenario::found() {
   must(open(), "a new server does not start");
   if (!ledger_.findings.empty()) return;
   hosts_.front()->meet(machine_.other().router(), hosts_);
-  for (const auto& person : people_)
-    begin(person->sign_up());
+  for (const auto& client : clients_)
+    begin(client->sign_up());
   machine_.begin(machine_.other(), hosts_.front()->sign_up());
   finish();
   machine_.begin(machine_.other(), create(*hosts_.front(), "12", far_));
   finish();
   for (const char* version : {"11", "12"}) {
-    std::string hall;
-    run(create(*people_.front(), version, hall));
-    ledger_.halls.push_back(hall);
-    for (size_t i = 1; i < kPeople; ++i)
-      run(people_[i]->enter(hall, kOwn));
+    std::string room;
+    run(create(*clients_.front(), version, room));
+    ledger_.public_rooms.push_back(room);
+    for (size_t i = 1; i < kClients; ++i)
+      run(clients_[i]->enter(room, kOwn));
   }
-  run(people_.front()->enter(far_, kOther));
+  run(clients_.front()->enter(far_, kOther));
 }
 
 // The power is gone, or goes now; it may go again while the server starts.
-void Town::recover() {
+void Scenario::recover() {
   const auto kept = [this] {
     return random().below(2) == 0 ? 0 : static_cast<unsigned>(random().below(101));
   };
@@ -102,7 +102,7 @@ void Town::recover() {
   if (ledger_.findings.empty()) check_database();
 }
 
-void Town::check_database() {
+void Scenario::check_database() {
   const auto report = machine_.check();
   must(report.ok() ? Status() : Status(report.error()), "the database cannot be read");
   if (!report.ok()) return;
@@ -110,30 +110,30 @@ void Town::check_database() {
     ledger_.finding(fault);
 }
 
-void Town::look(bool all) {
-  for (const auto& person : people_)
-    begin(person->resume());
+void Scenario::check(bool all) {
+  for (const auto& client : clients_)
+    begin(client->resume());
   finish();
-  for (const auto& person : people_)
-    begin(person->check(all));
+  for (const auto& client : clients_)
+    begin(client->check(all));
   finish();
   check_database();
 }
 
-void Town::begin_acts() {
-  for (const auto& person : people_)
-    begin(person->act(kActs));
+void Scenario::begin_acts() {
+  for (const auto& client : clients_)
+    begin(client->act(kActs));
   machine_.begin(machine_.other(), hosts_.front()->say_often(far_, kHostSays));
 }
 
 // What the host's server was told has come: it is here for good, too.
-void Town::hear_host() {
+void Scenario::expect_host_messages() {
   settle();
   for (std::string& id : std::exchange(abroad_.events[far_], {}))
     ledger_.events[far_].push_back(std::move(id));
 }
 
-void Town::round(size_t number) {
+void Scenario::round(size_t number) {
   const size_t turn = number / 5;
   switch (number % 5) {
     case 0:
@@ -150,11 +150,11 @@ void Town::round(size_t number) {
       break;
   }
   if (!ledger_.findings.empty()) return;
-  hear_host();
-  look(false);
+  expect_host_messages();
+  check(false);
 }
 
-void Town::act() {
+void Scenario::act() {
   machine_.disk().cut_power_at(1 + random().below(kActsChanges));
   begin_acts();
   finish();
@@ -165,10 +165,10 @@ void Town::act() {
 // --- While rows of state are erased. ---
 
 // States that were stored for events which were refused then: nothing leads to them.
-Status Town::sow_garbage() {
+Status Scenario::sow_garbage() {
   kv::Database& database = machine_.database();
   POLDER_TRY(const auto names, stores::Names::open(database));
-  POLDER_TRY(const auto room, names->find(stores::NameKind::kRoom, ledger_.halls.front()));
+  POLDER_TRY(const auto room, names->find(stores::NameKind::kRoom, ledger_.public_rooms.front()));
   POLDER_TRY(auto record, stores::read_room(*database.snapshot(), *room));
   const auto node =
       std::make_shared<const stores::StateNode>(stores::StateNode{0, 0, {{{1, 1}, 1, 0}}});
@@ -183,7 +183,7 @@ Status Town::sow_garbage() {
   return database.write(batches, database.last_position() + 1, true);
 }
 
-size_t Town::state_rows() {
+size_t Scenario::state_rows() {
   size_t rows = 0;
   const auto snapshot = machine_.database().snapshot();
   const auto walk = snapshot->iterate(stores::kStateNodes, {});
@@ -192,7 +192,7 @@ size_t Town::state_rows() {
   return rows;
 }
 
-void Town::reclaim(size_t turn) {
+void Scenario::reclaim(size_t turn) {
   machine_.lose_power(0);
   must(machine_.open_database(), "the database does not open");
   if (ledger_.findings.empty()) must(sow_garbage(), "rows cannot be written");
@@ -218,13 +218,13 @@ Task<void> purge(rooms::RoomEngine& engine, RoomId room, Status& outcome) {
   outcome = co_await engine.purge(std::move(room));
 }
 
-std::optional<stores::PurgeRow> Town::purge_row(const std::string& room) {
+std::optional<stores::PurgeRow> Scenario::purge_row(const std::string& room) {
   const auto names = *stores::Names::open(machine_.database());
   const auto number = *names->find(stores::NameKind::kRoom, room);
   return *stores::read_purge(*machine_.database().snapshot(), *number);
 }
 
-void Town::expect_purged(const std::string& room, const std::vector<std::string>& events) {
+void Scenario::expect_purged(const std::string& room, const std::vector<std::string>& events) {
   const auto row = purge_row(room);
   if (!row || !row->done) ledger_.finding(room + " is not purged");
   const auto snapshot = machine_.database().snapshot();
@@ -234,8 +234,8 @@ void Town::expect_purged(const std::string& room, const std::vector<std::string>
   }
 }
 
-void Town::purge(size_t turn) {
-  Person& keeper = *people_.back();
+void Scenario::purge(size_t turn) {
+  Client& keeper = *clients_.back();
   std::string attic;
   run(create(keeper, "12", attic));
   run(keeper.say_often(attic, kAtticSays));
@@ -262,23 +262,23 @@ void Town::purge(size_t turn) {
   expect_purged(attic, events);
 }
 
-void Town::enter_again(size_t turn) {
-  Person& person = *people_.front();
-  run(person.leave(far_));
+void Scenario::enter_again(size_t turn) {
+  Client& client = *clients_.front();
+  run(client.leave(far_));
   settle();
   const auto events = std::exchange(ledger_.events[far_], {});
-  person.forget(far_);
+  client.forget(far_);
   Status outcome;
   run(crash::purge(machine_.own().rooms(), RoomId::trusted(far_), outcome));
   must(outcome, "a room cannot be purged");
   expect_purged(far_, events);
   machine_.disk().cut_power_at(1 + (turn * 7 + random().below(7)) % kEnteringChanges);
-  run(person.enter(far_, kOther));
+  run(client.enter(far_, kOther));
   if (is_cut()) ++tally_.entering;
   recover();
   if (!ledger_.findings.empty()) return;
-  run(person.resume());
-  if (!person.is_in(far_)) run(person.enter(far_, kOther));
+  run(client.resume());
+  if (!client.is_in(far_)) run(client.enter(far_, kOther));
 }
 
 }  // namespace polder::crash

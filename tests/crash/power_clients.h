@@ -16,8 +16,8 @@ namespace polder::crash {
 
 // Something that has one value at a time, set by one user.
 struct Known {
-  std::string told;                  // the last that was acknowledged
-  std::optional<std::string> asked;  // a later one, not answered
+  std::string acknowledged;            // the last
+  std::optional<std::string> pending;  // a later one, not answered
 };
 
 // What users know together; it outlives all lives of the homeserver.
@@ -26,7 +26,7 @@ struct Ledger {
   const files::ForgettingDisk& disk;
   std::vector<std::string> findings = {};
 
-  std::vector<std::string> halls = {};  // rooms that people come to and leave as they like
+  std::vector<std::string> public_rooms = {};  // rooms that clients come to and leave as they like
   std::map<std::string, std::vector<std::string>> events = {};  // by room: ids
   struct Message {
     std::string to;
@@ -41,15 +41,15 @@ struct Ledger {
   void finding(std::string text);
 };
 
-class Person {
+class Client {
  public:
-  Person(Ledger& ledger, std::string name) : ledger_(ledger), name_(std::move(name)) {}
-  Person(const Person&) = delete;
-  Person& operator=(const Person&) = delete;
+  Client(Ledger& ledger, std::string name) : ledger_(ledger), name_(std::move(name)) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
 
   // The homeserver as it is now, and others whom messages and claims of keys go to. Both live as
   // long as the tasks that are made after this.
-  void meet(const http::Router& router, const std::vector<std::unique_ptr<Person>>& people);
+  void meet(const http::Router& router, const std::vector<std::unique_ptr<Client>>& clients);
 
   Task<void> sign_up();
   // The id of a public room, in which everybody may set state; empty if it was refused.
@@ -75,7 +75,7 @@ class Person {
 
  private:
   struct Act;
-  struct Said {
+  struct SentEvent {
     std::string room, transaction, body, id;  // no id: not answered yet
   };
 
@@ -84,14 +84,14 @@ class Person {
   Task<std::optional<json::Object>> must(std::string method, std::string target,
                                          std::string body = "");
   std::string some_room();
-  Person& somebody();
+  Client& somebody();
   void settle(Known& known, std::string found, const std::string& what);
 
   Task<void> say_somewhere();
   Task<void> set_value(std::string target);
   Task<void> set_state();
   Task<void> set_account_data();
-  Task<void> come_or_go();
+  Task<void> join_or_leave();
   Task<void> move(std::string room, std::string membership, std::string target);
   Task<void> read();
   Task<void> send_to_device();
@@ -100,7 +100,7 @@ class Person {
   Task<void> upload_media();
   Task<void> sync();
 
-  Task<std::string> deliver(Said said);
+  Task<std::string> deliver(SentEvent event);
   Task<void> deliver(std::string message);
   void take_messages(const json::Object& answer);
   Task<void> check_rooms();
@@ -114,14 +114,14 @@ class Person {
   Ledger& ledger_;
   const std::string name_;
   const http::Router* router_ = nullptr;
-  const std::vector<std::unique_ptr<Person>>* people_ = nullptr;
+  const std::vector<std::unique_ptr<Client>>* clients_ = nullptr;
   bool gone_ = false;  // the server
   std::string id_, token_, device_;
 
   std::map<std::string, Known> memberships_;  // by room
   std::map<std::string, Known> values_;       // state and account data, by the path
   std::map<std::string, Known> receipts_;     // by room: event ids
-  std::optional<Said> said_;                  // the last
+  std::optional<SentEvent> sent_;             // the last
   std::string message_;                       // to a device, not answered yet
   std::map<std::string, int> received_;       // messages to the device: how often
   std::string since_;
