@@ -18,7 +18,7 @@ class Devices {
       : parts(given),
         outgoing(parts),
         updates(parts),
-        entries(parts, updates),
+        entries(parts),
         remote(parts),
         encryption(parts, outgoing, remote),
         ephemeral(parts) {
@@ -36,7 +36,7 @@ class Devices {
   const Parts parts;
   OutgoingMessages outgoing;
   ListUpdates updates;
-  RoomEntries entries;  // contributes to rooms, and observes them
+  RoomEntries entries;  // contributes to rooms
   RemoteDevices remote;
   Encryption encryption;
   Ephemeral ephemeral;

@@ -4,6 +4,7 @@
 
 #include "federation/devices/sharing.h"
 #include "homeserver/base/json/write.h"
+#include "storage/stores/base/cursor_rows.h"
 #include "storage/stores/federation/remote_device_rows.h"
 #include "storage/stores/users/user_rows.h"
 
@@ -14,7 +15,6 @@ constexpr size_t kPage = 1000;  // changes that are read at once
 constexpr size_t kEntriesMax = 100'000;
 // Of an EDU, which with what is around it stays within the size of an event.
 constexpr size_t kEduContentMax = 64'000;
-constexpr Millis kAfterFailure{1000};  // of the disk
 
 // The last change of every user's devices, and of every user's cross-signing keys.
 std::vector<stores::DeviceListChange> only_last(std::vector<stores::DeviceListChange> changes) {
@@ -28,80 +28,70 @@ std::vector<stores::DeviceListChange> only_last(std::vector<stores::DeviceListCh
   return last;
 }
 
+const feed::Streams& followed_streams() {
+  static const feed::Streams streams = {feed::Stream::kRoomEntries, feed::Stream::kDeviceLists};
+  return streams;
+}
+
 }  // namespace
 
+ListUpdates::ListUpdates(Parts parts)
+    : parts_(std::move(parts)),
+      follower_(parts_.followers,
+                {.name = std::string(stores::kDeviceListFollower),
+                 .streams = followed_streams(),
+                 .entries_max = kPage},
+                *this) {}
+
 Status ListUpdates::start() {
+  POLDER_CHECK(follower_.load());
+  handed_out_ = follower_.cursor();
   const auto snapshot = parts_.database.snapshot();
-  POLDER_TRY(handed_out_, stores::read_lists_handed_out(*snapshot));
   POLDER_TRY(backlogs_, stores::read_list_backlogs(*snapshot));
   POLDER_TRY(entries_, stores::read_room_entries(*snapshot, 0, handed_out_, kEntriesMax));
-  runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "device list updates", pump());
+  follower_.start();
   return {};
 }
 
-void ListUpdates::changed() {
-  if (notified_.exchange(true)) return;
-  runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "device list wake", notify());
+Result<ListUpdates::Work> ListUpdates::read(const kv::Snapshot& snapshot,
+                                            const feed::Page& stream) {
+  POLDER_TRY(const Log log, log_of(stream));
+  POLDER_TRY(auto found, destinations_of(snapshot, log));
+  auto page = std::make_shared<const HandedOut>(std::move(found));
+  return Work([this, page = std::move(page)] { return hand_out(page); });
 }
 
-Task<void> ListUpdates::notify() {
-  notified_ = false;
-  again_ = true;
-  wake_.notify_all();
-  co_return;
-}
-
-Task<void> ListUpdates::pump() {
-  for (;;) {
-    if (!std::exchange(again_, false)) {
-      co_await wake_.wait();
-      continue;
-    }
-    const Status done = co_await hand_out();
-    if (done.ok()) continue;
-    parts_.runtime.log().error("changes of devices cannot be read",
-                               {{"error", done.error().message}});
-    co_await runtime::sleep_for(parts_.runtime, kAfterFailure);
-    again_ = true;
+Task<Status> ListUpdates::hand_out(std::shared_ptr<const HandedOut> page) {
+  std::vector<ServerName> waiting;
+  for (const auto& [server, first] : page->first) {
+    backlogs_.try_emplace(server, first - 1);
+    dirty_.insert(server);
+    waiting.push_back(server);
   }
-}
-
-Task<Status> ListUpdates::hand_out() {
-  const kv::Position to = parts_.committer.visible();
-  while (handed_out_ < to) {
-    auto read = [this, from = handed_out_, to] { return read_destinations(from, to); };
-    POLDER_CO_TRY(HandedOut page, co_await runtime::on_pool(parts_.runtime, std::move(read)));
-    std::vector<ServerName> waiting;
-    for (const auto& [server, first] : page.first) {
-      backlogs_.try_emplace(server, first - 1);
-      dirty_.insert(server);
-      waiting.push_back(server);
-    }
-    handed_out_ = page.read_to;
-    entries_.insert(entries_.end(), page.entries.begin(), page.entries.end());
-    persist(page.settled);
-    if (!waiting.empty()) parts_.sender.wake(std::move(waiting));
-  }
+  handed_out_ = page->read_to;
+  entries_.insert(entries_.end(), page->entries.begin(), page->entries.end());
+  settled_.insert(settled_.end(), page->settled.begin(), page->settled.end());
+  if (!waiting.empty()) parts_.sender.wake(std::move(waiting));
   co_return Status();
 }
 
-// Both kinds up to the same position.
-Result<ListUpdates::Log> ListUpdates::read_log(const kv::Snapshot& snapshot, kv::Position from,
-                                               kv::Position to) {
+Result<ListUpdates::Log> ListUpdates::log_of(const feed::Page& stream) {
   Log log;
-  log.read_to = to;
-  POLDER_TRY(log.entries, stores::read_room_entries(snapshot, from, log.read_to, kPage));
-  if (log.entries.size() >= kPage) log.read_to = log.entries.back().position;
-  POLDER_TRY(log.changes, stores::read_device_list_log(snapshot, from, log.read_to, kPage));
-  if (log.changes.size() == kPage) log.read_to = log.changes.back().position;
-  std::erase_if(log.entries, [&](const auto& entry) { return entry.position > log.read_to; });
+  log.read_to = stream.to;
+  for (const feed::Entry& row : stream.entries) {
+    if (row.stream == feed::Stream::kDeviceLists) {
+      POLDER_TRY(auto change, stores::device_list_change_of(row.position, row.value));
+      log.changes.push_back(std::move(change));
+    } else {
+      POLDER_TRY(const auto entry, stores::room_entry_of(row.position, row.key_rest, row.value));
+      log.entries.push_back(entry);
+    }
+  }
   return log;
 }
 
-Result<ListUpdates::HandedOut> ListUpdates::read_destinations(kv::Position from,
-                                                              kv::Position to) const {
-  const auto snapshot = parts_.database.snapshot();
-  POLDER_TRY(const Log log, read_log(*snapshot, from, to));
+Result<ListUpdates::HandedOut> ListUpdates::destinations_of(const kv::Snapshot& snapshot,
+                                                            const Log& log) const {
   HandedOut page;
   page.read_to = log.read_to;
   const auto tell = [&](std::set<ServerName> servers, kv::Position position) {
@@ -117,11 +107,11 @@ Result<ListUpdates::HandedOut> ListUpdates::read_destinations(kv::Position from,
     if (!seen.insert(change.user).second) continue;
     POLDER_TRY(const auto user, local_user(change.user));
     if (!user) continue;
-    POLDER_TRY(auto servers, servers_of(*snapshot, parts_.names, change.user));
+    POLDER_TRY(auto servers, servers_of(snapshot, parts_.names, change.user));
     tell(std::move(servers), change.position);
   }
   for (const stores::RoomEntry& entry : log.entries) {
-    POLDER_TRY(auto servers, servers_met(*snapshot, parts_.names, entry));
+    POLDER_TRY(auto servers, servers_met(snapshot, parts_.names, entry));
     (tell(std::move(servers), entry.position) ? page.entries : page.settled).push_back(entry);
   }
   return page;
@@ -170,7 +160,9 @@ Result<ListUpdates::Page> ListUpdates::read_page(const ServerName& destination, 
   const auto snapshot = parts_.database.snapshot();
   Page page;
   for (page.told = from; page.told < to && page.edus.empty();) {
-    POLDER_TRY(const Log log, read_log(*snapshot, page.told, to));
+    POLDER_TRY(const feed::Page stream,
+               feed::read_page(*snapshot, followed_streams(), page.told, to, kPage));
+    POLDER_TRY(const Log log, log_of(stream));
     POLDER_TRY(auto changes, changes_for(*snapshot, destination, log));
     if (changes.size() > kChangesToldMax) changes = only_last(std::move(changes));
     page.told = log.read_to;
@@ -249,18 +241,20 @@ void ListUpdates::told(const ServerName& destination, kv::Position position) {
   waiting->second = position;
   if (position >= handed_out_) backlogs_.erase(waiting);
   dirty_.insert(destination);
-  persist();
+  follower_.changed();
 }
 
-void ListUpdates::persist(const std::vector<stores::RoomEntry>& settled) {
-  kv::Batch batch;
-  stores::put_lists_handed_out(batch, handed_out_);
-  for (const stores::RoomEntry& entry : settled)
+void ListUpdates::save(kv::Batch& batch, bool all) {
+  for (const stores::RoomEntry& entry : std::exchange(settled_, {}))
     stores::erase_room_entry(batch, entry);
   // Whoever is behind reads them again.
   if (backlogs_.empty()) {
     for (const stores::RoomEntry& entry : std::exchange(entries_, {}))
       stores::erase_room_entry(batch, entry);
+  }
+  if (all) {
+    for (const auto& [server, told] : backlogs_)
+      dirty_.insert(server);
   }
   for (const ServerName& server : std::exchange(dirty_, {})) {
     const auto waiting = backlogs_.find(server);
@@ -270,7 +264,6 @@ void ListUpdates::persist(const std::vector<stores::RoomEntry>& settled) {
       stores::put_list_backlog(batch, server, waiting->second);
     }
   }
-  parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy, [](const auto&) {});
 }
 
 Task<std::vector<ServerName>> ListUpdates::waiting() {

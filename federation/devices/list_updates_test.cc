@@ -63,7 +63,6 @@ class EnteringTest : public ListUpdatesTest {
       stores::put_server_count(batch, room, server, 1);
       stores::put_room_entry(batch, slot, user_number, room);
     });
-    devices_->updates.changed();
   }
   std::vector<stores::RoomEntry> entries() {
     return *stores::read_room_entries(*database_->snapshot(), 0, committer_->visible(), 100);
@@ -167,7 +166,6 @@ TEST_F(ListUpdatesTest, ADeviceIsToldWithItsKeysOrAsDeleted) {
     stores::erase_device(batch, number(kAlice), kPhone);
     stores::put_device_list_change(batch, batch.reserve_position(), number(kAlice), kPhone);
   });
-  devices_->updates.changed();
   run(1000);
   ASSERT_EQ(edus(kB).size(), 2u);
   const json::Object& gone = edus(kB)[1].content;
@@ -255,7 +253,6 @@ TEST_F(ListUpdatesTest, ChangesOfOtherServersUsersAreNotToldOn) {
   commit([&](kv::Batch& batch) {
     stores::put_device_list_change(batch, batch.reserve_position(), number(kCarol), {});
   });
-  devices_->updates.changed();
   run(5000);
   EXPECT_TRUE(edus(kB).empty());
   EXPECT_TRUE(edus(kC).empty());

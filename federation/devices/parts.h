@@ -6,6 +6,7 @@
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/users/device_keys.h"
+#include "storage/feed/followers.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/base/names.h"
@@ -17,6 +18,7 @@ struct Parts {
   runtime::Runtime& runtime;
   kv::Database& database;
   kv::Committer& committer;
+  feed::Followers& followers;
   stores::Names& names;
   ServerName own_name;
   sender::Sender& sender;

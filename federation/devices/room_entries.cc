@@ -1,7 +1,5 @@
 #include "federation/devices/room_entries.h"
 
-#include <algorithm>
-
 namespace polder::devices {
 
 bool RoomEntries::enters(const rooms::StateChange& change) const {
@@ -21,12 +19,6 @@ Status RoomEntries::contribute(const rooms::StoredEvent& event,
     stores::put_room_entry(batch, *event.slot, *user, event.place.room);
   }
   return {};
-}
-
-void RoomEntries::committed(const rooms::StoredEvent&, rooms::Verdict,
-                            const std::vector<rooms::StateChange>& changes) {
-  if (std::ranges::any_of(changes, [this](const auto& change) { return enters(change); }))
-    updates_.changed();
 }
 
 }  // namespace polder::devices

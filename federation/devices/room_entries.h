@@ -2,26 +2,22 @@
 // https://spec.matrix.org/v1.19/server-server-api/#device-management
 #pragma once
 
-#include "federation/devices/list_updates.h"
+#include "federation/devices/parts.h"
 #include "homeserver/rooms/ports.h"
 
 namespace polder::devices {
 
-class RoomEntries final : public rooms::Contributor, public rooms::Observer {
+class RoomEntries final : public rooms::Contributor {
  public:
-  // Both outlive it.
-  RoomEntries(const Parts& parts, ListUpdates& updates) : parts_(parts), updates_(updates) {}
+  explicit RoomEntries(const Parts& parts) : parts_(parts) {}  // which outlive it
 
   Status contribute(const rooms::StoredEvent& event, const std::vector<rooms::StateChange>& changes,
                     kv::Batch& batch) override;
-  void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
-                 const std::vector<rooms::StateChange>& changes) override;
 
  private:
   bool enters(const rooms::StateChange& change) const;
 
   const Parts& parts_;
-  ListUpdates& updates_;
 };
 
 }  // namespace polder::devices

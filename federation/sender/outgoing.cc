@@ -32,11 +32,17 @@ Result<bool> came_from_elsewhere(const kv::Snapshot& snapshot, stores::RoomNumbe
 
 Result<OutgoingPage> OutgoingReader::read(kv::Position from, kv::Position to) {
   const auto snapshot = database_.snapshot();
-  POLDER_TRY(const auto stream, stores::read_stream_events(*snapshot, from, to, kPageEvents));
+  POLDER_TRY(const feed::Page stream,
+             feed::read_page(*snapshot, {feed::Stream::kEvents}, from, to, kPageEvents));
+  return read(*snapshot, stream);
+}
+
+Result<OutgoingPage> OutgoingReader::read(const kv::Snapshot& snapshot, const feed::Page& stream) {
   OutgoingPage page;
-  page.read_to = stream.size() == kPageEvents ? stream.back().position : to;
-  for (const stores::StreamEvent& entry : stream) {
-    auto event = outgoing(*snapshot, entry);
+  page.read_to = stream.to;
+  for (const feed::Entry& row : stream.entries) {
+    POLDER_TRY(const auto entry, stores::stream_event_of(row.position, row.value));
+    auto event = outgoing(snapshot, entry);
     if (!event.ok() && event.error().code == ErrorCode::kCorrupt) {
       ++page.damaged;  // one damaged room must not hold up all others
       continue;

@@ -9,6 +9,7 @@
 #include "federation/sender/room_servers.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/protocol/events/event.h"
+#include "storage/feed/page.h"
 #include "storage/kv/kv.h"
 #include "storage/stores/rooms/event_rows.h"
 #include "storage/stores/rooms/room_rows.h"
@@ -34,7 +35,9 @@ class OutgoingReader {
                  ServerName own_name)
       : database_(database), servers_(names, nodes), own_name_(std::move(own_name)) {}
 
-  // From the stream after `from` up to `to`.
+  // What a page of the stream of events has for others.
+  Result<OutgoingPage> read(const kv::Snapshot& snapshot, const feed::Page& stream);
+  // The same of the page after `from` and up to `to`.
   Result<OutgoingPage> read(kv::Position from, kv::Position to);
 
  private:

@@ -16,9 +16,6 @@ void probe(const Sender& sender, metrics::Sink& sink) {
   gauge("polder_sender_queued_pdus", "Events in queues of destinations.", stats.queued_pdus);
   gauge("polder_sender_queued_edus", "Ephemeral data in queues of destinations.",
         stats.queued_edus);
-  const uint64_t visible = sender.committer().visible();
-  gauge("polder_sender_lag_positions", "How far handing out is behind the log.",
-        visible - std::min<uint64_t>(visible, stats.handed_out));
   const std::pair<const char*, const metrics::Counter&> outcomes[] = {
       {"delivered", stats.delivered},
       {"refused", stats.refused},

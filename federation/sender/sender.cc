@@ -3,6 +3,7 @@
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/values/bytes.h"
+#include "storage/stores/base/cursor_rows.h"
 #include "storage/stores/federation/federation_rows.h"
 
 namespace polder::sender {
@@ -10,7 +11,6 @@ namespace {
 
 constexpr size_t kQueueMax = 500;  // events in memory for one destination; more are read again
 constexpr size_t kEdusAtOnce = wire::kEdusMax;
-constexpr Millis kPersistEvery{1000};
 constexpr Millis kAfterFailure{1000};  // of the disk
 constexpr Millis kCatchUpMax{30'000};
 constexpr Millis kTransactionTimeout{90'000};
@@ -73,15 +73,18 @@ struct Sender::Transaction {
 Sender::Sender(SenderParts parts)
     : parts_(std::move(parts)),
       reader_(parts_.database, parts_.names, parts_.nodes, parts_.own_name),
-      wake_(parts_.runtime),
-      handed_out_(parts_.runtime) {}
+      follower_(
+          parts_.followers,
+          {.name = std::string(stores::kFederationFollower), .streams = {feed::Stream::kEvents}},
+          *this) {}
 
 Sender::~Sender() = default;
 
 Status Sender::start() {
   run_id_ = std::to_string(parts_.runtime.clock().wall_ms()) + parts_.runtime.random().letters(8);
+  POLDER_CHECK(follower_.load());
+  handed_out_ = follower_.cursor();
   const auto snapshot = parts_.database.snapshot();
-  POLDER_TRY(dispatched_, stores::read_dispatched(*snapshot));
   POLDER_TRY(forwarded_, stores::read_forwards(*snapshot));
   POLDER_TRY(const auto backlogs, stores::read_backlogs(*snapshot));
   for (const auto& [name, backlog] : backlogs) {
@@ -93,59 +96,23 @@ Status Sender::start() {
       behind.unanswered = Unanswered{.pdus = backlog.unanswered, .edus = {}, .id = {}};
     run_soon(behind);
   }
-  runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "federation sender", pump());
+  follower_.start();
   runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "federation sources", wake_sources());
   return {};
 }
 
-void Sender::committed(const rooms::StoredEvent&, rooms::Verdict,
-                       const std::vector<rooms::StateChange>&) {
-  if (notified_.exchange(true)) return;
-  runtime::spawn(parts_.runtime, parts_.runtime.shard(0), "federation wake", notify());
-}
-
-Task<void> Sender::notify() {
-  notified_ = false;
-  wake_.notify_all();
-  co_return;
-}
-
 // --- From the stream into the queues ---
 
-Task<void> Sender::pump() {
-  auto persisted = parts_.runtime.clock().steady();
-  for (;;) {
-    const Status done = co_await dispatch();
-    if (!done.ok()) {
-      parts_.runtime.log().error("federation cannot read the stream",
-                                 {{"error", done.error().message}});
-      co_await runtime::sleep_for(parts_.runtime, kAfterFailure);
-    }
-    const auto now = parts_.runtime.clock().steady();
-    if (dirty_ && now - persisted >= kPersistEvery) {
-      persist();
-      persisted = now;
-    }
-    if (dispatched_ < parts_.committer.visible()) continue;
-    co_await wake_.wait_for(dirty_ ? kPersistEvery : Millis::max());
-  }
+Result<Sender::Work> Sender::read(const kv::Snapshot& snapshot, const feed::Page& stream) {
+  POLDER_TRY(auto outgoing, reader_.read(snapshot, stream));
+  if (outgoing.damaged > 0)
+    parts_.runtime.log().error("federation cannot read events", {{"events", outgoing.damaged}});
+  auto page = std::make_shared<const OutgoingPage>(std::move(outgoing));
+  return Work([this, page = std::move(page)] { return hand_out(page); });
 }
 
-Task<Status> Sender::dispatch() {
-  const kv::Position to = parts_.committer.visible();
-  while (dispatched_ < to) {
-    auto read = [this, from = dispatched_, to] { return reader_.read(from, to); };
-    POLDER_CO_TRY(const OutgoingPage page,
-                  co_await runtime::on_pool(parts_.runtime, std::move(read)));
-    hand_out(page);
-  }
-  co_return Status();
-}
-
-void Sender::hand_out(const OutgoingPage& page) {
-  if (page.damaged > 0)
-    parts_.runtime.log().error("federation cannot read events", {{"events", page.damaged}});
-  for (const OutgoingEvent& event : page.events) {
+Task<Status> Sender::hand_out(std::shared_ptr<const OutgoingPage> page) {
+  for (const OutgoingEvent& event : page->events) {
     for (const ServerName& name : event.destinations) {
       Destination& to = destination(name);
       if (to.behind) continue;  // it will read the stream itself
@@ -159,37 +126,24 @@ void Sender::hand_out(const OutgoingPage& page) {
     }
     if (event.forwarded) forwarded_.push_back(*event.forwarded);
   }
-  dispatched_ = page.read_to;
-  dirty_ = true;
-  handed_out_.notify_all();
+  handed_out_ = page->read_to;
+  co_return Status();
 }
 
 Task<void> Sender::caught_up() {
-  const kv::Position to = parts_.committer.visible();
-  co_await runtime::on_shard(parts_.runtime, 0, [this, to] { return dispatched_up_to(to); });
+  static_cast<void>(co_await follower_.reached(parts_.committer.visible(), kCatchUpMax));
 }
 
-Task<void> Sender::dispatched_up_to(kv::Position position) {
-  const auto end = parts_.runtime.clock().steady() + kCatchUpMax;
-  while (dispatched_ < position) {
-    const auto now = parts_.runtime.clock().steady();
-    if (now >= end) co_return;
-    co_await handed_out_.wait_for(std::chrono::ceil<Millis>(end - now));
-  }
-}
-
-// All of it in one batch: a place in the stream that is ahead of its destinations would lose
+// In one batch with the cursor: a place in the stream that is ahead of its destinations would lose
 // events.
-void Sender::persist() {
-  kv::Batch batch;
-  stores::put_dispatched(batch, dispatched_);
+void Sender::save(kv::Batch& batch, bool all) {
   bool any_waits = false;
   for (auto& [name, to] : destinations_) {
     std::optional<stores::Backlog> backlog;
     if (!to->queue.empty() || to->behind)
       backlog = stores::Backlog{to->delivered(), to->unanswered ? to->unanswered->pdus : 0};
     any_waits = any_waits || backlog;
-    if (backlog == to->persisted) continue;
+    if (backlog == to->persisted && !all) continue;
     if (backlog) {
       stores::put_backlog(batch, name, *backlog);
     } else {
@@ -199,14 +153,12 @@ void Sender::persist() {
   }
   // Whoever has not got everything may read the stream once more, after a start at the latest, and
   // then looks the forwarded events up again.
-  if (!any_waits && dispatched_ >= parts_.committer.visible()) {
+  if (!any_waits && follower_.level()) {
     for (const EventId& event : std::exchange(forwarded_, {}))
       stores::erase_forward(batch, event);
   }
   std::erase_if(destinations_, [](const auto& to) { return to.second->idle(); });
-  dirty_ = false;
   measure();
-  parts_.committer.enqueue(std::move(batch), kv::Durability::kLazy, [](const auto&) {});
 }
 
 void Sender::measure() {
@@ -223,7 +175,6 @@ void Sender::measure() {
   stats_.behind = behind;
   stats_.queued_pdus = pdus;
   stats_.queued_edus = edus;
-  stats_.handed_out = dispatched_;
 }
 
 // --- What others tell ---
@@ -295,9 +246,8 @@ Task<void> Sender::run(DestinationPtr to) {
     if (!co_await attempt(to) && !to->again && !to->behind) break;
   }
   to->running = false;
-  // The pump writes down that it has got everything, and forgets it.
-  dirty_ = true;
-  wake_.notify_all();
+  // What is saved next says that it has got everything, and forgets it.
+  follower_.changed();
 }
 
 // Until the destination may be asked.
@@ -313,7 +263,7 @@ Task<void> Sender::wait_for_turn(DestinationPtr to) {
 }
 
 Task<Status> Sender::refill(DestinationPtr to) {
-  auto read = [this, from = to->read_to, end = dispatched_] { return reader_.read(from, end); };
+  auto read = [this, from = to->read_to, end = handed_out_] { return reader_.read(from, end); };
   POLDER_CO_TRY(const OutgoingPage page,
                 co_await runtime::on_pool(parts_.runtime, std::move(read)));
   for (const OutgoingEvent& event : page.events) {
@@ -321,8 +271,8 @@ Task<Status> Sender::refill(DestinationPtr to) {
   }
   to->read_to = page.read_to;
   // Nothing was handed out to it meanwhile, so it is level only if it has read all of it.
-  if (to->read_to >= dispatched_) to->behind = false;
-  dirty_ = true;
+  if (to->read_to >= handed_out_) to->behind = false;
+  follower_.changed();
   co_return Status();
 }
 
@@ -487,14 +437,14 @@ void Sender::keep(Destination& to, Transaction& transaction) {
                                .edus = std::move(transaction.of_source),
                                .id = transaction.id};
   }
-  dirty_ = true;
+  follower_.changed();
 }
 
 Task<void> Sender::finished(DestinationPtr to, Transaction& transaction) {
   to->unanswered.reset();
   to->queue.erase(to->queue.begin(),
                   to->queue.begin() + static_cast<ptrdiff_t>(transaction.pdus.size()));
-  dirty_ = true;
+  follower_.changed();
   for (const auto& [source, token] : transaction.tokens)
     co_await source->delivered(to->name, token);
 }

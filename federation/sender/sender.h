@@ -3,12 +3,12 @@
 // one at a time to each destination.
 // https://spec.matrix.org/v1.19/server-server-api/#transactions
 //
-// What survives a crash: up to where the stream was handed out, and for each destination that has
-// not got everything, from where on it must be read again. Both are written lazily and in one
-// batch, so that after a crash events are at worst sent again; receivers know them by their ids.
+// What survives a crash: up to where the stream was handed out, which is the cursor of a follower
+// of the log, and for each destination that has not got everything, from where on it must be read
+// again. Both are written lazily and in one batch, so that after a crash events are at worst sent
+// again; receivers know them by their ids.
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -22,8 +22,7 @@
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/ids.h"
-#include "homeserver/rooms/ports.h"
-#include "storage/kv/committer.h"
+#include "storage/feed/follower.h"
 #include "storage/kv/kv.h"
 
 namespace polder::sender {
@@ -33,6 +32,7 @@ struct SenderParts {
   runtime::Runtime& runtime;
   kv::Database& database;
   kv::Committer& committer;
+  feed::Followers& followers;
   stores::Names& names;
   stores::StateNodeCache& nodes;
   transport::Servers& servers;
@@ -45,13 +45,12 @@ struct SenderStats {
   std::atomic<uint64_t> backed_off = 0;    // of these, left in peace for now
   std::atomic<uint64_t> behind = 0;        // whose events are to be read again
   std::atomic<uint64_t> queued_pdus = 0, queued_edus = 0;
-  std::atomic<uint64_t> handed_out = 0;  // the position up to which queues have all there is
-  metrics::Counter pdus, edus;           // delivered
+  metrics::Counter pdus, edus;                                // delivered
   metrics::Counter delivered, refused, given_up, unanswered;  // transactions
 };
 
 // Lives on shard 0; what is public can be called on any shard. Outlives its tasks.
-class Sender final : public rooms::Observer {
+class Sender final : private feed::Consumer {
  public:
   explicit Sender(SenderParts parts);
   ~Sender() override;
@@ -60,9 +59,6 @@ class Sender final : public rooms::Observer {
   void add_source(EduSource& source) { sources_.push_back(&source); }
   // Reads where it left off, and begins. Synchronous; once, before the runtime runs or on shard 0.
   Status start();
-
-  void committed(const rooms::StoredEvent& event, rooms::Verdict verdict,
-                 const std::vector<rooms::StateChange>& changes) override;
 
   // A source has something for these destinations.
   void wake(std::vector<ServerName> destinations);
@@ -76,7 +72,6 @@ class Sender final : public rooms::Observer {
   // behind, nor after a start: those read rows. Ends after half a minute in any case.
   Task<void> caught_up();
   const SenderStats& stats() const { return stats_; }
-  const kv::Committer& committer() const { return parts_.committer; }
 
  private:
   struct Destination;
@@ -84,12 +79,11 @@ class Sender final : public rooms::Observer {
   struct Unanswered;
   using DestinationPtr = std::shared_ptr<Destination>;
 
-  Task<void> notify();
-  Task<void> pump();
-  Task<Status> dispatch();
-  Task<void> dispatched_up_to(kv::Position position);
-  void hand_out(const OutgoingPage& page);
-  void persist();
+  // feed::Consumer
+  Result<Work> read(const kv::Snapshot& snapshot, const feed::Page& stream) override;
+  void save(kv::Batch& batch, bool all) override;
+
+  Task<Status> hand_out(std::shared_ptr<const OutgoingPage> page);
   void measure();
   Task<void> wake_sources();
 
@@ -120,12 +114,9 @@ class Sender final : public rooms::Observer {
   std::string run_id_;  // of this process, for transaction ids
   uint64_t transactions_ = 0;
 
-  kv::Position dispatched_ = 0;
-  bool dirty_ = false;
-  std::atomic<bool> notified_ = false;
-  runtime::Signal wake_;
-  runtime::Signal handed_out_;
   SenderStats stats_;
+  feed::Follower follower_;
+  kv::Position handed_out_ = 0;     // nothing behind it is in a queue
   std::vector<EventId> forwarded_;  // whose rows are to be erased
   std::map<ServerName, DestinationPtr> destinations_;
 };

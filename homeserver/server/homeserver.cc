@@ -140,6 +140,7 @@ void Homeserver::open_network() {
 
 Status Homeserver::open() {
   committer_ = kv::Committer::create(outside_.runtime, outside_.database);
+  followers_ = std::make_unique<feed::Followers>(outside_.runtime, outside_.database, *committer_);
   POLDER_TRY(names_, stores::Names::open(outside_.database));
   open_network();
   engine_ = std::make_unique<rooms::RoomEngine>(
@@ -163,14 +164,12 @@ Status Homeserver::open() {
   sync_ = std::make_unique<sync::Sync>(
       sync::Services{*engine_, *typing_, *receipts_, *push_rules_, *counts_});
   sender_ = std::make_unique<sender::Sender>(
-      sender::SenderParts{outside_.runtime, outside_.database, *committer_, *names_,
+      sender::SenderParts{outside_.runtime, outside_.database, *committer_, *followers_, *names_,
                           engine_->caches().nodes, *servers_, config_.server_name});
-  engine_->add_observer(*sender_);
   devices_ = std::make_unique<devices::Devices>(
-      devices::Parts{outside_.runtime, outside_.database, *committer_, *names_, config_.server_name,
-                     *sender_, *federation_client_, *device_keys_});
+      devices::Parts{outside_.runtime, outside_.database, *committer_, *followers_, *names_,
+                     config_.server_name, *sender_, *federation_client_, *device_keys_});
   engine_->add_contributor(devices_->entries);
-  engine_->add_observer(devices_->entries);
   open_federation();
   open_media();
   return {};
@@ -260,6 +259,7 @@ void Homeserver::add_probes() {
   metrics_.add([this](metrics::Sink& sink) { request_metrics_.probe(sink); });
   metrics_.add([this](metrics::Sink& sink) { http::probe(rate_limits_, sink); });
   metrics_.add([this](metrics::Sink& sink) { runtime::probe(outside_.runtime, sink); });
+  metrics_.add([this](metrics::Sink& sink) { followers_->probe(sink); });
   metrics_.add([this](metrics::Sink& sink) { kv::probe(outside_.database, *committer_, sink); });
   metrics_.add([this](metrics::Sink& sink) { stores::probe(*names_, sink); });
   metrics_.add([this](metrics::Sink& sink) { egress::probe(*egress_, sink); });

@@ -38,6 +38,7 @@
 #include "media/files/content_store.h"
 #include "media/files/library.h"
 #include "media/remote/remote.h"
+#include "storage/feed/followers.h"
 #include "storage/files/files.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
@@ -73,6 +74,7 @@ class Homeserver {
   users::Users& users() { return *users_; }
   metrics::Registry& metrics() { return metrics_; }
   kv::Committer& committer() { return *committer_; }
+  feed::Followers& followers() { return *followers_; }
   rooms::RoomEngine& rooms() { return *engine_; }
 
  private:
@@ -92,6 +94,7 @@ class Homeserver {
   runtime::KeyedQueues profile_turns_;
   client_api::CurrentSettings client_settings_;
   std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<feed::Followers> followers_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<egress::CheckedEgress> egress_;
   std::unique_ptr<discovery::Discovery> discovery_;

@@ -25,7 +25,9 @@
 namespace polder::server {
 namespace {
 
-constexpr Millis kDrainTime{1500};  // of the two seconds that an operator is promised
+// Of the two seconds that an operator is promised.
+constexpr Millis kDrainTime{1500};
+constexpr Millis kFollowersEnd{200};
 
 http::ListenerOptions listener_options(const ListenerConfig& config) {
   http::ListenerOptions options;
@@ -108,6 +110,8 @@ Task<void> end(Running& running, Ended how) {
   running.ended = how;
   tell_service_manager(kStopping);
   co_await running.server.drain(kDrainTime);
+  // Whoever takes longer handles the same once more after the next start.
+  static_cast<void>(co_await running.homeserver.followers().stop(kFollowersEnd));
   co_await runtime::on_pool(running.threads, [&running] { running.homeserver.committer().stop(); });
   running.threads.stop();
 }

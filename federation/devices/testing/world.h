@@ -103,16 +103,17 @@ class WorldTest : public testing::Test {
     runtime_ = simulation_->add_runtime("a");
     database_ = kv::open_memory(stores::kColumns, disk_);
     committer_ = kv::Committer::create(*runtime_, *database_);
+    followers_ = std::make_unique<feed::Followers>(*runtime_, *database_, *committer_);
     names_ = *stores::Names::open(*database_);
     servers_ = std::make_unique<FakeServers>(*runtime_);
     client_ = std::make_unique<client::FederationClient>(*servers_);
-    sender_ = std::make_unique<sender::Sender>(
-        sender::SenderParts{*runtime_, *database_, *committer_, *names_, nodes_, *servers_, kOwn});
+    sender_ = std::make_unique<sender::Sender>(sender::SenderParts{
+        *runtime_, *database_, *committer_, *followers_, *names_, nodes_, *servers_, kOwn});
     users_ = std::make_unique<users::Users>(
         users::Parts{*runtime_, *database_, *committer_, *names_, kOwn});
     keys_ = std::make_unique<users::DeviceKeys>(*users_);
-    devices_ = std::make_unique<Devices>(
-        Parts{*runtime_, *database_, *committer_, *names_, kOwn, *sender_, *client_, *keys_});
+    devices_ = std::make_unique<Devices>(Parts{*runtime_, *database_, *committer_, *followers_,
+                                               *names_, kOwn, *sender_, *client_, *keys_});
   }
   // Of whose changed devices clients were told since it was asked last.
   std::vector<stores::UserNumber> told() {
@@ -132,6 +133,7 @@ class WorldTest : public testing::Test {
     client_.reset();
     servers_.reset();
     names_.reset();
+    followers_.reset();
     committer_.reset();
     database_.reset();
     runtime_.reset();
@@ -215,7 +217,6 @@ class WorldTest : public testing::Test {
   void upload(const UserId& user, const std::string& key, const DeviceId& device = kPhone) {
     json::Object body{{"device_keys", keys_of(user, device.str(), key)}};
     ASSERT_TRUE(wait(keys_->upload(session(user, device), body)).ok());
-    devices_->updates.changed();
   }
   std::vector<std::pair<kv::Position, std::string>> inbox(const UserId& user) {
     return *stores::read_to_device(*database_->snapshot(), number(user), kPhone, 0,
@@ -231,6 +232,7 @@ class WorldTest : public testing::Test {
   std::unique_ptr<runtime::Runtime> runtime_;
   std::unique_ptr<kv::Database> database_;
   std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<feed::Followers> followers_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<FakeServers> servers_;
   std::unique_ptr<client::FederationClient> client_;

@@ -110,10 +110,11 @@ class SenderTest : public testing::Test {
     runtime_ = simulation_->add_runtime("a");
     database_ = kv::open_memory(stores::kColumns, disk_);
     committer_ = kv::Committer::create(*runtime_, *database_);
+    followers_ = std::make_unique<feed::Followers>(*runtime_, *database_, *committer_);
     names_ = *stores::Names::open(*database_);
     servers_ = std::make_unique<FakeServers>(*runtime_);
-    sender_ = std::make_unique<Sender>(
-        SenderParts{*runtime_, *database_, *committer_, *names_, nodes_, *servers_, kOwn});
+    sender_ = std::make_unique<Sender>(SenderParts{*runtime_, *database_, *committer_, *followers_,
+                                                   *names_, nodes_, *servers_, kOwn});
     sender_->add_source(source_);
   }
   void halt() {
@@ -122,6 +123,7 @@ class SenderTest : public testing::Test {
     servers_paths_ = servers_->paths;
     servers_.reset();
     names_.reset();
+    followers_.reset();
     committer_.reset();
     database_.reset();
     runtime_.reset();
@@ -188,7 +190,6 @@ class SenderTest : public testing::Test {
     stores::put_event(batch, place, event.id, event.json, record, slot);
     stores::put_stream_event(batch, slot, place);
     commit(std::move(batch));
-    sender_->committed({}, rooms::Verdict::kAccepted, {});
   }
   // A state on its own, of nothing but members.
   void set_member(const std::string& user, const std::string& membership) {
@@ -246,6 +247,7 @@ class SenderTest : public testing::Test {
   std::unique_ptr<runtime::Runtime> runtime_;
   std::unique_ptr<kv::Database> database_;
   std::unique_ptr<kv::Committer> committer_;
+  std::unique_ptr<feed::Followers> followers_;
   std::unique_ptr<stores::Names> names_;
   std::unique_ptr<FakeServers> servers_;
   std::unique_ptr<Sender> sender_;

@@ -16,6 +16,7 @@
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
+#include "storage/feed/followers.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
 
@@ -347,6 +348,7 @@ class ServerTest : public testing::Test {
   LoggedRuntime runtime_{*inner_};
   std::unique_ptr<kv::Database> database_ = kv::open_memory(stores::kColumns, disk_);
   std::unique_ptr<kv::Committer> committer_ = kv::Committer::create(runtime_, *database_);
+  feed::Followers followers_{runtime_, *database_, *committer_};
   std::unique_ptr<stores::Names> names_ = *stores::Names::open(*database_);
   TestServers servers_{runtime_.clock()};
   TestRemote remote_;
@@ -360,8 +362,8 @@ class ServerTest : public testing::Test {
   users::DeviceKeys device_keys_{users_};
   users::Receipts receipts_{user_parts_};
   users::Typing typing_{runtime_.clock()};
-  sender::Sender sender_{
-      {runtime_, *database_, *committer_, *names_, engine_.caches().nodes, servers_, own_}};
+  sender::Sender sender_{{runtime_, *database_, *committer_, followers_, *names_,
+                          engine_.caches().nodes, servers_, own_}};
   http::RateLimits rate_limits_{runtime_.clock(), runtime_.random(), runtime_.log(), true,
                                 http::default_rate_rules()};
   static constexpr size_t kRequestsAtOnce = 10;

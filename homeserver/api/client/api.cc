@@ -64,10 +64,6 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
 
 }  // namespace
 
-void tell_of_devices(const Api& api) {
-  api.devices.updates.changed();
-}
-
 void add_operations(http::Router& router, const Api& api, std::span<const Operation> table) {
   kit::add_operations(router, api.runtime, api, table);
 }

@@ -94,9 +94,6 @@ using kit::kSmallBody;
 using kit::ok_json;
 using kit::room_of;
 
-// Devices or keys of a local user changed and are committed: other servers are told.
-void tell_of_devices(const Api& api);
-
 using Operation = kit::Operation<const Api>;
 void add_operations(http::Router& router, const Api& api, std::span<const Operation> table);
 

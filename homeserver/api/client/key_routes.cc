@@ -43,7 +43,6 @@ Task<Result<Response>> upload(const Api& api, Call& call) {
   if (!counts.ok() && counts.error().code == ErrorCode::kInvalid)
     co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", counts.error().message);
   if (!counts.ok()) co_return counts.error();
-  tell_of_devices(api);
   co_return ok_json({{"one_time_key_counts", counts_json(*counts)}});
 }
 
@@ -84,15 +83,14 @@ Task<Result<Response>> claim(const Api& api, Call& call) {
 Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
   for (const std::string_view key : {"master_key", "self_signing_key", "user_signing_key"})
     POLDER_CO_CHECK(call.fields().optional_object(key));
-  POLDER_CO_TRY(auto outcome,
+  POLDER_CO_TRY(const auto outcome,
                 co_await api.device_keys.upload_cross_signing(call.session(), call.body, false));
   if (outcome == users::CrossSigning::kUnconfirmed) {
     POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
     if (challenge) co_return *std::move(challenge);
-    POLDER_CO_TRY(outcome, co_await api.device_keys.upload_cross_signing(
-                               call.session(), std::move(call.body), true));
+    POLDER_CO_CHECK(co_await api.device_keys.upload_cross_signing(call.session(),
+                                                                  std::move(call.body), true));
   }
-  if (outcome == users::CrossSigning::kStored) tell_of_devices(api);
   co_return empty_json();
 }
 
@@ -104,7 +102,6 @@ Task<Result<Response>> upload_signatures(const Api& api, Call& call) {
     if (!failures.contains(one.user)) failures.set(one.user, json::Object());
     failures.find(one.user)->as_object()->set(one.key, http::error_json(one.error));
   }
-  tell_of_devices(api);
   co_return ok_json({{"failures", std::move(failures)}});
 }
 

@@ -62,13 +62,11 @@ Task<Result<Response>> login(const Api& api, Call& call) {
 
 Task<Result<Response>> logout(const Api& api, Call& call) {
   POLDER_CO_CHECK(co_await api.users.log_out(call.session()));
-  tell_of_devices(api);
   co_return empty_json();
 }
 
 Task<Result<Response>> logout_all(const Api& api, Call& call) {
   POLDER_CO_CHECK(co_await api.users.log_out_everywhere(call.session().user));
-  tell_of_devices(api);
   co_return empty_json();
 }
 
@@ -120,7 +118,6 @@ Task<Result<Response>> put_device(const Api& api, Call& call) {
     co_return empty_json();
   }
   POLDER_CO_CHECK(co_await api.users.rename_device(call.session().user, device, *std::move(name)));
-  tell_of_devices(api);
   co_return empty_json();
 }
 
@@ -130,7 +127,6 @@ Task<Result<Response>> delete_device(const Api& api, Call& call) {
   POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
   std::vector<DeviceId> one(1, device);
   POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(one)));
-  tell_of_devices(api);
   co_return empty_json();
 }
 
@@ -146,7 +142,6 @@ Task<Result<Response>> delete_devices(const Api& api, Call& call) {
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
   POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(devices)));
-  tell_of_devices(api);
   co_return empty_json();
 }
 
@@ -178,7 +173,6 @@ Task<Result<Response>> change_password(const Api& api, Call& call) {
   POLDER_CO_CHECK(co_await api.users.set_password(
       call.session().user, password,
       logs_out ? std::optional(call.session().device) : std::nullopt));
-  if (logs_out) tell_of_devices(api);
   co_return empty_json();
 }
 
@@ -189,7 +183,6 @@ Task<Result<Response>> deactivate(const Api& api, Call& call) {
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
   POLDER_CO_CHECK(co_await api.users.deactivate(call.session().user, erase));
-  tell_of_devices(api);
   runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "departure",
                  leave_rooms_of_deactivated(api));
   co_return ok_json({{"id_server_unbind_result", "no-support"}});

@@ -73,6 +73,7 @@ enum class Row : uint8_t {
   kReceiptStream,
   kRoomEntryStream,
   kSignedStream,
+  kCursor,
   kRequestAnswer,
   kEventTransaction,
   kReceivedMessage,
@@ -355,6 +356,8 @@ inline constexpr std::array<RowKind, kRowKindCount> kRowKinds = {{
     row_kind(Row::kSignedStream, kStreams, 6, "stream of signed users", Owner::kUser,
              Lifetime::kForGood, {part::kUser, part::kPosition},
              "another user, whose master key the user signed"),
+    row_kind(Row::kCursor, kStreams, 7, "cursor of a follower", Owner::kServer, Lifetime::kReplaced,
+             {{Form::kRest, "name"}}, "up to where the follower of the log has handled everything"),
 
     row_kind(Row::kRequestAnswer, kTransactions, 1, "answer to a transaction id", Owner::kUser,
              Lifetime::kForGood,

@@ -1,6 +1,7 @@
 #include "storage/stores/check/check.h"
 
 #include "storage/keys/value.h"
+#include "storage/stores/base/cursor_rows.h"
 #include "storage/stores/base/names.h"
 #include "storage/stores/base/row_forms.h"
 #include "storage/stores/check/check_room.h"
@@ -149,9 +150,13 @@ class Checker {
   }
 
   Status check_cursors() {
-    POLDER_TRY(const kv::Position dispatched, read_dispatched(snapshot()));
-    if (dispatched > context_.last_position)
-      context_.fault("federation's place in the stream is beyond the last position");
+    POLDER_TRY(const auto cursors, read_cursors(snapshot()));
+    for (const auto& [follower, position] : cursors) {
+      if (position > context_.last_position)
+        context_.fault("a follower's place in the log is beyond the last position");
+    }
+    const auto federation = cursors.find(std::string(kFederationFollower));
+    const kv::Position dispatched = federation == cursors.end() ? 0 : federation->second;
     POLDER_TRY(const auto backlogs, read_backlogs(snapshot()));
     for (const auto& [server, backlog] : backlogs) {
       if (backlog.delivered > dispatched)

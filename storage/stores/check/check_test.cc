@@ -5,6 +5,7 @@
 #include "storage/keys/value.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
+#include "storage/stores/base/cursor_rows.h"
 #include "storage/stores/federation/federation_rows.h"
 #include "storage/stores/rooms/chain_rows.h"
 #include "storage/stores/rooms/directory_rows.h"
@@ -89,7 +90,7 @@ class WholeDatabase {
     put_session(batch, token, session);
     put_alias(batch, RoomAlias::trusted("#lobby:own"),
               {room_record.id, UserId::trusted("@alice:own")});
-    put_dispatched(batch, 3);
+    put_cursor(batch, kFederationFollower, 3);
     put_backlog(batch, ServerName::trusted("other.example"), {2});
     write(batch);
   }
@@ -404,8 +405,10 @@ TEST(Check, EveryKindOfDamageIsNamed) {
        [](WholeDatabase&,
           kv::Batch&
               batch) { batch.erase(kDirectory, KeyWriter(2).text("!room:own").tail("#lobby:own")); }},
-      {"federation's place in the stream is beyond the last position",
-       [](WholeDatabase&, kv::Batch& batch) { put_dispatched(batch, 77); }},
+      {"a follower's place in the log is beyond the last position",
+       [](WholeDatabase&, kv::Batch& batch) { put_cursor(batch, kFederationFollower, 77); }},
+      {"a follower's place in the log is beyond the last position",
+       [](WholeDatabase&, kv::Batch& batch) { put_cursor(batch, "another", 77); }},
       {"a destination has got more than was dispatched",
        [](WholeDatabase&,
           kv::Batch& batch) { put_backlog(batch, ServerName::trusted("other.example"), {4}); }},

@@ -9,7 +9,6 @@ namespace {
 
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kKeysTag = tag_of(Row::kServerKeys);
-constexpr uint8_t kDispatchedTag = tag_of(Row::kDispatched);
 constexpr uint8_t kBacklogTag = tag_of(Row::kBacklog);
 constexpr uint8_t kForwardTag = tag_of(Row::kForward);
 constexpr uint8_t kWaitingTag = tag_of(Row::kWaitingEvent);
@@ -74,20 +73,6 @@ Result<std::optional<KnownKeys>> read_known_keys(const kv::Snapshot& snapshot,
   }
   POLDER_CHECK(reader.finish("keys of a server"));
   return std::optional(std::move(known));
-}
-
-void put_dispatched(kv::Batch& batch, kv::Position position) {
-  batch.put(kFederation, keys::KeyWriter(kDispatchedTag),
-            keys::ValueWriter(kFormat).fixed64(position).str());
-}
-
-Result<kv::Position> read_dispatched(const kv::Snapshot& snapshot) {
-  POLDER_TRY(const auto value, snapshot.get(kFederation, keys::KeyWriter(kDispatchedTag)));
-  if (!value) return kv::Position{0};
-  keys::ValueReader reader(*value, kFormat);
-  const kv::Position position = reader.fixed64();
-  POLDER_CHECK(reader.finish("federation's place in the stream"));
-  return position;
 }
 
 void put_backlog(kv::Batch& batch, const ServerName& destination, const Backlog& backlog) {

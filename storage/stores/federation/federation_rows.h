@@ -28,14 +28,9 @@ void put_known_keys(kv::Batch& batch, const ServerName& server, const KnownKeys&
 Result<std::optional<KnownKeys>> read_known_keys(const kv::Snapshot& snapshot,
                                                  const ServerName& server);
 
-// Up to which position of the stream of events every event has been handed to the destinations'
-// queues; 0 at first.
-void put_dispatched(kv::Batch& batch, kv::Position position);
-Result<kv::Position> read_dispatched(const kv::Snapshot& snapshot);
-
-// A destination that has not got everything that was dispatched: up to where it has, and how many
-// of the events after that are in the transaction that it has not answered. No row for one that has
-// got everything.
+// A destination that has not got everything that was handed to the queues: up to where it has, and
+// how many of the events after that are in the transaction that it has not answered. No row for one
+// that has got everything.
 struct Backlog {
   kv::Position delivered = 0;
   uint64_t unanswered = 0;

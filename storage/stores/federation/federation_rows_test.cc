@@ -43,15 +43,12 @@ TEST_F(FederationRowsTest, DamagedKeysAreNoticed) {
 }
 
 TEST_F(FederationRowsTest, PlacesAndForwardsComeAndGo) {
-  EXPECT_EQ(*read_dispatched(*snapshot()), 0u);
   const EventId event = EventId::trusted("$x");
   kv::Batch batch;
-  put_dispatched(batch, 9);
   put_backlog(batch, ab_, {4});
   put_backlog(batch, a_, {3});
   put_forward(batch, event);
   write(batch);
-  EXPECT_EQ(*read_dispatched(*snapshot()), 9u);
   EXPECT_EQ(*read_backlogs(*snapshot()),
             (std::vector<std::pair<ServerName, Backlog>>{{a_, {3}}, {ab_, {4}}}));
   EXPECT_TRUE(*is_forward(*snapshot(), event));

@@ -10,7 +10,6 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr uint8_t kRemoteListTag = tag_of(Row::kRemoteDevices);
 constexpr uint8_t kOutgoingTag = tag_of(Row::kOutgoingMessage);
-constexpr uint8_t kHandedOutTag = tag_of(Row::kListsDispatched);
 constexpr uint8_t kListBacklogTag = tag_of(Row::kListBacklog);
 
 std::string list_key(UserNumber user) {
@@ -108,16 +107,6 @@ Result<std::map<ServerName, size_t>> count_outgoing_messages(const kv::Snapshot&
   }
   POLDER_CHECK(rows->status());
   return counts;
-}
-
-void put_lists_handed_out(kv::Batch& batch, kv::Position position) {
-  batch.put(kFederation, keys::KeyWriter(kHandedOutTag), position_value(position));
-}
-
-Result<kv::Position> read_lists_handed_out(const kv::Snapshot& snapshot) {
-  POLDER_TRY(const auto value, snapshot.get(kFederation, keys::KeyWriter(kHandedOutTag)));
-  if (!value) return kv::Position{0};
-  return decode_position(*value);
 }
 
 void put_list_backlog(kv::Batch& batch, const ServerName& server, kv::Position told) {

@@ -38,10 +38,8 @@ Result<std::vector<std::pair<kv::Position, std::string>>> read_outgoing_messages
 void erase_outgoing_messages(kv::Batch& batch, const ServerName& server, kv::Position up_to);
 Result<std::map<ServerName, size_t>> count_outgoing_messages(const kv::Snapshot& snapshot);
 
-// Up to which position of the log of device list changes it is known who has to be told.
-void put_lists_handed_out(kv::Batch& batch, kv::Position position);
-Result<kv::Position> read_lists_handed_out(const kv::Snapshot& snapshot);
-// A server that was not yet told of all of them: up to where it was. No row for one that was.
+// A server that was not yet told of all changes of device lists of which it is known whom they
+// concern: up to where it was. No row for one that was.
 void put_list_backlog(kv::Batch& batch, const ServerName& server, kv::Position told);
 void erase_list_backlog(kv::Batch& batch, const ServerName& server);
 Result<std::map<ServerName, kv::Position>> read_list_backlogs(const kv::Snapshot& snapshot);

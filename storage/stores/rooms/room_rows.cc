@@ -244,6 +244,16 @@ void erase_stream_event(kv::Batch& batch, kv::Position position) {
   batch.erase(kStreams, keys::KeyWriter(tag_of(Row::kEventStream)).u64(position));
 }
 
+Result<StreamEvent> stream_event_of(kv::Position position, std::string_view value) {
+  StreamEvent event;
+  event.position = position;
+  keys::ValueReader reader(value, kFormat);
+  event.place.room = reader.varint();
+  event.place.number = reader.varint();
+  POLDER_CHECK(reader.finish("event stream"));
+  return event;
+}
+
 Result<std::vector<StreamEvent>> read_stream_events(const kv::Snapshot& snapshot, kv::Position from,
                                                     kv::Position to, size_t limit) {
   std::vector<StreamEvent> events;
@@ -253,12 +263,7 @@ Result<std::vector<StreamEvent>> read_stream_events(const kv::Snapshot& snapshot
   for (rows->seek_to_first(); rows->valid() && events.size() < limit; rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();
-    StreamEvent event;
-    event.position = key.u64();
-    keys::ValueReader reader(rows->value(), kFormat);
-    event.place.room = reader.varint();
-    event.place.number = reader.varint();
-    POLDER_CHECK(reader.finish("event stream"));
+    POLDER_TRY(const StreamEvent event, stream_event_of(key.u64(), rows->value()));
     events.push_back(event);
   }
   POLDER_CHECK(rows->status());

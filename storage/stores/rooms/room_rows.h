@@ -92,6 +92,8 @@ struct StreamEvent {
   kv::Position position = 0;
   EventPlace place;
 };
+// Of an entry's value.
+Result<StreamEvent> stream_event_of(kv::Position position, std::string_view value);
 // Entries with from < position <= to, oldest first.
 Result<std::vector<StreamEvent>> read_stream_events(const kv::Snapshot& snapshot, kv::Position from,
                                                     kv::Position to, size_t limit);

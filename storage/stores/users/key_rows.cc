@@ -286,6 +286,16 @@ Status put_remote_list_change(const kv::Snapshot& snapshot, kv::Batch& batch, Us
   return {};
 }
 
+Result<DeviceListChange> device_list_change_of(kv::Position position, std::string_view value) {
+  keys::ValueReader reader(value, kFormat);
+  DeviceListChange change;
+  change.position = position;
+  change.user = reader.varint();
+  change.device = DeviceId::trusted(std::string(reader.tail()));
+  POLDER_CHECK(reader.finish("device list change"));
+  return change;
+}
+
 Result<std::vector<DeviceListChange>> read_device_list_log(const kv::Snapshot& snapshot,
                                                            kv::Position from, kv::Position to,
                                                            size_t limit) {
@@ -294,12 +304,7 @@ Result<std::vector<DeviceListChange>> read_device_list_log(const kv::Snapshot& s
   for (rows->seek_to_first(); rows->valid() && changes.size() < limit; rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();
-    keys::ValueReader reader(rows->value(), kFormat);
-    DeviceListChange change;
-    change.position = key.u64();
-    change.user = reader.varint();
-    change.device = DeviceId::trusted(std::string(reader.tail()));
-    POLDER_CHECK(reader.finish("device list change"));
+    POLDER_TRY(DeviceListChange change, device_list_change_of(key.u64(), rows->value()));
     changes.push_back(std::move(change));
   }
   POLDER_CHECK(rows->status());
@@ -343,6 +348,17 @@ void erase_room_entry(kv::Batch& batch, const RoomEntry& entry) {
   batch.erase(kStreams, entry_key(entry.position).u64(entry.user).str());
 }
 
+Result<RoomEntry> room_entry_of(kv::Position position, std::string_view key_rest,
+                                std::string_view value) {
+  RoomEntry entry;
+  entry.position = position;
+  entry.user = keys::KeyReader(key_rest).u64();
+  keys::ValueReader reader(value, kFormat);
+  entry.room = reader.varint();
+  POLDER_CHECK(reader.finish("room entry"));
+  return entry;
+}
+
 Result<std::vector<RoomEntry>> read_room_entries(const kv::Snapshot& snapshot, kv::Position from,
                                                  kv::Position to, size_t limit) {
   std::vector<RoomEntry> entries;
@@ -351,13 +367,9 @@ Result<std::vector<RoomEntry>> read_room_entries(const kv::Snapshot& snapshot, k
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
     keys::KeyReader key(rows->key());
     key.u8();
-    RoomEntry entry;
-    entry.position = key.u64();
-    entry.user = key.u64();
-    if (entries.size() >= limit && entry.position != entries.back().position) break;
-    keys::ValueReader reader(rows->value(), kFormat);
-    entry.room = reader.varint();
-    POLDER_CHECK(reader.finish("room entry"));
+    const kv::Position position = key.u64();
+    if (entries.size() >= limit && position != entries.back().position) break;
+    POLDER_TRY(const RoomEntry entry, room_entry_of(position, key.tail(), rows->value()));
     entries.push_back(entry);
   }
   POLDER_CHECK(rows->status());

@@ -82,6 +82,8 @@ void put_device_list_change(kv::Batch& batch, kv::PositionSlot slot, UserNumber 
 UserNumber user_of_device_list_change(std::string_view value);
 // The same for a user of another server, of whom only the last change is kept.
 Status put_remote_list_change(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user);
+// Of an entry's value.
+Result<DeviceListChange> device_list_change_of(kv::Position position, std::string_view value);
 // With from < position <= to, oldest first.
 Result<std::vector<DeviceListChange>> read_device_list_log(const kv::Snapshot& snapshot,
                                                            kv::Position from, kv::Position to,
@@ -101,6 +103,9 @@ struct RoomEntry {
 };
 void put_room_entry(kv::Batch& batch, kv::PositionSlot slot, UserNumber user, RoomNumber room);
 void erase_room_entry(kv::Batch& batch, const RoomEntry& entry);
+// Of what follows the position in an entry's key, and its value.
+Result<RoomEntry> room_entry_of(kv::Position position, std::string_view key_rest,
+                                std::string_view value);
 // With from < position <= to, oldest first; those of one position together, even beyond the limit.
 Result<std::vector<RoomEntry>> read_room_entries(const kv::Snapshot& snapshot, kv::Position from,
                                                  kv::Position to, size_t limit);
