@@ -40,6 +40,24 @@ class TrackedDeviceLists final : public federation_server::RemoteDeviceLists {
   devices::Devices& devices_;
 };
 
+Task<http::Response> at_once(http::Response response) {
+  co_return response;
+}
+
+// What requests wait in, with bounds well beyond what a burst makes wait: all connections at once
+// in the lane of reads, tens of seconds of work in the others, most of what may wait to be written.
+std::vector<RequestQueue> request_queues(const runtime::Runtime& runtime,
+                                         const kv::Committer& committer) {
+  const auto lane = [&runtime](runtime::Lane which) {
+    return [&runtime, which] { return runtime.backlog(which); };
+  };
+  return {{"read", lane(runtime::Lane::kRead), 20'000},
+          {"short", lane(runtime::Lane::kShort), 10'000},
+          {"long", lane(runtime::Lane::kLong), 2'000},
+          {"commit", [&committer] { return committer.queued_bytes(); },
+           kv::CommitterOptions().queue_bytes_max / 4 * 3, true}};
+}
+
 // Callers prove who they are in the way of their route.
 http::Router::Around authentication_of_both(http::Router::Around client,
                                             http::Router::Around server) {
@@ -141,6 +159,8 @@ void Homeserver::open_network() {
 Status Homeserver::open() {
   committer_ = kv::Committer::create(outside_.runtime, outside_.database);
   followers_ = std::make_unique<feed::Followers>(outside_.runtime, outside_.database, *committer_);
+  admission_ = std::make_unique<Admission>(outside_.runtime.clock(), outside_.runtime.log(),
+                                           request_queues(outside_.runtime, *committer_));
   POLDER_TRY(names_, stores::Names::open(outside_.database));
   open_network();
   engine_ = std::make_unique<rooms::RoomEngine>(
@@ -247,10 +267,15 @@ void Homeserver::add_routes() {
   request_metrics_.expect(router_.routes());
   auto authentication = authentication_of_both(client_api::authentication(*api_),
                                                federation_server::authentication(*federation_api_));
-  router_.set_around([this, inner = std::move(authentication)](http::Exchange& exchange,
-                                                               const http::Handler& next) {
-    return request_metrics_.around(exchange, next, inner);
-  });
+  http::Router::Around inner = [this, authenticated = std::move(authentication)](
+                                   http::Exchange& exchange, const http::Handler& next) {
+    if (auto refused = admission_->refuse(exchange)) return at_once(*std::move(refused));
+    return authenticated(exchange, next);
+  };
+  router_.set_around(
+      [this, inner = std::move(inner)](http::Exchange& exchange, const http::Handler& next) {
+        return request_metrics_.around(exchange, next, inner);
+      });
 }
 
 // One of each module that has something to tell.
@@ -258,6 +283,7 @@ void Homeserver::add_probes() {
   metrics_.add(metrics::probe_process);
   metrics_.add([this](metrics::Sink& sink) { request_metrics_.probe(sink); });
   metrics_.add([this](metrics::Sink& sink) { http::probe(rate_limits_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { admission_->probe(sink); });
   metrics_.add([this](metrics::Sink& sink) { runtime::probe(outside_.runtime, sink); });
   metrics_.add([this](metrics::Sink& sink) { followers_->probe(sink); });
   metrics_.add([this](metrics::Sink& sink) { kv::probe(outside_.database, *committer_, sink); });

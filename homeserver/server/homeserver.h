@@ -24,6 +24,7 @@
 #include "homeserver/base/metrics/metrics.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/reclaim.h"
+#include "homeserver/server/admission.h"
 #include "homeserver/server/config.h"
 #include "homeserver/server/metrics.h"
 #include "homeserver/sync/classic/sync.h"
@@ -126,6 +127,7 @@ class Homeserver {
   std::unique_ptr<client_api::GuestDeparture> guest_departure_;
   std::unique_ptr<admin_api::Api> admin_api_;
   RequestMetrics request_metrics_;
+  std::unique_ptr<Admission> admission_;
   metrics::Registry metrics_;
   http::Router router_;
 };
