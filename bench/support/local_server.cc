@@ -63,6 +63,7 @@ Task<json::Object> LocalServer::request(std::string method, std::string target, 
   exchange.request.body = std::move(body);
   if (!token.empty()) exchange.request.headers.add("Authorization", "Bearer " + token);
   const http::Response response = co_await homeserver_->router().handle(exchange);
+  if (exchange.answered) exchange.answered();
   std::string text;
   for (const http::Slice& slice : response.body)
     text.append(slice.bytes);

@@ -56,6 +56,7 @@ class ThreadsTest : public testing::Test {
     exchange.request.body = body;
     if (!token.empty()) exchange.request.headers.add("Authorization", "Bearer " + token);
     const http::Response response = co_await router.handle(exchange);
+    if (exchange.answered) exchange.answered();
     EXPECT_EQ(response.status, 200) << method << " " << target;
     std::string text;
     for (const http::Slice& slice : response.body)

@@ -56,6 +56,10 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
   }
   if (session->guest && !is_open_to_guests(*exchange.route))
     co_return http::error_response(403, "M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");
+  if (exchange.route->changes_own_place) {
+    api.sync.own_answers().begin(session->number);
+    exchange.answered = [&api, user = session->number] { api.sync.own_answers().end(user); };
+  }
   exchange.held_for = session->user.str();
   api.users.note_seen(*session, exchange.request.remote_address);
   exchange.caller = std::make_shared<kit::Caller>(*std::move(session));

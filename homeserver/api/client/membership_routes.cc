@@ -238,9 +238,12 @@ Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::
 namespace {
 
 // Who changes their own membership needs to say nothing.
-constexpr kit::Terms kEnter{
-    .rate = RateClass::kJoin, .body_max = kLargeBody, .body = http::Body::kOptional};
-constexpr kit::Terms kLeave{.body_max = kLargeBody, .body = http::Body::kOptional};
+constexpr kit::Terms kEnter{.rate = RateClass::kJoin,
+                            .body_max = kLargeBody,
+                            .body = http::Body::kOptional,
+                            .changes_own_place = true};
+constexpr kit::Terms kLeave{
+    .body_max = kLargeBody, .body = http::Body::kOptional, .changes_own_place = true};
 constexpr kit::Terms kOther{.rate = RateClass::kMessage, .body_max = kLargeBody};
 constexpr Operation kOperations[] = {
     {"joinRoom", Method::kPost, "/_matrix/client/v3/join/{roomIdOrAlias}", join, kEnter},

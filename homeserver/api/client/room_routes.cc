@@ -204,22 +204,24 @@ Task<Result<Response>> create(const Api& api, Call& call) {
 }
 
 constexpr kit::Terms kEvent{.rate = RateClass::kMessage, .body_max = kLargeBody};
+constexpr kit::Terms kState{
+    .rate = RateClass::kMessage, .body_max = kLargeBody, .changes_own_place = true};
 constexpr Operation kOperations[] = {
     {"createRoom",
      Method::kPost,
      "/_matrix/client/v3/createRoom",
      create,
-     {.rate = RateClass::kJoin, .body_max = kLargeBody}},
+     {.rate = RateClass::kJoin, .body_max = kLargeBody, .changes_own_place = true}},
     {"sendMessage", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}",
      send_message, kEvent},
     {"redactEvent", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}",
      redact, kEvent},
     {"setRoomStateWithKey", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}",
-     put_state, kEvent},
+     put_state, kState},
     {"setRoomStateWithKey", Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/",
-     put_state, kEvent},
+     put_state, kState},
     {"setRoomStateWithKey", Method::kPut,
-     "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", put_state, kEvent},
+     "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}", put_state, kState},
 };
 
 }  // namespace

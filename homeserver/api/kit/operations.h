@@ -16,6 +16,7 @@ struct Terms {
   http::RateClass rate = http::RateClass::kCheap;
   size_t body_max = 0;  // bytes; 0 for none. Bodies are JSON objects, unless they are streams
   http::Body body = http::Body::kRequired;
+  bool changes_own_place = false;  // in rooms: who asks hears of it by the answer first
 };
 
 // A row of a table. Services are what the handlers of a module work with.
@@ -45,6 +46,7 @@ http::Route route_of(const Operation<Services>& operation) {
           .body_max = operation.terms.body_max,
           .handler = {},
           .body = operation.terms.body,
+          .changes_own_place = operation.terms.changes_own_place,
           .operation = operation.id};
 }
 

@@ -105,6 +105,7 @@ class Connection {
                       .may_chunk = head.http11};
     ResponseWriter writer(context_.runtime, stream_, context_.patience, *held);
     const Status written = co_await writer.write(response, how);
+    if (exchange.answered) exchange.answered();
     if (!written.ok()) co_return false;
     if (how.keep_alive) co_return co_await body.skip();
     if (!body.done()) co_await go_away();

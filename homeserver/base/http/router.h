@@ -37,6 +37,8 @@ struct Exchange {
   // For whom counts what the request and its answer hold in memory: the user's or the server's
   // name, as authentication found out; empty: the address.
   std::string held_for;
+  // Called once the answer has been handed to the socket, or could not be.
+  std::function<void()> answered;
 };
 
 using Handler = std::function<Task<Response>(Exchange&)>;
@@ -57,6 +59,7 @@ struct Route {
   size_t body_max = 0;  // bytes; more is 413. 0: a body is ignored
   Handler handler;
   Body body = Body::kOptional;
+  bool changes_own_place = false;         // in rooms: who asks hears of it by the answer first
   std::string_view operation = {};        // the specification's id of it, or one of this project's
   Resource resource = Resource::kClient;  // set by the router
 };

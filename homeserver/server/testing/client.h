@@ -1,6 +1,7 @@
 // A client of a whole homeserver without a network between them: for tests.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -16,7 +17,8 @@ struct ClientCall {
   std::string target;
   std::string token = {};
   std::string body = {};
-  std::string address = {};  // of the client
+  std::string address = {};                  // of the client
+  std::function<Task<void>()> leaving = {};  // of the answer: takes as long as it does
 };
 
 struct Answer {
@@ -76,6 +78,8 @@ inline Task<Answer> ask(const http::Router& router, ClientCall call) {
   if (!call.token.empty()) exchange.request.headers.add("Authorization", "Bearer " + call.token);
   http::Response response = co_await router.handle(exchange);
   const std::string text = co_await body_of(response);
+  if (call.leaving) co_await call.leaving();
+  if (exchange.answered) exchange.answered();
   answer.status = response.status;
   answer.retry_after = response.headers.find("Retry-After");
   if (!text.empty()) answer.body = *json::parse(text, {.max_bytes = 64 << 20});

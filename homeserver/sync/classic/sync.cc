@@ -75,7 +75,11 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
     if (!answer.acknowledged.empty())
       committer.enqueue(std::exchange(answer.acknowledged, {}), kv::Durability::kLazy,
                         [](const Result<kv::Committed>&) {});
-    if (!waits || !answer.empty) co_return response_of(runtime, std::move(answer), stats);
+    if (!waits || !answer.empty) {
+      // It may tell of what the user is just being answered.
+      co_await waiters_.own_answers().left(shared->number);
+      co_return response_of(runtime, std::move(answer), stats);
+    }
     const auto left = std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
     waiter.watch(std::exchange(answer.joined, {}));
     const bool woken = left > Millis(0) && (waiter.touched() || co_await waiter.wait_for(left));

@@ -66,6 +66,7 @@ class Sync {
   // kUnauthenticated once the session has ended.
   Task<Result<SyncResponse>> run(SyncRequest request);
 
+  OwnAnswers& own_answers() { return waiters_.own_answers(); }
   KnownFilters& filters() { return filters_; }
   const KnownFilters& filters() const { return filters_; }
   const SyncStats& initial() const { return *initial_; }

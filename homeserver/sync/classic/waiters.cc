@@ -96,7 +96,7 @@ void Waiters::Waiter::watch(const std::vector<stores::RoomNumber>& rooms) {
 }
 
 Waiters::Waiters(runtime::Runtime& runtime, kv::Database& database, kv::Committer& committer)
-    : runtime_(runtime), database_(database) {
+    : runtime_(runtime), database_(database), own_answers_(runtime) {
   for (size_t i = 0; i < runtime.shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
   committer.on_committed([this](std::span<const kv::Batch* const> batches) { committed(batches); });
@@ -138,21 +138,27 @@ void Waiters::touch(stores::Touched touched) {
     runtime::spawn(runtime_, runtime_.shard(0), "wake",
                    touch_sharers(std::move(touched.device_lists)));
   }
+  for (const stores::UserNumber user : touched.members) {
+    own_answers_.when_left(user, [this, user] {
+      touch_on_shards([user](Shard& shard) { shard.touch(key_of_user(user)); });
+    });
+  }
+  if (touched.rooms.empty() && touched.users.empty()) return;
   const auto shared = std::make_shared<const stores::Touched>(std::move(touched));
+  touch_on_shards([shared](Shard& shard) {
+    for (const stores::RoomNumber room : shared->rooms)
+      shard.touch(key_of_room(room));
+    for (const stores::UserNumber user : shared->users)
+      shard.touch(key_of_user(user));
+  });
+}
+
+void Waiters::touch_on_shards(std::function<void(Shard&)> touch) {
+  const auto shared = std::make_shared<const std::function<void(Shard&)>>(std::move(touch));
   for (size_t i = 0; i < shards_.size(); ++i) {
     Shard* shard = shards_[i].get();
     if (shard->waiters.load() == 0) continue;
-    boost::asio::post(runtime_.shard(i), [this, shard, shared] {
-      for (const stores::RoomNumber room : shared->rooms)
-        shard->touch(key_of_room(room));
-      for (const stores::UserNumber user : shared->users)
-        shard->touch(key_of_user(user));
-      if (shared->members.empty()) return;
-      runtime_.after(kOwnAnswerFirst, [shard, shared] {
-        for (const stores::UserNumber user : shared->members)
-          shard->touch(key_of_user(user));
-      });
-    });
+    boost::asio::post(runtime_.shard(i), [shard, shared] { (*shared)(*shard); });
   }
 }
 

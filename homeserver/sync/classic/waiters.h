@@ -3,21 +3,19 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "homeserver/base/runtime/sync.h"
+#include "homeserver/sync/classic/own_answers.h"
 #include "storage/kv/committer.h"
 #include "storage/stores/base/names.h"
 #include "storage/stores/touched/touched.h"
 
 namespace polder::sync {
-
-// Who enters a room has their answer before their devices hear of it by /sync: clients that learn
-// of a room both ways at once take it for one that was synced before they entered it.
-inline constexpr Millis kOwnAnswerFirst{50};
 
 // Thread-safe. Outlives the runtime's tasks.
 class Waiters {
@@ -27,6 +25,8 @@ class Waiters {
   Waiters(const Waiters&) = delete;
   Waiters& operator=(const Waiters&) = delete;
   ~Waiters();
+
+  OwnAnswers& own_answers() { return own_answers_; }
 
   // Wakes who waits in the room.
   void wake_room(stores::RoomNumber room);
@@ -84,11 +84,13 @@ class Waiters {
  private:
   void committed(std::span<const kv::Batch* const> batches);
   void touch(stores::Touched touched);
+  void touch_on_shards(std::function<void(Shard&)> touch);
   bool nobody_waits() const;
   Task<void> touch_sharers(std::vector<stores::UserNumber> users);
 
   runtime::Runtime& runtime_;
   kv::Database& database_;
+  OwnAnswers own_answers_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 

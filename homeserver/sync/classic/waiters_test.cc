@@ -40,6 +40,35 @@ TEST_F(WaitersTest, WhatIsTouchedWhileARequestLooksCounts) {
   EXPECT_TRUE(run(look(*waiters_, *runtime_)));
 }
 
+TEST(OwnAnswers, WhatWaitsForAnAnswerGoesWhenItHasLeftOrTakesTooLong) {
+  const auto simulation = runtime::Simulation::create(1);
+  const auto runtime = simulation->add_runtime("a");
+  OwnAnswers answers(*runtime);
+  std::vector<stores::UserNumber> told;
+  const auto tell = [&](stores::UserNumber user) {
+    answers.when_left(user, [&told, user] { told.push_back(user); });
+  };
+  tell(1);
+  EXPECT_EQ(told, std::vector<stores::UserNumber>{1}) << "nothing is under way";
+  told.clear();
+  answers.begin(1);
+  answers.begin(1);
+  answers.begin(2);
+  tell(1);
+  tell(2);
+  tell(3);
+  simulation->run_for(kOwnAnswerLongest / 2);
+  EXPECT_EQ(told, std::vector<stores::UserNumber>{3});
+  answers.end(1);
+  EXPECT_EQ(told, std::vector<stores::UserNumber>{3}) << "another request is under way";
+  answers.end(1);
+  EXPECT_EQ(told, (std::vector<stores::UserNumber>{3, 1}));
+  simulation->run_for(kOwnAnswerLongest);
+  EXPECT_EQ(told, (std::vector<stores::UserNumber>{3, 1, 2})) << "nobody reads that answer";
+  answers.end(2);
+  EXPECT_EQ(told.size(), 3u);
+}
+
 TEST_F(WaitersTest, OneThatWaitedInVainForTooMuchLooksAgain) {
   const auto look = [](Waiters& waiters, runtime::Runtime& runtime) -> Task<bool> {
     Waiters::Waiter waiter(waiters, kUser);
