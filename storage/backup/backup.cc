@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "storage/backup/depot.h"
+#include "storage/backup/repository.h"
 #include "storage/kv/pin.h"
 #include "storage/kv/rocks.h"
 
@@ -23,10 +23,11 @@ kv::RocksOptions database_at(const Places& places, std::string directory) {
           .create_if_missing = false};
 }
 
-// Adds the files of a data directory to a depot and to a list.
+// Adds the files of a data directory to a repository and to a list.
 class Collection {
  public:
-  Collection(const Places& places, Depot& depot) : places_(places), depot_(depot) {}
+  Collection(const Places& places, Repository& repository)
+      : places_(places), repository_(repository) {}
 
   Listing listing;
   Report report;
@@ -45,7 +46,7 @@ class Collection {
       const auto found = known.find(name);
       const bool reused = file.complete && found != known.end() &&
                           found->second.size == file.size &&
-                          depot_.has(found->second.digest, file.size);
+                          repository_.has(found->second.digest, file.size);
       if (reused) {
         note(found->second, false);
       } else {
@@ -70,7 +71,7 @@ class Collection {
   }
 
   Status add(const std::string& name, const std::string& path, uint64_t size) {
-    POLDER_TRY(const Depot::Added added, depot_.add_file(path, size));
+    POLDER_TRY(const Repository::Added added, repository_.add_file(path, size));
     note({name, size, added.digest}, added.is_new);
     return {};
   }
@@ -96,22 +97,22 @@ class Collection {
     if (!about.ok()) return ignore_missing(about.error());
     File file{name, about->size, {}};
     std::ranges::copy(as_bytes(*bytes), file.digest.begin());
-    if (depot_.has(file.digest, file.size)) {
+    if (repository_.has(file.digest, file.size)) {
       note(std::move(file), false);
       return {};
     }
-    const auto added = depot_.add_file(path, file.size);
+    const auto added = repository_.add_file(path, file.size);
     if (!added.ok()) return ignore_missing(added.error());
     if (added->digest == file.digest) {
       note(std::move(file), added->is_new);
       return {};
     }
     report.damaged.push_back(name);
-    return added->is_new ? depot_.drop(added->digest) : Status();
+    return added->is_new ? repository_.drop(added->digest) : Status();
   }
 
   const Places& places_;
-  Depot& depot_;
+  Repository& repository_;
 };
 
 Status collect(const Places& places, const Source& source, const Listing& last,
@@ -143,15 +144,15 @@ struct Chosen {
   Listing listing;
 };
 
-Result<Chosen> choose(const Places& places, const Depot& depot, uint64_t number) {
-  POLDER_TRY(const auto numbers, depot.numbers());
+Result<Chosen> choose(const Places& places, const Repository& repository, uint64_t number) {
+  POLDER_TRY(const auto numbers, repository.numbers());
   const bool there = number == 0 ? !numbers.empty() : std::ranges::count(numbers, number) > 0;
   if (!there) {
     const std::string which = number == 0 ? "no backup" : "no backup " + std::to_string(number);
     return fail(ErrorCode::kNotFound, places.backup_dir + ": " + which);
   }
   Chosen chosen{number == 0 ? numbers.back() : number, {}};
-  POLDER_TRY(chosen.listing, depot.read(chosen.number));
+  POLDER_TRY(chosen.listing, repository.read(chosen.number));
   return chosen;
 }
 
@@ -165,13 +166,13 @@ Status must_be_empty(files::FileSystem& files, const std::string& data_dir) {
   return files.create_directories(data_dir);
 }
 
-Status write_files(const Places& places, const Depot& depot, const Listing& listing) {
+Status write_files(const Places& places, const Repository& repository, const Listing& listing) {
   std::set<std::string> folders;
   for (const File& file : listing.files) {
     const std::string path = places.data_dir + "/" + file.name;
     if (folders.insert(files::parent_of(path)).second)
       POLDER_CHECK(places.files.create_directories(files::parent_of(path)));
-    POLDER_CHECK(depot.get(file, path));
+    POLDER_CHECK(repository.get(file, path));
   }
   for (const std::string& folder : folders)
     POLDER_CHECK(places.files.sync_directory(folder));
@@ -192,14 +193,14 @@ Status skip_positions(const Places& places) {
 }  // namespace
 
 Result<Report> back_up(const Places& places, const Source& source) {
-  Depot depot(places.files, places.backup_dir);
-  POLDER_CHECK(depot.lock());
-  POLDER_TRY(const auto numbers, depot.numbers());
+  Repository repository(places.files, places.backup_dir);
+  POLDER_CHECK(repository.lock());
+  POLDER_TRY(const auto numbers, repository.numbers());
   Listing last;
   if (!numbers.empty()) {
-    POLDER_TRY(last, depot.read(numbers.back()));
+    POLDER_TRY(last, repository.read(numbers.back()));
   }
-  Collection collection(places, depot);
+  Collection collection(places, repository);
   POLDER_CHECK(collect(places, source, last, collection));
   collection.listing.server_name = source.server_name;
   collection.listing.made_ms = source.now_ms;
@@ -207,26 +208,26 @@ Result<Report> back_up(const Places& places, const Source& source) {
   report.server_name = source.server_name;
   report.made_ms = source.now_ms;
   report.number = numbers.empty() ? 1 : numbers.back() + 1;
-  POLDER_CHECK(depot.add(report.number, collection.listing));
-  POLDER_CHECK(depot.keep(source.keep));
+  POLDER_CHECK(repository.add(report.number, collection.listing));
+  POLDER_CHECK(repository.keep(source.keep));
   return std::move(collection.report);
 }
 
 Result<Report> verify(const Places& places, uint64_t number) {
-  const Depot depot(places.files, places.backup_dir);
-  POLDER_TRY(const Chosen chosen, choose(places, depot, number));
+  const Repository repository(places.files, places.backup_dir);
+  POLDER_TRY(const Chosen chosen, choose(places, repository, number));
   for (const File& file : chosen.listing.files)
-    POLDER_CHECK(depot.get(file, ""));
+    POLDER_CHECK(repository.get(file, ""));
   return report_of(chosen.number, chosen.listing);
 }
 
 Result<Report> restore(const Places& places, uint64_t number) {
-  const Depot depot(places.files, places.backup_dir);
-  POLDER_TRY(const Chosen chosen, choose(places, depot, number));
+  const Repository repository(places.files, places.backup_dir);
+  POLDER_TRY(const Chosen chosen, choose(places, repository, number));
   POLDER_CHECK(must_be_empty(places.files, places.data_dir));
   const std::string unfinished = places.data_dir + "/" + std::string(kUnfinished);
   POLDER_CHECK(places.files.write_atomically(unfinished, ""));
-  POLDER_CHECK(write_files(places, depot, chosen.listing));
+  POLDER_CHECK(write_files(places, repository, chosen.listing));
   POLDER_CHECK(places.files.sync_directory(places.data_dir));
   POLDER_CHECK(skip_positions(places));
   POLDER_CHECK(places.files.remove_file(unfinished));

@@ -1,5 +1,5 @@
-// Places, bytes and patience that peers are given.
-#include "homeserver/base/http/door.h"
+// Connections, bytes and time that peers are given.
+#include "homeserver/base/http/connection_limiter.h"
 #include "homeserver/base/http/held_bytes.h"
 #include "homeserver/base/http/pace.h"
 
@@ -26,22 +26,24 @@ class CountingLog final : public Log {
 
 class BudgetsTest : public testing::Test {
  protected:
-  std::optional<Door::Place> enter(const char* address, size_t listener = 0, bool many = false) {
-    return door_.enter(*IpAddress::parse(address), listener, many);
+  std::optional<ConnectionLimiter::Slot> admit(const char* address, size_t listener = 0,
+                                               bool many = false) {
+    return limiter_.admit(*IpAddress::parse(address), listener, many);
   }
 
   SetClock clock_;
   CountingLog log_;
-  Door door_{clock_, log_, "refused", {.all = 8, .listener = 6, .network = 4, .address = 2}};
+  ConnectionLimiter limiter_{
+      clock_, log_, "refused", {.all = 8, .listener = 6, .network = 4, .address = 2}};
   HeldBytes held_{clock_, log_, "too_much", {.all = 1'000'000, .each = 300'000}};
 };
 
-TEST_F(BudgetsTest, PlacesAreBoundedByAddressNetworkListenerAndInAll) {
-  std::vector<Door::Place> inside;
+TEST_F(BudgetsTest, ConnectionsAreBoundedByAddressNetworkListenerAndInAll) {
+  std::vector<ConnectionLimiter::Slot> inside;
   const auto enters = [&](const char* address, size_t listener = 0, bool many = false) {
-    auto place = enter(address, listener, many);
-    if (place) inside.push_back(*std::move(place));
-    return place.has_value();
+    auto slot = admit(address, listener, many);
+    if (slot) inside.push_back(*std::move(slot));
+    return slot.has_value();
   };
   EXPECT_TRUE(enters("192.0.2.1"));
   EXPECT_TRUE(enters("192.0.2.1"));
@@ -56,19 +58,19 @@ TEST_F(BudgetsTest, PlacesAreBoundedByAddressNetworkListenerAndInAll) {
   EXPECT_FALSE(enters("2001:db8::2", 1));
   EXPECT_TRUE(enters("198.51.100.1", 1));
   EXPECT_FALSE(enters("203.0.113.1", 1)) << "all";
-  EXPECT_EQ(door_.inside(), 8u);
+  EXPECT_EQ(limiter_.inside(), 8u);
   inside.clear();
-  EXPECT_EQ(door_.inside(), 0u);
+  EXPECT_EQ(limiter_.inside(), 0u);
   EXPECT_TRUE(enters("192.0.2.1"));
 }
 
 TEST_F(BudgetsTest, RefusalsAreOneLineAMinute) {
-  const auto first = enter("192.0.2.1");
-  const auto second = enter("192.0.2.1");
+  const auto first = admit("192.0.2.1");
+  const auto second = admit("192.0.2.1");
   for (int i = 0; i < 1000; ++i)
-    EXPECT_FALSE(enter("192.0.2.1"));
+    EXPECT_FALSE(admit("192.0.2.1"));
   clock_.now += std::chrono::seconds(61);
-  EXPECT_FALSE(enter("192.0.2.1"));
+  EXPECT_FALSE(admit("192.0.2.1"));
   EXPECT_EQ(log_.lines,
             (std::vector<std::string>{"refused count=1 limit=address last_address=192.0.2.1",
                                       "refused count=1000 limit=address last_address=192.0.2.1"}));
@@ -118,18 +120,18 @@ TEST_F(BudgetsTest, WhereAllIsTakenTheSlowestIsEnded) {
 
 TEST(Pace, PausesAreBoundedAndTheRateIs) {
   Pace pace(Millis(10'000), 1000);
-  EXPECT_EQ(pace.patience(), Millis(10'000));
-  EXPECT_EQ(pace.patience(5000), Millis(15'000));
+  EXPECT_EQ(pace.timeout(), Millis(10'000));
+  EXPECT_EQ(pace.timeout(5000), Millis(15'000));
   pace.moved(std::chrono::seconds(4), 0);
-  EXPECT_EQ(pace.patience(), Millis(6'000));
+  EXPECT_EQ(pace.timeout(), Millis(6'000));
   pace.moved(std::chrono::seconds(2), 1000);
-  EXPECT_EQ(pace.patience(), Millis(5'000));
+  EXPECT_EQ(pace.timeout(), Millis(5'000));
   pace.moved(std::chrono::seconds(0), 1'000'000);
-  EXPECT_EQ(pace.patience(), Millis(10'000));
+  EXPECT_EQ(pace.timeout(), Millis(10'000));
   // A byte now and then is no rate.
   for (int i = 0; i < 10; ++i)
     pace.moved(std::chrono::seconds(1), 1);
-  EXPECT_LT(pace.patience(), Millis(50));
+  EXPECT_LT(pace.timeout(), Millis(50));
 }
 
 }  // namespace

@@ -17,11 +17,11 @@ constexpr size_t kNetworkBytesV6 = 8;  // what one subscriber has at least
 // long. From its first byte on there is one deadline for all of it, or who sends a byte now and
 // then would hold the connection for ever; the first request's runs from the beginning.
 Task<std::optional<std::variant<RequestHead, HeadFault>>> read_head(Input& input,
-                                                                    const Patience& patience,
+                                                                    const Timeouts& timeouts,
                                                                     bool first) {
   HeadEnd end;
   const auto begun_at = input.clock().steady();
-  auto until = begun_at + (first ? patience.head : patience.idle);
+  auto until = begun_at + (first ? timeouts.head : timeouts.idle);
   bool begun = first;
   for (;;) {
     const HeadEnd::Found found = end.look(input.bytes());
@@ -32,7 +32,7 @@ Task<std::optional<std::variant<RequestHead, HeadFault>>> read_head(Input& input
       co_return head;
     }
     const auto now = input.clock().steady();
-    if (end.begun() && !std::exchange(begun, true)) until = now + patience.head;
+    if (end.begun() && !std::exchange(begun, true)) until = now + timeouts.head;
     const auto left = std::chrono::ceil<Millis>(until - now);
     if (left <= Millis(0)) co_return std::nullopt;
     const auto more = co_await input.fill(left, kHeadReadBytes);
@@ -60,7 +60,7 @@ class Connection {
   Task<void> serve(bool& busy) {
     bool stays = true;
     for (bool first = true; stays && !context_.draining; first = false) {
-      auto read = co_await read_head(input_, context_.patience, first);
+      auto read = co_await read_head(input_, context_.timeouts, first);
       if (!read) co_return;
       busy = true;
       auto* head = std::get_if<RequestHead>(&*read);
@@ -77,7 +77,7 @@ class Connection {
  private:
   Task<void> refuse(HeadFault fault) {
     auto held = context_.answers.share(context_.peer, context_.end);
-    ResponseWriter writer(context_.runtime, stream_, context_.patience, *held);
+    ResponseWriter writer(context_.runtime, stream_, context_.timeouts, *held);
     const Status written = co_await writer.write(refusal(fault), {.keep_alive = false});
     if (written.ok()) co_await go_away();
   }
@@ -89,7 +89,7 @@ class Connection {
     exchange.served = context_.resources;
     exchange.request.remote_address =
         client_address(context_.peer, exchange.request.headers, context_.trusted_proxies);
-    RequestBody body(head, exchange, input_, context_.patience,
+    RequestBody body(head, exchange, input_, context_.timeouts,
                      [&] { return context_.bodies.share(who(exchange), context_.end); });
     exchange.request.body_stream = &body;
     input_.give_back();
@@ -103,7 +103,7 @@ class Connection {
                       .keep_alive = head.keep_alive && !context_.draining && !response.close &&
                                     body.worth_skipping(),
                       .may_chunk = head.http11};
-    ResponseWriter writer(context_.runtime, stream_, context_.patience, *held);
+    ResponseWriter writer(context_.runtime, stream_, context_.timeouts, *held);
     const Status written = co_await writer.write(response, how);
     if (exchange.answered) exchange.answered();
     if (!written.ok()) co_return false;
@@ -115,7 +115,7 @@ class Connection {
   // To close while bytes are unread would reset the connection, and the answer might be lost.
   Task<void> go_away() {
     stream_.end_writing();
-    co_await linger(input_, context_.patience);
+    co_await linger(input_, context_.timeouts);
   }
 
   // Whom it counts for what is held.

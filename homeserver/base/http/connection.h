@@ -18,7 +18,7 @@ namespace polder::http {
 struct ConnectionContext {
   runtime::Runtime& runtime;
   const Router& router;
-  const Patience& patience;
+  const Timeouts& timeouts;
   HeldBytes& bodies;
   HeldBytes& answers;
   Resources resources;

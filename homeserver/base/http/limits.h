@@ -24,7 +24,7 @@ inline constexpr size_t kLingerBytesMax = 4 << 20;     // the same, before the c
 inline constexpr Millis kHandshakeTimeout{10'000};
 
 // How long a server waits for its peers.
-struct Patience {
+struct Timeouts {
   Millis handshake = kHandshakeTimeout;
   Millis head{20'000};  // for the whole head of a request
   Millis idle{90'000};  // for the next request
@@ -38,14 +38,14 @@ struct Patience {
 };
 
 // How many connections there may be.
-struct DoorLimits {
+struct ConnectionLimits {
   size_t all = 20'000;
   size_t listener = 15'000;
   size_t network = 5'000;  // IPv4: /24, IPv6: /56
   size_t address = 2'000;  // IPv6: /64
 };
 // The same of those whose TLS handshake has begun and not ended, each of which holds 70 KiB.
-inline constexpr DoorLimits kHandshakes{
+inline constexpr ConnectionLimits kHandshakes{
     .all = 1'000, .listener = 1'000, .network = 250, .address = 100};
 
 // How many bytes may be held for others.
@@ -56,8 +56,8 @@ struct HeldLimits {
 inline constexpr uint64_t kHeldFreely = 16 * 1024;  // bytes that each request may hold
 
 struct ServerLimits {
-  Patience patience;
-  DoorLimits connections;
+  Timeouts timeouts;
+  ConnectionLimits connections;
   HeldLimits bodies{uint64_t{128} << 20, uint64_t{32} << 20};   // of requests, read into memory
   HeldLimits answers{uint64_t{128} << 20, uint64_t{16} << 20};  // that wait to be sent
 };

@@ -18,7 +18,7 @@ class Pace {
       : pause_(pause), credit_(pause), bytes_per_second_(static_cast<double>(bytes_per_second)) {}
 
   // For the next wait, within which so many bytes are to be moved.
-  Millis patience(size_t bytes = 0) const {
+  Millis timeout(size_t bytes = 0) const {
     return std::chrono::ceil<Millis>(credit_ + time_for(bytes));
   }
   // The wait took so long, and so many bytes were moved.

@@ -1,4 +1,4 @@
-// What is measured at the door.
+// What is measured of connections and requests.
 #pragma once
 
 #include "homeserver/base/http/rate_limits.h"

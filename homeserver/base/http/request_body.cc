@@ -28,12 +28,12 @@ void Input::give_back() {
 }
 
 RequestBody::RequestBody(const RequestHead& head, const Exchange& exchange, Input& input,
-                         const Patience& patience,
+                         const Timeouts& timeouts,
                          std::function<std::unique_ptr<HeldBytes::Share>()> held)
     : input_(input),
       exchange_(exchange),
       make_share_(std::move(held)),
-      pace_(patience.pause, patience.bytes_per_second),
+      pace_(timeouts.pause, timeouts.bytes_per_second),
       framing_(head.framing),
       left_(head.length),
       expects_continue_(head.expects_continue) {}
@@ -60,7 +60,7 @@ Task<bool> RequestBody::skip() {
 
 Task<Result<std::optional<std::string>>> RequestBody::next() {
   if (std::exchange(expects_continue_, false) && !done())
-    POLDER_CO_CHECK(co_await input_.say("HTTP/1.1 100 Continue\r\n\r\n", pace_.patience()));
+    POLDER_CO_CHECK(co_await input_.say("HTTP/1.1 100 Continue\r\n\r\n", pace_.timeout()));
   POLDER_CO_TRY(std::string piece, co_await read_piece());
   if (exchange_.route != nullptr && exchange_.route->body != Body::kStream && !piece.empty()) {
     if (!held_) held_ = make_share_();
@@ -80,7 +80,7 @@ Task<Result<std::string>> RequestBody::read_piece() {
     if (!piece.empty() || done()) co_return piece;
     const auto before = input_.clock().steady();
     const size_t known = input_.bytes().size();
-    POLDER_CO_TRY(const bool more, co_await input_.fill(pace_.patience(), kReadBytes));
+    POLDER_CO_TRY(const bool more, co_await input_.fill(pace_.timeout(), kReadBytes));
     if (!more) co_return fail(ErrorCode::kUnavailable, "the connection ended within a body");
     pace_.moved(input_.clock().steady() - before, input_.bytes().size() - known);
   }
@@ -101,13 +101,13 @@ Status RequestBody::take(std::string& piece) {
   return {};
 }
 
-Task<void> linger(Input& input, const Patience& patience) {
-  const auto end = input.clock().steady() + patience.linger_all;
+Task<void> linger(Input& input, const Timeouts& timeouts) {
+  const auto end = input.clock().steady() + timeouts.linger_all;
   for (size_t read = input.bytes().size(); read < kLingerBytesMax;) {
     input.consume(input.bytes().size());
     const auto left = std::chrono::ceil<Millis>(end - input.clock().steady());
     if (left <= Millis(0)) co_return;
-    const auto more = co_await input.fill(std::min(patience.linger, left), kReadBytes);
+    const auto more = co_await input.fill(std::min(timeouts.linger, left), kReadBytes);
     if (!more.ok() || !*more) co_return;
     read += input.bytes().size();
   }

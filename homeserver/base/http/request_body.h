@@ -46,7 +46,7 @@ class RequestBody final : public BodySource {
   // All outlive it. What it gives to a route that does not stream is counted as held, by the share
   // that `held` makes when the first piece comes, as long as the body is there.
   RequestBody(const RequestHead& head, const Exchange& exchange, Input& input,
-              const Patience& patience, std::function<std::unique_ptr<HeldBytes::Share>()> held);
+              const Timeouts& timeouts, std::function<std::unique_ptr<HeldBytes::Share>()> held);
 
   // kMalformed; kUnavailable if the connection ends; kRateLimited if too much is held already.
   Task<Result<std::optional<std::string>>> next() override;
@@ -75,6 +75,6 @@ class RequestBody final : public BodySource {
 
 // Reads what a peer sends that will be answered no more, for a while: to close while bytes are
 // unread would reset the connection, and the answer might be lost.
-Task<void> linger(Input& input, const Patience& patience);
+Task<void> linger(Input& input, const Timeouts& timeouts);
 
 }  // namespace polder::http

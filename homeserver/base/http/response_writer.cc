@@ -101,7 +101,7 @@ Task<Status> ResponseWriter::write_pieces(std::vector<std::string_view> pieces) 
     for (const std::string_view part : group)
       size += part.size();
     const auto before = runtime_.clock().steady();
-    deadline_.set(pace_.patience(size));
+    deadline_.set(pace_.timeout(size));
     POLDER_CO_CHECK(co_await stream_.write(std::move(group)));
     deadline_.stop();
     pace_.moved(runtime_.clock().steady() - before, size);

@@ -21,12 +21,12 @@ struct Writing {
 class ResponseWriter {
  public:
   // All outlive it; what the response holds besides its slices is counted in the share.
-  ResponseWriter(runtime::Runtime& runtime, Stream& stream, const Patience& patience,
+  ResponseWriter(runtime::Runtime& runtime, Stream& stream, const Timeouts& timeouts,
                  HeldBytes::Share& held)
       : runtime_(runtime),
         stream_(stream),
         deadline_(runtime, stream),
-        pace_(patience.pause, patience.bytes_per_second),
+        pace_(timeouts.pause, timeouts.bytes_per_second),
         held_(held) {}
 
   // kUnavailable if the connection broke or was closed.

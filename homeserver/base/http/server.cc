@@ -7,7 +7,7 @@
 #include <list>
 
 #include "homeserver/base/http/connection.h"
-#include "homeserver/base/http/door.h"
+#include "homeserver/base/http/connection_limiter.h"
 #include "homeserver/base/http/held_bytes.h"
 #include "homeserver/base/http/limits.h"
 #include "homeserver/base/http/tcp.h"
@@ -59,7 +59,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
       : runtime(r),
         router(table),
         limits(l),
-        door(r.clock(), r.log(), "connections_refused", l.connections),
+        limiter(r.clock(), r.log(), "connections_refused", l.connections),
         handshakes(r.clock(), r.log(), "handshakes_refused", kHandshakes),
         bodies(r.clock(), r.log(), "bodies_refused", l.bodies),
         answers(r.clock(), r.log(), "answers_refused", l.answers),
@@ -79,8 +79,8 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   runtime::Runtime& runtime;
   const Router& router;
   const ServerLimits limits;
-  Door door;
-  Door handshakes;  // TLS
+  ConnectionLimiter limiter;
+  ConnectionLimiter handshakes;  // TLS
   HeldBytes bodies;
   HeldBytes answers;
   std::vector<Shard> shards;
@@ -104,18 +104,18 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
         continue;
       }
       const IpAddress peer = address_of(socket);
-      auto place = self->door.enter(peer, listener->number, listener->trusts(peer));
-      if (!place) continue;  // closes it
+      auto slot = self->limiter.admit(peer, listener->number, listener->trusts(peer));
+      if (!slot) continue;  // closes it
       runtime::spawn(runtime, runtime.shard(shard), "connection",
                      run(self, shard, std::move(socket), listener, peer,
-                         std::make_unique<Door::Place>(*std::move(place))));
+                         std::make_unique<ConnectionLimiter::Slot>(*std::move(slot))));
     }
   }
 
   static Task<void> run(std::shared_ptr<Impl> self, size_t shard, Socket socket,
                         std::shared_ptr<const Listener> listener, IpAddress peer,
-                        std::unique_ptr<Door::Place> place) {
-    const auto inside = std::move(place);  // dies before the door
+                        std::unique_ptr<ConnectionLimiter::Slot> slot) {
+    const auto inside = std::move(slot);  // dies before the limiter
     auto stream = co_await self->open(std::move(socket), *listener, peer);
     if (stream) co_await self->run_connection(shard, std::move(stream), *listener, peer);
   }
@@ -125,11 +125,11 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     if (listener.certificate.empty()) co_return make_stream(std::move(socket));
-    const Millis patience = limits.patience.handshake;
-    if (!co_await wait_readable(runtime, socket, patience)) co_return nullptr;
-    const auto place = handshakes.enter(peer, listener.number, listener.trusts(peer));
-    if (!place) co_return nullptr;
-    auto stream = co_await accept_tls(runtime, std::move(socket), listener.tls(), patience);
+    const Millis timeout = limits.timeouts.handshake;
+    if (!co_await wait_readable(runtime, socket, timeout)) co_return nullptr;
+    const auto slot = handshakes.admit(peer, listener.number, listener.trusts(peer));
+    if (!slot) co_return nullptr;
+    auto stream = co_await accept_tls(runtime, std::move(socket), listener.tls(), timeout);
     co_return stream.ok() ? *std::move(stream) : nullptr;
   }
 
@@ -146,14 +146,14 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
       });
     };
     const ConnectionContext context{runtime,         router,
-                                    limits.patience, bodies,
+                                    limits.timeouts, bodies,
                                     answers,         listener.resources,
                                     peer.str(),      listener.trusted_proxies,
                                     draining,        std::move(end)};
     co_await serve(*connection->stream, context, connection->busy);
     list.erase(place);
     Deadline deadline(runtime, *connection->stream);
-    deadline.set(limits.patience.goodbye);
+    deadline.set(limits.timeouts.goodbye);
     co_await connection->stream->shutdown();
     --open_streams;
   }
@@ -238,7 +238,7 @@ Task<void> Server::drain(Millis time) {
 }
 
 size_t Server::connections() const {
-  return impl_->door.inside();
+  return impl_->limiter.inside();
 }
 
 uint64_t Server::answers_held() const {
@@ -250,7 +250,7 @@ uint64_t Server::bodies_held() const {
 }
 
 uint64_t Server::refusals() const {
-  return impl_->door.refusals() + impl_->handshakes.refusals();
+  return impl_->limiter.refusals() + impl_->handshakes.refusals();
 }
 
 }  // namespace polder::http

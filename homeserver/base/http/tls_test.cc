@@ -53,8 +53,8 @@ class TlsServerTest : public testing::Test {
                  }});
     runtime_ = runtime::Threads::create({.shards = 1, .pool_threads = 1}, clock_, random_, log_);
     ServerLimits limits;
-    limits.patience.handshake = Millis(300);
-    limits.patience.goodbye = Millis(300);
+    limits.timeouts.handshake = Millis(300);
+    limits.timeouts.goodbye = Millis(300);
     server_ = std::make_unique<Server>(*runtime_, router_, limits);
     ListenerOptions options;
     options.bind = "127.0.0.1";

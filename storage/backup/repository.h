@@ -12,9 +12,9 @@
 namespace polder::backup {
 
 // One user at a time.
-class Depot {
+class Repository {
  public:
-  Depot(files::FileSystem& files, std::string directory)
+  Repository(files::FileSystem& files, std::string directory)
       : files_(files), directory_(std::move(directory)) {}
 
   // Before anything is written. Makes the directory; kExists if another process writes there.

@@ -1,5 +1,5 @@
 // Who may come in: connections are counted by where they come from and where they arrive, so that
-// nobody takes the places of all others. Private to this module; thread-safe.
+// nobody takes the slots of all others. Private to this module; thread-safe.
 #pragma once
 
 #include <optional>
@@ -15,42 +15,42 @@
 
 namespace polder::http {
 
-class Door {
+class ConnectionLimiter {
  public:
-  // What is counted of one connection. It leaves when this dies; the door outlives it.
-  class Place {
+  // What is counted of one connection. It leaves when this dies; the limiter outlives it.
+  class Slot {
    public:
-    Place(Place&& other) noexcept;
-    Place& operator=(Place&&) = delete;
-    ~Place();
+    Slot(Slot&& other) noexcept;
+    Slot& operator=(Slot&&) = delete;
+    ~Slot();
 
    private:
-    friend class Door;
-    Place(Door& door, size_t listener) : door_(&door), listener_(listener) {}
-    Door* door_;
+    friend class ConnectionLimiter;
+    Slot(ConnectionLimiter& limiter, size_t listener) : limiter_(&limiter), listener_(listener) {}
+    ConnectionLimiter* limiter_;
     size_t listener_;
     std::string address_, network_;  // keys of the count; empty: not counted
   };
 
   // Clock and log outlive it. `event` is what the log calls a refusal.
-  Door(const Clock& clock, Log& log, std::string event, DoorLimits limits);
+  ConnectionLimiter(const Clock& clock, Log& log, std::string event, ConnectionLimits limits);
 
-  // A place for one more, or nothing: that is counted and said in the log once a minute. An address
+  // A slot for one more, or nothing: that is counted and said in the log once a minute. An address
   // behind which there are many (a reverse proxy) is bounded by listener only.
-  std::optional<Place> enter(const IpAddress& address, size_t listener, bool stands_for_many);
+  std::optional<Slot> admit(const IpAddress& address, size_t listener, bool stands_for_many);
   size_t inside() const;
   uint64_t refusals() const { return refusals_.value(); }  // ever
 
  private:
   size_t count_of(const std::string& key) const REQUIRES(mutex_);
-  std::optional<std::string_view> full(const Place& place) REQUIRES(mutex_);
-  void leave(const Place& place);
+  std::optional<std::string_view> full(const Slot& slot) REQUIRES(mutex_);
+  void leave(const Slot& slot);
   void refused(std::string_view by, const IpAddress& address);
 
   const Clock& clock_;
   Log& log_;
   const std::string event_;
-  const DoorLimits limits_;
+  const ConnectionLimits limits_;
   metrics::Counter refusals_;
   mutable base::Mutex mutex_;
   size_t inside_ GUARDED_BY(mutex_) = 0;

@@ -4,7 +4,7 @@
 namespace polder::http {
 namespace {
 
-class PatienceTest : public HttpTest {
+class TimeoutsTest : public HttpTest {
  protected:
   // Sends a piece again and again until the server has closed, for how long that is.
   Millis lasts(std::string first, std::string again, Millis pause) {
@@ -21,7 +21,7 @@ class PatienceTest : public HttpTest {
   }
 };
 
-TEST_F(PatienceTest, ARefusalDoesNotWaitForTheBody) {
+TEST_F(TimeoutsTest, ARefusalDoesNotWaitForTheBody) {
   const std::string length = "Content-Length: 5000000\r\n";
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"POST /refused/x HTTP/1.1\r\nHost: h\r\n" + length, "429"},
@@ -43,13 +43,13 @@ TEST_F(PatienceTest, ARefusalDoesNotWaitForTheBody) {
   }
 }
 
-TEST_F(PatienceTest, WhoIsTooSlowIsClosed) {
+TEST_F(TimeoutsTest, WhoIsTooSlowIsClosed) {
   ServerLimits limits;
-  limits.patience.head = Millis(300);
-  limits.patience.idle = Millis(400);
-  limits.patience.pause = Millis(300);
-  limits.patience.linger = Millis(10);
-  limits.patience.linger_all = Millis(10);
+  limits.timeouts.head = Millis(300);
+  limits.timeouts.idle = Millis(400);
+  limits.timeouts.pause = Millis(300);
+  limits.timeouts.linger = Millis(10);
+  limits.timeouts.linger_all = Millis(10);
   limit(limits);
   const Millis step(20);
   EXPECT_LT(lasts("GET / HTTP/1.1\r\nX: ", "x", step), Millis(5'000)) << "a head";
@@ -65,10 +65,10 @@ TEST_F(PatienceTest, WhoIsTooSlowIsClosed) {
   EXPECT_EQ(rest_of(silent), "");
 }
 
-TEST_F(PatienceTest, SlowBodiesAreTakenThatKeepTheLeastRate) {
+TEST_F(TimeoutsTest, SlowBodiesAreTakenThatKeepTheLeastRate) {
   ServerLimits limits;
-  limits.patience.pause = Millis(400);
-  limits.patience.bytes_per_second = 100;
+  limits.timeouts.pause = Millis(400);
+  limits.timeouts.bytes_per_second = 100;
   limit(limits);
   auto socket = connect();
   const std::string head =
@@ -82,7 +82,7 @@ TEST_F(PatienceTest, SlowBodiesAreTakenThatKeepTheLeastRate) {
   EXPECT_TRUE(rest_of(socket).starts_with("HTTP/1.1 200 "));
 }
 
-TEST_F(PatienceTest, AnswersThatNobodyReadsCountForWhoAsked) {
+TEST_F(TimeoutsTest, AnswersThatNobodyReadsCountForWhoAsked) {
   ServerLimits limits;
   limits.answers = {uint64_t{64} << 20, uint64_t{40} << 20};
   limit(limits);
@@ -101,7 +101,7 @@ TEST_F(PatienceTest, AnswersThatNobodyReadsCountForWhoAsked) {
   EXPECT_EQ(rest_of(sockets.front()).size() >> 20, 16u) << "who reads gets all of it";
 }
 
-TEST_F(PatienceTest, ConnectionsOfOneAddressAreBounded) {
+TEST_F(TimeoutsTest, ConnectionsOfOneAddressAreBounded) {
   ServerLimits limits;
   limits.connections.address = 2;
   limit(limits);

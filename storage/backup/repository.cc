@@ -1,4 +1,4 @@
-#include "storage/backup/depot.h"
+#include "storage/backup/repository.h"
 
 #include <algorithm>
 #include <charconv>
@@ -49,24 +49,24 @@ Result<Digest> copy(files::FileSystem& files, const std::string& from, uint64_t 
 
 }  // namespace
 
-std::string Depot::path_of(const Digest& digest) const {
+std::string Repository::path_of(const Digest& digest) const {
   const std::string name = base::hex_encode(digest);
   return directory_ + "/objects/" + name.substr(0, 2) + "/" + name.substr(2);
 }
 
-std::string Depot::list_path(uint64_t number) const {
+std::string Repository::list_path(uint64_t number) const {
   const std::string digits = std::to_string(number);
   const size_t zeros = kNumberDigits - std::min(kNumberDigits, digits.size());
   return directory_ + "/" + std::string(kListPrefix) + std::string(zeros, '0') + digits;
 }
 
-Status Depot::lock() {
+Status Repository::lock() {
   POLDER_CHECK(files_.create_directories(directory_ + "/objects"));
   POLDER_TRY(lock_, files_.lock(directory_ + "/lock"));
   return {};
 }
 
-Result<std::vector<uint64_t>> Depot::numbers() const {
+Result<std::vector<uint64_t>> Repository::numbers() const {
   POLDER_TRY(const auto entries, files_.list(directory_));
   std::vector<uint64_t> numbers;
   for (const auto& entry : entries) {
@@ -80,7 +80,7 @@ Result<std::vector<uint64_t>> Depot::numbers() const {
   return numbers;
 }
 
-Result<Listing> Depot::read(uint64_t number) const {
+Result<Listing> Repository::read(uint64_t number) const {
   const std::string path = list_path(number);
   POLDER_TRY(const std::string text, files_.read_all(path, kListBytesMax));
   auto listing = parse_listing(text);
@@ -88,19 +88,19 @@ Result<Listing> Depot::read(uint64_t number) const {
   return listing;
 }
 
-Status Depot::add(uint64_t number, const Listing& listing) {
+Status Repository::add(uint64_t number, const Listing& listing) {
   for (const std::string& folder : unsynced_)
     POLDER_CHECK(files_.sync_directory(folder));
   unsynced_.clear();
   return files_.write_atomically(list_path(number), write_listing(listing));
 }
 
-bool Depot::has(const Digest& digest, uint64_t size) const {
+bool Repository::has(const Digest& digest, uint64_t size) const {
   const auto about = files_.info(path_of(digest));
   return about.ok() && about->size == size;
 }
 
-Result<Depot::Added> Depot::add_file(const std::string& path, uint64_t size) {
+Result<Repository::Added> Repository::add_file(const std::string& path, uint64_t size) {
   const std::string temporary = directory_ + "/objects/new";
   POLDER_TRY(const Digest digest, copy(files_, path, size, temporary));
   const Added added{digest, !has(digest, size)};
@@ -108,7 +108,7 @@ Result<Depot::Added> Depot::add_file(const std::string& path, uint64_t size) {
   return added;
 }
 
-Status Depot::publish(const std::string& temporary, const Digest& digest) {
+Status Repository::publish(const std::string& temporary, const Digest& digest) {
   const std::string path = path_of(digest);
   const std::string folder = files::parent_of(path);
   POLDER_CHECK(files_.create_directories(folder));
@@ -117,11 +117,11 @@ Status Depot::publish(const std::string& temporary, const Digest& digest) {
   return {};
 }
 
-Status Depot::drop(const Digest& digest) {
+Status Repository::drop(const Digest& digest) {
   return files_.remove_file(path_of(digest));
 }
 
-Status Depot::get(const File& file, const std::string& path) const {
+Status Repository::get(const File& file, const std::string& path) const {
   const std::string object = path_of(file.digest);
   const auto digest = path.empty() ? read_through(files_, object, file.size,
                                                   [](std::string_view) { return Status(); })
@@ -133,7 +133,7 @@ Status Depot::get(const File& file, const std::string& path) const {
   return {};
 }
 
-Status Depot::keep(size_t count) {
+Status Repository::keep(size_t count) {
   POLDER_TRY(const auto all, numbers());
   const size_t forgotten = all.size() - std::min(all.size(), count);
   std::set<std::string> named;
@@ -148,7 +148,7 @@ Status Depot::keep(size_t count) {
   return remove_unnamed(named);
 }
 
-Status Depot::remove_unnamed(const std::set<std::string>& named) {
+Status Repository::remove_unnamed(const std::set<std::string>& named) {
   const std::string objects = directory_ + "/objects";
   POLDER_TRY(const auto entries, files_.list(objects));
   for (const auto& entry : entries) {
@@ -158,7 +158,7 @@ Status Depot::remove_unnamed(const std::set<std::string>& named) {
   return {};
 }
 
-Status Depot::remove_unnamed(const std::string& folder, const std::set<std::string>& named) {
+Status Repository::remove_unnamed(const std::string& folder, const std::set<std::string>& named) {
   POLDER_TRY(const auto entries, files_.list(folder));
   for (const auto& entry : entries) {
     const std::string path = folder + "/" + entry.name;

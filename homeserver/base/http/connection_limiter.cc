@@ -1,4 +1,4 @@
-#include "homeserver/base/http/door.h"
+#include "homeserver/base/http/connection_limiter.h"
 
 #include <utility>
 
@@ -16,71 +16,73 @@ std::string key_of(const IpAddress& address, size_t v4_bytes, size_t v6_bytes) {
 
 }  // namespace
 
-Door::Place::Place(Place&& other) noexcept
-    : door_(std::exchange(other.door_, nullptr)),
+ConnectionLimiter::Slot::Slot(Slot&& other) noexcept
+    : limiter_(std::exchange(other.limiter_, nullptr)),
       listener_(other.listener_),
       address_(std::move(other.address_)),
       network_(std::move(other.network_)) {}
 
-Door::Place::~Place() {
-  if (door_ != nullptr) door_->leave(*this);
+ConnectionLimiter::Slot::~Slot() {
+  if (limiter_ != nullptr) limiter_->leave(*this);
 }
 
-Door::Door(const Clock& clock, Log& log, std::string event, DoorLimits limits)
+ConnectionLimiter::ConnectionLimiter(const Clock& clock, Log& log, std::string event,
+                                     ConnectionLimits limits)
     : clock_(clock), log_(log), event_(std::move(event)), limits_(limits) {}
 
-std::optional<Door::Place> Door::enter(const IpAddress& address, size_t listener,
-                                       bool stands_for_many) {
-  Place place(*this, listener);
+std::optional<ConnectionLimiter::Slot> ConnectionLimiter::admit(const IpAddress& address,
+                                                                size_t listener,
+                                                                bool stands_for_many) {
+  Slot slot(*this, listener);
   if (!stands_for_many) {
-    place.address_ = key_of(address, 4, 8);
-    place.network_ = key_of(address, 3, 7);
+    slot.address_ = key_of(address, 4, 8);
+    slot.network_ = key_of(address, 3, 7);
   }
   std::optional<std::string_view> by;
   {
     const base::Lock lock(mutex_);
     if (listener >= listeners_.size()) listeners_.resize(listener + 1);
-    by = full(place);
+    by = full(slot);
     if (!by) {
       ++inside_;
       ++listeners_[listener];
       if (!stands_for_many) {
-        ++peers_[place.address_];
-        ++peers_[place.network_];
+        ++peers_[slot.address_];
+        ++peers_[slot.network_];
       }
-      return place;
+      return slot;
     }
   }
-  place.door_ = nullptr;
+  slot.limiter_ = nullptr;
   refused(*by, address);
   return std::nullopt;
 }
 
-size_t Door::count_of(const std::string& key) const {
+size_t ConnectionLimiter::count_of(const std::string& key) const {
   const auto found = peers_.find(key);
   return key.empty() || found == peers_.end() ? 0 : found->second;
 }
 
-// By what limit there is no place more.
-std::optional<std::string_view> Door::full(const Place& place) {
+// By what limit there is no slot more.
+std::optional<std::string_view> ConnectionLimiter::full(const Slot& slot) {
   if (inside_ >= limits_.all) return "all";
-  if (listeners_[place.listener_] >= limits_.listener) return "listener";
-  if (count_of(place.network_) >= limits_.network) return "network";
-  if (count_of(place.address_) >= limits_.address) return "address";
+  if (listeners_[slot.listener_] >= limits_.listener) return "listener";
+  if (count_of(slot.network_) >= limits_.network) return "network";
+  if (count_of(slot.address_) >= limits_.address) return "address";
   return std::nullopt;
 }
 
-void Door::leave(const Place& place) {
+void ConnectionLimiter::leave(const Slot& slot) {
   const base::Lock lock(mutex_);
   --inside_;
-  --listeners_[place.listener_];
-  for (const std::string& key : {place.address_, place.network_}) {
+  --listeners_[slot.listener_];
+  for (const std::string& key : {slot.address_, slot.network_}) {
     const auto found = peers_.find(key);
     if (found != peers_.end() && --found->second == 0) peers_.erase(found);
   }
 }
 
-void Door::refused(std::string_view by, const IpAddress& address) {
+void ConnectionLimiter::refused(std::string_view by, const IpAddress& address) {
   refusals_.add();
   uint64_t count = 0;
   {
@@ -94,7 +96,7 @@ void Door::refused(std::string_view by, const IpAddress& address) {
   log_.warning(event_, {{"count", count}, {"limit", by}, {"last_address", address.str()}});
 }
 
-size_t Door::inside() const {
+size_t ConnectionLimiter::inside() const {
   const base::Lock lock(mutex_);
   return inside_;
 }
