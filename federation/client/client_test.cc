@@ -65,7 +65,7 @@ class ClientTest : public testing::Test {
                        {"auth_events", json::Array{kHashId}}};
     return {{"room_version", std::string(version)}, {"event", std::move(event)}};
   }
-  const MembershipAsked asked_{kRoom, kAlice, "join"};
+  const TemplateRequest requested_{kRoom, kAlice, "join"};
   events::EventPtr membership(std::string_view version, std::string_view what) {
     json::Object answer = template_of(version);
     if (version == "1") {
@@ -75,7 +75,7 @@ class ClientTest : public testing::Test {
         answer.find("event")->as_object()->set(name, std::move(references));
       }
     }
-    return *build_membership(*read_template(answer, asked_),
+    return *build_membership(*read_template(answer, requested_),
                              {kRoom, kAlice, std::string(what), {}, 5}, kOwn, key_,
                              runtime_->random());
   }
@@ -90,7 +90,7 @@ class ClientTest : public testing::Test {
 
 // CVE-2026-24471: a template that is signed as it came signs any event that its maker likes.
 TEST_F(ClientTest, ATemplateIsNeverSignedAsItCame) {
-  const auto place = read_template(template_of("10"), asked_);
+  const auto place = read_template(template_of("10"), requested_);
   ASSERT_TRUE(place.ok()) << place.error().message;
   MembershipEvent wanted{kRoom, kAlice, "join", {}, 42};
   wanted.content.set("displayname", "Alice");
@@ -116,15 +116,16 @@ TEST_F(ClientTest, ARestrictedJoinNamesItsAuthoriserUnlessItIsOfThisServer) {
   content.set("join_authorised_via_users_server", kBob.str());
   const MembershipEvent join{kRoom, kAlice, "join", {}, 42};
   auto event =
-      build_membership(*read_template(answer, asked_), join, kOwn, key_, runtime_->random());
+      build_membership(*read_template(answer, requested_), join, kOwn, key_, runtime_->random());
   ASSERT_TRUE(event.ok());
   EXPECT_EQ(*(*event)->content().find_string("join_authorised_via_users_server"), kBob.str());
   content.set("join_authorised_via_users_server", "@root:own.example");
   EXPECT_FALSE(
-      build_membership(*read_template(answer, asked_), join, kOwn, key_, runtime_->random()).ok());
+      build_membership(*read_template(answer, requested_), join, kOwn, key_, runtime_->random())
+          .ok());
   content.set("join_authorised_via_users_server", "nobody");
-  EXPECT_FALSE(read_template(answer, asked_).ok());
-  EXPECT_FALSE(build_membership(*read_template(template_of("10"), asked_),
+  EXPECT_FALSE(read_template(answer, requested_).ok());
+  EXPECT_FALSE(build_membership(*read_template(template_of("10"), requested_),
                                 {kRoom, kBob, "join", {}, 42}, kOwn, key_, runtime_->random())
                    .ok());
 }
@@ -133,7 +134,7 @@ TEST_F(ClientTest, ATemplateOfSomethingElseIsRefused) {
   const auto with = [&](const char* name, json::Value value) {
     json::Object answer = template_of("10");
     answer.find("event")->as_object()->set(name, std::move(value));
-    const auto place = read_template(answer, asked_);
+    const auto place = read_template(answer, requested_);
     return place.ok() ? std::string("taken") : std::string(to_string(place.error().code));
   };
   const std::string refused(to_string(ErrorCode::kInvalid));
@@ -148,12 +149,12 @@ TEST_F(ClientTest, ATemplateOfSomethingElseIsRefused) {
 }
 
 TEST_F(ClientTest, BrokenTemplatesAreRefused) {
-  EXPECT_EQ(read_template(template_of("99"), asked_).error().code, ErrorCode::kUnsupported);
-  EXPECT_FALSE(read_template({}, asked_).ok());
+  EXPECT_EQ(read_template(template_of("99"), requested_).error().code, ErrorCode::kUnsupported);
+  EXPECT_FALSE(read_template({}, requested_).ok());
   const auto with = [&](const char* name, json::Value value) {
     json::Object answer = template_of("10");
     answer.find("event")->as_object()->set(name, std::move(value));
-    return read_template(answer, asked_).ok();
+    return read_template(answer, requested_).ok();
   };
   EXPECT_TRUE(with("depth", 1));
   EXPECT_FALSE(with("depth", -1));

@@ -32,16 +32,17 @@ Result<std::vector<EventId>> read_references(const json::Object& event, std::str
 // "The joining server MUST also verify that the type, room_id, sender, state_key and
 // content.membership fields have the expected values."
 // https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
-Status check_asked(const json::Object& event, const MembershipAsked& asked) {
+Status check_requested(const json::Object& event, const TemplateRequest& requested) {
   const json::Object* content = event.find_object("content");
   const auto says = [](const json::Object& object, std::string_view name, std::string_view value) {
     const std::string* text = object.find_string(name);
     return text != nullptr && *text == value;
   };
   if (content == nullptr || !says(event, "type", "m.room.member") ||
-      !says(event, "room_id", asked.room.view()) || !says(event, "sender", asked.user.view()) ||
-      !says(event, "state_key", asked.user.view()) ||
-      !says(*content, "membership", asked.membership)) {
+      !says(event, "room_id", requested.room.view()) ||
+      !says(event, "sender", requested.user.view()) ||
+      !says(event, "state_key", requested.user.view()) ||
+      !says(*content, "membership", requested.membership)) {
     return fail(ErrorCode::kInvalid, "template: not of the membership that was asked for");
   }
   return {};
@@ -49,7 +50,8 @@ Status check_asked(const json::Object& event, const MembershipAsked& asked) {
 
 }  // namespace
 
-Result<MembershipTemplate> read_template(const json::Object& answer, const MembershipAsked& asked) {
+Result<MembershipTemplate> read_template(const json::Object& answer,
+                                         const TemplateRequest& requested) {
   const json::Object* event = answer.find_object("event");
   if (event == nullptr) return fail(ErrorCode::kInvalid, "template: no event");
   // Without a version, the room is of version 1 or 2, as its create event will tell.
@@ -58,7 +60,7 @@ Result<MembershipTemplate> read_template(const json::Object& answer, const Membe
   place.rules = events::find_room_version(version != nullptr ? *version : "1");
   if (place.rules == nullptr)
     return fail(ErrorCode::kUnsupported, "the room's version is not known here");
-  POLDER_CHECK(check_asked(*event, asked));
+  POLDER_CHECK(check_requested(*event, requested));
   POLDER_TRY(place.prev_events,
              read_references(*event, "prev_events", events::kMaxPrevEvents, *place.rules));
   POLDER_TRY(place.auth_events,

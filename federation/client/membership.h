@@ -26,14 +26,15 @@ struct MembershipTemplate {
 };
 
 // Whose membership of which room a template was asked for.
-struct MembershipAsked {
+struct TemplateRequest {
   RoomId room;
   UserId user;
   std::string_view membership;  // "join", "leave" or "knock"
 };
 // From the answer to make_join, make_leave or make_knock. kUnsupported if the room's version is not
 // known here; kInvalid, also for a template of anything else than what was asked for.
-Result<MembershipTemplate> read_template(const json::Object& answer, const MembershipAsked& asked);
+Result<MembershipTemplate> read_template(const json::Object& answer,
+                                         const TemplateRequest& requested);
 
 // The event that a local user sends, built anew from this server's own fields, hashed and signed: a
 // template is never signed, as it could be any event at all.

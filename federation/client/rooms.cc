@@ -58,8 +58,8 @@ Task<Result<MembershipTemplate>> FederationClient::make(const char* membership, 
   call.query = std::move(versions);
   call.body_max = 1 << 20;
   POLDER_CO_TRY(const auto answer, co_await servers_.request(std::move(server), std::move(call)));
-  const MembershipAsked asked{std::move(room), std::move(user), membership};
-  co_return read_template(answer, asked);
+  const TemplateRequest requested{std::move(room), std::move(user), membership};
+  co_return read_template(answer, requested);
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid

@@ -38,7 +38,7 @@ RoomEntry::RoomEntry(rooms::RoomEngine& rooms, client::FederationClient& federat
     : rooms_(rooms),
       federation_(federation),
       late_leaves_(rooms, federation,
-                   [this](stores::LateLeave leave) { return tell_late(std::move(leave)); }) {
+                   [this](stores::LateLeave leave) { return retry_leave(std::move(leave)); }) {
   for (size_t i = 0; i < runtime().shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
 }
@@ -49,39 +49,40 @@ size_t RoomEntry::shard_of(const RoomId& room) const {
   return std::hash<RoomId>()(room) % runtime().shard_count();
 }
 
-Task<Result<Place>> RoomEntry::place_of(UserId user, RoomId room) const {
+Task<Result<EntryContext>> RoomEntry::context_of(UserId user, RoomId room) const {
   const rooms::RoomEngine* rooms = &rooms_;
   co_return co_await runtime::on_pool(
-      runtime(), [rooms, user, room] { return find_place(*rooms, user, room); });
+      runtime(), [rooms, user, room] { return find_context(*rooms, user, room); });
 }
 
-Task<Status> RoomEntry::on_shard(Wish wish, Change change) {
-  const size_t shard = shard_of(wish.room);
-  auto make = [this, wish = std::move(wish), change]() mutable {
-    return (this->*change)(std::move(wish));
+Task<Status> RoomEntry::on_shard(MembershipRequest request, Change change) {
+  const size_t shard = shard_of(request.room);
+  auto make = [this, request = std::move(request), change]() mutable {
+    return (this->*change)(std::move(request));
   };
   co_return co_await runtime::on_shard(runtime(), shard, std::move(make));
 }
 
-Task<Status> RoomEntry::in_line(Wish wish, Change change) {
-  InLine line(runtime(), *shards_[shard_of(wish.room)], wish.room);
+Task<Status> RoomEntry::in_line(MembershipRequest request, Change change) {
+  InLine line(runtime(), *shards_[shard_of(request.room)], request.room);
   const auto turn = co_await line->queue.turn();
-  co_return co_await (this->*change)(std::move(wish));
+  co_return co_await (this->*change)(std::move(request));
 }
 
 // "The servers to attempt to join the room through": whoever names some means these, and besides
 // them only the one that invited is asked; from within the room, those that are in it too.
-std::vector<ServerName> RoomEntry::servers_for(const Wish& wish, const Place& place) const {
+std::vector<ServerName> RoomEntry::servers_for(const MembershipRequest& request,
+                                               const EntryContext& context) const {
   std::vector<ServerName> servers;
   const auto add = [&](const ServerName& server) {
     const bool other =
         server != rooms_.parts().own_name && std::ranges::find(servers, server) == servers.end();
     if (other && servers.size() < kServersMax) servers.push_back(server);
   };
-  std::ranges::for_each(wish.via, add);
+  std::ranges::for_each(request.via, add);
   const bool named = !servers.empty();
-  if (place.inviter) add(*place.inviter);
-  if (!named || place.followed) std::ranges::for_each(place.servers, add);
+  if (context.inviter) add(*context.inviter);
+  if (!named || context.followed) std::ranges::for_each(context.servers, add);
   return servers;
 }
 
@@ -99,65 +100,67 @@ Task<std::string> RoomEntry::guest_access_of(RoomId room, std::vector<ServerName
 }
 
 // One after another.
-Task<Status> RoomEntry::through_some_server(policy::Point point, Wish wish, Place place,
-                                            Attempt attempt) {
-  const std::vector<ServerName> servers = servers_for(wish, place);
+Task<Status> RoomEntry::through_some_server(policy::Point point, MembershipRequest request,
+                                            EntryContext context, Attempt attempt) {
+  const std::vector<ServerName> servers = servers_for(request, context);
   policy::Facts facts;
-  if (place.guest && point == policy::Point::kJoin)
-    facts.guest_access = co_await guest_access_of(wish.room, servers);
+  if (context.guest && point == policy::Point::kJoin)
+    facts.guest_access = co_await guest_access_of(request.room, servers);
   POLDER_CO_CHECK(co_await rooms_.permit_act(
-      policy::Act{.point = point, .room = wish.room.str(), .target = wish.user.str()}, wish.actor,
-      wish.user, std::move(facts)));
+      policy::Act{.point = point, .room = request.room.str(), .target = request.user.str()},
+      request.actor, request.user, std::move(facts)));
   const auto deadline = runtime().clock().steady() + kDeadline;
   Error failure = fail(ErrorCode::kNotFound, "no server is known that is in the room");
   bool first = true;
   for (const ServerName& server : servers) {
     if (runtime().clock().steady() >= deadline) break;
-    Status status = co_await (this->*attempt)(server, wish, place);
+    Status status = co_await (this->*attempt)(server, request, context);
     if (status.ok()) co_return status;
     runtime().log().info(
         "membership_not_through",
-        {{"room", wish.room}, {"server", server}, {"reason", status.error().message}});
+        {{"room", request.room}, {"server", server}, {"reason", status.error().message}});
     if (first || weight(status.error().code) > weight(failure.code)) failure = status.error();
     first = false;
   }
   co_return outcome(std::move(failure));
 }
 
-Task<Status> RoomEntry::send_locally(Wish wish, UserId target, std::string membership) {
+Task<Status> RoomEntry::send_locally(MembershipRequest request, UserId target,
+                                     std::string membership) {
   rooms::LocalEvent event;
-  event.sender = wish.user;
+  event.sender = request.user;
   event.type = "m.room.member";
   event.state_key = target.str();
-  event.content = std::move(wish.content);
+  event.content = std::move(request.content);
   event.content.set("membership", std::move(membership));
-  event.actor = std::move(wish.actor);
-  POLDER_CO_CHECK(co_await rooms_.send(std::move(wish.room), std::move(event)));
+  event.actor = std::move(request.actor);
+  POLDER_CO_CHECK(co_await rooms_.send(std::move(request.room), std::move(event)));
   co_return Status();
 }
 
-Task<Status> RoomEntry::enter_from_within(policy::Point point, Wish wish, json::Object content,
-                                          Attempt attempt) {
-  Wish own = wish;
+Task<Status> RoomEntry::enter_from_within(policy::Point point, MembershipRequest request,
+                                          json::Object content, Attempt attempt) {
+  MembershipRequest own = request;
   own.content = std::move(content);
-  const Status sent = co_await send_locally(std::move(own), wish.user,
+  const Status sent = co_await send_locally(std::move(own), request.user,
                                             point == policy::Point::kJoin ? "join" : "knock");
   if (sent.ok() || sent.error().code != ErrorCode::kNotFound) co_return sent;
-  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
-  place.followed = false;  // even if readers do not know yet
-  co_return co_await through_some_server(point, std::move(wish), std::move(place), attempt);
+  POLDER_CO_TRY(EntryContext context, co_await context_of(request.user, request.room));
+  context.followed = false;  // even if readers do not know yet
+  co_return co_await through_some_server(point, std::move(request), std::move(context), attempt);
 }
 
-Result<events::EventPtr> RoomEntry::build(const client::MembershipTemplate& place, const Wish& wish,
+Result<events::EventPtr> RoomEntry::build(const client::MembershipTemplate& from,
+                                          const MembershipRequest& request,
                                           std::string membership) const {
   client::MembershipEvent event;
-  event.room = wish.room;
-  event.user = wish.user;
+  event.room = request.room;
+  event.user = request.user;
   event.membership = std::move(membership);
-  event.content = wish.content;
+  event.content = request.content;
   event.origin_server_ts = runtime().clock().wall_ms();
   const rooms::EngineParts& parts = rooms_.parts();
-  return client::build_membership(place, std::move(event), parts.own_name, parts.signing_key,
+  return client::build_membership(from, std::move(event), parts.own_name, parts.signing_key,
                                   runtime().random());
 }
 

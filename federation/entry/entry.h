@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "federation/client/client.h"
+#include "federation/entry/entry_context.h"
 #include "federation/entry/late_leaves.h"
-#include "federation/entry/place.h"
 #include "homeserver/protocol/policy/act.h"
 #include "homeserver/rooms/engine.h"
 
@@ -20,7 +20,7 @@ namespace polder::entry {
 
 // A local user's membership. The content is without `membership`: displayname, avatar_url, reason
 // and is_direct.
-struct Wish {
+struct MembershipRequest {
   UserId user;
   RoomId room;
   json::Object content{};
@@ -47,55 +47,57 @@ class RoomEntry {
 
   // A user who is in the room stays there: no error and no event. Requests of one user for one room
   // by one way at once are one, and all get its outcome.
-  Task<Status> join(Wish wish);
+  Task<Status> join(MembershipRequest request);
   // kForbidden for who is invited: they can join.
-  Task<Status> knock(Wish wish);
+  Task<Status> knock(MembershipRequest request);
   // Leaves, declines an invite or takes back a knock. If no server of a room that this one is not
   // in can be reached, the user is rid of it all the same, and they are told later. Leaving twice
   // is no error.
-  Task<Status> leave(Wish wish);
-  // wish.user invites; a user of another server only if that server signs the invite.
-  Task<Status> invite(Wish wish, UserId target);
+  Task<Status> leave(MembershipRequest request);
+  // request.user invites; a user of another server only if that server signs the invite.
+  Task<Status> invite(MembershipRequest request, UserId target);
 
  private:
   struct Line;
   struct Joining;
   struct Shard;
   class InLine;
-  using Change = Task<Status> (RoomEntry::*)(Wish);
-  using Attempt = Task<Status> (RoomEntry::*)(ServerName, Wish, Place);
+  using Change = Task<Status> (RoomEntry::*)(MembershipRequest);
+  using Attempt = Task<Status> (RoomEntry::*)(ServerName, MembershipRequest, EntryContext);
 
   runtime::Runtime& runtime() const { return rooms_.parts().runtime; }
   size_t shard_of(const RoomId& room) const;
-  Task<Result<Place>> place_of(UserId user, RoomId room) const;
-  Task<Status> on_shard(Wish wish, Change change);
-  Task<Status> in_line(Wish wish, Change change);
-  std::vector<ServerName> servers_for(const Wish& wish, const Place& place) const;
+  Task<Result<EntryContext>> context_of(UserId user, RoomId room) const;
+  Task<Status> on_shard(MembershipRequest request, Change change);
+  Task<Status> in_line(MembershipRequest request, Change change);
+  std::vector<ServerName> servers_for(const MembershipRequest& request,
+                                      const EntryContext& context) const;
   Task<std::string> guest_access_of(RoomId room, std::vector<ServerName> servers);
   // If the policy permits it.
-  Task<Status> through_some_server(policy::Point point, Wish wish, Place place, Attempt attempt);
-  Task<Status> send_locally(Wish wish, UserId target, std::string membership);
+  Task<Status> through_some_server(policy::Point point, MembershipRequest request,
+                                   EntryContext context, Attempt attempt);
+  Task<Status> send_locally(MembershipRequest request, UserId target, std::string membership);
   // In a room that this server is in; if it leaves it meanwhile, through another one after all.
-  Task<Status> enter_from_within(policy::Point point, Wish wish, json::Object content,
-                                 Attempt attempt);
-  Result<events::EventPtr> build(const client::MembershipTemplate& place, const Wish& wish,
-                                 std::string membership) const;
+  Task<Status> enter_from_within(policy::Point point, MembershipRequest request,
+                                 json::Object content, Attempt attempt);
+  Result<events::EventPtr> build(const client::MembershipTemplate& from,
+                                 const MembershipRequest& request, std::string membership) const;
 
-  Task<Status> join_once(Wish wish);
-  Task<Status> join_in_turn(Wish wish);
-  Task<Status> join_through(ServerName server, Wish wish, Place place);
+  Task<Status> join_once(MembershipRequest request);
+  Task<Status> join_in_turn(MembershipRequest request);
+  Task<Status> join_through(ServerName server, MembershipRequest request, EntryContext context);
   Task<Status> enter(ServerName server, const events::RoomVersionRules& rules,
                      events::EventPtr join, client::SentJoin answer);
-  Task<Status> knock_in_line(Wish wish);
-  Task<Status> knock_in_turn(Wish wish);
-  Task<Status> knock_through(ServerName server, Wish wish, Place place);
-  Task<Status> leave_in_line(Wish wish);
-  Task<Status> leave_in_turn(Wish wish);
-  Task<Status> leave_through(ServerName server, Wish wish, Place place);
-  Task<Status> leave_alone(Wish wish, Place place);
-  Task<Status> tell_late(stores::LateLeave leave);
-  Task<Status> tell_late_in_line(Wish wish);
-  Task<Status> tell_late_in_turn(Wish wish);
+  Task<Status> knock_in_line(MembershipRequest request);
+  Task<Status> knock_in_turn(MembershipRequest request);
+  Task<Status> knock_through(ServerName server, MembershipRequest request, EntryContext context);
+  Task<Status> leave_in_line(MembershipRequest request);
+  Task<Status> leave_in_turn(MembershipRequest request);
+  Task<Status> leave_through(ServerName server, MembershipRequest request, EntryContext context);
+  Task<Status> leave_alone(MembershipRequest request, EntryContext context);
+  Task<Status> retry_leave(stores::LateLeave leave);
+  Task<Status> retry_leave_in_line(MembershipRequest request);
+  Task<Status> retry_leave_in_turn(MembershipRequest request);
   Task<Result<json::Array>> invite_state(UserId inviter, RoomId room) const;
 
   rooms::RoomEngine& rooms_;

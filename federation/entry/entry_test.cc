@@ -43,7 +43,7 @@ class EntryTest : public rooms::RoomsTest {
     EXPECT_TRUE(room.ok()) << room.error().message;
     return *room;
   }
-  Wish wish(const RoomId& room) { return {alice_, room, {}, {other_}}; }
+  MembershipRequest request(const RoomId& room) { return {alice_, room, {}, {other_}}; }
   Result<rooms::SentEvent> bob_sets(const RoomId& room, std::string type, std::string key,
                                     json::Object content) {
     return run(other_engine_->send(room, {.sender = bob_,
@@ -111,7 +111,7 @@ class EntryTest : public rooms::RoomsTest {
 TEST_F(EntryTest, ARoomOfEveryVersionIsEntered) {
   for (const auto& rules : events::room_versions()) {
     const RoomId room = other_room(rules.id);
-    Wish join = wish(room);
+    MembershipRequest join = request(room);
     join.content.set("displayname", "Alice");
     const Status joined = run(entry_->join(std::move(join)));
     ASSERT_TRUE(joined.ok()) << rules.id << joined.error().message;
@@ -129,12 +129,12 @@ TEST_F(EntryTest, AGuestEntersWhereTheOtherServerSaysThatGuestsMay) {
   guest.guest = true;
   set_account(alice_, guest);
   const RoomId room = other_room();
-  const Status refused = run(entry_->join(wish(room)));
+  const Status refused = run(entry_->join(request(room)));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().errcode.view(), "M_GUEST_ACCESS_FORBIDDEN");
   EXPECT_EQ(servers_->count("make_join"), 0u);
   servers_->guest_can_join = true;
-  const Status joined = run(entry_->join(wish(room)));
+  const Status joined = run(entry_->join(request(room)));
   ASSERT_TRUE(joined.ok()) << joined.error().message;
   EXPECT_EQ(membership(*other_engine_, room, alice_), "join");
 }
@@ -146,7 +146,7 @@ TEST_F(EntryTest, ARoomWhoseMembersAreNestedDeeplyIsEntered) {
   const auto changed = bob_sets(room, "m.room.member", bob_.str(),
                                 {{"membership", "join"}, {"deep", *json::parse(deep)}});
   ASSERT_TRUE(changed.ok()) << changed.error().message;
-  const Status joined = run(entry_->join(wish(room)));
+  const Status joined = run(entry_->join(request(room)));
   ASSERT_TRUE(joined.ok()) << joined.error().message;
   EXPECT_EQ(membership(*engine_, room, bob_), "join");
   EXPECT_EQ(state(room, "m.room.member", bob_.str()), changed->id.str());
@@ -173,7 +173,7 @@ TEST_F(EntryTest, OfNamedServersOnlyTheInvitersIsAskedBesides) {
   const RoomId named = other_room("10");
   EXPECT_EQ(run(entry_->join({alice_, named, {}, gone})).error().code, ErrorCode::kUnavailable);
   const RoomId left = other_room();
-  ASSERT_TRUE(run(entry_->join(wish(left))).ok());
+  ASSERT_TRUE(run(entry_->join(request(left))).ok());
   ASSERT_TRUE(run(entry_->leave({alice_, left})).ok());
   EXPECT_EQ(run(entry_->join({alice_, left, {}, gone})).error().code, ErrorCode::kUnavailable);
   EXPECT_TRUE(run(entry_->join({alice_, left, {}, {own_}})).ok());
@@ -196,7 +196,7 @@ TEST_F(EntryTest, JoinsAtOnceEnterOnce) {
   size_t done = 0;
   for (const UserId& user : {alice_, carol_, alice_}) {
     runtime::spawn(*runtime_, runtime_->shard(0), "join",
-                   [](RoomEntry& entry, Wish join, size_t& count) -> Task<void> {
+                   [](RoomEntry& entry, MembershipRequest join, size_t& count) -> Task<void> {
                      const Status joined = co_await entry.join(std::move(join));
                      EXPECT_TRUE(joined.ok()) << joined.error().message;
                      ++count;
@@ -213,10 +213,11 @@ TEST_F(EntryTest, AJoinAtOnceByAnotherWayIsTriedForItself) {
   const RoomId room = other_room();
   std::map<std::string, std::optional<Status>> outcomes;
   for (const ServerName& via : {ServerName::trusted("nobody"), other_}) {
-    runtime::spawn(*runtime_, runtime_->shard(0), "join",
-                   [](RoomEntry& entry, Wish join, std::optional<Status>& outcome) -> Task<void> {
-                     outcome = co_await entry.join(std::move(join));
-                   }(*entry_, {alice_, room, {}, {via}}, outcomes[via.str()]));
+    runtime::spawn(
+        *runtime_, runtime_->shard(0), "join",
+        [](RoomEntry& entry, MembershipRequest join, std::optional<Status>& outcome) -> Task<void> {
+          outcome = co_await entry.join(std::move(join));
+        }(*entry_, {alice_, room, {}, {via}}, outcomes[via.str()]));
   }
   const auto all_told = [&] { return outcomes["nobody"] && outcomes[other_.str()]; };
   ASSERT_TRUE(simulation_->run_until(all_told, Millis(600'000)));
@@ -227,7 +228,7 @@ TEST_F(EntryTest, AJoinAtOnceByAnotherWayIsTriedForItself) {
 
 TEST_F(EntryTest, WhoIsInTheRoomStays) {
   const RoomId room = create();
-  EXPECT_TRUE(run(entry_->join(wish(room))).ok());
+  EXPECT_TRUE(run(entry_->join(request(room))).ok());
   EXPECT_EQ(timeline_size(room), 4u);
   EXPECT_TRUE(servers_->calls.empty());
 }
@@ -235,9 +236,9 @@ TEST_F(EntryTest, WhoIsInTheRoomStays) {
 TEST_F(EntryTest, RefusalsAreTheRooms) {
   const RoomId room = other_room();
   servers_->refusal = ErrorCode::kForbidden;
-  EXPECT_EQ(run(entry_->join(wish(room))).error().code, ErrorCode::kForbidden);
+  EXPECT_EQ(run(entry_->join(request(room))).error().code, ErrorCode::kForbidden);
   servers_->refusal = ErrorCode::kInvalid;
-  EXPECT_EQ(run(entry_->join(wish(room))).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(run(entry_->join(request(room))).error().code, ErrorCode::kUnavailable);
   EXPECT_FALSE(followed(room));
 }
 
@@ -263,7 +264,7 @@ TEST_F(EntryTest, HostileTemplatesAreNotSigned) {
       const bool outer = std::string_view(one.name) == "room_version";
       (outer ? answer : *answer.find("event")->as_object()).set(one.name, one.value);
     };
-    EXPECT_EQ(run(entry_->join(wish(room))).error().code, one.code) << one.name;
+    EXPECT_EQ(run(entry_->join(request(room))).error().code, one.code) << one.name;
   }
   EXPECT_EQ(servers_->count("send_join"), 0u);
   EXPECT_EQ(*engine_->head(room), nullptr);
@@ -308,7 +309,7 @@ TEST_F(EntryTest, HostileAnswersToAJoinAreRefused) {
     servers_->change = [&](std::string_view path, json::Object& answer) {
       if (path.find("send_join") != std::string_view::npos) one.change(answer);
     };
-    EXPECT_EQ(run(entry_->join(wish(room))).error().code, ErrorCode::kUnavailable) << one.what;
+    EXPECT_EQ(run(entry_->join(request(room))).error().code, ErrorCode::kUnavailable) << one.what;
     EXPECT_FALSE(followed(room)) << one.what;
     EXPECT_EQ(row(room, alice_), "") << one.what;
   }
@@ -324,7 +325,7 @@ TEST_F(EntryTest, TwoEventsOfOneKeyAreNoState) {
     if (path.find("send_join") != std::string_view::npos)
       list(answer, "state").emplace_back(before->object());
   };
-  EXPECT_EQ(run(entry_->join(wish(room))).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(run(entry_->join(request(room))).error().code, ErrorCode::kUnavailable);
 }
 
 TEST_F(EntryTest, WhatIsBadlySignedAndNotNeededIsLeftOut) {
@@ -336,7 +337,7 @@ TEST_F(EntryTest, WhatIsBadlySignedAndNotNeededIsLeftOut) {
         event.as_object()->set("signatures", json::Object());
     }
   };
-  ASSERT_TRUE(run(entry_->join(wish(room))).ok());
+  ASSERT_TRUE(run(entry_->join(request(room))).ok());
   EXPECT_EQ(state(room, "m.room.name", ""), "");
   EXPECT_NE(state(room, "m.room.create", ""), "");
   expect_sound();
@@ -352,10 +353,10 @@ TEST_F(EntryTest, ARestrictedJoinCarriesItsAuthorisersSignature) {
   servers_->change = [&](std::string_view path, json::Object& answer) {
     if (path.find("send_join") != std::string_view::npos) answer.erase("event");
   };
-  EXPECT_EQ(run(entry_->join(wish(room))).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(run(entry_->join(request(room))).error().code, ErrorCode::kUnavailable);
   const RoomId second = other_room("10");
   servers_->change = nullptr;
-  const Status joined = run(entry_->join(wish(second)));
+  const Status joined = run(entry_->join(request(second)));
   ASSERT_TRUE(joined.ok()) << joined.error().message;
   EXPECT_EQ(membership(*engine_, second, alice_), "join");
 }
@@ -465,7 +466,7 @@ TEST_F(EntryTest, AnInviteIsDeclinedEvenIfNobodyListens) {
 
 TEST_F(EntryTest, AKnockWaitsOutsideUntilItIsTakenBack) {
   const RoomId room = other_room("11", "knock");
-  Wish knock = wish(room);
+  MembershipRequest knock = request(room);
   knock.content.set("reason", "please");
   const Status knocked = run(entry_->knock(knock));
   ASSERT_TRUE(knocked.ok()) << knocked.error().message;
@@ -481,14 +482,14 @@ TEST_F(EntryTest, AKnockWaitsOutsideUntilItIsTakenBack) {
 TEST_F(EntryTest, WhoIsInvitedDoesNotKnock) {
   const RoomId room = other_room("11", "knock");
   invite_alice(room);
-  EXPECT_EQ(run(entry_->knock(wish(room))).error().code, ErrorCode::kForbidden);
+  EXPECT_EQ(run(entry_->knock(request(room))).error().code, ErrorCode::kForbidden);
 }
 
 // The last local member is banned while somebody knocks: then the room is another server's.
 TEST_F(EntryTest, ARoomThatThisServerLeavesMeanwhileIsKnockedOnThroughOthers) {
   for (int i = 0; i < 40; ++i) {
     const RoomId room = other_room();
-    ASSERT_TRUE(run(entry_->join(wish(room))).ok());
+    ASSERT_TRUE(run(entry_->join(request(room))).ok());
     ASSERT_TRUE(bob_sets(room, "m.room.member", alice_.str(), {{"membership", "ban"}}).ok());
     const RoomReader reader(*other_engine_, *other_engine_->head(room));
     const auto ban =
@@ -500,7 +501,7 @@ TEST_F(EntryTest, ARoomThatThisServerLeavesMeanwhileIsKnockedOnThroughOthers) {
     int steps = i;
     simulation_->run_until([&] { return steps-- == 0; }, Millis(1));
     runtime::spawn(*runtime_, runtime_->shard(0), "knock",
-                   keep(entry_->knock(wish(room)), knocked));
+                   keep(entry_->knock(request(room)), knocked));
     ASSERT_TRUE(simulation_->run_until([&] { return received.has_value() && knocked.has_value(); },
                                        Millis(60'000)));
     EXPECT_EQ(knocked->error().code, ErrorCode::kForbidden) << knocked->error().message;
@@ -509,7 +510,7 @@ TEST_F(EntryTest, ARoomThatThisServerLeavesMeanwhileIsKnockedOnThroughOthers) {
 
 TEST_F(EntryTest, ARoomThatWasLeftIsEnteredAnew) {
   const RoomId room = other_room("12");
-  ASSERT_TRUE(run(entry_->join(wish(room))).ok());
+  ASSERT_TRUE(run(entry_->join(request(room))).ok());
   ASSERT_TRUE(run(entry_->leave({alice_, room})).ok());
   EXPECT_FALSE(followed(room));
   // The other server, which was told of nothing, is known from before.

@@ -24,19 +24,19 @@ Task<Result<json::Array>> RoomEntry::invite_state(UserId inviter, RoomId room) c
   });
 }
 
-Task<Status> RoomEntry::invite(Wish wish, UserId target) {
+Task<Status> RoomEntry::invite(MembershipRequest request, UserId target) {
   const ServerName invited = ServerName::trusted(std::string(target.server()));
   if (invited == rooms_.parts().own_name)
-    co_return co_await send_locally(std::move(wish), std::move(target), "invite");
+    co_return co_await send_locally(std::move(request), std::move(target), "invite");
   rooms::LocalEvent event;
-  event.sender = wish.user;
+  event.sender = request.user;
   event.type = "m.room.member";
   event.state_key = target.str();
-  event.content = std::move(wish.content);
+  event.content = std::move(request.content);
   event.content.set("membership", "invite");
-  event.actor = wish.actor;
-  POLDER_CO_TRY(const auto prepared, co_await rooms_.prepare(wish.room, std::move(event)));
-  POLDER_CO_TRY(auto state, co_await invite_state(wish.user, wish.room));
+  event.actor = request.actor;
+  POLDER_CO_TRY(const auto prepared, co_await rooms_.prepare(request.room, std::move(event)));
+  POLDER_CO_TRY(auto state, co_await invite_state(request.user, request.room));
   auto answer = co_await federation_.invite(invited, prepared, std::move(state));
   if (!answer.ok() && answer.error().code == ErrorCode::kInvalid)
     co_return fail(ErrorCode::kUnavailable, answer.error().message);

@@ -7,14 +7,14 @@ namespace polder::entry {
 
 using rooms::RestrictedJoin;
 
-Task<Status> RoomEntry::join(Wish wish) {
-  return on_shard(std::move(wish), &RoomEntry::join_once);
+Task<Status> RoomEntry::join(MembershipRequest request) {
+  return on_shard(std::move(request), &RoomEntry::join_once);
 }
 
 // Clients ask again while the first request is under way: both get its outcome.
-Task<Status> RoomEntry::join_once(Wish wish) {
-  InLine line(runtime(), *shards_[shard_of(wish.room)], wish.room);
-  const std::pair same_wish(wish.user, wish.via);
+Task<Status> RoomEntry::join_once(MembershipRequest request) {
+  InLine line(runtime(), *shards_[shard_of(request.room)], request.room);
+  const std::pair same_wish(request.user, request.via);
   if (const auto found = line->joins.find(same_wish); found != line->joins.end()) {
     const std::shared_ptr<Joining> same = found->second;
     while (!same->outcome)
@@ -25,35 +25,36 @@ Task<Status> RoomEntry::join_once(Wish wish) {
   line->joins.emplace(same_wish, joining);
   {
     const auto turn = co_await line->queue.turn();
-    joining->outcome = co_await join_in_turn(std::move(wish));
+    joining->outcome = co_await join_in_turn(std::move(request));
   }
   line->joins.erase(same_wish);
   joining->ended.notify_all();
   co_return *joining->outcome;
 }
 
-Task<Status> RoomEntry::join_in_turn(Wish wish) {
-  POLDER_CO_TRY(Place place, co_await place_of(wish.user, wish.room));
-  if (!place.followed)
-    co_return co_await through_some_server(policy::Point::kJoin, std::move(wish), std::move(place),
-                                           &RoomEntry::join_through);
-  if (place.membership == stores::Membership::kJoin) co_return Status();
+Task<Status> RoomEntry::join_in_turn(MembershipRequest request) {
+  POLDER_CO_TRY(EntryContext context, co_await context_of(request.user, request.room));
+  if (!context.followed)
+    co_return co_await through_some_server(policy::Point::kJoin, std::move(request),
+                                           std::move(context), &RoomEntry::join_through);
+  if (context.membership == stores::Membership::kJoin) co_return Status();
   // https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms: who meets a condition needs
   // a server whose user may invite.
-  if (place.restricted.join == RestrictedJoin::kNoAuthoriser)
-    co_return co_await through_some_server(policy::Point::kJoin, std::move(wish), std::move(place),
-                                           &RoomEntry::join_through);
-  json::Object content = wish.content;
-  if (place.restricted.authoriser)
-    content.set("join_authorised_via_users_server", place.restricted.authoriser->str());
-  co_return co_await enter_from_within(policy::Point::kJoin, std::move(wish), std::move(content),
+  if (context.restricted.join == RestrictedJoin::kNoAuthoriser)
+    co_return co_await through_some_server(policy::Point::kJoin, std::move(request),
+                                           std::move(context), &RoomEntry::join_through);
+  json::Object content = request.content;
+  if (context.restricted.authoriser)
+    content.set("join_authorised_via_users_server", context.restricted.authoriser->str());
+  co_return co_await enter_from_within(policy::Point::kJoin, std::move(request), std::move(content),
                                        &RoomEntry::join_through);
 }
 
-Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) {
-  POLDER_CO_TRY(const auto at, co_await federation_.make_join(server, wish.room, wish.user));
-  POLDER_CO_TRY(events::EventPtr join, build(at, wish, "join"));
-  const rooms::EnteringRooms::Mark entering(rooms_.entering(), wish.room, *at.rules);
+Task<Status> RoomEntry::join_through(ServerName server, MembershipRequest request,
+                                     EntryContext context) {
+  POLDER_CO_TRY(const auto at, co_await federation_.make_join(server, request.room, request.user));
+  POLDER_CO_TRY(events::EventPtr join, build(at, request, "join"));
+  const rooms::EnteringRooms::Mark entering(rooms_.entering(), request.room, *at.rules);
   POLDER_CO_TRY(auto answer, co_await federation_.send_join(server, join, false));
   // Nobody asked for less than the whole state.
   if (answer.members_omitted)
@@ -61,7 +62,7 @@ Task<Status> RoomEntry::join_through(ServerName server, Wish wish, Place place) 
   if (answer.event) {
     POLDER_CO_TRY(join, signed_join(*join, *answer.event));
   }
-  if (!place.followed) co_return co_await enter(server, *at.rules, join, std::move(answer));
+  if (!context.followed) co_return co_await enter(server, *at.rules, join, std::move(answer));
   POLDER_CO_TRY(const auto received, co_await rooms_.receive(server, join));
   if (received.verdict != rooms::Verdict::kAccepted)
     co_return fail(ErrorCode::kForbidden, received.refusal);

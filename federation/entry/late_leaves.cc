@@ -38,7 +38,7 @@ Task<Status> LateLeaves::keep_here(stores::LateLeave leave) {
 
 void LateLeaves::begin(stores::LateLeave leave) {
   if (!waiting_.emplace(leave.user, leave.room).second) return;
-  runtime::spawn(runtime(), runtime().shard(kShard), "late leave", tell_of(std::move(leave)));
+  runtime::spawn(runtime(), runtime().shard(kShard), "late leave", retry(std::move(leave)));
 }
 
 // The soonest of its servers.
@@ -49,12 +49,12 @@ Millis LateLeaves::until_asked(const stores::LateLeave& leave) const {
   return wait;
 }
 
-Task<void> LateLeaves::tell_of(stores::LateLeave leave) {
+Task<void> LateLeaves::retry(stores::LateLeave leave) {
   Millis pause = kPauseFirst;
   for (;;) {
     while (until_asked(leave) > Millis(0))
       co_await runtime::sleep_for(runtime(), kLook);
-    const Status told = co_await tell_(leave);
+    const Status told = co_await retry_(leave);
     const bool expired = runtime().clock().wall_ms() - leave.since_ms > kLongestMs;
     if (told.ok()) break;
     if (!is_temporary(told.error()) || expired) {

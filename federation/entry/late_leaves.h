@@ -21,9 +21,9 @@ namespace polder::entry {
 class LateLeaves {
  public:
   // Tells the servers of the leave. An error that is temporary: they could not be asked.
-  using Tell = std::function<Task<Status>(stores::LateLeave)>;
-  LateLeaves(rooms::RoomEngine& rooms, client::FederationClient& federation, Tell tell)
-      : rooms_(rooms), federation_(federation), tell_(std::move(tell)) {}
+  using Retry = std::function<Task<Status>(stores::LateLeave)>;
+  LateLeaves(rooms::RoomEngine& rooms, client::FederationClient& federation, Retry retry)
+      : rooms_(rooms), federation_(federation), retry_(std::move(retry)) {}
 
   // Goes on with what was left. Synchronous; before the first request.
   Status start();
@@ -35,13 +35,13 @@ class LateLeaves {
 
   Task<Status> keep_here(stores::LateLeave leave);
   void begin(stores::LateLeave leave);
-  Task<void> tell_of(stores::LateLeave leave);
+  Task<void> retry(stores::LateLeave leave);
   Millis until_asked(const stores::LateLeave& leave) const;
   runtime::Runtime& runtime() const { return rooms_.parts().runtime; }
 
   rooms::RoomEngine& rooms_;
   client::FederationClient& federation_;
-  const Tell tell_;
+  const Retry retry_;
   std::set<Key> waiting_;  // each has its task
 };
 

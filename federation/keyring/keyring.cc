@@ -88,15 +88,16 @@ Task<Result<crypto::VerifyKey>> Keyring::key_for_stranger(ServerName server, Key
   return key_for({true, std::move(address)}, std::move(server), std::move(key), now_ms);
 }
 
-Task<Result<crypto::VerifyKey>> Keyring::key_for(Asker asker, ServerName server, KeyId key,
+Task<Result<crypto::VerifyKey>> Keyring::key_for(Requester requester, ServerName server, KeyId key,
                                                  int64_t valid_at_ms) {
   if (server == parts_.own_name) {
     if (key != parts_.signing_key.id()) co_return unknown(server, key);
     co_return parts_.signing_key.verify_key();
   }
   const size_t shard = shard_of(server);
-  auto make = [this, asker = std::move(asker), server = std::move(server), key = std::move(key),
-               valid_at_ms]() { return key_on_shard(asker, server, key, valid_at_ms); };
+  auto make = [this, requester = std::move(requester), server = std::move(server),
+               key = std::move(key),
+               valid_at_ms]() { return key_on_shard(requester, server, key, valid_at_ms); };
   co_return co_await runtime::on_shard(parts_.runtime, shard, std::move(make));
 }
 
@@ -104,32 +105,32 @@ Task<Result<std::string>> Keyring::signed_keys(ServerName server, int64_t valid_
                                                std::string address,
                                                std::shared_ptr<std::atomic<int>> asks_left) {
   const size_t shard = shard_of(server);
-  auto make = [this, asker = Asker{true, std::move(address)}, server = std::move(server),
+  auto make = [this, requester = Requester{true, std::move(address)}, server = std::move(server),
                valid_until_ms, asks_left]() {
-    return signed_keys_on_shard(asker, server, valid_until_ms, asks_left);
+    return signed_keys_on_shard(requester, server, valid_until_ms, asks_left);
   };
   co_return co_await runtime::on_shard(parts_.runtime, shard, std::move(make));
 }
 
-Task<Result<crypto::VerifyKey>> Keyring::key_on_shard(Asker asker, ServerName server, KeyId key,
-                                                      int64_t valid_at_ms) {
+Task<Result<crypto::VerifyKey>> Keyring::key_on_shard(Requester requester, ServerName server,
+                                                      KeyId key, int64_t valid_at_ms) {
   POLDER_CO_TRY(const EntryPtr found, co_await entry(server));
   const bool at_hand = found->find(key, valid_at_ms).has_value();
   (at_hand ? stats_.hits : stats_.misses).add();
-  if (!at_hand) POLDER_CO_CHECK(co_await refresh(asker, found));
+  if (!at_hand) POLDER_CO_CHECK(co_await refresh(requester, found));
   const auto known = found->find(key, valid_at_ms);
   if (!known) co_return unknown(server, key);
-  if (!asker.stranger) keep(found);
+  if (!requester.stranger) keep(found);
   co_return *known;
 }
 
 Task<Result<std::string>> Keyring::signed_keys_on_shard(
-    Asker asker, ServerName server, int64_t valid_until_ms,
+    Requester requester, ServerName server, int64_t valid_until_ms,
     std::shared_ptr<std::atomic<int>> asks_left) {
   POLDER_CO_TRY(const EntryPtr found, co_await entry(server));
   if (found->response.empty() || found->valid_until_ms < valid_until_ms) {
     Status refreshed = fail(ErrorCode::kRateLimited, "too many servers would have to be asked");
-    if (asks_left->fetch_sub(1) > 0) refreshed = co_await refresh(std::move(asker), found);
+    if (asks_left->fetch_sub(1) > 0) refreshed = co_await refresh(std::move(requester), found);
     // What is kept is better than nothing: that is what notaries are for.
     if (!refreshed.ok() && found->response.empty()) co_return refreshed.error();
   }
@@ -176,15 +177,15 @@ void Keyring::make_room(Shard& shard, bool kept) const {
     std::erase_if(entries, [](const auto& other) { return !other.second->fetching; });
 }
 
-Task<Status> Keyring::refresh(Asker asker, EntryPtr entry) {
+Task<Status> Keyring::refresh(Requester requester, EntryPtr entry) {
   while (entry->fetching) {
     co_await entry->fetched.wait();
-    if (asker.stranger) co_return entry->outcome;
+    if (requester.stranger) co_return entry->outcome;
   }
   const auto now = parts_.runtime.clock().steady();
   if (entry->asked && now - *entry->asked < kAskAgain) co_return entry->outcome;
   entry->fetching = true;
-  Status outcome = co_await fetch(std::move(asker), entry);
+  Status outcome = co_await fetch(std::move(requester), entry);
   (outcome.ok() ? stats_.fetched : stats_.not_fetched).add();
   // That there was no place for the question says nothing of the server.
   const bool asked = outcome.ok() || outcome.error().code != ErrorCode::kRateLimited;
@@ -196,11 +197,11 @@ Task<Status> Keyring::refresh(Asker asker, EntryPtr entry) {
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server
-Task<Status> Keyring::fetch(Asker asker, EntryPtr entry) {
+Task<Status> Keyring::fetch(Requester requester, EntryPtr entry) {
   transport::Call call;
-  const bool stranger = asker.stranger && !entry->kept;
+  const bool stranger = requester.stranger && !entry->kept;
   call.demand = {stranger ? egress::Cause::kStranger : egress::Cause::kRooms,
-                 std::move(asker.address)};
+                 std::move(requester.address)};
   call.tell_if_busy = true;
   call.path = "/_matrix/key/v2/server";
   call.timeout = kFetchTimeout;

@@ -63,22 +63,22 @@ class Keyring final : public rooms::KeySource {
   using EntryPtr = std::shared_ptr<Entry>;
 
   // Who wants a key: the rooms, or a stranger at an address.
-  struct Asker {
+  struct Requester {
     bool stranger = false;
     std::string address;
   };
   size_t shard_of(const ServerName& server) const;
-  Task<Result<crypto::VerifyKey>> key_for(Asker asker, ServerName server, KeyId key,
+  Task<Result<crypto::VerifyKey>> key_for(Requester requester, ServerName server, KeyId key,
                                           int64_t valid_at_ms);
-  Task<Result<crypto::VerifyKey>> key_on_shard(Asker asker, ServerName server, KeyId key,
+  Task<Result<crypto::VerifyKey>> key_on_shard(Requester requester, ServerName server, KeyId key,
                                                int64_t valid_at_ms);
-  Task<Result<std::string>> signed_keys_on_shard(Asker asker, ServerName server,
+  Task<Result<std::string>> signed_keys_on_shard(Requester requester, ServerName server,
                                                  int64_t valid_until_ms,
                                                  std::shared_ptr<std::atomic<int>> asks_left);
   Task<Result<EntryPtr>> entry(ServerName server);
   // Asks the server, or waits for the request that is under way.
-  Task<Status> refresh(Asker asker, EntryPtr entry);
-  Task<Status> fetch(Asker asker, EntryPtr entry);
+  Task<Status> refresh(Requester requester, EntryPtr entry);
+  Task<Status> fetch(Requester requester, EntryPtr entry);
   void accept(Entry& entry, const wire::ServerKeys& keys, std::string response);
   void keep(const EntryPtr& entry);
   void write(const Entry& entry, int64_t now);

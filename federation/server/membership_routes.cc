@@ -42,7 +42,7 @@ Status check_restricted(RestrictedJoin join) {
 
 // --- make_join, make_leave, make_knock ---
 
-struct Asked {
+struct TemplateRequest {
   RoomId room;
   UserId user;
   ServerName origin;
@@ -57,12 +57,13 @@ struct Prepared {
 };
 
 // Whether the rules would allow the event now. It is made only for the question.
-Status check_allowed(const OpenRoom& room, const Asked& asked, const json::Object& content) {
+Status check_allowed(const OpenRoom& room, const TemplateRequest& request,
+                     const json::Object& content) {
   events::EventDraft draft;
-  draft.room_id = asked.room;
-  draft.sender = asked.user;
+  draft.room_id = request.room;
+  draft.sender = request.user;
   draft.type = "m.room.member";
-  draft.state_key = asked.user.str();
+  draft.state_key = request.user.str();
   draft.content = content;
   const events::RoomVersionRules& rules = *room.head().rules;
   json::Object pdu = events::make_pdu(draft, rules, "question");
@@ -78,47 +79,48 @@ Status check_whole(const OpenRoom& room, std::string_view membership) {
   return fail(ErrorCode::kUnavailable, "The state of the room is not known in full here yet");
 }
 
-Result<Prepared> prepare(Api& api, const Asked& asked) {
-  POLDER_TRY(const auto room, open_own_room(api, asked.room, asked.origin));
-  POLDER_CHECK(check_whole(*room, asked.membership));
+Result<Prepared> prepare(Api& api, const TemplateRequest& request) {
+  POLDER_TRY(const auto room, open_own_room(api, request.room, request.origin));
+  POLDER_CHECK(check_whole(*room, request.membership));
   Prepared prepared;
   prepared.room_version = room->head().record.version;
-  if (!asked.versions.empty() &&
-      std::ranges::find(asked.versions, prepared.room_version) == asked.versions.end()) {
+  if (!request.versions.empty() &&
+      std::ranges::find(request.versions, prepared.room_version) == request.versions.end()) {
     return incompatible_version(prepared.room_version);
   }
-  prepared.content.set("membership", asked.membership);
-  if (asked.membership == "join") {
+  prepared.content.set("membership", request.membership);
+  if (request.membership == "join") {
     POLDER_TRY(const auto restricted,
-               rooms::restricted_join(api.rooms(), room->reader, asked.user));
+               rooms::restricted_join(api.rooms(), room->reader, request.user));
     POLDER_CHECK(check_restricted(restricted.join));
     if (restricted.authoriser)
       prepared.content.set(std::string(kAuthoriser), restricted.authoriser->str());
   }
-  POLDER_CHECK(check_allowed(*room, asked, prepared.content));
+  POLDER_CHECK(check_allowed(*room, request, prepared.content));
   return prepared;
 }
 
 Task<Result<Response>> make(Api& api, Call& call, std::string membership,
                             std::vector<std::string> versions) {
-  Asked asked;
-  POLDER_CO_TRY(asked.room, RoomId::parse(call.path("roomId")));
-  POLDER_CO_TRY(asked.user, UserId::parse(call.path("userId")));
-  asked.origin = call.origin();
-  asked.membership = std::move(membership);
-  asked.versions = std::move(versions);
+  TemplateRequest request;
+  POLDER_CO_TRY(request.room, RoomId::parse(call.path("roomId")));
+  POLDER_CO_TRY(request.user, UserId::parse(call.path("userId")));
+  request.origin = call.origin();
+  request.membership = std::move(membership);
+  request.versions = std::move(versions);
   // "This MUST be a user ID on the origin server."
-  if (asked.user.server() != asked.origin.view())
+  if (request.user.server() != request.origin.view())
     co_return fail(ErrorCode::kForbidden, "The user is not one of your server");
-  POLDER_CO_TRY(Prepared prepared, co_await runtime::on_pool(api.runtime(), [&api, asked] {
-                  return prepare(api, asked);
+  POLDER_CO_TRY(Prepared prepared, co_await runtime::on_pool(api.runtime(), [&api, request] {
+                  return prepare(api, request);
                 }));
   rooms::LocalEvent event;
-  event.sender = asked.user;
+  event.sender = request.user;
   event.type = "m.room.member";
-  event.state_key = asked.user.str();
+  event.state_key = request.user.str();
   event.content = std::move(prepared.content);
-  POLDER_CO_TRY(json::Object pdu, co_await api.rooms().make_template(asked.room, std::move(event)));
+  POLDER_CO_TRY(json::Object pdu,
+                co_await api.rooms().make_template(request.room, std::move(event)));
   co_return ok_json({{"event", std::move(pdu)}, {"room_version", prepared.room_version}});
 }
 

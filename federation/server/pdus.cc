@@ -35,14 +35,15 @@ std::string id_of(const json::Object& pdu, const events::RoomVersionRules& rules
 }
 
 // The invite or knock that an event may end.
-struct Asked {
+struct PendingMembership {
   bool invite = false;
   EventId event;
   json::Array state;  // what /sync shows of it
 };
 
-Result<std::optional<Asked>> read_asked(Api& api, const RoomId& room, std::string_view user) {
-  const std::optional<Asked> nothing;
+Result<std::optional<PendingMembership>> read_pending(Api& api, const RoomId& room,
+                                                      std::string_view user) {
+  const std::optional<PendingMembership> nothing;
   const stores::Names& names = api.rooms().parts().names;
   POLDER_TRY(const auto room_number, api.rooms().find(room));
   POLDER_TRY(const auto user_number, names.find(stores::NameKind::kUser, user));
@@ -52,13 +53,13 @@ Result<std::optional<Asked>> read_asked(Api& api, const RoomId& room, std::strin
   if (!row || row->asked_by.empty()) return nothing;
   POLDER_TRY(const json::Value state, json::parse(row->stripped_state));
   if (state.as_array() == nullptr) return nothing;
-  return std::optional(
-      Asked{row->membership == stores::Membership::kInvite, row->asked_by, *state.as_array()});
+  return std::optional(PendingMembership{row->membership == stores::Membership::kInvite,
+                                         row->asked_by, *state.as_array()});
 }
 
 // Whether the server is one of those that the invite or knock told of: the inviter's, or that of
 // someone whose event describes the room.
-bool is_told_of(const json::Array& state, const ServerName& server) {
+bool is_named_in(const json::Array& state, const ServerName& server) {
   return std::ranges::any_of(state, [&](const json::Value& entry) {
     const json::Object* event = entry.as_object();
     const std::string* sender = event != nullptr ? event->find_string("sender") : nullptr;
@@ -67,18 +68,18 @@ bool is_told_of(const json::Array& state, const ServerName& server) {
   });
 }
 
-// Whether the event may be taken for an end of what was asked. The room's rules cannot be put to
+// Whether the event may be taken for an end of what was pending. The room's rules cannot be put to
 // it, as nothing is known of who may kick: so of an invite only who invited may take it back, and
 // of a knock only a server that was told of may say so. That the event builds on the very invite or
 // knock keeps an old end from ending a new one.
-bool may_end(const Asked& asked, const events::Event& event) {
+bool may_end(const PendingMembership& pending, const events::Event& event) {
   if (event.membership() != "leave" && event.membership() != "ban") return false;
-  if (std::ranges::find(event.auth_events(), asked.event) == event.auth_events().end())
+  if (std::ranges::find(event.auth_events(), pending.event) == event.auth_events().end())
     return false;
-  if (!asked.invite)
-    return is_told_of(asked.state, ServerName::trusted(std::string(event.sender().server())));
+  if (!pending.invite)
+    return is_named_in(pending.state, ServerName::trusted(std::string(event.sender().server())));
   const json::Object* invite =
-      events::find_stripped(asked.state, "m.room.member", *event.state_key());
+      events::find_stripped(pending.state, "m.room.member", *event.state_key());
   const std::string* inviter = invite != nullptr ? invite->find_string("sender") : nullptr;
   return inviter != nullptr && *inviter == event.sender().view();
 }
@@ -90,9 +91,9 @@ Status read_outside_event(Api& api, const ServerName& origin, json::Object pdu,
   const std::string* type = pdu.find_string("type");
   const std::string* user = pdu.find_string("state_key");
   if (type == nullptr || *type != "m.room.member" || user == nullptr) return unknown;
-  POLDER_TRY(const auto asked, read_asked(api, incoming.room, *user));
-  if (!asked) return unknown;
-  const json::Object* create = events::find_stripped(asked->state, "m.room.create", "");
+  POLDER_TRY(const auto pending, read_pending(api, incoming.room, *user));
+  if (!pending) return unknown;
+  const json::Object* create = events::find_stripped(pending->state, "m.room.create", "");
   const json::Object* content = create != nullptr ? create->find_object("content") : nullptr;
   const std::string* version = content != nullptr ? content->find_string("room_version") : nullptr;
   const events::RoomVersionRules* rules =
@@ -101,7 +102,7 @@ Status read_outside_event(Api& api, const ServerName& origin, json::Object pdu,
   incoming.id = id_of(pdu, *rules);
   POLDER_TRY(incoming.event, events::Event::parse(std::move(pdu), *rules));
   const events::Event& event = *incoming.event;
-  if (event.sender().server() != origin.view() || !may_end(*asked, event)) return unknown;
+  if (event.sender().server() != origin.view() || !may_end(*pending, event)) return unknown;
   incoming.outside = true;
   return {};
 }

@@ -23,21 +23,21 @@ Result<UserId> target_of(const Call& call) {
 constexpr std::string_view kAuthoriser = "join_authorised_via_users_server";
 
 // What the caller wants for themselves.
-Task<Result<entry::Wish>> wish_of(const Api& api, const Call& call, RoomAddress address,
-                                  std::string membership) {
-  entry::Wish wish;
-  wish.user = call.session().user;
-  wish.actor = actor_of(call.session());
-  wish.room = std::move(address.room);
-  wish.via = std::move(address.servers);
-  POLDER_CO_TRY(wish.content,
-                co_await membership_content(api, wish.user, std::move(membership), call.body));
-  co_return wish;
+Task<Result<entry::MembershipRequest>> request_of(const Api& api, const Call& call,
+                                                  RoomAddress address, std::string membership) {
+  entry::MembershipRequest request;
+  request.user = call.session().user;
+  request.actor = actor_of(call.session());
+  request.room = std::move(address.room);
+  request.via = std::move(address.servers);
+  POLDER_CO_TRY(request.content,
+                co_await membership_content(api, request.user, std::move(membership), call.body));
+  co_return request;
 }
 
 // Rooms that do not let the caller in and rooms that are not known are told alike: nobody finds out
 // by trying which rooms there are. What has an errcode of its own is told.
-Status told_alike(Status entered) {
+Status hide_whether_known(Status entered) {
   if (entered.ok()) return entered;
   const Error& error = entered.error();
   const bool refused = error.code == ErrorCode::kForbidden || error.code == ErrorCode::kNotFound;
@@ -54,17 +54,17 @@ Task<Result<Response>> join(const Api& api, Call& call) {
   POLDER_CO_TRY(auto address, co_await resolve_with_query(api, call, std::string(named)));
   const RoomId room = address.room;
   POLDER_CO_CHECK(call.fields().optional_object("third_party_signed"));
-  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "join"));
-  const json::Object shown = wish.content;
+  POLDER_CO_TRY(auto request, co_await request_of(api, call, std::move(address), "join"));
+  const json::Object shown = request.content;
   // What else the client gives goes into the event, as with other servers; a name for this room,
   // for instance.
   if (!json::is_canonical(call.body))
     co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   for (const auto& [key, value] : call.body) {
     if (key != "membership" && key != "third_party_signed" && key != kAuthoriser)
-      wish.content.set(key, value);
+      request.content.set(key, value);
   }
-  POLDER_CO_CHECK(told_alike(co_await api.entry.join(std::move(wish))));
+  POLDER_CO_CHECK(hide_whether_known(co_await api.entry.join(std::move(request))));
   if (!call.body.contains("displayname") && !call.body.contains("avatar_url"))
     POLDER_CO_CHECK(co_await renew_profile(api, call.session(), room, shown));
   co_return ok_json({{"room_id", room.str()}});
@@ -75,28 +75,28 @@ Task<Result<Response>> knock(const Api& api, Call& call) {
   POLDER_CO_TRY(auto address,
                 co_await resolve_with_query(api, call, std::string(call.path("roomIdOrAlias"))));
   const RoomId room = address.room;
-  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, std::move(address), "knock"));
-  POLDER_CO_CHECK(told_alike(co_await api.entry.knock(std::move(wish))));
+  POLDER_CO_TRY(auto request, co_await request_of(api, call, std::move(address), "knock"));
+  POLDER_CO_CHECK(hide_whether_known(co_await api.entry.knock(std::move(request))));
   co_return ok_json({{"room_id", room.str()}});
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#leaving-rooms
 Task<Result<Response>> leave(const Api& api, Call& call) {
   POLDER_CO_TRY(RoomId room, room_of(call));
-  POLDER_CO_TRY(auto wish, co_await wish_of(api, call, {std::move(room), {}}, "leave"));
-  POLDER_CO_CHECK(co_await api.entry.leave(std::move(wish)));
+  POLDER_CO_TRY(auto request, co_await request_of(api, call, {std::move(room), {}}, "leave"));
+  POLDER_CO_CHECK(co_await api.entry.leave(std::move(request)));
   co_return empty_json();
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite
 Task<Result<Response>> invite(const Api& api, Call& call) {
-  entry::Wish wish;
-  wish.user = call.session().user;
-  wish.actor = actor_of(call.session());
-  POLDER_CO_TRY(wish.room, room_of(call));
+  entry::MembershipRequest request;
+  request.user = call.session().user;
+  request.actor = actor_of(call.session());
+  POLDER_CO_TRY(request.room, room_of(call));
   POLDER_CO_TRY(UserId target, target_of(call));
-  POLDER_CO_TRY(wish.content, co_await membership_content(api, target, "invite", call.body));
-  POLDER_CO_CHECK(co_await api.entry.invite(std::move(wish), std::move(target)));
+  POLDER_CO_TRY(request.content, co_await membership_content(api, target, "invite", call.body));
+  POLDER_CO_CHECK(co_await api.entry.invite(std::move(request), std::move(target)));
   co_return empty_json();
 }
 
@@ -201,7 +201,7 @@ Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, U
   POLDER_CO_TRY(const auto now, co_await current_membership(api, room, user, target));
   if (membership == "join" && target == user && now != stores::Membership::kJoin) {
     POLDER_CO_CHECK(
-        told_alike(co_await api.entry.join({user, room, std::move(content), {}, actor})));
+        hide_whether_known(co_await api.entry.join({user, room, std::move(content), {}, actor})));
     co_return co_await current_member_event(api, room, target);
   }
   if (membership == "invite" && !api.users.is_local(target)) {

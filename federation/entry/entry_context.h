@@ -9,7 +9,7 @@
 
 namespace polder::entry {
 
-struct Place {
+struct EntryContext {
   bool followed = false;  // this server is in the room
   bool guest = false;     // the user is one
   stores::Membership membership = stores::Membership::kNone;
@@ -23,6 +23,7 @@ struct Place {
 };
 inline constexpr size_t kKnownServersMax = 6;
 
-Result<Place> find_place(const rooms::RoomEngine& engine, const UserId& user, const RoomId& room);
+Result<EntryContext> find_context(const rooms::RoomEngine& engine, const UserId& user,
+                                  const RoomId& room);
 
 }  // namespace polder::entry

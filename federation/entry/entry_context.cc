@@ -1,4 +1,4 @@
-#include "federation/entry/place.h"
+#include "federation/entry/entry_context.h"
 
 #include <algorithm>
 
@@ -17,7 +17,7 @@ class Finder {
   Finder(const rooms::RoomEngine& engine, const UserId& user, const RoomId& room)
       : engine_(engine), user_(user), room_(room), snapshot_(engine.parts().database.snapshot()) {}
 
-  Result<Place> run() {
+  Result<EntryContext> run() {
     POLDER_CHECK(read_account());
     POLDER_TRY(const auto number, engine_.find(room_));
     if (number) {
@@ -27,29 +27,29 @@ class Finder {
     if (const auto server = room_.server()) add(*server);
     for (const std::string& server : later_)
       add(server);
-    return std::move(place_);
+    return std::move(context_);
   }
 
  private:
   void add(std::string_view name) {
     auto server = ServerName::parse(name);
     if (!server.ok() || *server == engine_.parts().own_name) return;
-    if (place_.servers.size() == kKnownServersMax) return;
-    if (std::ranges::find(place_.servers, *server) == place_.servers.end())
-      place_.servers.push_back(*std::move(server));
+    if (context_.servers.size() == kKnownServersMax) return;
+    if (std::ranges::find(context_.servers, *server) == context_.servers.end())
+      context_.servers.push_back(*std::move(server));
   }
 
   void add_sender_of_membership(const UserId& sender) {
     add(sender.server());
-    if (place_.membership == stores::Membership::kInvite && !place_.servers.empty())
-      place_.inviter = place_.servers.front();
+    if (context_.membership == stores::Membership::kInvite && !context_.servers.empty())
+      context_.inviter = context_.servers.front();
   }
 
   Status read_account() {
     POLDER_TRY(const auto user, engine_.parts().names.find(stores::NameKind::kUser, user_.view()));
     if (!user) return {};
     POLDER_TRY(const auto account, stores::read_account(*snapshot_, *user));
-    place_.guest = account && account->guest;
+    context_.guest = account && account->guest;
     return {};
   }
 
@@ -58,7 +58,7 @@ class Finder {
     if (!user) return {};
     POLDER_TRY(const auto row, stores::read_membership(*snapshot_, *user, room));
     if (!row) return {};
-    place_.membership = row->membership;
+    context_.membership = row->membership;
     event_ = row->event;
     if (row->event == 0 && !row->stripped_state.empty()) read_stripped(row->stripped_state);
     return {};
@@ -79,7 +79,7 @@ class Finder {
         const json::Object* content = event->find_object("content");
         const std::string* version =
             content != nullptr ? content->find_string("room_version") : nullptr;
-        place_.rules = events::find_room_version(version != nullptr ? *version : "1");
+        context_.rules = events::find_room_version(version != nullptr ? *version : "1");
       }
       if (*type == "m.room.member" && *state_key == user_.view()) {
         add_sender_of_membership(*user);
@@ -91,11 +91,11 @@ class Finder {
 
   Status read_room(const RoomHeadPtr& head) {
     if (!head || head->record.extremities.empty()) return {};
-    place_.followed = head->record.local_joined;
-    place_.rules = head->rules;
+    context_.followed = head->record.local_joined;
+    context_.rules = head->rules;
     const RoomReader reader(engine_, head);
-    if (place_.followed) {
-      POLDER_TRY(place_.restricted, rooms::restricted_join(engine_, reader, user_));
+    if (context_.followed) {
+      POLDER_TRY(context_.restricted, rooms::restricted_join(engine_, reader, user_));
     } else if (event_ != 0) {
       POLDER_TRY(const auto held, reader.view().load(event_));
       add_sender_of_membership(held.event->sender());
@@ -124,12 +124,13 @@ class Finder {
   std::shared_ptr<const kv::Snapshot> snapshot_;
   stores::EventNumber event_ = 0;
   std::vector<std::string> later_;
-  Place place_;
+  EntryContext context_;
 };
 
 }  // namespace
 
-Result<Place> find_place(const rooms::RoomEngine& engine, const UserId& user, const RoomId& room) {
+Result<EntryContext> find_context(const rooms::RoomEngine& engine, const UserId& user,
+                                  const RoomId& room) {
   return Finder(engine, user, room).run();
 }
 
