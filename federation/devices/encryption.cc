@@ -7,7 +7,8 @@
 namespace polder::devices {
 namespace {
 
-constexpr size_t kAskingMax = 32;  // servers at once, for one request
+constexpr size_t kAskingMax = 32;              // servers at once, for one request
+constexpr size_t kAnswersBytesMax = 16 << 20;  // of keys that are held for one request
 
 void add(json::Object& object, std::string_view list, const std::string& user, json::Object value) {
   if (object.find_object(list) == nullptr) object.set(std::string(list), json::Object());
@@ -84,6 +85,7 @@ struct Encryption::Asking {
   std::deque<Question> waiting;
   std::map<ServerName, Error> failures;  // those who did not answer yet
   json::Object keys;
+  size_t bytes = 0;  // of the keys
   size_t running = 0;
   runtime::Signal done;
 };
@@ -99,9 +101,13 @@ Task<void> Encryption::ask(std::shared_ptr<Asking> asking) {
       asking->failures.insert_or_assign(question.server, answer.error());
       continue;
     }
+    json::Object checked = asking->claim ? checked_claim(question.asked, *answer)
+                                         : checked_query(question.asked, *answer);
+    const size_t bytes = json::write(checked).size();
+    if (bytes > kAnswersBytesMax - asking->bytes) continue;  // a failure, as it was before
+    asking->bytes += bytes;
     asking->failures.erase(question.server);
-    add_all(asking->keys, asking->claim ? checked_claim(question.asked, *answer)
-                                        : checked_query(question.asked, *answer));
+    add_all(asking->keys, std::move(checked));
   }
   --asking->running;
   asking->done.notify_all();
@@ -133,14 +139,7 @@ Result<Encryption::Found> Encryption::look_up(const users::Session& asker,
   const auto snapshot = parts_.database.snapshot();
   for (const auto& [user, only] : wanted) {
     POLDER_TRY(const auto list, remote_.known(*snapshot, user));
-    if (list) {
-      json::Object& keys = found.known.keys;
-      add(keys, "device_keys", user.str(), list->device_keys(only));
-      if (const json::Object* key = list->master_key()) add(keys, "master_keys", user.str(), *key);
-      if (const json::Object* key = list->self_signing_key())
-        add(keys, "self_signing_keys", user.str(), *key);
-      continue;
-    }
+    if (list) continue;
     POLDER_TRY(const auto number, parts_.names.find(stores::NameKind::kUser, user.view()));
     if (number) {
       POLDER_TRY(const auto room, room_of_both(*snapshot, asker.number, *number));
@@ -156,21 +155,48 @@ Result<Encryption::Found> Encryption::look_up(const users::Session& asker,
   return found;
 }
 
-// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
-Task<Result<Answer>> Encryption::query(users::Session asker, users::WantedKeys wanted,
-                                       Millis timeout) {
-  users::WantedKeys local;
-  auto remote = std::make_shared<users::WantedKeys>();
+Result<json::Object> Encryption::followed(const users::WantedKeys& wanted) const {
+  json::Object keys;
+  const auto snapshot = parts_.database.snapshot();
+  for (const auto& [user, only] : wanted) {
+    POLDER_TRY(const auto list, remote_.known(*snapshot, user));
+    if (!list) continue;
+    add(keys, "device_keys", user.str(), list->device_keys(only));
+    if (const json::Object* key = list->master_key()) add(keys, "master_keys", user.str(), *key);
+    if (const json::Object* key = list->self_signing_key())
+      add(keys, "self_signing_keys", user.str(), *key);
+  }
+  return keys;
+}
+
+// Those of this server, and the others.
+std::pair<users::WantedKeys, users::WantedKeys> Encryption::divide(users::WantedKeys wanted) const {
+  users::WantedKeys local, remote;
   for (auto& one : wanted) {
     const bool here = one.first.server() == parts_.own_name.view();
-    (here ? local : *remote).push_back(std::move(one));
+    (here ? local : remote).push_back(std::move(one));
   }
+  return {std::move(local), std::move(remote)};
+}
+
+Task<Result<json::Object>> Encryption::query_known(UserId asker, users::WantedKeys wanted) {
+  auto [local, others] = divide(std::move(wanted));
+  POLDER_CO_TRY(json::Object keys, co_await parts_.device_keys.query(asker, std::move(local)));
+  if (others.empty()) co_return keys;
+  auto read = [this, remote = std::move(others)] { return followed(remote); };
+  POLDER_CO_TRY(json::Object found, co_await runtime::on_pool(parts_.runtime, std::move(read)));
+  add_all(keys, std::move(found));
+  co_return keys;
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
+Task<Result<Answer>> Encryption::query_others(users::Session asker, users::WantedKeys wanted,
+                                              Millis timeout) {
   Answer answer;
-  POLDER_CO_TRY(answer.keys, co_await parts_.device_keys.query(asker.user, std::move(local)));
+  const auto remote = std::make_shared<users::WantedKeys>(divide(std::move(wanted)).second);
   if (remote->empty()) co_return answer;
   auto look = [this, asker, remote] { return look_up(asker, *remote); };
   POLDER_CO_TRY(Found found, co_await runtime::on_pool(parts_.runtime, std::move(look)));
-  add_all(answer.keys, std::move(found.known.keys));
   for (const UserId& user : found.to_follow)
     remote_.follow(user, asker.number);
   auto asking = std::make_shared<Asking>(parts_.runtime, false);

@@ -27,9 +27,13 @@ class Encryption {
   Encryption(Parts parts, OutgoingMessages& outgoing, RemoteDevices& remote)
       : parts_(std::move(parts)), outgoing_(outgoing), remote_(remote) {}
 
-  // keys/query: {device_keys, master_keys, self_signing_keys, user_signing_keys}. Lists that are
-  // followed are known here; other servers are asked at once, and waited for until the timeout.
-  Task<Result<Answer>> query(users::Session asker, users::WantedKeys wanted, Millis timeout);
+  // keys/query, first part: {device_keys, master_keys, self_signing_keys} of users whose lists are
+  // not known here. Their servers are asked at once, and waited for until the timeout; what they
+  // answer is bounded in total.
+  Task<Result<Answer>> query_others(users::Session asker, users::WantedKeys wanted, Millis timeout);
+  // Second part: {device_keys, master_keys, self_signing_keys, user_signing_keys} of local users,
+  // and of those whose lists are followed. Of many users, it is asked for a few at a time.
+  Task<Result<json::Object>> query_known(UserId asker, users::WantedKeys wanted);
   // keys/claim: {one_time_keys}.
   Task<Result<Answer>> claim(WantedOneTimeKeys wanted, Millis timeout);
   // sendToDevice, once for a transaction id: in one batch into the inboxes of local devices and the
@@ -45,11 +49,12 @@ class Encryption {
   };
   struct Asking;
   struct Found {
-    Answer known;
     std::vector<Question> questions;
     std::vector<UserId> to_follow;
   };
   Result<Found> look_up(const users::Session& asker, const users::WantedKeys& wanted) const;
+  std::pair<users::WantedKeys, users::WantedKeys> divide(users::WantedKeys wanted) const;
+  Result<json::Object> followed(const users::WantedKeys& wanted) const;
   Task<void> ask_all(std::shared_ptr<Asking> asking, std::vector<Question> questions,
                      Millis timeout);
   Task<void> ask(std::shared_ptr<Asking> asking);

@@ -11,7 +11,7 @@ constexpr const char* kClaimPath = "/_matrix/federation/v1/user/keys/claim";
 class EncryptionTest : public WorldTest {
  protected:
   Answer query(users::WantedKeys wanted, Millis timeout = Millis(5000)) {
-    return *wait(devices_->encryption.query(session(kAlice), std::move(wanted), timeout));
+    return *query_keys(std::move(wanted), timeout);
   }
   rooms::RoomHeadPtr room_of(const std::vector<ServerName>& names) {
     rooms::RoomHead head;

@@ -44,8 +44,7 @@ class RemoteDevicesTest : public WorldTest {
   }
   // "A=key B=key", as a local client sees Bob's devices.
   std::string query() {
-    const auto answer =
-        wait(devices_->encryption.query(session(kAlice), {{kBob, {}}}, Millis(5000)));
+    const auto answer = query_keys({{kBob, {}}});
     EXPECT_TRUE(answer.ok());
     const json::Value* devices = json::at(answer->keys, {"device_keys", kBob.view()});
     if (devices == nullptr) return answer->failures.empty() ? "none" : "failed";
@@ -232,7 +231,7 @@ TEST_F(RemoteDevicesTest, MalformedKeysOfAListAreLeftOut) {
   follow();
   servers_->down = {kB};
   EXPECT_EQ(query(), "A=a");
-  const auto answer = wait(devices_->encryption.query(session(kAlice), {{kBob, {}}}, Millis(5000)));
+  const auto answer = query_keys({{kBob, {}}});
   EXPECT_TRUE(answer->keys.find_object("master_keys")->empty());
   EXPECT_TRUE(answer->keys.find_object("self_signing_keys")->empty());
 }
@@ -293,8 +292,7 @@ TEST_F(RemoteDevicesTest, SigningKeysAreReplacedIfTheyAreTheUsersOwn) {
   set_devices(5, {{"A", "a"}});
   follow();
   const auto master = [&] {
-    const auto answer =
-        wait(devices_->encryption.query(session(kAlice), {{kBob, {}}}, Millis(5000)));
+    const auto answer = query_keys({{kBob, {}}});
     const json::Object* key = answer->keys.find_object("master_keys")->find_object(kBob.view());
     return key == nullptr ? "none" : key->find_object("keys")->begin()->first;
   };

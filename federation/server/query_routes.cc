@@ -3,6 +3,7 @@
 // https://spec.matrix.org/v1.19/server-server-api/#device-management
 // https://spec.matrix.org/v1.19/server-server-api/#end-to-end-encryption
 #include "federation/server/open_room.h"
+#include "homeserver/api/kit/key_pieces.h"
 #include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::federation_server {
@@ -11,6 +12,7 @@ namespace {
 using http::Method;
 using http::Response;
 
+constexpr std::string_view kKeysPath = "/_matrix/federation/v1/user/keys/query";
 constexpr size_t kUsersMax = 1000;   // of one request
 constexpr size_t kClaimsMax = 1000;  // keys of one request
 constexpr size_t kServersMax = 200;  // named in one answer
@@ -82,9 +84,12 @@ Task<Result<Response>> query_keys(Api& api, Call& call) {
     POLDER_CO_TRY(auto only, json::read_strings(devices, "the devices of a user"));
     users.emplace_back(std::move(user), std::move(only));
   }
-  POLDER_CO_TRY(const json::Object answer,
-                co_await api.parts.device_keys.query_for_server(std::move(users)));
-  co_return ok_json(answer);
+  kit::KeyPieces pieces;
+  pieces.wanted = std::move(users);
+  pieces.read = [&api](users::WantedKeys some) {
+    return api.parts.device_keys.query_for_server(std::move(some));
+  };
+  co_return co_await kit::keys_in_pieces(api.runtime(), kKeysPath, std::move(pieces));
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim
@@ -120,8 +125,7 @@ constexpr Operation kOperations[] = {
      signed_by_server()},
     {"getUserDevices", Method::kGet, "/_matrix/federation/v1/user/devices/{userId}", user_devices,
      signed_by_server()},
-    {"queryUserEncryptionKeys", Method::kPost, "/_matrix/federation/v1/user/keys/query", query_keys,
-     signed_by_server(kEventBody)},
+    {"queryUserEncryptionKeys", Method::kPost, kKeysPath, query_keys, signed_by_server(kEventBody)},
     {"claimUserEncryptionKeys", Method::kPost, "/_matrix/federation/v1/user/keys/claim", claim_keys,
      signed_by_server(kEventBody)},
 };

@@ -122,6 +122,26 @@ TEST_F(KeyTest, KeysOfADeletedDeviceAreGone) {
   EXPECT_EQ(query(), "{}");
 }
 
+TEST_F(KeyTest, KeysOfManyUsersAreToldAndOfTooManyRefused) {
+  const std::string device = upload_device_keys("alice", alice_);
+  const auto query = [&](size_t others) {
+    std::string wanted = R"("@alice:own":[],"@bob:own":[])";
+    for (size_t i = 0; i < others; ++i)
+      wanted += ",\"@nobody" + std::to_string(i) + ":own\":[]";
+    return call("POST", "/_matrix/client/v3/keys/query", bob_,
+                R"({"device_keys":{)" + wanted + "}}");
+  };
+  const Answer keys = query(998);
+  EXPECT_EQ(keys.status, 200);
+  EXPECT_NE(keys.text({"device_keys", "@alice:own"}).find(device), std::string::npos);
+  EXPECT_EQ(keys.text({"device_keys", "@bob:own"}), "{}");
+  for (const char* list : {"master_keys", "self_signing_keys", "user_signing_keys", "failures"})
+    EXPECT_EQ(keys.text({list}), "{}") << list;
+  const Answer refused = query(999);
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_EQ(refused.text({"errcode"}), "M_TOO_LARGE");
+}
+
 TEST_F(KeyTest, MessagesToADeviceComeInOrderUntilAcknowledged) {
   const std::string device = device_of(alice_);
   const std::string start = next(sync(alice_));

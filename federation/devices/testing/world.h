@@ -163,6 +163,19 @@ class WorldTest : public testing::Test {
     co_return true;
   }
 
+  // keys/query, both parts, as Alice's client has it.
+  Result<Answer> query_keys(const users::WantedKeys& wanted, Millis timeout = Millis(5000)) {
+    Encryption& encryption = devices_->encryption;
+    POLDER_TRY(Answer answer, wait(encryption.query_others(session(kAlice), wanted, timeout)));
+    POLDER_TRY(json::Object known, wait(encryption.query_known(kAlice, wanted)));
+    for (auto& [list, users] : known) {
+      if (answer.keys.find_object(list) == nullptr) answer.keys.set(list, json::Object());
+      for (auto& [user, keys] : *users.as_object())
+        answer.keys.find(list)->as_object()->set(user, std::move(keys));
+    }
+    return answer;
+  }
+
   void commit(const std::function<void(kv::Batch&)>& write) {
     kv::Batch batch;
     write(batch);

@@ -2,6 +2,7 @@
 // https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/interactive_auth.h"
+#include "homeserver/api/kit/key_pieces.h"
 #include "homeserver/sync/classic/device_lists.h"
 
 namespace polder::client_api {
@@ -10,6 +11,7 @@ namespace {
 using http::Method;
 using http::Response;
 
+constexpr std::string_view kQueryPath = "/_matrix/client/v3/keys/query";
 constexpr size_t kUsersMax = 1000;  // of one query or claim
 constexpr int64_t kTimeoutDefaultMs = 10'000;
 constexpr int64_t kTimeoutMaxMs = 60'000;
@@ -20,12 +22,16 @@ Result<Millis> timeout_of(const Call& call) {
   return Millis(std::clamp<int64_t>(asked, 0, kTimeoutMaxMs));
 }
 
-Response answer_json(const devices::Answer& answer) {
-  json::Object body = answer.keys;
+json::Object failures_json(const devices::Answer& answer) {
   json::Object failures;
   for (const auto& [server, error] : answer.failures)
     failures.set(server.str(), http::error_json(error));
-  body.set("failures", std::move(failures));
+  return failures;
+}
+
+Response answer_json(const devices::Answer& answer) {
+  json::Object body = answer.keys;
+  body.set("failures", failures_json(answer));
   return ok_json(body);
 }
 
@@ -55,9 +61,17 @@ Task<Result<Response>> query(const Api& api, Call& call) {
     POLDER_CO_TRY(auto only, json::read_strings(devices, "the devices of a user"));
     users.emplace_back(std::move(user), std::move(only));
   }
-  POLDER_CO_TRY(const auto answer,
-                co_await api.devices.encryption.query(call.session(), std::move(users), timeout));
-  co_return answer_json(answer);
+  POLDER_CO_TRY(auto others,
+                co_await api.devices.encryption.query_others(call.session(), users, timeout));
+  kit::KeyPieces pieces;
+  pieces.wanted = std::move(users);
+  pieces.read = [&api, asker = call.session().user](users::WantedKeys some) {
+    return api.devices.encryption.query_known(asker, std::move(some));
+  };
+  pieces.at_hand = std::move(others.keys);
+  pieces.all_lists = true;
+  pieces.failures = failures_json(others);
+  co_return co_await kit::keys_in_pieces(api.runtime, kQueryPath, std::move(pieces));
 }
 
 Task<Result<Response>> claim(const Api& api, Call& call) {
@@ -88,8 +102,8 @@ Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
   if (outcome == users::CrossSigning::kUnconfirmed) {
     POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
     if (challenge) co_return *std::move(challenge);
-    POLDER_CO_CHECK(co_await api.device_keys.upload_cross_signing(call.session(),
-                                                                  std::move(call.body), true));
+    POLDER_CO_CHECK(
+        co_await api.device_keys.upload_cross_signing(call.session(), std::move(call.body), true));
   }
   co_return empty_json();
 }
@@ -131,7 +145,7 @@ Task<Result<Response>> send_to_device(const Api& api, Call& call) {
 constexpr kit::Terms kBody{.body_max = kLargeBody};
 constexpr Operation kOperations[] = {
     {"uploadKeys", Method::kPost, "/_matrix/client/v3/keys/upload", upload, kBody},
-    {"queryKeys", Method::kPost, "/_matrix/client/v3/keys/query", query, kBody},
+    {"queryKeys", Method::kPost, kQueryPath, query, kBody},
     {"claimKeys", Method::kPost, "/_matrix/client/v3/keys/claim", claim, kBody},
     {"uploadCrossSigningKeys", Method::kPost, "/_matrix/client/v3/keys/device_signing/upload",
      upload_cross_signing, kBody},
