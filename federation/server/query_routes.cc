@@ -12,7 +12,7 @@ namespace {
 using http::Method;
 using http::Response;
 
-constexpr std::string_view kKeysPath = "/_matrix/federation/v1/user/keys/query";
+constexpr const char* kKeysPath = "/_matrix/federation/v1/user/keys/query";
 constexpr size_t kUsersMax = 1000;   // of one request
 constexpr size_t kClaimsMax = 1000;  // keys of one request
 constexpr size_t kServersMax = 200;  // named in one answer

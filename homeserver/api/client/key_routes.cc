@@ -11,7 +11,7 @@ namespace {
 using http::Method;
 using http::Response;
 
-constexpr std::string_view kQueryPath = "/_matrix/client/v3/keys/query";
+constexpr const char* kQueryPath = "/_matrix/client/v3/keys/query";
 constexpr size_t kUsersMax = 1000;  // of one query or claim
 constexpr int64_t kTimeoutDefaultMs = 10'000;
 constexpr int64_t kTimeoutMaxMs = 60'000;

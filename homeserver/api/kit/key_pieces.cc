@@ -93,7 +93,7 @@ Task<Result<std::optional<std::string>>> rest_of(std::shared_ptr<Source> source)
 
 }  // namespace
 
-Task<Result<http::Response>> keys_in_pieces(runtime::Runtime& runtime, std::string_view route,
+Task<Result<http::Response>> keys_in_pieces(runtime::Runtime& runtime, const char* route,
                                             KeyPieces pieces) {
   const auto source = std::make_shared<Source>(std::move(pieces));
   POLDER_CO_TRY(std::string first, co_await source->next());

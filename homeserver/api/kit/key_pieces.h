@@ -23,7 +23,7 @@ struct KeyPieces {
 
 // The device keys go out as they are read; keys for cross-signing, which are few and small, are
 // held until those are out. What `route` is of outlives the response.
-Task<Result<http::Response>> keys_in_pieces(runtime::Runtime& runtime, std::string_view route,
+Task<Result<http::Response>> keys_in_pieces(runtime::Runtime& runtime, const char* route,
                                             KeyPieces pieces);
 
 }  // namespace polder::kit
