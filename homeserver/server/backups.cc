@@ -26,9 +26,9 @@ int back_up(const Config& config, const std::string& config_text, const std::str
   const auto files = files::real_files();
   const auto log = base::make_system_log(LogLevel::kWarning);
   const base::SystemClock clock;
-  const backup::Places places{*files, *log, stores::kColumns, config.data_dir, to};
+  const backup::Locations locations{*files, *log, stores::kColumns, config.data_dir, to};
   const auto report =
-      backup::back_up(places, {config.server_name.str(), config_text, clock.wall_ms(), keep});
+      backup::back_up(locations, {config.server_name.str(), config_text, clock.wall_ms(), keep});
   if (!report.ok()) return failed("no backup was made", report.error());
   std::printf("%s, of which %llu were copied\n", describe(*report).c_str(),
               static_cast<unsigned long long>(report->bytes_copied));
@@ -40,10 +40,10 @@ int back_up(const Config& config, const std::string& config_text, const std::str
 int restore(const RestoreArguments& arguments) {
   const auto files = files::real_files();
   const auto log = base::make_system_log(LogLevel::kWarning);
-  const backup::Places places{*files, *log, stores::kColumns, arguments.to, arguments.from};
+  const backup::Locations locations{*files, *log, stores::kColumns, arguments.to, arguments.from};
   const bool reads_only = arguments.to.empty();
-  const auto report = reads_only ? backup::verify(places, arguments.number)
-                                 : backup::restore(places, arguments.number);
+  const auto report = reads_only ? backup::verify(locations, arguments.number)
+                                 : backup::restore(locations, arguments.number);
   if (!report.ok()) return failed(reads_only ? "not good" : "not restored", report.error());
   std::printf("%s: %s\n", describe(*report).c_str(), reads_only ? "good" : "restored");
   return 0;

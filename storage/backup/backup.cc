@@ -16,9 +16,9 @@ constexpr std::string_view kConfigName = "polder.toml";
 constexpr std::string_view kKeyName = "signing.key";
 constexpr kv::Position kPositionsSkipped = kv::Position{1} << 32;
 
-kv::RocksOptions database_at(const Places& places, std::string directory) {
-  return {.files = places.files,
-          .log = places.log,
+kv::RocksOptions database_at(const Locations& locations, std::string directory) {
+  return {.files = locations.files,
+          .log = locations.log,
           .directory = std::move(directory),
           .create_if_missing = false};
 }
@@ -26,8 +26,8 @@ kv::RocksOptions database_at(const Places& places, std::string directory) {
 // Adds the files of a data directory to a repository and to a list.
 class Collection {
  public:
-  Collection(const Places& places, Repository& repository)
-      : places_(places), repository_(repository) {}
+  Collection(const Locations& locations, Repository& repository)
+      : places_(locations), repository_(repository) {}
 
   Listing listing;
   Report report;
@@ -111,23 +111,24 @@ class Collection {
     return added->is_new ? repository_.drop(added->digest) : Status();
   }
 
-  const Places& places_;
+  const Locations& places_;
   Repository& repository_;
 };
 
-Status collect(const Places& places, const Source& source, const Listing& last,
+Status collect(const Locations& locations, const Source& source, const Listing& last,
                Collection& collection) {
-  const std::string folder = places.data_dir + "/backup-pin";
-  POLDER_TRY(const auto lock, places.files.lock(places.data_dir + "/backup.lock"));
-  POLDER_TRY(const auto pinned, kv::pin_rocks(places.files, places.data_dir + "/database", folder));
-  POLDER_CHECK(kv::verify_rocks(database_at(places, folder), places.columns));
+  const std::string folder = locations.data_dir + "/backup-pin";
+  POLDER_TRY(const auto lock, locations.files.lock(locations.data_dir + "/backup.lock"));
+  POLDER_TRY(const auto pinned,
+             kv::pin_rocks(locations.files, locations.data_dir + "/database", folder));
+  POLDER_CHECK(kv::verify_rocks(database_at(locations, folder), locations.columns));
   POLDER_CHECK(collection.add_database(pinned, folder, last));
   const std::string config = folder + "/" + std::string(kConfigName);
-  POLDER_CHECK(places.files.write_atomically(config, source.config));
+  POLDER_CHECK(locations.files.write_atomically(config, source.config));
   POLDER_CHECK(collection.add(std::string(kConfigName), config, source.config.size()));
-  POLDER_CHECK(kv::remove_folder(places.files, folder));
-  const std::string key = places.data_dir + "/" + std::string(kKeyName);
-  POLDER_TRY(const auto about, places.files.info(key));
+  POLDER_CHECK(kv::remove_folder(locations.files, folder));
+  const std::string key = locations.data_dir + "/" + std::string(kKeyName);
+  POLDER_TRY(const auto about, locations.files.info(key));
   POLDER_CHECK(collection.add(std::string(kKeyName), key, about.size));
   return collection.add_media();
 }
@@ -144,12 +145,12 @@ struct Chosen {
   Listing listing;
 };
 
-Result<Chosen> choose(const Places& places, const Repository& repository, uint64_t number) {
+Result<Chosen> choose(const Locations& locations, const Repository& repository, uint64_t number) {
   POLDER_TRY(const auto numbers, repository.numbers());
   const bool there = number == 0 ? !numbers.empty() : std::ranges::count(numbers, number) > 0;
   if (!there) {
     const std::string which = number == 0 ? "no backup" : "no backup " + std::to_string(number);
-    return fail(ErrorCode::kNotFound, places.backup_dir + ": " + which);
+    return fail(ErrorCode::kNotFound, locations.backup_dir + ": " + which);
   }
   Chosen chosen{number == 0 ? numbers.back() : number, {}};
   POLDER_TRY(chosen.listing, repository.read(chosen.number));
@@ -166,23 +167,25 @@ Status must_be_empty(files::FileSystem& files, const std::string& data_dir) {
   return files.create_directories(data_dir);
 }
 
-Status write_files(const Places& places, const Repository& repository, const Listing& listing) {
+Status write_files(const Locations& locations, const Repository& repository,
+                   const Listing& listing) {
   std::set<std::string> folders;
   for (const File& file : listing.files) {
-    const std::string path = places.data_dir + "/" + file.name;
+    const std::string path = locations.data_dir + "/" + file.name;
     if (folders.insert(files::parent_of(path)).second)
-      POLDER_CHECK(places.files.create_directories(files::parent_of(path)));
+      POLDER_CHECK(locations.files.create_directories(files::parent_of(path)));
     POLDER_CHECK(repository.get(file, path));
   }
   for (const std::string& folder : folders)
-    POLDER_CHECK(places.files.sync_directory(folder));
+    POLDER_CHECK(locations.files.sync_directory(folder));
   return {};
 }
 
 // Tokens that clients have, of positions behind the backup, must not stand for what comes now.
-Status skip_positions(const Places& places) {
-  POLDER_TRY(const auto database,
-             kv::open_rocks(database_at(places, places.data_dir + "/database"), places.columns));
+Status skip_positions(const Locations& locations) {
+  POLDER_TRY(
+      const auto database,
+      kv::open_rocks(database_at(locations, locations.data_dir + "/database"), locations.columns));
   kv::Batch batch;
   batch.reserve_position();
   const kv::Batch* one = &batch;
@@ -192,16 +195,16 @@ Status skip_positions(const Places& places) {
 
 }  // namespace
 
-Result<Report> back_up(const Places& places, const Source& source) {
-  Repository repository(places.files, places.backup_dir);
+Result<Report> back_up(const Locations& locations, const Source& source) {
+  Repository repository(locations.files, locations.backup_dir);
   POLDER_CHECK(repository.lock());
   POLDER_TRY(const auto numbers, repository.numbers());
   Listing last;
   if (!numbers.empty()) {
     POLDER_TRY(last, repository.read(numbers.back()));
   }
-  Collection collection(places, repository);
-  POLDER_CHECK(collect(places, source, last, collection));
+  Collection collection(locations, repository);
+  POLDER_CHECK(collect(locations, source, last, collection));
   collection.listing.server_name = source.server_name;
   collection.listing.made_ms = source.now_ms;
   Report& report = collection.report;
@@ -213,25 +216,25 @@ Result<Report> back_up(const Places& places, const Source& source) {
   return std::move(collection.report);
 }
 
-Result<Report> verify(const Places& places, uint64_t number) {
-  const Repository repository(places.files, places.backup_dir);
-  POLDER_TRY(const Chosen chosen, choose(places, repository, number));
+Result<Report> verify(const Locations& locations, uint64_t number) {
+  const Repository repository(locations.files, locations.backup_dir);
+  POLDER_TRY(const Chosen chosen, choose(locations, repository, number));
   for (const File& file : chosen.listing.files)
     POLDER_CHECK(repository.get(file, ""));
   return report_of(chosen.number, chosen.listing);
 }
 
-Result<Report> restore(const Places& places, uint64_t number) {
-  const Repository repository(places.files, places.backup_dir);
-  POLDER_TRY(const Chosen chosen, choose(places, repository, number));
-  POLDER_CHECK(must_be_empty(places.files, places.data_dir));
-  const std::string unfinished = places.data_dir + "/" + std::string(kUnfinished);
-  POLDER_CHECK(places.files.write_atomically(unfinished, ""));
-  POLDER_CHECK(write_files(places, repository, chosen.listing));
-  POLDER_CHECK(places.files.sync_directory(places.data_dir));
-  POLDER_CHECK(skip_positions(places));
-  POLDER_CHECK(places.files.remove_file(unfinished));
-  POLDER_CHECK(places.files.sync_directory(places.data_dir));
+Result<Report> restore(const Locations& locations, uint64_t number) {
+  const Repository repository(locations.files, locations.backup_dir);
+  POLDER_TRY(const Chosen chosen, choose(locations, repository, number));
+  POLDER_CHECK(must_be_empty(locations.files, locations.data_dir));
+  const std::string unfinished = locations.data_dir + "/" + std::string(kUnfinished);
+  POLDER_CHECK(locations.files.write_atomically(unfinished, ""));
+  POLDER_CHECK(write_files(locations, repository, chosen.listing));
+  POLDER_CHECK(locations.files.sync_directory(locations.data_dir));
+  POLDER_CHECK(skip_positions(locations));
+  POLDER_CHECK(locations.files.remove_file(unfinished));
+  POLDER_CHECK(locations.files.sync_directory(locations.data_dir));
   return report_of(chosen.number, chosen.listing);
 }
 

@@ -21,7 +21,7 @@
 
 namespace polder::backup {
 
-struct Places {
+struct Locations {
   files::FileSystem& files;
   Log& log;                                 // gets the database's warnings and errors
   std::span<const kv::ColumnSpec> columns;  // of the database
@@ -50,15 +50,15 @@ struct Report {
 // Whatever was acknowledged before the call is in the backup. What the database holds is read
 // and verified whole, and nothing is written if a part of it is damaged. A server may run meanwhile
 // and is not held up.
-Result<Report> back_up(const Places& places, const Source& source);
+Result<Report> back_up(const Locations& locations, const Source& source);
 
 // Reads all of a backup (0: the newest) and compares it with its checksums.
-Result<Report> verify(const Places& places, uint64_t number);
+Result<Report> verify(const Locations& locations, uint64_t number);
 
 // Puts a backup into a data directory that is empty or not there. Until the end a file there keeps
 // a server from starting; so it is after a failure, too: then the directory must be emptied by
 // hand. Positions go on far beyond those of the backup, because clients may know later ones.
-Result<Report> restore(const Places& places, uint64_t number);
+Result<Report> restore(const Locations& locations, uint64_t number);
 
 // The error of a data directory whose restore has not come to its end.
 Status check_restored(files::FileSystem& files, const std::string& data_dir);

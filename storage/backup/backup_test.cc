@@ -27,7 +27,7 @@ class BackupTest : public testing::Test {
   }
 
   files::FileSystem& files() { return disk_.files(); }
-  Places places(std::string data = "/data") {
+  Locations locations(std::string data = "/data") {
     return {files(), log_, kColumns, std::move(data), "/backup"};
   }
   std::unique_ptr<kv::Database> open(const std::string& data = "/data") {
@@ -60,7 +60,7 @@ class BackupTest : public testing::Test {
     return counts[0];
   }
   Result<Report> back_up(size_t keep = 3) {
-    return backup::back_up(places(), {"own", "server_name = \"own\"", 1'700'000'000'000, keep});
+    return backup::back_up(locations(), {"own", "server_name = \"own\"", 1'700'000'000'000, keep});
   }
   std::string add_media(const std::string& content) {
     const std::string name = base::hex_encode(crypto::sha256(content));
@@ -94,7 +94,7 @@ TEST_F(BackupTest, EverythingComesBack) {
     EXPECT_EQ(made->bytes, made->bytes_copied);
     ASSERT_TRUE(put(*database, 10).ok());
   }
-  const auto restored = restore(places("/other"), 0);
+  const auto restored = restore(locations("/other"), 0);
   ASSERT_TRUE(restored.ok()) << restored.error().message;
   EXPECT_EQ(restored->server_name, "own");
   EXPECT_EQ(restored->made_ms, 1'700'000'000'000);
@@ -118,7 +118,7 @@ TEST_F(BackupTest, PositionsOfWhatWasLostAreNotGivenAgain) {
     ASSERT_TRUE(put(*database, 1).ok());
     last = database->last_position();
   }
-  ASSERT_TRUE(restore(places("/other"), 0).ok());
+  ASSERT_TRUE(restore(locations("/other"), 0).ok());
   EXPECT_GT(open("/other")->last_position(), last + 1'000'000);
 }
 
@@ -138,7 +138,7 @@ TEST_F(BackupTest, UnderLoadItHoldsWhatWasAcknowledgedBefore) {
     const auto made = back_up();
     ASSERT_TRUE(made.ok()) << made.error().message;
     const std::string target = "/restored" + std::to_string(round);
-    const auto restored = restore(places(target), 0);
+    const auto restored = restore(locations(target), 0);
     ASSERT_TRUE(restored.ok()) << restored.error().message;
     EXPECT_GE(rows(*open(target)), before);
   }
@@ -166,12 +166,12 @@ TEST_F(BackupTest, AsManyStayAsAskedForAndNothingElse) {
   ASSERT_TRUE(files().remove_file("/data" + old).ok());
   ASSERT_TRUE(put(*database, 0).ok());
   ASSERT_TRUE(back_up(2).ok());
-  EXPECT_TRUE(verify(places(), 1).ok());
+  EXPECT_TRUE(verify(locations(), 1).ok());
   EXPECT_TRUE(files().info(object("old")).ok());
   ASSERT_TRUE(back_up(2).ok());
-  EXPECT_FALSE(verify(places(), 1).ok());
-  EXPECT_TRUE(verify(places(), 2).ok());
-  EXPECT_TRUE(verify(places(), 3).ok());
+  EXPECT_FALSE(verify(locations(), 1).ok());
+  EXPECT_TRUE(verify(locations(), 2).ok());
+  EXPECT_TRUE(verify(locations(), 3).ok());
   EXPECT_FALSE(files().info(object("old")).ok());
 }
 
@@ -189,10 +189,10 @@ TEST_F(BackupTest, PowerLossAtAnyWriteLeavesTheBackupBefore) {
     database.reset();
     disk_.power_on(static_cast<unsigned>(cut % 100));
     ++rows_before;
-    const auto good = verify(places(), 0);
+    const auto good = verify(locations(), 0);
     ASSERT_TRUE(good.ok()) << good.error().message;
     const std::string target = "/restored" + std::to_string(cut);
-    ASSERT_TRUE(restore(places(target), 0).ok());
+    ASSERT_TRUE(restore(locations(target), 0).ok());
     EXPECT_GE(rows(*open(target)), rows_before - 1);
     if (!cut_short) break;
   }
@@ -229,7 +229,7 @@ TEST_F(BackupTest, DamagedMediaAreNamedAndLeftOut) {
   const auto made = back_up();
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ(made->damaged, std::vector<std::string>{name.substr(1)});
-  EXPECT_TRUE(verify(places(), 0).ok());
+  EXPECT_TRUE(verify(locations(), 0).ok());
   EXPECT_FALSE(files().info(object("a pictura")).ok());
 }
 
@@ -238,32 +238,32 @@ TEST_F(BackupTest, ADamagedBackupIsRefusedAndLeavesNothingThatStarts) {
   add_media("a picture");
   ASSERT_TRUE(back_up().ok());
   damage(object("a picture"), "a pictura");
-  EXPECT_EQ(verify(places(), 0).error().code, ErrorCode::kCorrupt);
-  const auto refused = restore(places("/other"), 0);
+  EXPECT_EQ(verify(locations(), 0).error().code, ErrorCode::kCorrupt);
+  const auto refused = restore(locations("/other"), 0);
   ASSERT_FALSE(refused.ok());
   EXPECT_NE(refused.error().message.find(object("a picture")), std::string::npos);
   EXPECT_FALSE(check_restored(files(), "/other").ok());
-  EXPECT_EQ(restore(places("/other"), 0).error().code, ErrorCode::kExists);
+  EXPECT_EQ(restore(locations("/other"), 0).error().code, ErrorCode::kExists);
   // The list.
   std::string list = *files().read_all("/backup/backup-000001", 1 << 20);
   list[list.size() / 2] ^= 1;
   damage("/backup/backup-000001", list);
-  EXPECT_EQ(restore(places("/third"), 0).error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(restore(locations("/third"), 0).error().code, ErrorCode::kCorrupt);
 }
 
 TEST_F(BackupTest, ADirectoryThatIsNotEmptyIsLeftAlone) {
   open();
   ASSERT_TRUE(back_up().ok());
-  EXPECT_EQ(restore(places("/data"), 0).error().code, ErrorCode::kExists);
+  EXPECT_EQ(restore(locations("/data"), 0).error().code, ErrorCode::kExists);
   EXPECT_TRUE(check_restored(files(), "/data").ok());
 }
 
 TEST_F(BackupTest, WhatIsNotThereIsSaid) {
   EXPECT_EQ(back_up().error().code, ErrorCode::kNotFound);  // no database
-  EXPECT_EQ(restore(places("/other"), 0).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(restore(locations("/other"), 0).error().code, ErrorCode::kNotFound);
   open();
   ASSERT_TRUE(back_up().ok());
-  EXPECT_EQ(restore(places("/other"), 2).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(restore(locations("/other"), 2).error().code, ErrorCode::kNotFound);
 }
 
 }  // namespace

@@ -30,14 +30,13 @@ Url url_of(const EgressRequest& request) {
           request.target};
 }
 
-// A request that has its place, until its answer is used up: the place ends with the request, the
+// A request that has its slot, until its answer is used up: the slot ends with the request, the
 // bytes of the answer are held as long as this lives.
 class Running final : public http::Course, public std::enable_shared_from_this<Running> {
  public:
-  Running(runtime::Runtime& runtime, std::shared_ptr<Places> places, Places::PlacePtr place,
-          Cause cause)
-      : runtime_(runtime), places_(std::move(places)), place_(std::move(place)), cause_(cause) {}
-  ~Running() override { places_->release(cause_, held_); }
+  Running(runtime::Runtime& runtime, std::shared_ptr<Slots> slots, Slots::SlotPtr slot, Cause cause)
+      : runtime_(runtime), slots_(std::move(slots)), slot_(std::move(slot)), cause_(cause) {}
+  ~Running() override { slots_->release(cause_, held_); }
 
   void begin() {
     timer_ = runtime_.after(kPromptTime, [weak = weak_from_this()] {
@@ -47,10 +46,10 @@ class Running final : public http::Course, public std::enable_shared_from_this<R
   void finish() {
     if (timer_) timer_->cancel();
     timer_.reset();
-    place_.reset();
+    slot_.reset();
   }
   Status hold(size_t bytes) override {
-    if (!places_->hold(cause_, bytes))
+    if (!slots_->hold(cause_, bytes))
       return fail(ErrorCode::kRateLimited, "too much is being received");
     held_ += bytes;
     return {};
@@ -59,17 +58,17 @@ class Running final : public http::Course, public std::enable_shared_from_this<R
 
  private:
   void look() {
-    if (!place_) return;
+    if (!slot_) return;
     if (moved - std::exchange(seen_, moved) >= kPromptBytes) return begin();
-    place_->becomes_slow([weak = weak_from_this()] {
+    slot_->becomes_slow([weak = weak_from_this()] {
       const auto running = weak.lock();
       if (running && running->end) running->end();
     });
   }
 
   runtime::Runtime& runtime_;
-  const std::shared_ptr<Places> places_;
-  Places::PlacePtr place_;
+  const std::shared_ptr<Slots> slots_;
+  Slots::SlotPtr slot_;
   const Cause cause_;
   std::unique_ptr<runtime::Timer> timer_;
   uint64_t seen_ = 0;
@@ -184,14 +183,14 @@ Task<Result<http::ClientResponse>> CheckedEgress::send_to(std::string address,
                                                           EgressRequest& request,
                                                           std::chrono::nanoseconds& deadline) {
   const auto before = runtime_.clock().steady();
-  POLDER_CO_TRY(auto place, co_await places_->take(request.demand, network_of(address),
-                                                   deadline + request.demand.line_max));
+  POLDER_CO_TRY(auto slot, co_await slots_->take(request.demand, network_of(address),
+                                                 deadline + request.demand.line_max));
   const std::chrono::nanoseconds in_line = runtime_.clock().steady() - before;
   const std::chrono::nanoseconds beyond =
       std::min(in_line, std::chrono::nanoseconds(request.demand.line_max));
   deadline += beyond;
   const auto running =
-      std::make_shared<Running>(runtime_, places_, std::move(place), request.demand.cause);
+      std::make_shared<Running>(runtime_, slots_, std::move(slot), request.demand.cause);
   if (request.prepare) {
     const auto prepare = std::exchange(request.prepare, {});
     POLDER_CO_CHECK(co_await prepare(request));

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "homeserver/base/egress/places.h"
 #include "homeserver/base/egress/resolver.h"
+#include "homeserver/base/egress/slots.h"
 #include "homeserver/base/http/client.h"
 #include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/runtime/runtime.h"
@@ -27,10 +27,10 @@ struct EgressRequest {
   std::string target = "/";
   http::Headers headers;
   std::string body;
-  // For everything, look-ups, waiting for a place and redirects included; longer only by what the
+  // For everything, look-ups, waiting for a slot and redirects included; longer only by what the
   // bytes that moved may take.
   Millis timeout{60'000};
-  // Completes the request once there is a place for it, so that those in line hold nothing; an
+  // Completes the request once there is a slot for it, so that those in line hold nothing; an
   // error ends it.
   std::function<Task<Status>(EgressRequest&)> prepare = {};
   size_t body_max = 10 << 20;                      // bytes of the response's body
@@ -50,7 +50,7 @@ class Egress {
   virtual ~Egress() = default;
   // kForbidden if the destination may not be reached, kNotFound if its name has no address,
   // kUnavailable, kTimeout, kTooLarge, kMalformed; kInvalid for what cannot be a request;
-  // kRateLimited if there is no place for it, or none for its answer: that says nothing of the
+  // kRateLimited if there is no slot for it, or none for its answer: that says nothing of the
   // destination.
   virtual Task<Result<http::ClientResponse>> send(EgressRequest request) = 0;
 };
@@ -59,17 +59,17 @@ class Egress {
 class CheckedEgress final : public Egress {
  public:
   CheckedEgress(runtime::Runtime& runtime, Resolver& resolver, http::Transport& transport,
-                bool deny_private_addresses, const Places::Shares& shares = kShares)
+                bool deny_private_addresses, const Slots::Shares& shares = kShares)
       : runtime_(runtime),
         resolver_(resolver),
         transport_(transport),
         deny_private_(deny_private_addresses),
-        places_(std::make_shared<Places>(runtime, shares)) {}
+        slots_(std::make_shared<Slots>(runtime, shares)) {}
 
   Task<Result<http::ClientResponse>> send(EgressRequest request) override;
   // For requests from now on. From any thread.
   void set_deny_private_addresses(bool deny) { deny_private_ = deny; }
-  const Places& places() const { return *places_; }
+  const Slots& slots() const { return *slots_; }
   const EgressStats& stats(Cause cause) const { return stats_[static_cast<size_t>(cause)]; }
 
  private:
@@ -86,7 +86,7 @@ class CheckedEgress final : public Egress {
   Resolver& resolver_;
   http::Transport& transport_;
   std::atomic<bool> deny_private_;
-  const std::shared_ptr<Places> places_;
+  const std::shared_ptr<Slots> slots_;
   std::array<EgressStats, kCauses> stats_;
 };
 

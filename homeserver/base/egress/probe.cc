@@ -30,12 +30,12 @@ void probe(const CheckedEgress& egress, metrics::Sink& sink) {
     probe_outcomes(egress.stats(cause), name, sink);
     sink.histogram("polder_egress_seconds", "Time of requests to others, waiting included.", labels,
                    egress.stats(cause).time);
-    sink.gauge("polder_egress_under_way", "Requests that have their place.", labels,
-               number(egress.places().under_way(cause)));
-    sink.gauge("polder_egress_in_line", "Requests that wait for a place.", labels,
-               number(egress.places().in_line(cause)));
+    sink.gauge("polder_egress_under_way", "Requests that have their slot.", labels,
+               number(egress.slots().under_way(cause)));
+    sink.gauge("polder_egress_in_line", "Requests that wait for a slot.", labels,
+               number(egress.slots().in_line(cause)));
     sink.gauge("polder_egress_held_bytes", "Bytes of answers that are held.", labels,
-               number(egress.places().held(cause)));
+               number(egress.slots().held(cause)));
   }
 }
 

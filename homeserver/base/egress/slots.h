@@ -1,4 +1,4 @@
-// Places for requests that are under way, and for the bytes of their answers: nobody, neither who
+// Slots for requests that are under way, and for the bytes of their answers: nobody, neither who
 // causes requests nor where they go, can take what others need (docs/architecture.md, decisions 12
 // and 23).
 #pragma once
@@ -20,7 +20,7 @@
 
 namespace polder::egress {
 
-// Why a request is made. Each has places of its own.
+// Why a request is made. Each has slots of its own.
 enum class Cause : uint8_t {
   kUser,      // a user of this server asks, and waits
   kRooms,     // what rooms and their members need: events, states, keys, devices
@@ -33,7 +33,7 @@ inline constexpr size_t kCauses = 5;
 struct Demand {
   Cause cause = Cause::kRooms;
   std::string by{};    // on whose behalf: an address, a user; empty: nobody in particular
-  Millis line_max{0};  // waiting for a place, beyond the time that the request has
+  Millis line_max{0};  // waiting for a slot, beyond the time that the request has
 };
 
 // What one cause may have at once.
@@ -57,39 +57,39 @@ inline constexpr size_t kWaitingMax = 20'000;  // in all lines of one cause
 inline constexpr Millis kPromptTime{5'000};
 inline constexpr uint64_t kPromptBytes = 256 * 1024;
 
-// The books over all places of a process. Thread-safe; called on shards.
-class Places : public std::enable_shared_from_this<Places> {
+// All slots of a process. Thread-safe; called on shards.
+class Slots : public std::enable_shared_from_this<Slots> {
  public:
   using Shares = std::array<Share, kCauses>;
-  explicit Places(runtime::Runtime& runtime, const Shares& shares = kShares)
+  explicit Slots(runtime::Runtime& runtime, const Shares& shares = kShares)
       : runtime_(runtime), shares_(shares) {}
 
   // Held while a request is under way, and given back when it dies. Used on its shard.
-  class Place {
+  class Slot {
    public:
-    Place(std::shared_ptr<Places> places, Demand demand, std::string host);
-    ~Place();
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
+    Slot(std::shared_ptr<Slots> slots, Demand demand, std::string host);
+    ~Slot();
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
     // The request does not go well. `end` is called, on this shard, if it must make way for others
-    // that do not either; until the place is given back.
+    // that do not either; until the slot is given back.
     void becomes_slow(std::function<void()> end);
 
    private:
-    friend class Places;
-    const std::shared_ptr<Places> places_;
+    friend class Slots;
+    const std::shared_ptr<Slots> slots_;
     const Demand demand_;
     const std::string host_;
     const size_t shard_;
-    bool slow_ = false;  // under the mutex of the books, as is the next
+    bool slow_ = false;  // under the mutex of the slots, as is the next
     bool making_way_ = false;
     std::shared_ptr<std::function<void()>> end_;  // touched on the shard
   };
-  using PlacePtr = std::shared_ptr<Place>;
+  using SlotPtr = std::shared_ptr<Slot>;
 
-  // A place for a request to a network address; waits in line until then, fairly between addresses.
+  // A slot for a request to a network address; waits in line until then, fairly between addresses.
   // kRateLimited if there is none in time.
-  Task<Result<PlacePtr>> take(Demand demand, std::string host, std::chrono::nanoseconds until);
+  Task<Result<SlotPtr>> take(Demand demand, std::string host, std::chrono::nanoseconds until);
 
   // Room for bytes of an answer; false if there is none. Given back by release().
   bool hold(Cause cause, size_t bytes);
@@ -112,7 +112,7 @@ class Places : public std::enable_shared_from_this<Places> {
     std::deque<WaiterPtr> line;
     bool in_turns = false;
   };
-  struct Books {
+  struct Usage {
     size_t prompt = 0;
     size_t slow = 0;
     size_t bytes = 0;
@@ -120,19 +120,19 @@ class Places : public std::enable_shared_from_this<Places> {
     std::map<std::string, Host> hosts;
     std::map<std::string, size_t> of_one;
     std::deque<std::string> turns;  // addresses for which somebody waits
-    std::list<Place*> slow_ones;    // the longest first
+    std::list<Slot*> slow_ones;     // the longest first
   };
 
-  Books& books(Cause cause) REQUIRES(mutex_) { return books_[static_cast<size_t>(cause)]; }
+  Usage& usage(Cause cause) REQUIRES(mutex_) { return usage_[static_cast<size_t>(cause)]; }
   const Share& share(Cause cause) const { return shares_[static_cast<size_t>(cause)]; }
 
   bool fits(const Demand& demand, const std::string& host) REQUIRES(mutex_);
   bool has_share(const Demand& demand) REQUIRES(mutex_);
   void count(const Demand& demand, const std::string& host) REQUIRES(mutex_);
-  void give_back(Place& place, std::vector<WaiterPtr>& woken) REQUIRES(mutex_);
+  void give_back(Slot& slot, std::vector<WaiterPtr>& woken) REQUIRES(mutex_);
   std::vector<WaiterPtr> next_in_line(Cause cause) REQUIRES(mutex_);
   void make_way(Cause cause) REQUIRES(mutex_);
-  void forget_if_idle(Books& books, const std::string& host) REQUIRES(mutex_);
+  void forget_if_idle(Usage& usage, const std::string& host) REQUIRES(mutex_);
 
   void give_up(const WaiterPtr& waiter, const std::string& host);
   static void wake(const std::vector<WaiterPtr>& woken);
@@ -140,7 +140,7 @@ class Places : public std::enable_shared_from_this<Places> {
   runtime::Runtime& runtime_;
   const Shares shares_;
   mutable base::Mutex mutex_;
-  std::array<Books, kCauses> books_ GUARDED_BY(mutex_);
+  std::array<Usage, kCauses> usage_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::egress

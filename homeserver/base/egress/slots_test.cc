@@ -1,4 +1,4 @@
-// Who causes requests, and whoever does not answer them, leaves places for others.
+// Who causes requests, and whoever does not answer them, leaves slots for others.
 #include <map>
 
 #include "homeserver/base/egress/egress.h"
@@ -55,7 +55,7 @@ class SilentNames final : public Resolver {
   runtime::Signal forever_;
 };
 
-class PlacesTest : public testing::Test {
+class SlotsTest : public testing::Test {
  protected:
   using Outcome = std::optional<Result<http::ClientResponse>>;
 
@@ -87,7 +87,7 @@ class PlacesTest : public testing::Test {
   CheckedEgress egress_{*runtime_, names_, network_, true};
 };
 
-TEST_F(PlacesTest, OneHostHasItsShareWhateverItsPorts) {
+TEST_F(SlotsTest, OneHostHasItsShareWhateverItsPorts) {
   for (const Cause cause :
        {Cause::kUser, Cause::kRooms, Cause::kStranger, Cause::kSender, Cause::kMedia}) {
     for (uint16_t port = 1; port <= 400; ++port)
@@ -101,11 +101,11 @@ TEST_F(PlacesTest, OneHostHasItsShareWhateverItsPorts) {
   }
 }
 
-TEST_F(PlacesTest, ManySlowHostsHoldPlacesForAMomentOnly) {
+TEST_F(SlotsTest, ManySlowHostsHoldPlacesForAMomentOnly) {
   for (size_t i = 0; i < 3000; ++i)
     ask(host(i), Cause::kSender);
   simulation_->run_for(Millis(100));
-  EXPECT_EQ(egress_.places().under_way(Cause::kSender), 200u);
+  EXPECT_EQ(egress_.slots().under_way(Cause::kSender), 200u);
   for (int i = 0; i < 100; ++i) {
     const auto other = ask(std::string(kGood), Cause::kUser);
     simulation_->run_for(Millis(10));
@@ -116,10 +116,10 @@ TEST_F(PlacesTest, ManySlowHostsHoldPlacesForAMomentOnly) {
   const auto other = ask(std::string(kGood), Cause::kUser);
   simulation_->run_for(kPromptTime + Millis(100));
   EXPECT_TRUE(went_well(other));
-  EXPECT_LE(egress_.places().under_way(Cause::kUser), 128u + 64u);
+  EXPECT_LE(egress_.slots().under_way(Cause::kUser), 128u + 64u);
 }
 
-TEST_F(PlacesTest, TheHostThatHasMostSlowRequestsMakesWayFirst) {
+TEST_F(SlotsTest, TheHostThatHasMostSlowRequestsMakesWayFirst) {
   for (size_t i = 0; i < 40; ++i)
     ask(host(i), Cause::kUser);
   for (int i = 0; i < 16; ++i)
@@ -130,20 +130,20 @@ TEST_F(PlacesTest, TheHostThatHasMostSlowRequestsMakesWayFirst) {
     ask(host(i), Cause::kUser);
   simulation_->run_for(kPromptTime + Millis(100));
   EXPECT_EQ(network_.under_way["8.8.8.8"], 4u);
-  EXPECT_EQ(egress_.places().under_way(Cause::kUser), 64u);
+  EXPECT_EQ(egress_.slots().under_way(Cause::kUser), 64u);
 }
 
-TEST_F(PlacesTest, OneStrangerHasFewPlaces) {
+TEST_F(SlotsTest, OneStrangerHasFewPlaces) {
   for (size_t i = 0; i < 50; ++i)
     ask(host(i), Cause::kStranger, 443, "7.7.7.7");
   simulation_->run_for(Millis(100));
-  EXPECT_EQ(egress_.places().under_way(Cause::kStranger), 4u);
+  EXPECT_EQ(egress_.slots().under_way(Cause::kStranger), 4u);
   const auto other = ask(std::string(kGood), Cause::kStranger, 443, "6.6.6.6");
   simulation_->run_for(Millis(100));
   EXPECT_TRUE(went_well(other));
 }
 
-TEST_F(PlacesTest, WhateverHangsARequestEnds) {
+TEST_F(SlotsTest, WhateverHangsARequestEnds) {
   EgressRequest request;
   request.host = "name.example";
   request.timeout = Millis(10'000);
@@ -159,7 +159,7 @@ TEST_F(PlacesTest, WhateverHangsARequestEnds) {
   }
 }
 
-TEST_F(PlacesTest, WhoFindsNoPlaceInTimeIsTold) {
+TEST_F(SlotsTest, WhoFindsNoPlaceInTimeIsTold) {
   for (int i = 0; i < 100; ++i)
     ask("8.8.8.8", Cause::kUser);
   const auto late = ask("8.8.8.8", Cause::kUser);
@@ -167,10 +167,10 @@ TEST_F(PlacesTest, WhoFindsNoPlaceInTimeIsTold) {
   ASSERT_TRUE(late->has_value());
   EXPECT_EQ((*late)->error().code, ErrorCode::kRateLimited);
   simulation_->run_for(Millis(200'000));
-  EXPECT_EQ(egress_.places().under_way(Cause::kUser), 0u);
+  EXPECT_EQ(egress_.slots().under_way(Cause::kUser), 0u);
 }
 
-TEST_F(PlacesTest, BytesOfAnswersThatAreHeldAreBounded) {
+TEST_F(SlotsTest, BytesOfAnswersThatAreHeldAreBounded) {
   network_.answer_bytes = size_t{3} << 20;
   std::vector<std::shared_ptr<Outcome>> outcomes;
   for (int i = 0; i < 5; ++i) {
@@ -179,9 +179,9 @@ TEST_F(PlacesTest, BytesOfAnswersThatAreHeldAreBounded) {
   }
   EXPECT_TRUE(went_well(outcomes[1]));
   EXPECT_EQ((*outcomes[2])->error().code, ErrorCode::kRateLimited);
-  EXPECT_EQ(egress_.places().held(Cause::kStranger), size_t{6} << 20);
+  EXPECT_EQ(egress_.slots().held(Cause::kStranger), size_t{6} << 20);
   outcomes.clear();
-  EXPECT_EQ(egress_.places().held(Cause::kStranger), 0u);
+  EXPECT_EQ(egress_.slots().held(Cause::kStranger), 0u);
   const auto other = ask(std::string(kGood), Cause::kStranger);
   simulation_->run_for(Millis(100));
   EXPECT_TRUE(went_well(other));
