@@ -46,6 +46,10 @@ struct Config {
     int64_t log_mb = 1024;
     int64_t reclaim_hours = 24;  // between looks for what rooms no longer need
   } storage;
+  struct Audit {
+    int64_t keep_days = 365;  // 0: for ever
+    int64_t keep_mb = 1024;   // 0: without limit
+  } audit;
   struct Tls {
     std::vector<std::string> extra_ca_files;
   } tls;

@@ -24,6 +24,7 @@ namespace polder::server {
 namespace {
 
 constexpr const char* kVersion = POLDER_VERSION;
+constexpr Millis kDay{86'400'000};  // after which the audit log is looked at again
 
 // The endpoints tell of devices to who keeps them.
 class TrackedDeviceLists final : public federation_server::RemoteDeviceLists {
@@ -66,6 +67,10 @@ http::Router::Around authentication_of_both(http::Router::Around client,
     const bool by_server = exchange.route->authentication == http::Authentication::kServer;
     return by_server ? server(exchange, next) : client(exchange, next);
   };
+}
+
+AuditKeep audit_keep(const Config& config) {
+  return {kDay * config.audit.keep_days, static_cast<uint64_t>(config.audit.keep_mb) << 20};
 }
 
 client_api::Settings client_settings(const Config& config) {
@@ -125,6 +130,8 @@ Status Homeserver::start() {
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge", engine_->finish_purges());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), rooms::kReclaimJob,
                  reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), kAuditJob,
+                 audit_retention_->run(kDay));
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "departure",
                  client_api::leave_rooms_of_deactivated(*api_));
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "guest_departure",
@@ -169,6 +176,8 @@ Status Homeserver::open() {
                          outside_.steps, static_cast<size_t>(config_.rooms.cache_mb) << 20});
   POLDER_CHECK(engine_->load_heads());
   reclaimer_ = std::make_unique<rooms::Reclaimer>(outside_.runtime, outside_.database, *committer_);
+  audit_retention_ = std::make_unique<AuditRetention>(outside_.runtime, outside_.database,
+                                                      *committer_, audit_keep(config_));
   entry_ = std::make_unique<entry::RoomEntry>(*engine_, *federation_client_);
   typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,

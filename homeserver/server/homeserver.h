@@ -25,6 +25,7 @@
 #include "homeserver/rooms/engine.h"
 #include "homeserver/rooms/reclaim.h"
 #include "homeserver/server/admission.h"
+#include "homeserver/server/audit.h"
 #include "homeserver/server/config.h"
 #include "homeserver/server/metrics.h"
 #include "homeserver/sync/classic/sync.h"
@@ -104,6 +105,7 @@ class Homeserver {
   std::unique_ptr<client::FederationClient> federation_client_;
   std::unique_ptr<rooms::RoomEngine> engine_;
   std::unique_ptr<rooms::Reclaimer> reclaimer_;
+  std::unique_ptr<AuditRetention> audit_retention_;
   std::unique_ptr<entry::RoomEntry> entry_;
   std::unique_ptr<users::Users> users_;
   std::unique_ptr<users::AccountData> account_data_;

@@ -136,6 +136,18 @@ int run(int argc, char** argv) {
   std::vector<std::string> policy_words;
   policy_test->add_option("words", policy_words,
                           "the act and the facts; without any: which there are");
+  CLI::App* auditing =
+      app.add_subcommand("audit",
+                         "Print what was refused, or only a privilege permitted, a line of JSON "
+                         "each, while the server is not running");
+  takes_config(auditing);
+  AuditFilter audited;
+  auditing->add_option("--after", audited.after, "only records behind this position");
+  auditing->add_option("--actor", audited.actor, "only of this user or server");
+  auditing->add_option("--act", audited.act, "only of this act");
+  auditing->add_option("--room", audited.room, "only in this room");
+  auditing->add_flag("--refused", audited.refused, "only what was refused");
+  auditing->add_option("--limit", audited.limit, "no more than so many; left out: all");
   CLI::App* routes = app.add_subcommand(
       "routes",
       "Print the route table: method, path, id of every operation served, and who may ask");
@@ -163,6 +175,8 @@ int run(int argc, char** argv) {
   if (*purge)
     return with_config(path, [&](const Config& read) { return purge_room(read, room_id); });
   if (*policy_test) return run_policy_test(policy_words);
+  if (*auditing)
+    return with_config(path, [&](const Config& read) { return print_audit(read, audited); });
   if (*routes) return print_routes();
   if (*formats) return std::fputs(stores::describe_rows().c_str(), stdout) < 0 ? 1 : 0;
   if (*example) return std::fputs(config_example().c_str(), stdout) < 0 ? 1 : 0;

@@ -375,6 +375,17 @@ int check_database(const Config& config) {
   return faults->faults.empty() ? 0 : 1;
 }
 
+int print_audit(const Config& config, const AuditFilter& filter) {
+  const auto files = files::real_files();
+  const auto log = base::make_system_log(LogLevel::kWarning);
+  auto opened = open_database(config, *files, *log);
+  if (!opened.ok())
+    return failed("cannot open " + config.data_dir + " (is the server running?)", opened.error());
+  const Status listed = list_audit(*opened->database, filter,
+                                   [](const std::string& line) { std::puts(line.c_str()); });
+  return listed.ok() ? 0 : failed("cannot read the audit log", listed.error());
+}
+
 int print_routes() {
   // A homeserver of its own, in memory and in a directory that is thrown away.
   std::string directory = "/tmp/polder-routes-XXXXXX";

@@ -1,6 +1,7 @@
 // The running program: real threads, real disk, real network.
 #pragma once
 
+#include "homeserver/server/audit.h"
 #include "homeserver/server/config.h"
 
 namespace polder::server {
@@ -12,6 +13,9 @@ int serve(const Config& config, const std::string& path);
 // Checks the consistency of a database that no server has open: names, events, timelines, state
 // maps, extremities. Prints what is wrong; gives the process's exit code.
 int check_database(const Config& config);
+
+// Prints the audit log of a server that is not running; gives the process's exit code.
+int print_audit(const Config& config, const AuditFilter& filter);
 
 // Prints method and path of every route; needs no configuration.
 int print_routes();

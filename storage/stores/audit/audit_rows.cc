@@ -9,6 +9,10 @@ namespace {
 
 constexpr uint8_t kFormat = 1;
 
+std::string audit_key(kv::Position position) {
+  return keys::KeyWriter().u64(position).str();
+}
+
 Result<AuditRecord> decode(const kv::Iterator& rows) {
   keys::KeyReader key(rows.key());
   AuditRecord record;
@@ -48,16 +52,28 @@ void put_audit(kv::Batch& batch, const AuditRecord& record) {
                 .varint(record.left_out));
 }
 
+Status for_each_audit(const kv::Snapshot& snapshot, kv::Position after,
+                      const std::function<bool(const AuditRecord&, size_t bytes)>& visit) {
+  const auto rows = snapshot.iterate(kAudit, {audit_key(after + 1), {}});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    POLDER_TRY(const AuditRecord record, decode(*rows));
+    if (!visit(record, rows->key().size() + rows->value().size())) return {};
+  }
+  return rows->status();
+}
+
 Result<std::vector<AuditRecord>> read_audit(const kv::Snapshot& snapshot, kv::Position after,
                                             size_t limit) {
   std::vector<AuditRecord> records;
-  const auto rows = snapshot.iterate(kAudit, {keys::KeyWriter().u64(after + 1).str(), {}});
-  for (rows->seek_to_first(); rows->valid() && records.size() < limit; rows->next()) {
-    POLDER_TRY(AuditRecord record, decode(*rows));
-    records.push_back(std::move(record));
-  }
-  POLDER_CHECK(rows->status());
+  POLDER_CHECK(for_each_audit(snapshot, after, [&](const AuditRecord& record, size_t) {
+    if (records.size() < limit) records.push_back(record);
+    return records.size() < limit;
+  }));
   return records;
+}
+
+void erase_audit(kv::Batch& batch, kv::Position after, kv::Position to) {
+  batch.erase_range(kAudit, audit_key(after + 1), audit_key(to + 1));
 }
 
 }  // namespace polder::stores

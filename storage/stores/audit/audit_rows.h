@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +29,14 @@ struct AuditRecord {
 };
 
 void put_audit(kv::Batch& batch, const AuditRecord& record);
-// Those with positions after `after`, oldest first.
+// Those with positions after `after`, oldest first, with the bytes of their rows, until `visit`
+// says false.
+Status for_each_audit(const kv::Snapshot& snapshot, kv::Position after,
+                      const std::function<bool(const AuditRecord&, size_t bytes)>& visit);
+// The same, at most so many.
 Result<std::vector<AuditRecord>> read_audit(const kv::Snapshot& snapshot, kv::Position after,
                                             size_t limit);
+// Those with positions after `after` up to `to`.
+void erase_audit(kv::Batch& batch, kv::Position after, kv::Position to);
 
 }  // namespace polder::stores

@@ -47,6 +47,18 @@ TEST(AuditRows, AreReadInTheOrderOfTheirPositions) {
   const auto later = *read_audit(*database->snapshot(), 7, 1);
   ASSERT_EQ(later.size(), 1u);
   EXPECT_EQ(later[0].position, 8u);
+  kv::Batch erasing;
+  erase_audit(erasing, 7, 8);
+  const kv::Batch* const erased[] = {&erasing};
+  ASSERT_TRUE(database->write(erased, 10, true).ok());
+  std::vector<kv::Position> left;
+  ASSERT_TRUE(
+      for_each_audit(*database->snapshot(), 0, [&](const AuditRecord& record, size_t bytes) {
+        left.push_back(record.position);
+        EXPECT_GT(bytes, 30u);
+        return true;
+      }).ok());
+  EXPECT_EQ(left, (std::vector<kv::Position>{7, 9}));
 }
 
 }  // namespace

@@ -93,6 +93,8 @@ std::string_view name_of(Lifetime lifetime) {
       return "with the session";
     case Lifetime::kMedia:
       return "with the media";
+    case Lifetime::kConfigured:
+      return "as configured";
   }
   return {};
 }
@@ -154,7 +156,8 @@ says *id*. Event numbers are per room, from 1. Values begin with a format byte: 
 The owner is what a row belongs to, and the last column when it goes: *for good* as long as the database; *until replaced*
 by a newer one; *until done*, that is what it stands for; *with the room* in the batch that purges it, *until the room is
 purged* after that batch; *with the event* or membership that it leads to; *with the device*, *the session*, *the media*;
-*until the user is erased*, which is a deactivation with erasure.
+*until the user is erased*, which is a deactivation with erasure; *as configured*, until it is too old, or all of its kind
+are too much.
 
 )";
 

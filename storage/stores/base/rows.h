@@ -110,6 +110,7 @@ enum class Lifetime : uint8_t {
   kDeactivated,  // erased as its user is deactivated with erasure
   kSession,      // until the session ends
   kMedia,        // erased with the media
+  kConfigured,   // erased once it is older, or all of its kind are larger, than is configured
 };
 
 // One part of a key.
@@ -421,7 +422,7 @@ inline constexpr std::array<RowKind, kRowKindCount> kRowKinds = {{
              "a leave that no server has taken yet: since when, its content, servers"),
 
     row_kind(
-        Row::kAuditRecord, kAudit, kUntagged, "audit record", Owner::kServer, Lifetime::kForGood,
+        Row::kAuditRecord, kAudit, kUntagged, "audit record", Owner::kServer, Lifetime::kConfigured,
         {part::kPosition},
         "what was refused by the policy, or permitted by a privilege: when, kind of actor, who, "
         "device, act, whether it was permitted, the privilege or the rule, room, target, event, "
