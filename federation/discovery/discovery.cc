@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "homeserver/base/egress/in_time.h"
 #include "homeserver/base/json/parse.h"
 
 namespace polder::discovery {
@@ -146,8 +145,9 @@ void Discovery::remember(const std::string& host, std::optional<ServerName> dele
 Task<Result<std::vector<Destination>>> Discovery::by_services(std::string host, Search search) {
   for (const std::string_view service : {"_matrix-fed._tcp.", "_matrix._tcp."}) {
     std::string name = std::string(service) + host;
-    auto answer =
-        co_await egress::in_time(runtime_, search.deadline, resolver_.services(std::move(name)));
+    auto answer = co_await egress_.services(std::move(name), search.demand, search.deadline);
+    // That there was no place for the question says nothing of the answer.
+    if (!answer.ok() && answer.error().code == ErrorCode::kRateLimited) co_return answer.error();
     // A resolver that fails counts as none: many networks' resolvers know no SRV records.
     if (!answer.ok()) continue;
     std::vector<Destination> found;

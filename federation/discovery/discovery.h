@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "homeserver/base/egress/egress.h"
-#include "homeserver/base/egress/resolver.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/base/values/mutex.h"
@@ -27,8 +26,8 @@ struct Destination {
 // Thread-safe; called on shards. What it was made of outlives it.
 class Discovery {
  public:
-  Discovery(runtime::Runtime& runtime, egress::Egress& egress, egress::Resolver& resolver)
-      : runtime_(runtime), egress_(egress), resolver_(resolver) {}
+  Discovery(runtime::Runtime& runtime, egress::Egress& egress)
+      : runtime_(runtime), egress_(egress) {}
 
   // In the order in which to try them; at least one. kUnavailable if the server says that it offers
   // no service; kTimeout if finding out takes longer; kRateLimited as of egress.
@@ -55,7 +54,6 @@ class Discovery {
 
   runtime::Runtime& runtime_;
   egress::Egress& egress_;
-  egress::Resolver& resolver_;
   base::Mutex mutex_;
   std::map<std::string, WellKnown, std::less<>> well_knowns_ GUARDED_BY(mutex_);
 };

@@ -15,17 +15,14 @@ class FakeEgress final : public egress::Egress {
     if (found == answers.end()) co_return fail(ErrorCode::kUnavailable, "refused");
     co_return found->second;
   }
-};
 
-class FakeResolver final : public egress::Resolver {
- public:
   std::map<std::string, std::vector<egress::Service>> names;
   std::vector<std::string> asked;
-  Task<Result<egress::Addresses>> addresses(std::string) override {
-    co_return fail(ErrorCode::kNotFound, "not asked for here");
-  }
-  Task<Result<egress::Services>> services(std::string name) override {
+  bool no_place = false;
+  Task<Result<egress::Services>> services(std::string name, egress::Demand,
+                                          std::chrono::nanoseconds) override {
     asked.push_back(name);
+    if (no_place) co_return fail(ErrorCode::kRateLimited, "too many");
     if (!names.contains(name)) co_return fail(ErrorCode::kNotFound, "no such service");
     co_return egress::Services{names[name], std::chrono::seconds(60)};
   }
@@ -64,8 +61,7 @@ class DiscoveryTest : public testing::Test {
   std::unique_ptr<runtime::Simulation> simulation_ = runtime::Simulation::create(1);
   std::unique_ptr<runtime::Runtime> runtime_ = simulation_->add_runtime("a");
   FakeEgress egress_;
-  FakeResolver resolver_;
-  Discovery discovery_{*runtime_, egress_, resolver_};
+  Discovery discovery_{*runtime_, egress_};
 };
 
 TEST_F(DiscoveryTest, Steps1And2NeedNoLookUp) {
@@ -75,7 +71,7 @@ TEST_F(DiscoveryTest, Steps1And2NeedNoLookUp) {
   expect("[2a00::1]:5", {"2a00::1", 5, "2a00::1", "[2a00::1]:5"});
   expect("a.example:8449", {"a.example", 8449, "a.example", "a.example:8449"});
   EXPECT_TRUE(egress_.sent.empty());
-  EXPECT_TRUE(resolver_.asked.empty());
+  EXPECT_TRUE(egress_.asked.empty());
 }
 
 TEST_F(DiscoveryTest, Step3Delegates) {
@@ -83,12 +79,12 @@ TEST_F(DiscoveryTest, Step3Delegates) {
   expect("ip.example", {"1.2.3.4", 8448, "1.2.3.4", "1.2.3.4"});
   delegate("port.example", "d.example:443");
   expect("port.example", {"d.example", 443, "d.example", "d.example:443"});
-  EXPECT_TRUE(resolver_.asked.empty());
+  EXPECT_TRUE(egress_.asked.empty());
   delegate("plain.example", "d.example");
   expect("plain.example", {"d.example", 8448, "d.example", "d.example"});
-  resolver_.names["_matrix._tcp.d.example"] = {{1, 1, 8000, "old.example"}};
+  egress_.names["_matrix._tcp.d.example"] = {{1, 1, 8000, "old.example"}};
   expect("plain.example", {"old.example", 8000, "d.example", "d.example"});
-  resolver_.names["_matrix-fed._tcp.d.example"] = {{1, 1, 9000, "new.example"}};
+  egress_.names["_matrix-fed._tcp.d.example"] = {{1, 1, 9000, "new.example"}};
   expect("plain.example", {"new.example", 9000, "d.example", "d.example"});
   for (const auto& request : egress_.sent) {
     EXPECT_EQ(request.target, "/.well-known/matrix/server");
@@ -111,14 +107,14 @@ TEST_F(DiscoveryTest, Steps4To6FollowAnInvalidAnswer) {
   response.body = "{\"m.server\":\"d.example\"}";
   egress_.answers["a.example"] = response;
   expect("a.example", {"a.example", 8448, "a.example", "a.example"});
-  resolver_.names["_matrix._tcp.a.example"] = {{1, 1, 8000, "old.example"}};
+  egress_.names["_matrix._tcp.a.example"] = {{1, 1, 8000, "old.example"}};
   expect("a.example", {"old.example", 8000, "a.example", "a.example"});
-  resolver_.names["_matrix-fed._tcp.a.example"] = {{1, 1, 9000, "new.example"}};
+  egress_.names["_matrix-fed._tcp.a.example"] = {{1, 1, 9000, "new.example"}};
   expect("a.example", {"new.example", 9000, "a.example", "a.example"});
 }
 
 TEST_F(DiscoveryTest, ServicesAreTriedByPriority) {
-  resolver_.names["_matrix-fed._tcp.a.example"] = {
+  egress_.names["_matrix-fed._tcp.a.example"] = {
       {20, 0, 3, "c"}, {10, 0, 1, "a"}, {10, 100, 2, "b"}, {30, 0, 4, "d"}, {40, 0, 5, "e"}};
   const auto found = resolve("a.example");
   ASSERT_TRUE(found.ok());
@@ -127,7 +123,7 @@ TEST_F(DiscoveryTest, ServicesAreTriedByPriority) {
   EXPECT_LT((*found)[1].port, 3);
   EXPECT_EQ((*found)[2].port, 3);
   EXPECT_EQ((*found)[3].port, 4);
-  resolver_.names["_matrix-fed._tcp.b.example"] = {{0, 0, 0, ""}};
+  egress_.names["_matrix-fed._tcp.b.example"] = {{0, 0, 0, ""}};
   EXPECT_EQ(resolve("b.example").error().code, ErrorCode::kUnavailable);
 }
 
@@ -164,6 +160,11 @@ TEST_F(DiscoveryTest, FailuresAreKeptLongerEachTime) {
   simulation_->run_for(Millis(3'600'000));
   (void)resolve("down.example");
   EXPECT_EQ(egress_.sent.size(), 3u);
+}
+
+TEST_F(DiscoveryTest, NoPlaceForALookUpIsNoAnswerOfIt) {
+  egress_.no_place = true;
+  EXPECT_EQ(resolve("a.example").error().code, ErrorCode::kRateLimited);
 }
 
 }  // namespace

@@ -17,14 +17,8 @@ class FakeEgress final : public egress::Egress {
     sent.push_back(std::move(request));
     co_return answer;
   }
-};
-
-class NoResolver final : public egress::Resolver {
- public:
-  Task<Result<egress::Addresses>> addresses(std::string) override {
-    co_return fail(ErrorCode::kNotFound, "no such host");
-  }
-  Task<Result<egress::Services>> services(std::string) override {
+  Task<Result<egress::Services>> services(std::string, egress::Demand,
+                                          std::chrono::nanoseconds) override {
     co_return fail(ErrorCode::kNotFound, "no such service");
   }
 };
@@ -53,8 +47,7 @@ class TransportTest : public testing::Test {
   std::unique_ptr<runtime::Simulation> simulation_ = runtime::Simulation::create(1);
   std::unique_ptr<runtime::Runtime> runtime_ = simulation_->add_runtime("a");
   FakeEgress egress_;
-  NoResolver resolver_;
-  discovery::Discovery discovery_{*runtime_, egress_, resolver_};
+  discovery::Discovery discovery_{*runtime_, egress_};
   const ServerName own_ = ServerName::trusted("own.example");
   const ServerName other_ = ServerName::trusted("other.example:8448");
   const crypto::SigningKey key_ = std::move(*crypto::SigningKey::from_seed(

@@ -145,8 +145,7 @@ void Homeserver::open_network() {
   egress_ = std::make_unique<egress::CheckedEgress>(outside_.runtime, outside_.resolver,
                                                     outside_.transport,
                                                     config_.network.deny_private_addresses);
-  discovery_ =
-      std::make_unique<discovery::Discovery>(outside_.runtime, *egress_, outside_.resolver);
+  discovery_ = std::make_unique<discovery::Discovery>(outside_.runtime, *egress_);
   if (config_.federation.enabled) {
     const transport::BackOffLimits limits{Millis(config_.federation.retry_initial_ms),
                                           Millis(config_.federation.retry_max_ms)};

@@ -79,7 +79,7 @@ TEST_F(MetricsTest, SyncsCachesTheSenderAndTheGateAreTold) {
            R"(polder_cache_entries{cache="sessions"} 1)",
            R"(polder_cache_hits_total{cache="events"} )",
            R"(polder_cache_misses_total{cache="names of users"} )",
-           R"(polder_egress_requests_total{cause="sender",outcome="no_place"} 0)",
+           R"(polder_egress_requests_total{cause="sender",outcome="no_slot"} 0)",
            R"(polder_egress_under_way{cause="rooms"} 0)",
            "polder_sender_queued_pdus 0",
            "polder_servers_backed_off 0",

@@ -59,6 +59,10 @@ class FakeEgress final : public egress::Egress {
     response.body = "GIF";
     co_return response;
   }
+  Task<Result<egress::Services>> services(std::string, egress::Demand,
+                                          std::chrono::nanoseconds) override {
+    co_return fail(ErrorCode::kNotFound, "no such service");
+  }
 };
 
 class RemoteTest : public testing::Test {

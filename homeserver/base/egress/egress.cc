@@ -99,7 +99,7 @@ bool is_redirect(int status) {
 metrics::Counter& outcome_of(ErrorCode code, EgressStats& stats) {
   switch (code) {
     case ErrorCode::kRateLimited:
-      return stats.no_place;
+      return stats.no_slot;
     case ErrorCode::kForbidden:
       return stats.forbidden;
     case ErrorCode::kNotFound:
@@ -145,13 +145,59 @@ Task<Result<http::ClientResponse>> CheckedEgress::follow(EgressRequest request,
   }
 }
 
+namespace {
+
+// The slot stays taken until the resolver has ended, also if nobody waits for it any more.
+template <class T>
+Task<Result<T>> with_slot(Task<Result<T>> question, Slots::SlotPtr) {
+  co_return co_await std::move(question);
+}
+
+// What one name server answers for, as a rule: the last two labels.
+std::string domain_of(std::string_view name) {
+  const size_t last = name.rfind('.');
+  if (last == std::string_view::npos || last == 0) return std::string(name);
+  const size_t before = name.rfind('.', last - 1);
+  return std::string(before == std::string_view::npos ? name : name.substr(before + 1));
+}
+
+template <class T>
+metrics::Counter& outcome_of(const Result<T>& answer, LookUpStats& stats) {
+  if (answer.ok()) return stats.answered;
+  return answer.error().code == ErrorCode::kNotFound ? stats.none : stats.failed;
+}
+
+}  // namespace
+
+template <class T>
+Task<Result<T>> CheckedEgress::look_up(std::string name, Demand demand,
+                                       std::chrono::nanoseconds deadline,
+                                       Task<Result<T>> (Resolver::*ask)(std::string)) {
+  LookUpStats& stats = look_up_stats_[static_cast<size_t>(demand.cause)];
+  auto slot = co_await look_ups_->take(std::move(demand), domain_of(name), deadline);
+  if (!slot.ok()) {
+    stats.no_slot.add();
+    co_return std::move(slot).error();
+  }
+  auto question = with_slot((resolver_.*ask)(std::move(name)), *std::move(slot));
+  auto answer = co_await in_time(runtime_, deadline, std::move(question));
+  outcome_of(answer, stats).add();
+  co_return answer;
+}
+
+Task<Result<Services>> CheckedEgress::services(std::string name, Demand demand,
+                                               std::chrono::nanoseconds deadline) {
+  return look_up(std::move(name), std::move(demand), deadline, &Resolver::services);
+}
+
 Task<Result<std::vector<std::string>>> CheckedEgress::allowed_addresses(
-    std::string host, std::chrono::nanoseconds deadline) {
+    std::string host, Demand demand, std::chrono::nanoseconds deadline) {
   std::vector<std::string> found;
   if (is_address(host)) {
     found.push_back(host);
   } else {
-    POLDER_CO_TRY(auto answer, co_await in_time(runtime_, deadline, resolver_.addresses(host)));
+    POLDER_CO_TRY(auto answer,
+                  co_await look_up(host, std::move(demand), deadline, &Resolver::addresses));
     found = std::move(answer.addresses);
   }
   if (deny_private_)
@@ -167,7 +213,8 @@ Task<Result<http::ClientResponse>> CheckedEgress::send_once(EgressRequest reques
   if (request.tls_name.empty()) request.tls_name = request.host;
   if (request.host_header.empty()) request.host_header = url_of(request).authority();
   POLDER_CO_CHECK(check_request(request));
-  POLDER_CO_TRY(const auto addresses, co_await allowed_addresses(request.host, deadline));
+  POLDER_CO_TRY(const auto addresses,
+                co_await allowed_addresses(request.host, request.demand, deadline));
   Error last = fail(ErrorCode::kTimeout, "no time left to connect");
   for (const std::string& address : addresses) {
     if (deadline <= runtime_.clock().steady()) break;

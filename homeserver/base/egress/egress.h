@@ -40,8 +40,13 @@ struct EgressRequest {
 
 // How requests of one cause ended, and how long they took.
 struct EgressStats {
-  metrics::Counter answered, no_place, forbidden, no_address, timed_out, failed;
+  metrics::Counter answered, no_slot, forbidden, no_address, timed_out, failed;
   metrics::Histogram time;
+};
+
+// How look-ups of names ended.
+struct LookUpStats {
+  metrics::Counter answered, none, failed, no_slot;
 };
 
 // Replaced as a whole by simulations and tests. Thread-safe; called on shards.
@@ -53,27 +58,42 @@ class Egress {
   // kRateLimited if there is no slot for it, or none for its answer: that says nothing of the
   // destination.
   virtual Task<Result<http::ClientResponse>> send(EgressRequest request) = 0;
+  // The services of a name, by the steady clock until then. Errors as of the resolver; kTimeout,
+  // and kRateLimited if there is no slot for the look-up.
+  virtual Task<Result<Services>> services(std::string name, Demand demand,
+                                          std::chrono::nanoseconds deadline) = 0;
 };
 
 // Over a resolver and a transport, which outlive it.
 class CheckedEgress final : public Egress {
  public:
   CheckedEgress(runtime::Runtime& runtime, Resolver& resolver, http::Transport& transport,
-                bool deny_private_addresses, const Slots::Shares& shares = kShares)
+                bool deny_private_addresses, const Slots::Shares& shares = kShares,
+                const Slots::Shares& look_up_shares = kLookUpShares)
       : runtime_(runtime),
         resolver_(resolver),
         transport_(transport),
         deny_private_(deny_private_addresses),
-        slots_(std::make_shared<Slots>(runtime, shares)) {}
+        slots_(std::make_shared<Slots>(runtime, shares)),
+        look_ups_(std::make_shared<Slots>(runtime, look_up_shares)) {}
 
   Task<Result<http::ClientResponse>> send(EgressRequest request) override;
+  Task<Result<Services>> services(std::string name, Demand demand,
+                                  std::chrono::nanoseconds deadline) override;
   // For requests from now on. From any thread.
   void set_deny_private_addresses(bool deny) { deny_private_ = deny; }
   const Slots& slots() const { return *slots_; }
+  const Slots& look_ups() const { return *look_ups_; }
   const EgressStats& stats(Cause cause) const { return stats_[static_cast<size_t>(cause)]; }
+  const LookUpStats& look_up_stats(Cause cause) const {
+    return look_up_stats_[static_cast<size_t>(cause)];
+  }
 
  private:
-  Task<Result<std::vector<std::string>>> allowed_addresses(std::string host,
+  template <class T>
+  Task<Result<T>> look_up(std::string name, Demand demand, std::chrono::nanoseconds deadline,
+                          Task<Result<T>> (Resolver::*ask)(std::string));
+  Task<Result<std::vector<std::string>>> allowed_addresses(std::string host, Demand demand,
                                                            std::chrono::nanoseconds deadline);
   Task<Result<http::ClientResponse>> follow(EgressRequest request,
                                             std::chrono::nanoseconds deadline);
@@ -87,7 +107,9 @@ class CheckedEgress final : public Egress {
   http::Transport& transport_;
   std::atomic<bool> deny_private_;
   const std::shared_ptr<Slots> slots_;
+  const std::shared_ptr<Slots> look_ups_;
   std::array<EgressStats, kCauses> stats_;
+  std::array<LookUpStats, kCauses> look_up_stats_;
 };
 
 }  // namespace polder::egress

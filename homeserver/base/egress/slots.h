@@ -52,6 +52,15 @@ inline constexpr std::array<Share, kCauses> kShares = {{
     {200, 100, 8, 8, 10'000, size_t{16} << 20},
     {32, 16, 4, 8, 16, size_t{384} << 20},
 }};
+// The same of look-ups of names, where a host is a domain with all that is below it. None of them
+// is slow: the resolver gives up by itself.
+inline constexpr std::array<Share, kCauses> kLookUpShares = {{
+    {128, 0, 16, 32, 64, 0},
+    {128, 0, 16, 64, 128, 0},
+    {32, 0, 4, 4, 4, 0},
+    {256, 0, 16, 16, 10'000, 0},
+    {32, 0, 4, 8, 16, 0},
+}};
 inline constexpr size_t kWaitingMax = 20'000;  // in all lines of one cause
 // How long a request may be about to go well, and the bytes in that time by which it does.
 inline constexpr Millis kPromptTime{5'000};

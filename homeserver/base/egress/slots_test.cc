@@ -43,7 +43,9 @@ class SilentNetwork final : public http::Transport {
 class SilentNames final : public Resolver {
  public:
   explicit SilentNames(runtime::Runtime& runtime) : forever_(runtime) {}
-  Task<Result<Addresses>> addresses(std::string) override {
+  std::map<std::string, size_t> asked;  // by domain
+  Task<Result<Addresses>> addresses(std::string host) override {
+    ++asked[host.substr(host.find('.') + 1)];
     co_await forever_.wait();
     co_return fail(ErrorCode::kUnavailable, "");
   }
@@ -54,6 +56,12 @@ class SilentNames final : public Resolver {
  private:
   runtime::Signal forever_;
 };
+
+Task<void> keep_services(CheckedEgress& egress,
+                         std::shared_ptr<std::optional<Result<Services>>> outcome) {
+  outcome->emplace(co_await egress.services("_matrix._tcp.evil.example", {Cause::kStranger},
+                                            std::chrono::seconds(30)));
+}
 
 class SlotsTest : public testing::Test {
  protected:
@@ -86,6 +94,34 @@ class SlotsTest : public testing::Test {
   SilentNetwork network_{*runtime_};
   CheckedEgress egress_{*runtime_, names_, network_, true};
 };
+
+TEST_F(SlotsTest, NamesThatAreNeverAnsweredTakeSlotsOfTheirDomainAndCauseOnly) {
+  const Share share = kLookUpShares[static_cast<size_t>(Cause::kStranger)];
+  for (size_t i = 0; i < 400; ++i)
+    ask("n" + std::to_string(i) + ".evil.example", Cause::kStranger);
+  simulation_->run_for(Millis(100));
+  EXPECT_EQ(names_.asked["evil.example"], share.of_host);
+  for (size_t i = 0; i < 400; ++i)
+    ask("n.evil" + std::to_string(i) + ".example", Cause::kStranger);
+  simulation_->run_for(Millis(100));
+  EXPECT_EQ(egress_.look_ups().under_way(Cause::kStranger), share.prompt);
+  EXPECT_GT(egress_.look_up_stats(Cause::kStranger).no_slot.value(), 0u);
+  ask("n.evil.example", Cause::kUser);
+  ask("n.good.example", Cause::kUser);
+  simulation_->run_for(Millis(100));
+  EXPECT_EQ(names_.asked["good.example"], 1u);
+  EXPECT_EQ(names_.asked["evil.example"], share.of_host + 1);
+}
+
+TEST_F(SlotsTest, ServicesAreLookedUpThroughTheSameSlots) {
+  for (size_t i = 0; i < 400; ++i)
+    ask("n" + std::to_string(i) + ".evil.example", Cause::kStranger);
+  const auto outcome = std::make_shared<std::optional<Result<Services>>>();
+  runtime::spawn(*runtime_, runtime_->shard(0), "test", keep_services(egress_, outcome));
+  simulation_->run_for(Millis(100));
+  ASSERT_TRUE(outcome->has_value());
+  EXPECT_EQ((*outcome)->error().code, ErrorCode::kRateLimited);
+}
 
 TEST_F(SlotsTest, OneHostHasItsShareWhateverItsPorts) {
   for (const Cause cause :

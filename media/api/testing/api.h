@@ -37,6 +37,10 @@ class NoEgress final : public egress::Egress {
   Task<Result<http::ClientResponse>> send(egress::EgressRequest) override {
     co_return fail(ErrorCode::kForbidden, "no way out");
   }
+  Task<Result<egress::Services>> services(std::string, egress::Demand,
+                                          std::chrono::nanoseconds) override {
+    co_return fail(ErrorCode::kNotFound, "no such service");
+  }
 };
 
 // As the layers around the handlers do: a token is a user's name; "server" is another server.
