@@ -173,6 +173,11 @@ class RoomEngine {
   Task<Status> permit_act(policy::Act act, policy::Actor actor, UserId user,
                           policy::Facts facts = {});
 
+  // The same of whom all facts are known. What only a privilege permits is on record in the batch,
+  // if there is one.
+  Status permit_known(const policy::Act& act, const policy::Actor& actor,
+                      const policy::Facts& facts, kv::Batch* batch = nullptr);
+
   // A user who left a room, or was banned, does not want to see it any more, until they enter it
   // again. kNotFound if they never were in it, kExists if they are in it.
   Task<Status> forget(RoomId room, UserId user);

@@ -10,7 +10,14 @@ namespace {
 using policy::Point;
 
 constexpr size_t kRefusalsPerMinute = 600;
+constexpr size_t kStrangersPerMinute = 10;  // at each of their points
 constexpr int64_t kMinuteMs = 60'000;
+
+// Who is refused there may be anybody.
+bool is_strangers(Point point) {
+  return point == Point::kRegister || point == Point::kLogin || point == Point::kDownload ||
+         point == Point::kFederateIn || point == Point::kFederateOut;
+}
 
 policy::Act act_of(const events::Event& event) {
   const auto redacts = event.redacts();
@@ -138,15 +145,31 @@ stores::AuditRecord Audit::record_of(const Decided& decided) const {
   return record;
 }
 
-void Audit::add_permitted(const Decided& decided, const events::Event& event,
-                          kv::Batch& batch) const {
+void Audit::add_permitted(const Decided& decided, std::string event, kv::Batch& batch) const {
   const std::string_view privilege = policy::privilege_of(decided.decision);
   if (privilege.empty()) return;
   stores::AuditRecord record = record_of(decided);
   record.permitted = true;
   record.by = privilege;
-  record.event = event.id().str();
+  record.event = std::move(event);
   stores::put_audit(batch, record);
+}
+
+bool Audit::take_place(Point point, std::string_view rule, stores::AuditRecord& record) {
+  const bool strangers = is_strangers(point);
+  const size_t most = strangers ? kStrangersPerMinute : kRefusalsPerMinute;
+  const base::Lock lock(mutex_);
+  ++refusals_[rule];
+  Budget& budget = budgets_[strangers ? static_cast<size_t>(point) : 0];
+  const int64_t minute = record.at_ms / kMinuteMs;
+  if (std::exchange(budget.minute, minute) != minute) budget.in_minute = 0;
+  if (budget.in_minute == most) {
+    ++budget.left_out;
+    return false;
+  }
+  ++budget.in_minute;
+  record.left_out = std::exchange(budget.left_out, 0);
+  return true;
 }
 
 void Audit::add_refused(const Decided& decided) {
@@ -154,18 +177,7 @@ void Audit::add_refused(const Decided& decided) {
   if (refusal == nullptr) return;
   stores::AuditRecord record = record_of(decided);
   record.by = refusal->rule;
-  {
-    const base::Lock lock(mutex_);
-    ++refusals_[refusal->rule];
-    const int64_t minute = record.at_ms / kMinuteMs;
-    if (std::exchange(minute_, minute) != minute) in_minute_ = 0;
-    if (in_minute_ == kRefusalsPerMinute) {
-      ++left_out_;
-      return;
-    }
-    ++in_minute_;
-    record.left_out = std::exchange(left_out_, 0);
-  }
+  if (!take_place(decided.act.point, refusal->rule, record)) return;
   kv::Batch batch;
   stores::put_audit(batch, record);
   committer_.enqueue(std::move(batch), kv::Durability::kLazy, [](const Result<kv::Committed>&) {});

@@ -2,7 +2,9 @@
 // turn, so that what is decided and what is written agree.
 #pragma once
 
+#include <array>
 #include <map>
+#include <string>
 #include <string_view>
 
 #include "homeserver/base/runtime/runtime.h"
@@ -45,25 +47,34 @@ class Audit {
   Audit(runtime::Runtime& runtime, kv::Committer& committer)
       : runtime_(runtime), committer_(committer) {}
 
-  // What only a privilege permitted, with its event; nothing else is recorded of what is permitted.
-  void add_permitted(const Decided& decided, const events::Event& event, kv::Batch& batch) const;
+  // What only a privilege permitted, with the event that came of it, if any; nothing else is
+  // recorded of what is permitted.
+  void add_permitted(const Decided& decided, std::string event, kv::Batch& batch) const;
   // In a batch of its own that nobody waits for. Of many refusals in a short time some are counted
-  // only, so that nobody fills the disk by asking for what is refused.
+  // only, so that nobody fills the disk by asking for what is refused; nor do strangers, who are
+  // counted apart for each point, keep what others are refused off the record.
   void add_refused(const Decided& decided);
 
   // Since the start, by the rule that refused.
   uint64_t refusals(std::string_view rule) const;
 
  private:
+  // Of the refusals at one point where strangers are, or at all others.
+  struct Budget {
+    int64_t minute = 0;
+    size_t in_minute = 0;   // recorded
+    uint64_t left_out = 0;  // since the last record
+  };
+
   stores::AuditRecord record_of(const Decided& decided) const;
+  // False if it is counted only.
+  bool take_place(policy::Point point, std::string_view rule, stores::AuditRecord& record);
 
   runtime::Runtime& runtime_;
   kv::Committer& committer_;
   mutable base::Mutex mutex_;
   std::map<std::string_view, uint64_t> refusals_ GUARDED_BY(mutex_);  // by rule
-  int64_t minute_ GUARDED_BY(mutex_) = 0;
-  size_t in_minute_ GUARDED_BY(mutex_) = 0;   // refusals recorded
-  uint64_t left_out_ GUARDED_BY(mutex_) = 0;  // refusals since the last record
+  std::array<Budget, policy::kPoints> budgets_ GUARDED_BY(mutex_);
 };
 
 }  // namespace polder::rooms

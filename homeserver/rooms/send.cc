@@ -126,6 +126,17 @@ Task<Status> RoomEngine::permit_act(policy::Act act, policy::Actor actor, UserId
   co_return to_error(*refusal);
 }
 
+Status RoomEngine::permit_known(const policy::Act& act, const policy::Actor& actor,
+                                const policy::Facts& facts, kv::Batch* batch) {
+  const Decided decided{act, actor, policy::decide(act, actor, facts)};
+  if (const policy::Refusal* refusal = policy::refusal_of(decided.decision)) {
+    audit_->add_refused(decided);
+    return to_error(*refusal);
+  }
+  if (batch != nullptr) audit_->add_permitted(decided, "", *batch);
+  return {};
+}
+
 Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snapshot,
                                            const LocalEvent& event) const {
   StageInput input;
@@ -138,7 +149,7 @@ Result<Staged> RoomEngine::build_and_stage(Room& room, const kv::Snapshot& snaps
   POLDER_CHECK(check_relation(view, room, *input.event));
   POLDER_TRY(Staged staged, stage(context_, room, snapshot, std::move(input)));
   const events::Event& staged_event = *staged.stored.event;
-  audit_->add_permitted(decided, staged_event, staged.batch);
+  audit_->add_permitted(decided, staged_event.id().str(), staged.batch);
   if (event.transaction) put_answer(staged.batch, *event.transaction, staged_event.id());
   if (event.with) event.with(staged.batch, staged_event);
   return staged;

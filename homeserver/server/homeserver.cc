@@ -12,6 +12,7 @@
 #include "homeserver/rooms/probe.h"
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
+#include "homeserver/server/permitted_servers.h"
 #include "homeserver/server/signing_key.h"
 #include "homeserver/sync/classic/probe.h"
 #include "homeserver/sync/push/probe.h"
@@ -140,6 +141,13 @@ Status Homeserver::start() {
   return sender_->start();
 }
 
+// At points outside of rooms. The engine is there by the first request.
+policy::Ask Homeserver::ask_policy() {
+  return [this](const policy::Act& act, const policy::Actor& actor, const policy::Facts& facts) {
+    return engine_->permit_known(act, actor, facts);
+  };
+}
+
 // The way to other servers.
 void Homeserver::open_network() {
   egress_ = std::make_unique<egress::CheckedEgress>(outside_.runtime, outside_.resolver,
@@ -156,6 +164,8 @@ void Homeserver::open_network() {
   } else {
     servers_ = std::make_unique<NoServers>();
   }
+  servers_ = std::make_unique<PermittedServers>(std::move(servers_), config_.server_name,
+                                                !config_.federation.enabled, ask_policy());
   keyring_ = std::make_unique<keyring::Keyring>(
       keyring::KeyringParts{outside_.runtime, outside_.database, *committer_, *servers_,
                             config_.server_name, signing_key_});
@@ -224,8 +234,9 @@ void Homeserver::open_media() {
                    config_.server_name, limits});
   remote_media_ = std::make_unique<remote_media::RemoteMedia>(
       remote_media::Parts{outside_.runtime, *federation_client_, *egress_, *media_library_});
-  media_api_ = std::make_unique<media_api::Api>(media_api::Api{
-      outside_.runtime, *media_library_, *remote_media_, config_.media.legacy_downloads});
+  media_api_ = std::make_unique<media_api::Api>(media_api::Api{outside_.runtime, *media_library_,
+                                                               *remote_media_, ask_policy(),
+                                                               config_.media.legacy_downloads});
 }
 
 Status Homeserver::reconfigure(const Config& config) {

@@ -81,6 +81,7 @@ class Homeserver {
 
  private:
   Homeserver(Config config, Outside outside, crypto::SigningKey key);
+  policy::Ask ask_policy();
   void open_network();
   void open_media();
   void open_federation();

@@ -59,7 +59,7 @@ Task<Status> Users::check_available(std::string localpart) {
   co_return account.error().code == ErrorCode::kNotFound ? Status() : Status(account.error());
 }
 
-Task<Status> Users::register_in_turn(UserId user, stores::AccountRow row) {
+Task<Status> Users::register_in_turn(UserId user, stores::AccountRow row, kv::Batch with) {
   kv::Batch batch;
   stores::NewNames names;
   POLDER_CO_TRY(const uint64_t number,
@@ -71,6 +71,7 @@ Task<Status> Users::register_in_turn(UserId user, stores::AccountRow row) {
                 }));
   if (taken) co_return fail(ErrorCode::kExists, "the name is taken");
   stores::put_account(batch, number, row);
+  batch.append(with);
   POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
   parts_.names.committed(names);
   co_return Status();
@@ -97,7 +98,9 @@ Task<Result<UserId>> Users::register_user(NewAccount account) {
     POLDER_CO_TRY(row.password_hash, co_await hash_password(*std::move(account.password)));
   }
   // One registration of a name after the other: two at once cannot both succeed.
-  auto make = [this, user, row = std::move(row)] { return register_in_turn(user, row); };
+  auto make = [this, user, row = std::move(row), with = std::move(account.with)] {
+    return register_in_turn(user, row, with);
+  };
   POLDER_CO_CHECK(co_await queues_.in_turn(std::hash<UserId>()(user), std::move(make)));
   co_return user;
 }

@@ -33,6 +33,7 @@ struct NewAccount {
   std::optional<std::string> password_hash = {};  // instead of it: of hash_password()
   bool admin = false;
   bool guest = false;
+  kv::Batch with = {};  // rows to be committed with it
 };
 
 struct NewSession {
@@ -113,7 +114,7 @@ class Users {
   // Changes an account in its turn; the row is written back.
   Task<Status> change(UserId user, Change change);
   Task<Status> change_in_turn(stores::UserNumber number, Change change);
-  Task<Status> register_in_turn(UserId user, stores::AccountRow row);
+  Task<Status> register_in_turn(UserId user, stores::AccountRow row, kv::Batch with);
   // The same for changes that may end sessions.
   Task<Status> end_sessions(UserId user, Change change);
   Result<Session> read_session(const Digest& token) const;

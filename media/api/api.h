@@ -4,6 +4,7 @@
 #pragma once
 
 #include "homeserver/base/http/router.h"
+#include "homeserver/protocol/policy/decide.h"
 #include "media/files/library.h"
 #include "media/remote/remote.h"
 
@@ -14,6 +15,7 @@ struct Api {
   runtime::Runtime& runtime;
   media::Library& library;
   remote_media::RemoteMedia& remote;
+  policy::Ask ask;                // whether somebody may
   bool legacy_downloads = false;  // serve media without authentication
 };
 

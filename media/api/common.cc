@@ -17,6 +17,12 @@ Result<Millis> wait_of(const Call& call) {
   return std::min(Millis(wait_ms), media::kWaitMax);
 }
 
+Status ask_as_client(const Api& api, const policy::Act& act, const users::Session* session) {
+  if (session == nullptr) return api.ask(act, policy::Client(), {});
+  const policy::Account account{.guest = session->guest, .administrator = session->admin};
+  return api.ask(act, policy::Client{session->user, session->device}, {.account = account});
+}
+
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid
 Error download_error(Error error) {
   if (error.code == ErrorCode::kTooLarge)

@@ -20,6 +20,9 @@ Result<MxcUri> uri_of(std::string_view server, std::string_view media_id);
 // How long to wait for content that is still to come. kInvalid.
 Result<Millis> wait_of(const Call& call);
 
+// Whether the policy lets the user, or somebody without a session, do it.
+Status ask_as_client(const Api& api, const policy::Act& act, const users::Session* session);
+
 // What to answer for content that could not be had.
 Error download_error(Error error);
 

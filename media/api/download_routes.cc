@@ -73,6 +73,8 @@ Task<Result<Response>> download(const Api& api, Call& call) {
   POLDER_CO_TRY(const bool may_ask, call.query().boolean_or("allow_remote", true));
   POLDER_CO_CHECK(call.query().boolean_or("allow_redirect", false));
   POLDER_CO_TRY(const auto name, media::describe("", call.path("fileName")));
+  POLDER_CO_CHECK(ask_as_client(api, {.point = policy::Point::kDownload, .target = uri.str()},
+                                call.session_if_any()));
   auto media = co_await find(api, call, std::move(uri), wait, may_ask);
   if (!media.ok()) co_return download_error(std::move(media).error());
   if (!name.file_name.empty()) media->file_name = name.file_name;

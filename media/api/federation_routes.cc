@@ -34,6 +34,8 @@ class FramedBody final : public http::BodySource {
 Task<Result<http::Response>> download(const Api& api, Call& call) {
   POLDER_CO_TRY(auto uri, uri_of(api.library.parts().own_name.view(), call.path("mediaId")));
   POLDER_CO_TRY(const Millis wait, wait_of(call));
+  POLDER_CO_CHECK(api.ask({.point = policy::Point::kDownload, .target = uri.str()},
+                          policy::Server{call.origin()}, {}));
   auto media = co_await api.library.find(std::move(uri), wait);
   if (!media.ok()) co_return download_error(std::move(media).error());
   wire::MultipartFrame frame =

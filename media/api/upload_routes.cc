@@ -1,5 +1,4 @@
 // Uploads, at once or to an id that was created before, and what clients are told of the limits.
-#include "homeserver/protocol/policy/decide.h"
 #include "media/api/common.h"
 
 namespace polder::media_api {
@@ -23,11 +22,7 @@ Error too_large(uint64_t bytes_max) {
 
 // What can be said before the body is read.
 Status may_upload(const Api& api, const Call& call) {
-  const users::Session& session = call.session();
-  const policy::Account account{.guest = session.guest, .administrator = session.admin};
-  POLDER_CHECK(policy::to_status(policy::decide({.point = policy::Point::kUpload},
-                                                policy::Client{session.user, session.device},
-                                                {.account = account})));
+  POLDER_CHECK(ask_as_client(api, {.point = policy::Point::kUpload}, &call.session()));
   const uint64_t bytes_max = api.library.parts().limits.upload_bytes_max;
   if (call.request().body_length().value_or(0) > bytes_max) return too_large(bytes_max);
   return {};

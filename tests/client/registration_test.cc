@@ -1,6 +1,7 @@
 // Accounts made by users themselves, and by who knows the shared secret.
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/server/testing/homeserver.h"
+#include "storage/stores/audit/audit_rows.h"
 
 namespace polder::server {
 namespace {
@@ -56,6 +57,33 @@ TEST_F(RegistrationTest, RegistrationWithoutLoginIsAskedForOnce) {
   EXPECT_EQ((*one)->body, (*other)->body);
 }
 
+// Whoever is refused may be anybody: of many refusals some are recorded, the others counted.
+TEST_F(RegistrationTest, RefusalsAreOnRecordAndDoNotFillTheDisk) {
+  configure_ = [](Config& config) { config.registration.enabled = false; };
+  stop();
+  start();
+  constexpr size_t kTries = 100;
+  for (size_t i = 0; i < kTries; ++i) {
+    const Answer refused = post("/register", "", wanting("eve"));
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_EQ(refused.text({"errcode"}), "M_FORBIDDEN");
+  }
+  simulation_->run_for(Millis(120'000));
+  post("/register", "", wanting("eve"));
+  simulation_->run_for(Millis(2000));
+  const auto records = *stores::read_audit(*database_->snapshot(), 0, 1000);
+  ASSERT_FALSE(records.empty());
+  EXPECT_LT(records.size(), kTries / 2);
+  uint64_t told = records.size();
+  for (const stores::AuditRecord& record : records) {
+    EXPECT_EQ(record.act, "register");
+    EXPECT_EQ(record.by, "registration");
+    EXPECT_FALSE(record.permitted);
+    told += record.left_out;
+  }
+  EXPECT_EQ(told, kTries + 1);
+}
+
 TEST_F(RegistrationTest, RegistrationsAreForgottenAfterAWhile) {
   const Answer first = post("/register", "", {{"username", "alice"}, {"password", "pw"}});
   simulation_->run_for(Millis(3'600'000));
@@ -81,6 +109,13 @@ TEST_F(RegistrationTest, TheSharedSecretRegistersOnceForANonce) {
     EXPECT_EQ(call("GET", path).status, 200);
   EXPECT_EQ(call("POST", path, "", body("guess")).status, 403);
   EXPECT_EQ(call("POST", path, "", body(mac)).text({"user_id"}), "@root:own");
+  // Who makes accounts for others is on record, together with the account.
+  const auto records = *stores::read_audit(*database_->snapshot(), 0, 10);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].act, "register");
+  EXPECT_EQ(records[0].actor_kind, "administrator");
+  EXPECT_EQ(records[0].target, "root");
+  EXPECT_TRUE(records[0].permitted);
   EXPECT_EQ(call("POST", path, "", body(mac)).text({"error"}), "unrecognised nonce");
 }
 

@@ -1,5 +1,6 @@
 // Logins, devices and passwords.
 #include "homeserver/server/testing/homeserver.h"
+#include "storage/stores/audit/audit_rows.h"
 
 namespace polder::server {
 namespace {
@@ -72,6 +73,13 @@ TEST_F(SessionTest, WhoIsDeactivatedIsToldSoByTheRightPasswordOnly) {
   EXPECT_EQ(right.text({"errcode"}), "M_USER_DEACTIVATED");
   EXPECT_EQ(log_in("alice", "wrong").text({"errcode"}), "M_FORBIDDEN");
   EXPECT_EQ(log_in("nobody", "pw").text({"errcode"}), "M_FORBIDDEN");
+  simulation_->run_for(Millis(2000));
+  const auto records = *stores::read_audit(*database_->snapshot(), 0, 10);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].act, "login");
+  EXPECT_EQ(records[0].actor, "@alice:own");
+  EXPECT_EQ(records[0].by, "accounts");
+  EXPECT_FALSE(records[0].permitted);
 }
 
 TEST_F(SessionTest, APasswordIsAStringAndNotEmpty) {

@@ -28,6 +28,14 @@ TEST_F(DownloadTest, WhatCouldRunInABrowserIsAnAttachment) {
   }
 }
 
+TEST_F(DownloadTest, ThePolicyIsAsked) {
+  const std::string path = upload("x", "text/plain");
+  refused_ = policy::Point::kDownload;
+  EXPECT_EQ(get(download_ + path).errcode(), "M_FORBIDDEN");
+  refused_.reset();
+  EXPECT_EQ(get(download_ + path).status, 200);
+}
+
 TEST_F(DownloadTest, BadInputIsRefused) {
   const std::string path = upload("x", "text/plain");
   for (const char* timeout : {"-1", "x", "", "1e3", "99999999999999999999"})

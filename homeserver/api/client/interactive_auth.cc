@@ -30,8 +30,6 @@ Task<Result<CheckedPassword>> check_password(const Api& api, UserId user, std::s
   if (proof.ok() || proof.error().code != ErrorCode::kForbidden)
     api.rate_limits.give_back(http::RateClass::kLoginFailed, account);
   if (!proof.ok()) co_return proof.error();
-  if (proof->deactivated)
-    co_return fail(ErrorCode::kForbidden, "M_USER_DEACTIVATED", "The user is deactivated");
   co_return CheckedPassword{{}, *std::move(proof)};
 }
 
@@ -50,8 +48,8 @@ Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, con
     if (another) co_return fail(ErrorCode::kForbidden, "The password must be that of the caller");
     POLDER_CO_TRY(std::string password, json::Reader(*auth, "auth.").string("password"));
     auto right = co_await check_password(api, call.session().user, std::move(password));
-    if (right.ok()) co_return std::move(right->refused);
-    if (right.error().code != ErrorCode::kForbidden) co_return right.error();
+    if (right.ok() && !right->proof.deactivated) co_return std::move(right->refused);
+    if (!right.ok() && right.error().code != ErrorCode::kForbidden) co_return right.error();
     challenge.set("errcode", "M_FORBIDDEN");
     challenge.set("error", "Invalid password");
   }

@@ -48,11 +48,15 @@ Task<Result<json::Object>> make_account(const Api& api, WantedAccount wanted, bo
   co_return co_await begin_session(api, *user, std::move(session));
 }
 
+Status may_register(const Api& api, bool open) {
+  return api.rooms.permit_known({.point = policy::Point::kRegister}, policy::Client(),
+                                {.registration = policy::Registration{.open = open}});
+}
+
 // "All parameters in the request body with the exception of initial_device_display_name MUST BE
 // ignored by the server."
 Task<Result<Response>> register_guest(const Api& api, const Call& call) {
-  if (!api.settings->guests_allowed)
-    co_return fail(ErrorCode::kForbidden, "Registration is disabled");
+  POLDER_CO_CHECK(may_register(api, api.settings->guests_allowed));
   WantedAccount wanted;
   POLDER_CO_TRY(wanted.device_name,
                 call.fields().optional_string("initial_device_display_name", kDeviceNames));
@@ -142,8 +146,7 @@ Task<Result<json::Object>> Registrations::once(std::string session, Make make) {
 Task<Result<Response>> register_account(const Api& api, Registrations& registrations, Call& call) {
   POLDER_CO_TRY(const auto kind, call.query().one_of("kind", {"guest", "user"}));
   if (kind == "guest") co_return co_await register_guest(api, call);
-  if (!api.settings->registration_enabled)
-    co_return fail(ErrorCode::kForbidden, "Registration is disabled");
+  POLDER_CO_CHECK(may_register(api, api.settings->registration_enabled));
   POLDER_CO_TRY(const json::Object* auth, auth_of(call));
   std::string stage;
   std::optional<std::string> session;

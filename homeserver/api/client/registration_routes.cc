@@ -73,6 +73,10 @@ Task<Result<Response>> register_with_secret(Registering& registering, Call& call
   POLDER_CO_TRY(auto session, read_new_session(call));
   POLDER_CO_TRY(auto account, read_proved_account(registering, call));
   POLDER_CO_CHECK(check_user_not_claimed(api, account.localpart));
+  POLDER_CO_CHECK(api.rooms.permit_known(
+      {.point = policy::Point::kRegister, .target = account.localpart}, policy::Administrator(),
+      {.registration = policy::Registration{.open = api.settings->registration_enabled}},
+      &account.with));
   const auto user = co_await api.users.register_user(std::move(account));
   if (!user.ok()) co_return registration_error(user.error());
   if (inhibit_login) co_return ok_json({{"user_id", user->str()}});

@@ -3,6 +3,7 @@
 // Adding a rule is a file and its test, a line in rules.h and one in decide.cc.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,10 @@ std::span<const Rule> rules();
 // The first refusal, in the order of the rules; else the permission, with the privilege that a rule
 // found to be used.
 Decision decide(const Act& act, const Actor& actor, const Facts& facts);
+
+// For points outside of rooms: decides, and has refusals on record. The facts are all that is
+// known.
+using Ask = std::function<Status(const Act&, const Actor&, const Facts&)>;
 
 // Null if permitted.
 const Refusal* refusal_of(const Decision& decision);

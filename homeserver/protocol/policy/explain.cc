@@ -19,6 +19,11 @@ Redaction& redaction(Question& question) {
   return question.facts.redaction ? *question.facts.redaction : question.facts.redaction.emplace();
 }
 
+Federation& federation(Question& question) {
+  return question.facts.federation ? *question.facts.federation
+                                   : question.facts.federation.emplace();
+}
+
 constexpr std::array kWords = {
     Word{"by=client", "a user acts through a client, which is the default",
          [](Question& q, std::string_view) { q.actor = Client(); }},
@@ -38,6 +43,12 @@ constexpr std::array kWords = {
          [](Question& q, std::string_view) { account(q).administrator = true; }},
     Word{"guest_access=", "what the room's m.room.guest_access says",
          [](Question& q, std::string_view value) { q.facts.guest_access = value; }},
+    Word{"registration=closed", "not anybody may register",
+         [](Question& q, std::string_view) { q.facts.registration.emplace().open = false; }},
+    Word{"federation=off", "no other server is talked to",
+         [](Question& q, std::string_view) { federation(q).off = true; }},
+    Word{"server=own", "the other server is this one",
+         [](Question& q, std::string_view) { federation(q).own_server = true; }},
     Word{"target=own", "the event to be redacted is the user's own",
          [](Question& q, std::string_view) {
            redaction(q).target_known = redaction(q).own_event = redaction(q).local_event = true;

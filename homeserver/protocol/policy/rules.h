@@ -5,8 +5,12 @@
 
 namespace polder::policy {
 
-Finding check_account(const Act& act, const Actor& actor, const Facts& facts);    // accounts.cc
-Finding check_guest(const Act& act, const Actor& actor, const Facts& facts);      // guests.cc
+Finding check_account(const Act& act, const Actor& actor, const Facts& facts);  // accounts.cc
+Finding check_guest(const Act& act, const Actor& actor, const Facts& facts);    // guests.cc
+Finding check_registration(const Act& act, const Actor& actor,
+                           const Facts& facts);  // registration.cc
+Finding check_federation(const Act& act, const Actor& actor,
+                         const Facts& facts);                                     // federation.cc
 Finding check_redaction(const Act& act, const Actor& actor, const Facts& facts);  // redaction.cc
 Finding check_privileges(const Act& act, const Actor& actor,
                          const Facts& facts);  // privileges.cc

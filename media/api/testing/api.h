@@ -86,7 +86,12 @@ class MediaApiTest : public testing::Test {
 
   void serve(bool legacy_downloads) {
     router_ = std::make_unique<http::Router>();
-    api_.emplace(Api{test_.runtime(), test_.library(), remote_, legacy_downloads});
+    const policy::Ask policy = [this](const policy::Act& act, const policy::Actor& actor,
+                                      const policy::Facts& facts) -> Status {
+      if (refused_ == act.point) return fail(ErrorCode::kForbidden, "M_FORBIDDEN", "not here");
+      return policy::to_status(policy::decide(act, actor, facts));
+    };
+    api_.emplace(Api{test_.runtime(), test_.library(), remote_, policy, legacy_downloads});
     add_upload_routes(*router_, *api_);
     add_download_routes(*router_, *api_);
     add_federation_routes(*router_, *api_);
@@ -150,6 +155,7 @@ class MediaApiTest : public testing::Test {
   NoEgress egress_;
   client::FederationClient client_{servers_};
   remote_media::RemoteMedia remote_{{test_.runtime(), client_, egress_, test_.library()}};
+  std::optional<policy::Point> refused_;  // besides what the rules refuse
   std::optional<Api> api_;
   std::unique_ptr<http::Router> router_;
 };
