@@ -7,11 +7,11 @@ namespace polder::rooms {
 
 void probe(const RoomEngine& engine, metrics::Sink& sink) {
   const Caches& caches = engine.caches();
-  metrics::tell_cache(sink, "states", caches.nodes.figures());
-  metrics::tell_cache(sink, "events", caches.events.figures());
-  metrics::tell_cache(sink, "auth chains", caches.chains.figures());
-  metrics::tell_cache(sink, "events as shown", caches.shown.figures());
-  metrics::tell_cache(sink, "resolutions", caches.resolutions.figures());
+  metrics::report_cache(sink, "states", caches.nodes.figures());
+  metrics::report_cache(sink, "events", caches.events.figures());
+  metrics::report_cache(sink, "auth chains", caches.chains.figures());
+  metrics::report_cache(sink, "events as shown", caches.shown.figures());
+  metrics::report_cache(sink, "resolutions", caches.resolutions.figures());
   for (const policy::Rule& rule : policy::rules()) {
     sink.counter("polder_policy_refusals_total", "Acts in rooms that the policy refused, by rule.",
                  {{"rule", std::string(rule.name)}},

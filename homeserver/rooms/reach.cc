@@ -99,21 +99,21 @@ Result<Reach> reach_of(const ReachQuestion& question, const RoomView& view) {
   Reach reach;
   POLDER_TRY(reach.thread, thread_of(question.event, view));
   std::optional<Error> failure;
-  const push_rules::Occasion occasion{question.event.object(), question.event.room_id().view(),
-                                      question.members, [&](std::string_view key) {
-                                        const auto may =
-                                            may_notify(question.event, question.before, key, view);
-                                        if (!may.ok()) failure = may.error();
-                                        return may.ok() && *may;
-                                      }};
+  const push_rules::EventContext context{question.event.object(), question.event.room_id().view(),
+                                         question.members, [&](std::string_view key) {
+                                           const auto may = may_notify(question.event,
+                                                                       question.before, key, view);
+                                           if (!may.ok()) failure = may.error();
+                                           return may.ok() && *may;
+                                         }};
   // What happens to nobody in particular happens to every member.
-  const push_rules::Outcome all = question.rules.evaluate(occasion, {});
+  const push_rules::Outcome all = question.rules.evaluate(context, {});
   reach.notifies = all.notify;
   reach.highlights = all.highlight;
   if (!all.highlight) {
     POLDER_TRY(const auto members, mentioned_members(question, view));
     for (const UserId& user : members) {
-      if (question.rules.evaluate(occasion, {user.view(), {}}).highlight)
+      if (question.rules.evaluate(context, {user.view(), {}}).highlight)
         reach.mentioned.push_back(user);
     }
   }

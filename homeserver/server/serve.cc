@@ -108,7 +108,7 @@ struct Running {
 Task<void> end(Running& running, Ended how) {
   if (running.ended) co_return;
   running.ended = how;
-  tell_service_manager(kStopping);
+  notify_service_manager(kStopping);
   co_await running.server.drain(kDrainTime);
   // Whoever takes longer handles the same once more after the next start.
   static_cast<void>(co_await running.homeserver.followers().stop(kFollowersEnd));
@@ -125,7 +125,7 @@ Task<void> end_after_repair(Running& running, std::string data_dir) {
 // SIGHUP: the configuration, the registrations, the certificates.
 Task<Status> reload(Running& running) {
   if (std::exchange(running.reloading, true)) co_return Status();
-  tell_of_reloading();
+  notify_reloading();
   const Status reloaded =
       co_await runtime::on_pool(running.threads, runtime::Lane::kLong, [&running]() -> Status {
         POLDER_CHECK(running.server.reload_certificates());
@@ -135,7 +135,7 @@ Task<Status> reload(Running& running) {
           return {};
         });
       });
-  tell_service_manager(kReady);
+  notify_service_manager(kReady);
   running.reloading = false;
   co_return reloaded;
 }
@@ -198,7 +198,7 @@ Status listen(const Config& config, http::Server& server, Log& log) {
   return {};
 }
 
-void tell_of(int signal, Running& running) {
+void handle_signal(int signal, Running& running) {
   if (signal == kWake) return;
   const auto shard = running.threads.shard(0);
   if (signal == kReload) return runtime::spawn(running.threads, shard, "reload", reload(running));
@@ -214,13 +214,13 @@ Ended run_threads(Running& running, const Config& config) {
     for (int signal = kWake; signal == kWake || signal == kReload;) {
       sigwait(&signals, &signal);
       if (over) return;
-      tell_of(signal, running);
+      handle_signal(signal, running);
     }
   });
   runtime::spawn(running.threads, running.threads.shard(0), "repair",
                  end_after_repair(running, config.data_dir));
   running.threads.log().info("ready", {{"server_name", config.server_name}});
-  tell_service_manager(kReady);
+  notify_service_manager(kReady);
   running.threads.run();
   over = true;
   pthread_kill(waiting.native_handle(), kWake);

@@ -12,7 +12,7 @@
 
 namespace polder::server {
 
-void tell_service_manager(std::string_view state) {
+void notify_service_manager(std::string_view state) {
   const char* const path = std::getenv("NOTIFY_SOCKET");
   if (path == nullptr || (path[0] != '/' && path[0] != '@')) return;
   sockaddr_un address{};
@@ -30,11 +30,11 @@ void tell_service_manager(std::string_view state) {
   close(to);
 }
 
-void tell_of_reloading() {
+void notify_reloading() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   const int64_t microseconds = int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
-  tell_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds) + "\n");
+  notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds) + "\n");
 }
 
 }  // namespace polder::server

@@ -7,11 +7,11 @@
 namespace polder::server {
 
 // Nothing happens without $NOTIFY_SOCKET, or if nobody listens there.
-void tell_service_manager(std::string_view state);
+void notify_service_manager(std::string_view state);
 
 inline constexpr std::string_view kReady = "READY=1\n";
 inline constexpr std::string_view kStopping = "STOPPING=1\n";
 // While the configuration is read again, for units of Type=notify-reload; kReady ends it.
-void tell_of_reloading();
+void notify_reloading();
 
 }  // namespace polder::server

@@ -3,7 +3,7 @@
 namespace polder::users {
 
 void probe(const Users& users, metrics::Sink& sink) {
-  metrics::tell_cache(sink, "sessions", users.session_figures());
+  metrics::report_cache(sink, "sessions", users.session_figures());
 }
 
 }  // namespace polder::users

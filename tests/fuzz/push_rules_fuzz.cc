@@ -48,8 +48,8 @@ void check_rules(const json::Object& object) {
     const auto again = RuleSet::parse(set->changes());
     require(again.ok() && again->changes() == set->changes());
     require(again->to_json("@u:s") == set->to_json("@u:s"));
-    const Occasion occasion{object, "!r:s", 2, [](std::string_view) { return true; }};
-    (void)set->evaluate(occasion, {"@u:s", "u"});
+    const EventContext context{object, "!r:s", 2, [](std::string_view) { return true; }};
+    (void)set->evaluate(context, {"@u:s", "u"});
   }
   RuleSet fresh;
   for (size_t i = 0; i < kKindNames.size(); ++i) {

@@ -25,7 +25,7 @@ Outcome run_history(const Plan& plan) {
 
 History::History(const Plan& plan) : plan_(plan), world_(plan.seed, plan.servers) {
   for (size_t i = 0; plan.hostile > 0 && i < plan.servers; ++i)
-    tell_stale_state(*this, i);
+    log_stale_state(*this, i);
   if (!plan.watched) return;
   world_.simulation().watch([this](std::string_view what) {
     std::printf("%8.3f %.*s\n",

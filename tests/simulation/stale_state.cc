@@ -122,7 +122,7 @@ void distort(History& history, const Past& past, const std::string& endpoint,
 
 }  // namespace
 
-void tell_stale_state(History& history, size_t server) {
+void log_stale_state(History& history, size_t server) {
   const std::string name = history.world().name(server);
   const auto lie = [&history, server, name](const std::string& asker,
                                             const http::ClientRequest& request,

@@ -9,6 +9,6 @@ namespace polder::simulation {
 
 // From now on, if the server is hostile; of an honest one is noted whom it misleads. The history
 // outlives what the network does.
-void tell_stale_state(History& history, size_t server);
+void log_stale_state(History& history, size_t server);
 
 }  // namespace polder::simulation

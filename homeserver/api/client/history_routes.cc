@@ -26,19 +26,20 @@ bool is_hidden(const events::Event& event, const ReaderOf& of) {
 // Where a page begins, and where it ends at the latest: up to what a token of a sync covers, up to
 // and with the event at which another page ended.
 struct PageRange {
-  sync::HistoryPlace from;
+  sync::HistoryPosition from;
   stores::DepthPlace to;
 };
 Result<PageRange> range_of(const RoomReader& reader, const kit::Paging& paging) {
   PageRange range{sync::end_of_room(), {}};
   if (paging.forwards) range = {{}, sync::end_of_room().place};
   if (paging.from) {
-    POLDER_TRY(range.from, sync::history_place(reader, *paging.from,
-                                               paging.forwards ? sync::Direction::kForwards
-                                                               : sync::Direction::kBackwards));
+    POLDER_TRY(range.from, sync::history_position(reader, *paging.from,
+                                                  paging.forwards ? sync::Direction::kForwards
+                                                                  : sync::Direction::kBackwards));
   }
   if (paging.to) {
-    POLDER_TRY(const auto to, sync::history_place(reader, *paging.to, sync::Direction::kForwards));
+    POLDER_TRY(const auto to,
+               sync::history_position(reader, *paging.to, sync::Direction::kForwards));
     range.to = to.place;
   }
   return range;
@@ -47,7 +48,7 @@ Result<PageRange> range_of(const RoomReader& reader, const kit::Paging& paging) 
 // A page of the order by depth and position: from after a place on, in one direction, up to and
 // with another, if there is one.
 struct PageQuery {
-  sync::HistoryPlace from;
+  sync::HistoryPosition from;
   bool backwards = true;
   std::optional<stores::DepthPlace> to = {};
   size_t limit = 0;
@@ -56,7 +57,7 @@ struct PageQuery {
 struct Page {
   std::vector<std::string> events;  // as clients get them
   std::set<std::string> senders;
-  sync::HistoryPlace end;
+  sync::HistoryPosition end;
   bool more = false;
   std::vector<EventId> gaps;  // events of the page before which others are missing here
 };
@@ -229,7 +230,7 @@ Result<Response> context(const Api& api, const RoomReader& reader, const ReaderO
                          const Call& call) {
   POLDER_TRY(const auto found, find_visible(reader, of, call));
   POLDER_TRY(const size_t limit, call.query().limit({.limit_min = 0}));
-  const sync::HistoryPlace place{{found.second.record.depth, found.second.record.position}};
+  const sync::HistoryPosition place{{found.second.record.depth, found.second.record.position}};
   bool lazy_members = false;
   POLDER_TRY(const sync::EventFilter filter, filter_of(call, lazy_members));
   const auto page = [&](bool backwards, size_t count) {
@@ -294,7 +295,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   writer.begin_object().key("chunk");
   write_events(writer, events);
   if (page.next) {
-    const sync::HistoryPlace next{*page.next, query.told_from};
+    const sync::HistoryPosition next{*page.next, query.told_from};
     writer.member("next_batch", std::string_view(sync::history_token(next)));
   }
   if (call.query("from")) writer.member("prev_batch", *call.query("from"));

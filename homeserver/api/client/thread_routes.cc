@@ -17,7 +17,8 @@ Result<rooms::ThreadsQuery> query_of(const RoomReader& reader, const Call& call)
   query.participated = include == "participated";
   POLDER_TRY(query.limit, call.query().limit());
   if (const auto token = call.query("from")) {
-    POLDER_TRY(const auto from, sync::history_place(reader, *token, sync::Direction::kBackwards));
+    POLDER_TRY(const auto from,
+               sync::history_position(reader, *token, sync::Direction::kBackwards));
     query.before = from.place;
   }
   return query;

@@ -32,7 +32,7 @@ Url url_of(const EgressRequest& request) {
 
 // A request that has its slot, until its answer is used up: the slot ends with the request, the
 // bytes of the answer are held as long as this lives.
-class Running final : public http::Course, public std::enable_shared_from_this<Running> {
+class Running final : public http::RequestProgress, public std::enable_shared_from_this<Running> {
  public:
   Running(runtime::Runtime& runtime, std::shared_ptr<Slots> slots, Slots::SlotPtr slot, Cause cause)
       : runtime_(runtime), slots_(std::move(slots)), slot_(std::move(slot)), cause_(cause) {}
@@ -246,7 +246,7 @@ Task<Result<http::ClientResponse>> CheckedEgress::send_to(std::string address,
   http::ClientRequest attempt = client_request(request, address);
   const auto left = deadline - runtime_.clock().steady();
   attempt.timeout = std::max(std::chrono::duration_cast<Millis>(left), Millis(1));
-  attempt.course = running;
+  attempt.progress = running;
   running->begin();
   auto response = co_await transport_.send(std::move(attempt));
   running->finish();

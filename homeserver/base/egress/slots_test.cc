@@ -24,14 +24,14 @@ class SilentNetwork final : public http::Transport {
     if (request.address == kGood) co_return response;
     runtime::Signal ended(runtime_);
     bool over = false;
-    request.course->end = [&] {
+    request.progress->end = [&] {
       over = true;
       ended.notify_all();
     };
     ++under_way[request.address];
     if (!over) co_await ended.wait_for(request.timeout);
     --under_way[request.address];
-    request.course->end = {};
+    request.progress->end = {};
     co_return fail(ErrorCode::kTimeout, "silent");
   }
 

@@ -56,15 +56,15 @@ std::string serialize(const ClientRequest& request) {
 // Whoever follows the request may end it as long as this lives.
 class UnderWay {
  public:
-  UnderWay(Course& course, TimeAllowance& time) : course_(course) {
-    course.end = [&time] { time.end(); };
+  UnderWay(RequestProgress& progress, TimeAllowance& time) : progress_(progress) {
+    progress.end = [&time] { time.end(); };
   }
-  ~UnderWay() { course_.end = {}; }
+  ~UnderWay() { progress_.end = {}; }
   UnderWay(const UnderWay&) = delete;
   UnderWay& operator=(const UnderWay&) = delete;
 
  private:
-  Course& course_;
+  RequestProgress& progress_;
 };
 
 class Client final : public Transport {
@@ -73,9 +73,9 @@ class Client final : public Transport {
       : runtime_(runtime), context_(std::move(context)), pools_(runtime.shard_count()) {}
 
   Task<Result<ClientResponse>> send(ClientRequest request) override {
-    if (!request.course) request.course = std::make_shared<Course>();
-    TimeAllowance time(runtime_, request.timeout, request.course->moved);
-    const UnderWay under_way(*request.course, time);
+    if (!request.progress) request.progress = std::make_shared<RequestProgress>();
+    TimeAllowance time(runtime_, request.timeout, request.progress->moved);
+    const UnderWay under_way(*request.progress, time);
     auto response = co_await send_in_time(request, time);
     if (!response.ok() && time.over()) co_return fail(ErrorCode::kTimeout, "no answer in time");
     co_return response;
@@ -161,12 +161,12 @@ class Client final : public Transport {
   }
 
   // In pieces, so that it is seen how far it has got.
-  static Task<Status> write(Stream& stream, std::string_view bytes, Course& course) {
+  static Task<Status> write(Stream& stream, std::string_view bytes, RequestProgress& progress) {
     while (!bytes.empty()) {
       const std::string_view piece = bytes.substr(0, kPieceBytes);
       std::vector<std::string_view> one(1, piece);
       POLDER_CO_CHECK(co_await stream.write(std::move(one)));
-      course.moved += piece.size();
+      progress.moved += piece.size();
       bytes.remove_prefix(piece.size());
     }
     co_return Status();
@@ -174,15 +174,15 @@ class Client final : public Transport {
 
   static Task<Result<ClientResponse>> exchange(Stream& stream, const ClientRequest& request,
                                                bool& sent_nothing_back, bool& reusable) {
-    Course& course = *request.course;
+    RequestProgress& progress = *request.progress;
     std::string head = serialize(request);
     // What fits one piece goes in one.
     const std::string_view with_head =
         std::string_view(request.body).substr(0, kPieceBytes - std::min(head.size(), kPieceBytes));
     head.append(with_head);
-    POLDER_CO_CHECK(co_await write(stream, head, course));
+    POLDER_CO_CHECK(co_await write(stream, head, progress));
     POLDER_CO_CHECK(
-        co_await write(stream, std::string_view(request.body).substr(with_head.size()), course));
+        co_await write(stream, std::string_view(request.body).substr(with_head.size()), progress));
     Parser parser;
     parser.header_limit(kHeadBytesMax);
     parser.body_limit(request.body_max);
@@ -206,8 +206,8 @@ class Client final : public Transport {
       }
       sent_nothing_back = false;
       buffer.commit(size);
-      course.moved += size;
-      POLDER_CO_CHECK(course.hold(size));
+      progress.moved += size;
+      POLDER_CO_CHECK(progress.hold(size));
       const size_t used = parser.put(buffer.data(), error);
       buffer.consume(used);
       if (error == beast::http::error::need_more) continue;
@@ -224,7 +224,7 @@ class Client final : public Transport {
                            {field.value().data(), field.value().size()});
     }
     response.body = std::move(parser.get().body());
-    response.held = request.course;
+    response.held = request.progress;
     co_return response;
   }
 

@@ -13,9 +13,9 @@
 namespace polder::http {
 
 // A request under way, as who sent it sees it from outside. Used on the request's shard.
-class Course {
+class RequestProgress {
  public:
-  virtual ~Course() = default;
+  virtual ~RequestProgress() = default;
   // So many more bytes of the answer are held, for as long as this lives; an error ends the request
   // with it.
   virtual Status hold(size_t) { return {}; }
@@ -40,7 +40,7 @@ struct ClientRequest {
   size_t body_max = 10 << 20;  // bytes of the response's body
   // Takes the body of a response of status 2xx, in place of the response.
   std::shared_ptr<BodySink> sink = nullptr;
-  std::shared_ptr<Course> course = nullptr;
+  std::shared_ptr<RequestProgress> progress = nullptr;
 };
 
 struct ClientResponse {

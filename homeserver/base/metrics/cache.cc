@@ -11,7 +11,7 @@ CacheFigures& CacheFigures::operator+=(const CacheFigures& more) {
   return *this;
 }
 
-void tell_cache(Sink& sink, std::string_view name, const CacheFigures& figures) {
+void report_cache(Sink& sink, std::string_view name, const CacheFigures& figures) {
   const Labels labels = {{"cache", std::string(name)}};
   const auto number = [](uint64_t value) { return static_cast<double>(value); };
   sink.counter("polder_cache_hits_total", "Look-ups that found what they sought, by cache.", labels,

@@ -21,6 +21,6 @@ struct CacheFigures {
   CacheFigures& operator+=(const CacheFigures& more);
 };
 
-void tell_cache(Sink& sink, std::string_view name, const CacheFigures& figures);
+void report_cache(Sink& sink, std::string_view name, const CacheFigures& figures);
 
 }  // namespace polder::metrics

@@ -51,7 +51,7 @@ std::vector<std::string> split_path(std::string_view path) {
 
 const std::optional<std::u32string>& Evaluation::body() {
   if (!std::exchange(body_read_, true)) {
-    const json::Value* value = json::at(occasion_.event, {"content", "body"});
+    const json::Value* value = json::at(context_.event, {"content", "body"});
     const std::string* text = value == nullptr ? nullptr : value->as_string();
     if (text != nullptr) body_ = base::fold_case(*text);
   }
@@ -136,13 +136,13 @@ bool Condition::matches_text(Evaluation& evaluation) const {
     const auto& body = evaluation.body();
     return body && glob_->matches_words(*body);
   }
-  if (key_ == "room_id") return glob_->matches(base::fold_case(evaluation.occasion().room_id));
-  const json::Value* value = find_property(evaluation.occasion().event, path_);
+  if (key_ == "room_id") return glob_->matches(base::fold_case(evaluation.context().room_id));
+  const json::Value* value = find_property(evaluation.context().event, path_);
   const std::string* text = value == nullptr ? nullptr : value->as_string();
   if (text == nullptr) return false;
   if (!of_user_) return glob_->matches(base::fold_case(*text));
   evaluation.personal = true;
-  return *text == evaluation.person().user;
+  return *text == evaluation.owner().user;
 }
 
 bool Condition::equals(const json::Value& value, Evaluation& evaluation) const {
@@ -150,7 +150,7 @@ bool Condition::equals(const json::Value& value, Evaluation& evaluation) const {
   const std::string* text = value.as_string();
   if (text == nullptr) return false;
   evaluation.personal = true;
-  return *text == evaluation.person().user;
+  return *text == evaluation.owner().user;
 }
 
 bool Condition::contains(const json::Value& value, Evaluation& evaluation) const {
@@ -161,32 +161,32 @@ bool Condition::contains(const json::Value& value, Evaluation& evaluation) const
 }
 
 bool Condition::holds(Evaluation& evaluation) const {
-  const Occasion& occasion = evaluation.occasion();
+  const EventContext& context = evaluation.context();
   switch (kind_) {
     case Kind::kUnknown:
       return false;
     case Kind::kMatch:
       return matches_text(evaluation);
     case Kind::kIs: {
-      const json::Value* value = find_property(occasion.event, path_);
+      const json::Value* value = find_property(context.event, path_);
       return value != nullptr && equals(*value, evaluation);
     }
     case Kind::kContains: {
-      const json::Value* value = find_property(occasion.event, path_);
+      const json::Value* value = find_property(context.event, path_);
       return value != nullptr && contains(*value, evaluation);
     }
     case Kind::kDisplayName: {
       const auto& body = evaluation.body();
       if (!body) return false;
       evaluation.personal = true;
-      if (evaluation.person().display_name.empty()) return false;
-      const auto name = base::Glob::parse(evaluation.person().display_name, kPlainText);
+      if (evaluation.owner().display_name.empty()) return false;
+      const auto name = base::Glob::parse(evaluation.owner().display_name, kPlainText);
       return name.ok() && name->matches_words(*body);
     }
     case Kind::kMemberCount:
-      return counts(occasion.members);
+      return counts(context.members);
     case Kind::kPermission:
-      return occasion.sender_may_notify(key_);
+      return context.sender_may_notify(key_);
   }
   return false;
 }

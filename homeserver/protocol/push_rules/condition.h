@@ -17,7 +17,7 @@ inline constexpr size_t kPatternMax = 255;  // characters, runs of '*' counted o
 inline constexpr base::GlobSyntax kGlobs{.size_max = kPatternMax};
 
 // An event, and what the rules ask of its room. Borrows all of it.
-struct Occasion {
+struct EventContext {
   const json::Object& event;  // as clients see it; room_id may be absent
   std::string_view room_id;
   uint64_t members = 0;  // joined
@@ -26,7 +26,7 @@ struct Occasion {
 };
 
 // Whose rules they are.
-struct Person {
+struct RuleOwner {
   std::string_view user;
   std::string_view display_name;  // in the room; empty: none
 };
@@ -34,19 +34,19 @@ struct Person {
 // One evaluation: what was found out is kept for the next condition.
 class Evaluation {
  public:
-  Evaluation(const Occasion& occasion, const Person& person)
-      : occasion_(occasion), person_(person) {}
+  Evaluation(const EventContext& context, const RuleOwner& owner)
+      : context_(context), owner_(owner) {}
 
-  const Occasion& occasion() const { return occasion_; }
-  const Person& person() const { return person_; }
+  const EventContext& context() const { return context_; }
+  const RuleOwner& owner() const { return owner_; }
   // content.body, folded; nothing if it is no string.
   const std::optional<std::u32string>& body();
-  // Another person could come to another outcome.
+  // For another owner the outcome could be another.
   bool personal = false;
 
  private:
-  const Occasion& occasion_;
-  const Person& person_;
+  const EventContext& context_;
+  const RuleOwner& owner_;
   bool body_read_ = false;
   std::optional<std::u32string> body_;
 };

@@ -23,9 +23,10 @@ struct Scene {
 
 Outcome evaluate(const RuleSet& rules, std::string_view event, const Scene& scene = {}) {
   const json::Object parsed = object(event);
-  const Occasion occasion{parsed, kRoom, scene.members,
-                          [&](std::string_view key) { return scene.may_notify && key == "room"; }};
-  return rules.evaluate(occasion, {kUser, scene.display_name});
+  const EventContext context{parsed, kRoom, scene.members, [&](std::string_view key) {
+                               return scene.may_notify && key == "room";
+                             }};
+  return rules.evaluate(context, {kUser, scene.display_name});
 }
 
 std::vector<std::string> ids(const RuleSet& rules, Kind kind) {

@@ -107,9 +107,9 @@ bool matches(Kind kind, const Rule& rule, Evaluation& evaluation) {
       return body && rule.glob->matches_words(*body);
     }
     case Kind::kRoom:
-      return evaluation.occasion().room_id == rule.id;
+      return evaluation.context().room_id == rule.id;
     case Kind::kSender: {
-      const std::string* sender = evaluation.occasion().event.find_string("sender");
+      const std::string* sender = evaluation.context().event.find_string("sender");
       return sender != nullptr && *sender == rule.id;
     }
     default:
@@ -331,8 +331,8 @@ json::Object RuleSet::to_json(std::string_view user) const {
   return object;
 }
 
-Outcome RuleSet::evaluate(const Occasion& occasion, const Person& person) const {
-  Evaluation evaluation(occasion, person);
+Outcome RuleSet::evaluate(const EventContext& context, const RuleOwner& owner) const {
+  Evaluation evaluation(context, owner);
   Outcome outcome;
   for (size_t i = 0; i < kKindNames.size(); ++i) {
     const Kind kind = static_cast<Kind>(i);

@@ -79,9 +79,9 @@ class RuleSet {
   json::Object rule_json(Kind kind, const Rule& rule, std::string_view user) const;
   json::Object to_json(std::string_view user) const;  // {"override": [...], ...}
 
-  // By the first rule that matches. Events that the person sent notify them never; who asks does
+  // By the first rule that matches. Events that the owner sent notify them never; who asks does
   // not ask for those.
-  Outcome evaluate(const Occasion& occasion, const Person& person) const;
+  Outcome evaluate(const EventContext& context, const RuleOwner& owner) const;
 
   // True if events of that room notify and highlight as they do by default.
   bool acts_as_default(std::string_view room_id) const;

@@ -119,8 +119,8 @@ TEST_F(GapTest, PagingBackBeginsAtTheGap) {
   const json::Object room = joined(sync());
   const std::string token = *room.find_object("timeline")->find_string("prev_batch");
   const rooms::RoomReader reader(*engine_, *engine_->head(room_));
-  const auto back = history_place(reader, token, Direction::kBackwards);
-  const auto forth = history_place(reader, token, Direction::kForwards);
+  const auto back = history_position(reader, token, Direction::kBackwards);
+  const auto forth = history_position(reader, token, Direction::kForwards);
   ASSERT_TRUE(back.ok() && forth.ok());
   EXPECT_EQ(back->told_from, forth->told_from);
   EXPECT_GT(back->place.depth, forth->place.depth + 20);

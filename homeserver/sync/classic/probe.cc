@@ -26,7 +26,7 @@ void probe(const Sync& sync, metrics::Sink& sink) {
   probe(sync.incremental(), "incremental", sink);
   sink.gauge("polder_sync_waiting", "Requests for /sync under way; most of them wait.", {},
              static_cast<double>(sync.waiting()));
-  metrics::tell_cache(sink, "filters", sync.filters().figures());
+  metrics::report_cache(sink, "filters", sync.filters().figures());
 }
 
 }  // namespace polder::sync

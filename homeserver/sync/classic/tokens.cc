@@ -20,11 +20,11 @@ bool take_number(std::string_view& text, T& value) {
   return true;
 }
 
-Result<HistoryPlace> stream_place(const rooms::RoomReader& reader, kv::Position position,
-                                  Direction direction) {
+Result<HistoryPosition> stream_position(const rooms::RoomReader& reader, kv::Position position,
+                                        Direction direction) {
   const kv::Snapshot& snapshot = reader.snapshot();
   const stores::RoomNumber room = reader.head().number;
-  HistoryPlace place;
+  HistoryPosition place;
   place.told_from = position + 1;
   POLDER_TRY(const auto last, stores::read_timeline_backwards(snapshot, room, 0, position, 1));
   if (!last.empty()) {
@@ -89,22 +89,22 @@ Result<std::optional<StreamToken>> parse_since(std::string_view token, kv::Posit
   return std::optional<StreamToken>();
 }
 
-std::string history_token(const HistoryPlace& place) {
+std::string history_token(const HistoryPosition& place) {
   std::string token =
       "t1_" + std::to_string(place.place.depth) + "_" + std::to_string(place.place.position);
   if (place.told_from != kv::kLastPosition) token += "_" + std::to_string(place.told_from);
   return token;
 }
 
-HistoryPlace end_of_room() {
+HistoryPosition end_of_room() {
   return {{json::kMaxCanonicalInt, kv::kLastPosition}, kv::kLastPosition};
 }
 
-Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token,
-                                   Direction direction) {
+Result<HistoryPosition> history_position(const rooms::RoomReader& reader, std::string_view token,
+                                         Direction direction) {
   if (const auto stream = parse_stream_token(token))
-    return stream_place(reader, stream->position, direction);
-  HistoryPlace place;
+    return stream_position(reader, stream->position, direction);
+  HistoryPosition place;
   const bool ours = token.starts_with("t1_");
   if (ours) token.remove_prefix(3);
   if (!ours || !take_number(token, place.place.depth) || !token.starts_with('_'))

@@ -28,19 +28,19 @@ Result<std::optional<StreamToken>> parse_since(std::string_view token, kv::Posit
 
 // A place in a room's history, from which it is paged by depth. Depth and position do not agree
 // where servers sent side by side: what a client got by position is left out of what comes before.
-struct HistoryPlace {
+struct HistoryPosition {
   stores::DepthPlace place;
   kv::Position told_from = kv::kLastPosition;  // of the timeline, all from here on was told
 };
-std::string history_token(const HistoryPlace& place);
+std::string history_token(const HistoryPosition& place);
 // Beyond every event.
-HistoryPlace end_of_room();
+HistoryPosition end_of_room();
 // The place from which a room is paged, by a token of either kind: of a stream token, from after
 // everything that it covers; backwards also from what is missing before the next event. kInvalid
 // for what is no token.
 enum class Direction : uint8_t { kBackwards, kForwards };
-Result<HistoryPlace> history_place(const rooms::RoomReader& reader, std::string_view token,
-                                   Direction direction);
+Result<HistoryPosition> history_position(const rooms::RoomReader& reader, std::string_view token,
+                                         Direction direction);
 // The room's state at a position.
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position);
 // The state that a client knows which was told of the room up to a position: that of then, or

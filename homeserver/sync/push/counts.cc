@@ -213,14 +213,14 @@ class Counts::Reading {
     POLDER_TRY(const std::string name, display_name(rules));
     std::optional<Error> failure;
     const rooms::RoomView sent = reader_.as_sent();
-    const push_rules::Occasion occasion{held.event->object(), held.event->room_id().view(),
-                                        reader_.head().record.joined, [&](std::string_view key) {
-                                          const auto may = rooms::may_notify(
-                                              *held.event, held.record.state_before, key, sent);
-                                          if (!may.ok()) failure = may.error();
-                                          return may.ok() && *may;
-                                        }};
-    const push_rules::Outcome outcome = rules.evaluate(occasion, {of_.user.view(), name});
+    const push_rules::EventContext context{held.event->object(), held.event->room_id().view(),
+                                           reader_.head().record.joined, [&](std::string_view key) {
+                                             const auto may = rooms::may_notify(
+                                                 *held.event, held.record.state_before, key, sent);
+                                             if (!may.ok()) failure = may.error();
+                                             return may.ok() && *may;
+                                           }};
+    const push_rules::Outcome outcome = rules.evaluate(context, {of_.user.view(), name});
     if (failure) return *failure;
     Known known;
     known.notify = outcome.notify;
