@@ -13,7 +13,7 @@
 
 namespace polder::stores {
 
-// Bounded by bytes: what was used least lately goes. Thread-safe.
+// Bounded by bytes: what was not used lately goes. Thread-safe.
 template <class T>
 class RoomCache {
  public:
@@ -27,7 +27,8 @@ class RoomCache {
     const auto place = part.places.find(key);
     part.figures.count(place != part.places.end());
     if (place == part.places.end()) return nullptr;
-    part.recent.splice(part.recent.begin(), part.recent, place->second);
+    // It is moved when it would go: that is rare, and finding is not.
+    place->second->used = true;
     return place->second->content;
   }
 
@@ -42,7 +43,7 @@ class RoomCache {
     part.places.emplace(key, part.recent.begin());
     part.bytes += bytes + kEntryBytes;
     for (; part.bytes > part_max_; ++part.figures.evictions)
-      part.drop(std::prev(part.recent.end()));
+      part.drop_one();
   }
 
   metrics::CacheFigures figures() const {
@@ -65,6 +66,7 @@ class RoomCache {
     Key key;
     std::shared_ptr<const T> content;
     size_t bytes = 0;
+    bool used = false;  // found since it came to the front
   };
   using Recent = std::list<Entry>;  // most recent first
   struct KeyHash {
@@ -77,6 +79,13 @@ class RoomCache {
       bytes -= entry->bytes;
       places.erase(entry->key);
       recent.erase(entry);
+    }
+    // The last that nobody found since it came to the front; who was found comes there again.
+    void drop_one() REQUIRES(mutex) {
+      auto last = std::prev(recent.end());
+      for (; std::exchange(last->used, false); last = std::prev(recent.end()))
+        recent.splice(recent.begin(), recent, last);
+      drop(last);
     }
 
     mutable base::Mutex mutex;
