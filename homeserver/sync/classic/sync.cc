@@ -33,7 +33,8 @@ SyncResponse response_of(runtime::Runtime& runtime, Answer answer, StatsPtr stat
 Sync::Sync(Services services)
     : services_(services),
       waiters_(services.rooms.parts().runtime, services.rooms.parts().database,
-               services.rooms.parts().committer) {
+               services.rooms.parts().committer),
+      last_answers_(services.rooms.parts().runtime.shard_count()) {
   services_.typing.on_change(
       [this](stores::RoomNumber room, Millis lasts) { typing_changed(room, lasts); });
 }
@@ -46,44 +47,75 @@ void Sync::typing_changed(stores::RoomNumber room, Millis lasts) {
                                         [this, room] { waiters_.wake_room(room); });
 }
 
+struct Sync::Poll {
+  std::shared_ptr<const SyncRequest> request;
+  std::shared_ptr<SyncStats> stats;
+  std::unique_ptr<Waiters::Waiter> waiter;
+};
+
+SyncResponse Sync::answer_with(Poll& poll, Answer answer) {
+  runtime::Runtime& runtime = services_.rooms.parts().runtime;
+  // What did not fit, or is still being made, is looked for at the next request.
+  if (!answer.more && answer.next.to_device == answer.next.position) {
+    poll.waiter->watch(answer.joined);
+    last_answers_.keep(runtime.current_shard(),
+                       {poll.request->number, poll.request->device, answer.next,
+                        poll.request->filter, std::move(poll.waiter)});
+  }
+  return response_of(runtime, std::move(answer), poll.stats);
+}
+
 Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
   runtime::Runtime& runtime = services_.rooms.parts().runtime;
   kv::Committer& committer = services_.rooms.parts().committer;
   const auto deadline = runtime.clock().steady() + request.timeout;
+  const auto left = [&runtime, deadline] {
+    return std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
+  };
   std::optional<StreamToken> since;
   if (!request.since.empty()) {
     POLDER_CO_TRY(since, parse_since(request.since, committer.visible()));
   }
   const bool waits = since && !request.full_state;
-  Waiters::Waiter waiter(waiters_, request.number);
   Look look{.since = since};
   if (request.filter->lazy_load_members)
     look.sent = sent_members_.of(request.number, request.device, since ? since->position : 0);
-  auto shared = std::make_shared<const SyncRequest>(std::move(request));
+  Poll poll{
+      std::make_shared<const SyncRequest>(std::move(request)), since ? incremental_ : initial_, {}};
+  poll.stats->requests.add();
+  if (waits && left() > Millis(0)) {
+    poll.waiter = last_answers_.take(runtime.current_shard(), poll.request->number,
+                                     poll.request->device, *since, poll.request->filter);
+  }
+  if (poll.waiter) {
+    co_await poll.waiter->wait_for(left());
+  } else {
+    poll.waiter = std::make_unique<Waiters::Waiter>(waiters_, poll.request->number);
+  }
   const Services* services = &services_;
-  const StatsPtr& stats = since ? incremental_ : initial_;
-  stats->requests.add();
   for (;; look.first = false) {
-    waiter.begin();
+    poll.waiter->begin();
     const auto begun = runtime.clock().steady();
-    POLDER_CO_TRY(Answer answer, co_await runtime::on_pool(runtime, [services, shared, look] {
-                    return build_response(*services, shared, look);
+    POLDER_CO_TRY(Answer answer,
+                  co_await runtime::on_pool(runtime, [services, asked = poll.request, look] {
+                    return build_response(*services, asked, look);
                   }));
-    stats->looks.add();
-    stats->time.observe(std::chrono::duration<double>(runtime.clock().steady() - begun).count());
+    poll.stats->looks.add();
+    poll.stats->time.observe(
+        std::chrono::duration<double>(runtime.clock().steady() - begun).count());
     // From here, not from the pool: what is lazy waits for company on a shard only.
     if (!answer.acknowledged.empty())
       committer.enqueue(std::exchange(answer.acknowledged, {}), kv::Durability::kLazy,
                         [](const Result<kv::Committed>&) {});
     if (!waits || !answer.empty) {
       // It may tell of what the user is just being answered.
-      co_await waiters_.own_answers().left(shared->number);
-      co_return response_of(runtime, std::move(answer), stats);
+      co_await waiters_.own_answers().left(poll.request->number);
+      co_return answer_with(poll, std::move(answer));
     }
-    const auto left = std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
-    waiter.watch(std::exchange(answer.joined, {}));
-    const bool woken = left > Millis(0) && (waiter.touched() || co_await waiter.wait_for(left));
-    if (!woken) co_return response_of(runtime, std::move(answer), stats);
+    poll.waiter->watch(answer.joined);
+    const bool woken =
+        left() > Millis(0) && (poll.waiter->touched() || co_await poll.waiter->wait_for(left()));
+    if (!woken) co_return answer_with(poll, std::move(answer));
     // What was looked at, and was nothing for this client, is not looked at again.
     look.since = answer.next;
   }

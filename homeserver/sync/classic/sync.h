@@ -14,12 +14,15 @@
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/rooms/engine.h"
 #include "homeserver/sync/classic/filter.h"
+#include "homeserver/sync/classic/last_answers.h"
 #include "homeserver/sync/classic/sent_members.h"
 #include "homeserver/sync/classic/waiters.h"
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/users/receipts.h"
 
 namespace polder::sync {
+
+struct Answer;
 
 struct SyncRequest {
   UserId user;
@@ -71,9 +74,13 @@ class Sync {
   const KnownFilters& filters() const { return filters_; }
   const SyncStats& initial() const { return *initial_; }
   const SyncStats& incremental() const { return *incremental_; }
-  size_t waiting() const { return waiters_.waiting(); }
+  // Requests that wait; of clients that were answered, none does.
+  size_t waiting() const { return waiters_.waiting() - last_answers_.kept(); }
 
  private:
+  struct Poll;
+  // What the client is told. If that is all there is, what comes after it is watched for.
+  SyncResponse answer_with(Poll& poll, Answer answer);
   void typing_changed(stores::RoomNumber room, Millis lasts);
 
   const Services services_;
@@ -83,6 +90,7 @@ class Sync {
   // Shared with answers that are still being sent.
   const std::shared_ptr<SyncStats> initial_ = std::make_shared<SyncStats>();
   const std::shared_ptr<SyncStats> incremental_ = std::make_shared<SyncStats>();
+  LastAnswers last_answers_;
 };
 
 }  // namespace polder::sync

@@ -18,6 +18,7 @@ struct StreamToken {
   uint64_t typing_changes = 0;  // counted from the start of the program
   // Messages to the device up to here were given; behind `position` when not all fitted.
   kv::Position to_device = 0;
+  friend bool operator==(const StreamToken&, const StreamToken&) = default;
 };
 std::string stream_token(const StreamToken& token);
 std::string stream_token(kv::Position position);

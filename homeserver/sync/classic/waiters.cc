@@ -71,12 +71,13 @@ void Waiters::Waiter::leave_rooms() {
 }
 
 void Waiters::Waiter::begin() {
-  woken_ = false;
+  woken_ = watching_ = false;
   begun_ = shard_.logged;
 }
 
 bool Waiters::Waiter::touched() const {
-  if (woken_ || shard_.logged - begun_ > Shard::kRemembered) return true;
+  if (woken_ || watching_) return woken_;
+  if (shard_.logged - begun_ > Shard::kRemembered) return true;
   for (uint64_t i = begun_; i < shard_.logged; ++i) {
     const Key key = shard_.log[i % Shard::kRemembered];
     if (key == user_ || std::ranges::binary_search(rooms_, key)) return true;
@@ -85,7 +86,12 @@ bool Waiters::Waiter::touched() const {
 }
 
 void Waiters::Waiter::watch(const std::vector<stores::RoomNumber>& rooms) {
-  if (std::ranges::equal(rooms, rooms_, {}, key_of_room)) return;
+  if (!std::ranges::equal(rooms, rooms_, {}, key_of_room)) enter_rooms(rooms);
+  woken_ = touched();
+  watching_ = true;
+}
+
+void Waiters::Waiter::enter_rooms(const std::vector<stores::RoomNumber>& rooms) {
   leave_rooms();
   rooms_.reserve(rooms.size());
   for (const stores::RoomNumber room : rooms)

@@ -69,6 +69,7 @@ class Waiters {
     };
     void enter(Place& place, Key key);
     void leave(Place& place, Key key);
+    void enter_rooms(const std::vector<stores::RoomNumber>& rooms);
     void leave_rooms();
 
     Shard& shard_;
@@ -79,6 +80,7 @@ class Waiters {
     runtime::Signal signal_;
     uint64_t begun_ = 0;  // what had been touched by then
     bool woken_ = false;
+    bool watching_ = false;  // all that it is to be told of, since the last begin()
   };
 
  private:
