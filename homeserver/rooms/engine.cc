@@ -64,6 +64,7 @@ Result<RoomHeadPtr> RoomEngine::head(const RoomId& room) const {
 }
 
 Task<Result<RoomNumber>> RoomEngine::number_of(RoomId room) const {
+  if (const auto known = parts_.names.known(stores::NameKind::kRoom, room.view())) co_return *known;
   const RoomEngine* self = this;
   POLDER_CO_TRY(const auto number, co_await runtime::on_pool(
                                        parts_.runtime, [self, room] { return self->find(room); }));
@@ -151,9 +152,7 @@ Task<Status> RoomEngine::begin_turn(Room& room) {
     room.forget();
   }
   room.settle(caches_);
-  std::erase_if(room.edge, [&](const auto& event) {
-    return std::ranges::find(room.record.extremities, event.first) == room.record.extremities.end();
-  });
+  room.kept.trim(room.record.extremities);
   if (!room.loaded) {
     RoomEngine* self = this;
     Room* target = &room;

@@ -1,6 +1,37 @@
 #include "homeserver/rooms/room.h"
 
+#include <algorithm>
+
 namespace polder::rooms {
+
+const HeldEvent* KeptEvents::find(EventNumber number) const {
+  const auto found = events_.find(number);
+  return found == events_.end() ? nullptr : &found->second;
+}
+
+std::optional<EventNumber> KeptEvents::find(const EventId& id) const {
+  for (const auto& [number, held] : events_) {
+    if (held.event->id() == id) return number;
+  }
+  return std::nullopt;
+}
+
+void KeptEvents::keep(EventNumber number, HeldEvent event) {
+  events_.insert_or_assign(number, std::move(event));
+}
+
+void KeptEvents::trim(const std::vector<EventNumber>& extremities) {
+  const bool full = events_.size() > kEventsMax;
+  std::erase_if(events_, [&](const auto& entry) {
+    const auto& [number, held] = entry;
+    if (std::ranges::find(extremities, number) != extremities.end()) return false;
+    return full || !held.event->is_state();
+  });
+}
+
+void KeptEvents::clear() {
+  events_.clear();
+}
 
 void Room::settle(Caches& caches) {
   for (const Settled& done : std::exchange(settled, {})) {
@@ -15,9 +46,8 @@ void Room::settle(Caches& caches) {
       if (end != pending_chain_ends.end() && end->second == done.event)
         pending_chain_ends.erase(end);
     }
-    events::EventPtr& event = held->second.event;
-    if (event->is_state()) keep_event(caches, number, done.event, event);
-    edge.insert_or_assign(done.event, std::move(event));
+    if (held->second.event->is_state()) keep_event(caches, number, done.event, held->second.event);
+    kept.keep(done.event, std::move(held->second));
     pending.erase(held);
     pending_ids.erase(done.id);
   }
@@ -28,7 +58,7 @@ void Room::forget() {
   pending_ids.clear();
   pending_chain_ends.clear();
   pending_nodes.clear();
-  edge.clear();
+  kept.clear();
   settled.clear();
   record = {};
   servers.clear();

@@ -59,6 +59,23 @@ struct Caches {
 
 void keep_event(Caches& caches, RoomNumber room, EventNumber number, events::EventPtr event);
 
+// Events as they are on disk, of which the next one of the room is made: the forward extremities,
+// and the state that allowed the last ones. Whoever writes an event's record without staging the
+// event clears it.
+class KeptEvents {
+ public:
+  const HeldEvent* find(EventNumber number) const;
+  std::optional<EventNumber> find(const EventId& id) const;
+  void keep(EventNumber number, HeldEvent event);
+  // Lets go what is no state, and all that is too much, but for the extremities.
+  void trim(const std::vector<EventNumber>& extremities);
+  void clear();
+
+ private:
+  static constexpr size_t kEventsMax = 16;
+  std::unordered_map<EventNumber, HeldEvent> events_;  // few
+};
+
 // What of a room is read through a RoomView: readers have one with nothing pending.
 struct RoomContent {
   explicit RoomContent(RoomNumber room, const events::RoomVersionRules* version = nullptr)
@@ -70,8 +87,7 @@ struct RoomContent {
   std::unordered_map<EventNumber, HeldEvent> pending;
   std::unordered_map<EventId, EventNumber> pending_ids;
   std::unordered_map<EventNumber, EventNumber> pending_chain_ends;  // by chain
-  // The forward extremities, as far as they were stored lately: the next event is built on them.
-  std::unordered_map<EventNumber, events::EventPtr> edge;
+  KeptEvents kept;
   stores::StateNodes::Overlay pending_nodes;
 };
 

@@ -37,6 +37,7 @@ Result<std::optional<EventNumber>> RoomView::find(const EventId& id) const {
   if (const auto pending = room_.pending_ids.find(id); pending != room_.pending_ids.end()) {
     return std::optional(pending->second);
   }
+  if (const auto kept = room_.kept.find(id)) return kept;
   POLDER_TRY(const auto place, stores::find_event(snapshot_, id));
   if (!place || place->room != room_.number) return std::optional<EventNumber>();
   return std::optional(place->number);
@@ -45,6 +46,7 @@ Result<std::optional<EventNumber>> RoomView::find(const EventId& id) const {
 Result<HeldEvent> RoomView::load(EventNumber number) const {
   if (const auto pending = room_.pending.find(number); pending != room_.pending.end())
     return pending->second;
+  if (const HeldEvent* kept = redactions_ ? nullptr : room_.kept.find(number)) return *kept;
   if (const auto held = loaded_.find(number); held != loaded_.end()) return held->second;
   POLDER_TRY(auto record, stores::read_event_record(snapshot_, {room_.number, number}));
   if (!record) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
@@ -61,7 +63,6 @@ Result<HeldEvent> RoomView::load(EventNumber number) const {
 }
 
 Result<events::EventPtr> RoomView::load_event(EventNumber number) const {
-  if (const auto edge = room_.edge.find(number); edge != room_.edge.end()) return edge->second;
   if (auto cached = caches_.events.find(room_.number, number)) return cached;
   POLDER_TRY(const auto json, stores::read_event_json(snapshot_, {room_.number, number}));
   if (!json) return fail(ErrorCode::kCorrupt, "an event that is referred to is not there");
@@ -73,6 +74,7 @@ Result<events::EventPtr> RoomView::load_event(EventNumber number) const {
 Result<std::optional<stores::EventRecord>> RoomView::find_record(EventNumber number) const {
   if (const auto pending = room_.pending.find(number); pending != room_.pending.end())
     return std::optional(pending->second.record);
+  if (const HeldEvent* kept = room_.kept.find(number)) return std::optional(kept->record);
   if (const auto held = loaded_.find(number); held != loaded_.end())
     return std::optional(held->second.record);
   return stores::read_event_record(snapshot_, {room_.number, number});

@@ -96,7 +96,11 @@ Result<events::EventDraft> RoomEngine::draft(const Room& room, RoomView& view,
 
 Result<events::EventPtr> RoomEngine::sign(const events::EventDraft& draft,
                                           const events::RoomVersionRules& rules) const {
-  json::Object pdu = events::make_pdu(draft, rules, parts_.runtime.random().letters(18));
+  // Only where servers choose ids: each letter is a question to the kernel.
+  std::string chosen;
+  if (rules.event_ids == events::EventIdFormat::kServerGiven)
+    chosen = parts_.runtime.random().letters(18);
+  json::Object pdu = events::make_pdu(draft, rules, chosen);
   events::hash_and_sign(pdu, rules, parts_.own_name, parts_.signing_key);
   return events::Event::parse(std::move(pdu), rules);
 }

@@ -176,7 +176,8 @@ class Staging {
                passes(dag::check_auth_events(event(), view_), Verdict::kRejected));
     if (!listed) return false;
     std::vector<events::EventPtr> auth_events;
-    for (const EventNumber number : record_of_event_.auth_events) {
+    authorisers_ = record_of_event_.auth_events;
+    for (const EventNumber number : authorisers_) {
       POLDER_TRY(auto held, view_.load(number));
       auth_events.push_back(std::move(held.event));
     }
@@ -184,6 +185,7 @@ class Staging {
       POLDER_TRY(const auto create, view_.find(dag::create_event_id(event().room_id())));
       POLDER_TRY(auto held, view_.load(*create));
       auth_events.push_back(std::move(held.event));
+      authorisers_.push_back(*create);
     }
     return passes(dag::authorise(event(), dag::EventListState(auth_events)), Verdict::kRejected);
   }
@@ -268,7 +270,10 @@ class Staging {
 
   Status set_state_after() {
     // An outlier that found its place keeps its number.
-    POLDER_TRY(const auto known, view_.find(event().id()));
+    std::optional<EventNumber> known;
+    if (input_.origin != Origin::kLocal) {
+      POLDER_TRY(known, view_.find(event().id()));
+    }
     staged_.stored.place = {room_.number, known ? *known : ++record_.last_event};
     record_of_event_.state_after = record_of_event_.state_before;
     record_of_event_.depth = event().depth();
@@ -423,12 +428,22 @@ class Staging {
     room_.pending.insert_or_assign(number, std::move(held));
   }
 
+  // Those who send send again: what allows their events is read once.
+  void keep_authorisers() {
+    if (input_.origin != Origin::kLocal) return;
+    for (const EventNumber number : authorisers_) {
+      if (room_.pending.contains(number) || room_.kept.find(number) != nullptr) continue;
+      if (auto held = view_.load(number); held.ok()) room_.kept.keep(number, *std::move(held));
+    }
+  }
+
   void finish() {
     const EventNumber number = staged_.stored.place.number;
     hold();
     if (place_ && number > room_.record.last_event && place_->before != 0)
       room_.pending_chain_ends[place_->chain] = number;
     room_.pending_ids.insert_or_assign(event().id(), number);
+    keep_authorisers();
     current_.apply(room_);
     room_.record = std::move(record_);
     room_.exists = true;
@@ -454,6 +469,7 @@ class Staging {
   stores::RoomRecord record_;
   stores::EventRecord record_of_event_;
   std::optional<dag::NewChainPlace> place_;  // of a state event
+  std::vector<EventNumber> authorisers_;
   std::optional<stores::StateKey> own_key_;  // of a state event that is not rejected
   Staged staged_;
   CurrentState current_;

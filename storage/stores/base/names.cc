@@ -90,13 +90,17 @@ Result<std::unique_ptr<Names>> Names::open(const kv::Database& database, size_t 
   return names;
 }
 
+std::optional<uint64_t> Names::known(NameKind kind, std::string_view name) const {
+  auto& part = table(kind).part_of(name);
+  const base::Lock lock(part.mutex);
+  const auto* known = part.cache.look_up(name);
+  return known != nullptr ? std::optional(known->number) : std::nullopt;
+}
+
 Result<std::optional<uint64_t>> Names::find(NameKind kind, std::string_view name) const {
   base::note_disk_use("names");  // whether or not it is held this time
+  if (const auto number = known(kind, name)) return std::optional(*number);
   auto& part = table(kind).part_of(name);
-  {
-    const base::Lock lock(part.mutex);
-    if (const auto* known = part.cache.look_up(name)) return std::optional(known->number);
-  }
   POLDER_TRY(const auto number, read_number(database_, kind, name));
   const base::Lock lock(part.mutex);
   if (number) part.cache.insert(name, *number, false);

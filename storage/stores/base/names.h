@@ -47,6 +47,8 @@ class Names {
 
   // The number of a name, or nothing if it has none. May read the disk.
   Result<std::optional<uint64_t>> find(NameKind kind, std::string_view name) const;
+  // The same, if it is in memory: nothing if the name has none, and if find() has to look.
+  std::optional<uint64_t> known(NameKind kind, std::string_view name) const;
   // The number of a name, given now if it had none. Until the mapping is durable, it is written
   // into the batch, so that whichever batch comes first makes it durable. May read the disk.
   Result<uint64_t> intern(NameKind kind, std::string_view name, kv::Batch& batch,

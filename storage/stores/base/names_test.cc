@@ -59,6 +59,15 @@ TEST_F(NamesTest, EveryBatchWritesAMappingUntilOneOfThemIsDurable) {
   EXPECT_TRUE(in_third.empty());
 }
 
+TEST_F(NamesTest, WhatIsInMemoryIsKnownWithoutTheDisk) {
+  EXPECT_EQ(names_->known(NameKind::kUser, "@a:h"), std::nullopt);
+  kv::Batch batch;
+  NewNames written;
+  const uint64_t number = intern("@a:h", batch, written);
+  EXPECT_EQ(names_->known(NameKind::kUser, "@a:h"), number);
+  EXPECT_EQ(names_->known(NameKind::kRoom, "@a:h"), std::nullopt);
+}
+
 TEST_F(NamesTest, NumbersAreFoundAgainAfterTheirEntriesMadeRoom) {
   std::vector<uint64_t> numbers;
   for (size_t i = 0; i < 10 * kCached; ++i)
