@@ -4,6 +4,7 @@
 
 #include "homeserver/rooms/enqueued.h"
 #include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/reach.h"
 #include "storage/stores/rooms/purge_rows.h"
 
 namespace polder::rooms {
@@ -138,6 +139,8 @@ Status RoomEngine::publish_stored(Room& room, const kv::Snapshot& snapshot) {
   auto head = head_of(room);
   head->last = newest.empty() ? 0 : newest[0].position;
   head->last_change = head->last;
+  // What is being read at once with the next commits' beginning is not newer than that.
+  head->recent.begin_unknown_after(head->last);
   heads_.publish(std::move(head));
   return {};
 }
@@ -212,16 +215,33 @@ void RoomEngine::publish(Enqueued& enqueued, kv::Committed positions) {
     head.last = before->last;
     head.last_change = before->last_change;
     head.rewrites = before->rewrites;
+    head.recent = before->recent;
+    // What is hidden from here on is erased soon.
+    if (head.record.history_from != before->record.history_from) head.recent.begin_after(head.last);
+  } else {
+    head.recent.begin_unknown_after(positions.first - 1);
   }
   const auto pass = [&](const Staged& one, uint32_t moved) {
     const bool rewritten =
         before && one.stored.event && one.stored.place.number <= before->record.last_event;
-    if (rewritten) ++head.rewrites;
+    if (rewritten) {
+      ++head.rewrites;
+      head.recent.begin_after(head.last);
+    }
     if (!one.stored.slot) return;
     const kv::Position position = positions.first + moved + one.stored.slot->index;
     if (one.stored.event && one.verdict == Verdict::kAccepted &&
-        !one.stored.record.standing.backfilled)
+        !one.stored.record.standing.backfilled) {
       head.last = position;
+      const stores::EventRecord& record = one.stored.record;
+      head.recent.add({position, one.stored.place.number,
+                       record.room_state.value_or(record.state_after),
+                       enqueued.also.empty() ? head.record.notifying : RecentTimeline::kUnknown});
+      const Reach& reach = one.stored.reach;
+      if (reach.notifies && reach.thread != kMainThread)
+        head.recent.note_notified_in_thread(position);
+      if (reach.highlights || !reach.mentioned.empty()) head.recent.note_highlighted(position);
+    }
     if (!one.changes.empty()) head.last_change = position;
   };
   pass(enqueued.staged, 0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -13,6 +14,49 @@
 #include "storage/stores/rooms/room_rows.h"
 
 namespace polder::rooms {
+
+// The end of a room's timeline: nearly all readers want nothing older. Immutable, small.
+class RecentTimeline {
+ public:
+  struct Entry {
+    kv::Position position = 0;
+    stores::EventNumber number = 0;
+    stores::StateRoot room_state;  // the room's current state once the event was there
+    // Events that notify up to here (RoomRecord::notifying); kUnknown between events of one commit.
+    uint64_t notifying = kUnknown;
+  };
+  static constexpr uint64_t kUnknown = ~uint64_t{0};
+
+  // All entries with from < position <= to, newest first; nothing if older ones may be among them.
+  std::optional<std::vector<stores::TimelineEntry>> between(kv::Position from,
+                                                            kv::Position to) const;
+  // The room's state as of a position; nothing if that is older.
+  std::optional<stores::StateRoot> state_at(kv::Position position) const;
+
+  // How many events notify up to a position; nothing if that is older.
+  std::optional<uint64_t> notifying_at(kv::Position position) const;
+  // Whether events after the position may be in threads and notify there, or are for somebody in
+  // particular.
+  bool may_notify_in_threads(kv::Position after) const { return after < threaded_; }
+  bool may_highlight(kv::Position after) const { return after < highlighted_; }
+
+  // Begins anew, with nothing: all up to the position is older.
+  void begin_after(kv::Position position);
+  // The same; of what is older nothing is known.
+  void begin_unknown_after(kv::Position position);
+  // In the order of positions.
+  void add(const Entry& entry);
+  void note_notified_in_thread(kv::Position position) { threaded_ = position; }
+  void note_highlighted(kv::Position position) { highlighted_ = position; }
+
+ private:
+  static constexpr size_t kEntries = 24;  // more than most clients want in one response
+  // Kept are all entries after this position.
+  kv::Position after_ = kv::kLastPosition;
+  std::vector<Entry> entries_;  // oldest first
+  kv::Position threaded_ = kv::kLastPosition;
+  kv::Position highlighted_ = kv::kLastPosition;
+};
 
 struct RoomHead {
   stores::RoomNumber number = 0;
@@ -25,6 +69,7 @@ struct RoomHead {
   uint64_t rewrites = 0;
   // Servers with joined members, and how many; shared as long as no server comes or goes.
   std::shared_ptr<const std::unordered_map<stores::ServerNumber, uint64_t>> servers;
+  RecentTimeline recent;
 };
 using RoomHeadPtr = std::shared_ptr<const RoomHead>;
 

@@ -122,6 +122,7 @@ Result<HistoryPosition> history_position(const rooms::RoomReader& reader, std::s
 
 Result<stores::StateRoot> state_at(const rooms::RoomReader& reader, kv::Position position) {
   if (position >= reader.head().last) return reader.head().record.state;
+  if (const auto recent = reader.head().recent.state_at(position)) return *recent;
   POLDER_TRY(const auto last, stores::read_timeline_backwards(
                                   reader.snapshot(), reader.head().number, 0, position, 1));
   if (last.empty()) return stores::StateRoot();

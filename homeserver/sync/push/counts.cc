@@ -158,16 +158,29 @@ class Counts::Reading {
   Status count_by_default(Span span) {
     const std::string main(rooms::kMainThread);
     POLDER_TRY(const kv::Position read, read_up_to(main));
-    POLDER_TRY(const uint64_t last, stores::read_notifying(reader_.snapshot(), room_, span.to));
-    POLDER_TRY(const uint64_t seen,
-               stores::read_notifying(reader_.snapshot(), room_,
-                                      std::min(std::max(read, span.from), span.to)));
+    POLDER_TRY(const uint64_t last, notifying_at(span.to));
+    POLDER_TRY(const uint64_t seen, notifying_at(std::min(std::max(read, span.from), span.to)));
     unread_.threads[main].notifications += last - seen;
+    const rooms::RecentTimeline& recent = reader_.head().recent;
+    if (recent.may_notify_in_threads(span.from)) POLDER_CHECK(count_in_threads(span));
+    return recent.may_highlight(span.from) ? count_highlights(span) : Status();
+  }
+
+  Result<uint64_t> notifying_at(kv::Position position) const {
+    if (const auto recent = reader_.head().recent.notifying_at(position)) return *recent;
+    return stores::read_notifying(reader_.snapshot(), room_, position);
+  }
+
+  Status count_in_threads(Span span) {
     POLDER_TRY(const auto in_threads,
                stores::read_notifying_in_threads(reader_.snapshot(), room_, span.from, span.to,
                                                  kThreadEventsMax));
     for (const stores::ThreadPlace& place : in_threads)
       POLDER_CHECK(add(place, true, false));
+    return {};
+  }
+
+  Status count_highlights(Span span) {
     for (const stores::UserNumber user : {of_.number, stores::UserNumber{0}}) {
       POLDER_TRY(const auto highlights,
                  stores::read_highlights(reader_.snapshot(), room_, user, span.from, span.to,
