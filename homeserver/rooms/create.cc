@@ -123,11 +123,14 @@ Status RoomEngine::check_create(const events::Event& create) const {
   return allowed;
 }
 
-Result<RoomNumber> RoomEngine::new_room_number(const RoomId& id) {
-  // The mapping becomes durable with the first batch of the room.
-  kv::Batch unused;
-  stores::NewNames names;
-  return parts_.names.intern(stores::NameKind::kRoom, id.view(), unused, names);
+Task<Result<RoomNumber>> RoomEngine::new_room_number(RoomId id) {
+  RoomEngine* self = this;
+  co_return co_await runtime::on_pool(parts_.runtime, [self, id] {
+    // The mapping becomes durable with the first batch of the room.
+    kv::Batch unused;
+    stores::NewNames names;
+    return self->parts_.names.intern(stores::NameKind::kRoom, id.view(), unused, names);
+  });
 }
 
 Task<Result<RoomId>> RoomEngine::create(const events::RoomVersionRules& rules,
@@ -153,7 +156,7 @@ Task<Result<RoomId>> RoomEngine::create(const events::RoomVersionRules& rules,
     POLDER_CO_TRY(const events::EventPtr create, sign(draft, rules));
     POLDER_CO_CHECK(check_create(*create));
     const RoomId id = create->room_id();
-    POLDER_CO_TRY(const RoomNumber number, new_room_number(id));
+    POLDER_CO_TRY(const RoomNumber number, co_await new_room_number(id));
     auto make = [this, number, id, version, create, events] {
       return create_on_shard(number, id, *version, create, events);
     };
@@ -212,7 +215,7 @@ Task<Status> RoomEngine::open_room(RoomNumber number, RoomId id,
 
 Task<Result<SentEvent>> RoomEngine::enter(const events::RoomVersionRules& rules,
                                           ImportedState state, events::EventPtr join) {
-  POLDER_CO_TRY(const RoomNumber number, new_room_number(join->room_id()));
+  POLDER_CO_TRY(const RoomNumber number, co_await new_room_number(join->room_id()));
   const events::RoomVersionRules* version = &rules;
   auto make = [this, number, version, join, state = std::move(state)]() mutable {
     return enter_on_shard(number, *version, std::move(state), join);

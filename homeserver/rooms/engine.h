@@ -281,7 +281,7 @@ class RoomEngine {
   template <class T>
   Task<Result<T>> draft_on_shard(RoomNumber number, LocalEvent event, Finish<T> finish);
   Status check_create(const events::Event& create) const;
-  Result<RoomNumber> new_room_number(const RoomId& id);
+  Task<Result<RoomNumber>> new_room_number(RoomId id);
   Task<Result<RoomId>> create_on_shard(RoomNumber number, RoomId id,
                                        const events::RoomVersionRules& rules,
                                        events::EventPtr create, std::vector<LocalEvent> events);

@@ -182,13 +182,16 @@ Task<Result<SentEvent>> RoomEngine::store_outside_membership(const events::RoomV
     co_return fail(ErrorCode::kInvalid, "not a user of this server");
   std::string text = is_open(membership) ? stripped_text(rules, *event, stripped_state)
                                          : "[" + events::client_head(*event, false) + "}]";
-  const auto number = is_open(membership) ? new_room_number(event->room_id())
-                                          : co_await number_of(event->room_id());
-  if (!number.ok()) co_return number.error();
-  auto make = [this, number = *number, event, text = std::move(text)]() mutable {
+  RoomNumber number = 0;
+  if (is_open(membership)) {
+    POLDER_CO_TRY(number, co_await new_room_number(event->room_id()));
+  } else {
+    POLDER_CO_TRY(number, co_await number_of(event->room_id()));
+  }
+  auto make = [this, number, event, text = std::move(text)]() mutable {
     return store_outside_on_shard(number, event, std::move(text));
   };
-  co_return co_await runtime::on_shard(parts_.runtime, shard_of(*number), std::move(make));
+  co_return co_await runtime::on_shard(parts_.runtime, shard_of(number), std::move(make));
 }
 
 }  // namespace polder::rooms

@@ -60,20 +60,24 @@ Task<Status> Users::check_available(std::string localpart) {
 }
 
 Task<Status> Users::register_in_turn(UserId user, stores::AccountRow row, kv::Batch with) {
-  kv::Batch batch;
-  stores::NewNames names;
-  POLDER_CO_TRY(const uint64_t number,
-                parts_.names.intern(stores::NameKind::kUser, user.view(), batch, names));
+  struct Made {
+    kv::Batch batch;
+    stores::NewNames names;
+  };
+  const auto made = std::make_shared<Made>();
   Users* self = this;
-  POLDER_CO_TRY(const auto taken,
-                co_await runtime::on_pool(parts_.runtime, [self, number = number] {
-                  return stores::read_account(*self->parts_.database.snapshot(), number);
-                }));
-  if (taken) co_return fail(ErrorCode::kExists, "the name is taken");
-  stores::put_account(batch, number, row);
-  batch.append(with);
-  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
-  parts_.names.committed(names);
+  POLDER_CO_CHECK(co_await runtime::on_pool(parts_.runtime, [self, user, row, made]() -> Status {
+    POLDER_TRY(
+        const uint64_t number,
+        self->parts_.names.intern(stores::NameKind::kUser, user.view(), made->batch, made->names));
+    POLDER_TRY(const auto taken, stores::read_account(*self->parts_.database.snapshot(), number));
+    if (taken) return fail(ErrorCode::kExists, "the name is taken");
+    stores::put_account(made->batch, number, row);
+    return {};
+  }));
+  made->batch.append(with);
+  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(made->batch)));
+  parts_.names.committed(made->names);
   co_return Status();
 }
 
