@@ -79,6 +79,25 @@ TEST_F(OwnAnswerTest, OwnPollsTellOfARoomOnceTheAnswerHasLeft) {
   }
 }
 
+// Nor do polls that begin in between.
+TEST_F(OwnAnswerTest, APollThatBeginsBeforeTheAnswerHasLeftWaitsForIt) {
+  const std::string alice = token(kAlices, "alice"), carol = token(kAlices, "carol");
+  const std::string room = public_room(kAlices, alice);
+  const std::string since =
+      call(kAlices, {"GET", "/_matrix/client/v3/sync", carol}).text({"next_batch"});
+  ClientCall join{"POST", "/_matrix/client/v3/join/" + room, carol, "{}"};
+  join.leaving = [this] { return leaving(kAlices); };
+  world_.call(kAlices, std::move(join), [this](const Answer& answer) { joined_ = answer; });
+  ASSERT_TRUE(world_.run_until([this] { return made_; }, kLimit));
+  world_.call(kAlices, {"GET", "/_matrix/client/v3/sync?timeout=30000&since=" + since, carol},
+              [this](const Answer& answer) { polled_ = answer; });
+  world_.run_for(kSoon);
+  EXPECT_FALSE(polled_);
+  may_leave_ = true;
+  world_.run_for(kSoon);
+  EXPECT_TRUE(tells_of(room));
+}
+
 TEST_F(OwnAnswerTest, AnAnswerThatNobodyReadsHoldsUpNoPollForLong) {
   const std::string alice = token(kAlices, "alice"), carol = token(kAlices, "carol");
   const std::string room = public_room(kAlices, alice);

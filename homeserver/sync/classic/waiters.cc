@@ -139,15 +139,16 @@ bool Waiters::nobody_waits() const {
 }
 
 void Waiters::touch(stores::Touched touched) {
-  if (nobody_waits()) return;
-  if (!touched.device_lists.empty()) {
-    runtime::spawn(runtime_, runtime_.shard(0), "wake",
-                   touch_sharers(std::move(touched.device_lists)));
-  }
+  // Also if nobody waits yet: who begins to look must not see it before the answer has left.
   for (const stores::UserNumber user : touched.members) {
     own_answers_.when_left(user, [this, user] {
       touch_on_shards([user](Shard& shard) { shard.touch(key_of_user(user)); });
     });
+  }
+  if (nobody_waits()) return;
+  if (!touched.device_lists.empty()) {
+    runtime::spawn(runtime_, runtime_.shard(0), "wake",
+                   touch_sharers(std::move(touched.device_lists)));
   }
   if (touched.rooms.empty() && touched.users.empty()) return;
   const auto shared = std::make_shared<const stores::Touched>(std::move(touched));
