@@ -9,7 +9,7 @@ void probe(const Names& names, metrics::Sink& sink) {
                                                          {NameKind::kType, "names of types"},
                                                          {NameKind::kStateKey, "state keys"}};
   for (const auto& [kind, name] : kKinds)
-    metrics::tell_cache(sink, name, names.figures(kind));
+    metrics::report_cache(sink, name, names.figures(kind));
 }
 
 }  // namespace polder::stores
