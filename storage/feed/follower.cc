@@ -23,6 +23,7 @@ Follower::Follower(Followers& followers, Options options, Consumer& consumer)
     : followers_(followers),
       runtime_(followers.runtime()),
       options_(std::move(options)),
+      job_("follower " + options_.name),
       consumer_(consumer),
       wake_(runtime_),
       advanced_(runtime_) {
@@ -43,7 +44,7 @@ Status Follower::load() {
 
 void Follower::start() {
   running_ = true;
-  runtime::spawn(runtime_, runtime_.shard(options_.shard), "follower " + options_.name, run());
+  runtime::spawn(runtime_, runtime_.shard(options_.shard), job_, run());
 }
 
 // --- What others ask and tell, on their threads ---
@@ -216,6 +217,7 @@ Task<void> Follower::wait_for_more() {
 // A second, and twice as long each time; not all who failed at once come back at once.
 Task<void> Follower::back_off(Error error) {
   stats_.failures.add();
+  runtime_.jobs().failed(job_, error, runtime_.clock().wall_ms());
   runtime_.log().error("follower_failed", {{"follower", options_.name}, {"reason", error.message}});
   const Millis longest = std::min(kRetryFirst * (1 << std::min(failures_++, 10)), kRetryLongest);
   const auto jitter = static_cast<uint64_t>(longest.count() / 2);

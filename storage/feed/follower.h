@@ -105,6 +105,7 @@ class Follower {
   Followers& followers_;
   runtime::Runtime& runtime_;
   const Options options_;
+  const std::string job_;
   Consumer& consumer_;
   FollowerStats stats_;
 

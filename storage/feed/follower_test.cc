@@ -98,6 +98,11 @@ TEST_F(FollowerTest, AFailingOneTriesAgainAndHoldsUpNobody) {
   run(20'000);
   EXPECT_EQ(failing->seen, (Positions{1, 2, 3})) << "in order, nothing left out";
   EXPECT_EQ(failing.follower->stats().failures.value(), 3u);
+  for (const runtime::JobReport& job : runtime_->jobs().reports()) {
+    if (!job.name.starts_with("follower ")) continue;
+    EXPECT_EQ(job.running, 1u) << job.name;
+    EXPECT_EQ(job.failed, job.name == "follower failing" ? 3u : 0u);
+  }
   EXPECT_EQ(other.follower->stats().failures.value(), 0u);
 }
 

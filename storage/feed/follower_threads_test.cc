@@ -74,7 +74,7 @@ TEST(FollowerThreads, FollowersKeepUpWithWhoeverCommits) {
   EXPECT_TRUE(std::ranges::is_sorted(all_events.seen));
   EXPECT_EQ(all_lists.seen.size(), kEach);
   EXPECT_TRUE(std::ranges::is_sorted(all_lists.seen));
-  EXPECT_EQ(*stores::read_cursor(*database->snapshot(), "second"), all_lists.seen.back());
+  EXPECT_GE(*stores::read_cursor(*database->snapshot(), "second"), all_lists.seen.back());
 }
 
 }  // namespace

@@ -1,6 +1,15 @@
 #include "homeserver/base/runtime/jobs.h"
 
 namespace polder::runtime {
+namespace {
+
+void note_failure(JobReport& report, const Error& why, int64_t now_ms) {
+  ++report.failed;
+  report.last_failure = why.message;
+  report.last_failed_ms = now_ms;
+}
+
+}  // namespace
 
 JobReport& Jobs::of(std::string_view name) {
   auto found = reports_.find(name);
@@ -24,10 +33,12 @@ void Jobs::ended(std::string_view name, const Status& how, int64_t now_ms) {
   --report.running;
   if (report.running == 0) report.can_stop = report.stopping = false;
   ++report.ended;
-  if (how.ok()) return;
-  ++report.failed;
-  report.last_failure = how.error().message;
-  report.last_failed_ms = now_ms;
+  if (!how.ok()) note_failure(report, how.error(), now_ms);
+}
+
+void Jobs::failed(std::string_view name, const Error& why, int64_t now_ms) {
+  const base::Lock lock(mutex_);
+  note_failure(of(name), why, now_ms);
 }
 
 void Jobs::progress(std::string_view name, uint64_t done, uint64_t total) {

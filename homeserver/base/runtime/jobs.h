@@ -21,8 +21,8 @@ struct JobReport {
   int64_t started_ms = 0;  // the last, since the epoch
   bool can_stop = false;   // it looks whether it is asked to
   bool stopping = false;
-  uint64_t ended = 0;  // also those that failed
-  uint64_t failed = 0;
+  uint64_t ended = 0;   // also those that failed
+  uint64_t failed = 0;  // also those that went on
   std::string last_failure = {};
   int64_t last_failed_ms = 0;  // since the epoch; 0: never
   // Of the one that told last; nothing is known while total is 0.
@@ -35,6 +35,8 @@ class Jobs {
  public:
   void began(std::string_view name, int64_t now_ms);
   void ended(std::string_view name, const Status& how, int64_t now_ms);
+  // Work that goes on, and tries what failed again.
+  void failed(std::string_view name, const Error& why, int64_t now_ms);
   // How far the work has got; its units are its own.
   void progress(std::string_view name, uint64_t done, uint64_t total);
 

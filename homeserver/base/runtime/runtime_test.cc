@@ -86,6 +86,10 @@ TEST_F(ThreadsTest, WhatRunsByItselfIsSeen) {
     EXPECT_EQ(of("failing").running, 0u);
     EXPECT_EQ(of("failing").failed, 2u);
     EXPECT_EQ(of("failing").last_failure, "nobody there");
+    runtime.jobs().failed("test", fail(ErrorCode::kIo, "once more"), 9);
+    EXPECT_EQ(of("test").running, 1u);
+    EXPECT_EQ(of("test").failed, 1u);
+    EXPECT_EQ(of("test").last_failure, "once more");
     runtime.jobs().progress("failing", 3, 7);
     EXPECT_EQ(of("failing").done, 3u);
     EXPECT_EQ(of("failing").total, 7u);
