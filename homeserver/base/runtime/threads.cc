@@ -64,10 +64,7 @@ class Pool {
       if (stopping_) return;
       jobs_.push_back({std::move(job), clock_.steady()});
       waiting_.store(jobs_.size(), std::memory_order_relaxed);
-      // Who is awake, or being woken, takes the next job by themselves: a call into the kernel costs
-      // more than most jobs. One is woken for each job as long as there are any asleep.
-      if (asleep_ == 0) return;
-      --asleep_;
+      if (!wakes_one()) return;
     }
     // Without the lock, which who is woken takes first.
     wake_.notify_one();
@@ -95,6 +92,14 @@ class Pool {
     std::chrono::nanoseconds posted;
   };
 
+  // To wake a thread costs more than most jobs, and many are posted at once. So one thread is woken
+  // at a time, by whoever posts first, and wakes the next if it finds more than it takes.
+  bool wakes_one() REQUIRES(mutex_) {
+    if (asleep_ == 0 || waking_) return false;
+    waking_ = true;
+    return true;
+  }
+
   void work(const char* name, int niceness) {
     pthread_setname_np(pthread_self(), name);
     // Of this thread only, as Linux has it; without it the lane is merely less considerate.
@@ -105,12 +110,16 @@ class Pool {
       while (jobs_.empty() && !stopping_) {
         ++asleep_;
         wake_.wait(lock);
+        --asleep_;
+        waking_ = false;
       }
       if (stopping_) return;
       Job job = std::move(jobs_.front());
       jobs_.pop_front();
       waiting_.store(jobs_.size(), std::memory_order_relaxed);
+      const bool wakes = !jobs_.empty() && wakes_one();
       lock.unlock();
+      if (wakes) wake_.notify_one();
       waits_.observe(std::chrono::duration<double>(clock_.steady() - job.posted).count());
       job.run();
       job.run = nullptr;
@@ -125,7 +134,8 @@ class Pool {
   base::Condition wake_;
   std::deque<Job> jobs_ GUARDED_BY(mutex_);
   bool stopping_ GUARDED_BY(mutex_) = false;
-  size_t asleep_ GUARDED_BY(mutex_) = 0;  // and not being woken; more after a spurious return
+  size_t asleep_ GUARDED_BY(mutex_) = 0;
+  bool waking_ GUARDED_BY(mutex_) = false;  // one was told to wake, and has not done so yet
   std::atomic<size_t> waiting_ = 0;
   std::vector<std::thread> threads_;
 };
