@@ -5,14 +5,14 @@
 namespace polder::rooms {
 
 std::optional<std::vector<stores::TimelineEntry>> RecentTimeline::between(kv::Position from,
-                                                                          kv::Position to) const {
-  if (from < after_) return std::nullopt;
+                                                                          kv::Position to,
+                                                                          size_t limit) const {
   std::vector<stores::TimelineEntry> found;
   for (const Entry& entry : std::views::reverse(entries_)) {
-    if (entry.position <= from) break;
+    if (entry.position <= from || found.size() == limit) return found;
     if (entry.position <= to) found.push_back({entry.position, entry.number});
   }
-  return found;
+  return found.size() == limit || from >= after_ ? std::optional(std::move(found)) : std::nullopt;
 }
 
 std::optional<stores::StateRoot> RecentTimeline::state_at(kv::Position position) const {

@@ -27,9 +27,10 @@ class RecentTimeline {
   };
   static constexpr uint64_t kUnknown = ~uint64_t{0};
 
-  // All entries with from < position <= to, newest first; nothing if older ones may be among them.
-  std::optional<std::vector<stores::TimelineEntry>> between(kv::Position from,
-                                                            kv::Position to) const;
+  // Entries with from < position <= to, newest first, at most limit; nothing if older ones may be
+  // among them.
+  std::optional<std::vector<stores::TimelineEntry>> between(kv::Position from, kv::Position to,
+                                                            size_t limit) const;
   // The room's state as of a position; nothing if that is older.
   std::optional<stores::StateRoot> state_at(kv::Position position) const;
 

@@ -16,16 +16,29 @@ using Numbers = std::vector<stores::EventNumber>;
 
 TEST(RecentTimeline, GivesEntriesNewestFirstUnlessOlderOnesMayBeAmongThem) {
   RecentTimeline recent;
-  EXPECT_FALSE(recent.between(0, 100)) << "nothing is known of a room";
+  EXPECT_FALSE(recent.between(0, 100, 50)) << "nothing is known of a room";
   recent.begin_after(10);
-  EXPECT_FALSE(recent.between(9, 100));
-  EXPECT_EQ(recent.between(10, 100)->size(), 0u);
+  EXPECT_FALSE(recent.between(9, 100, 50));
+  EXPECT_EQ(recent.between(10, 100, 50)->size(), 0u);
   for (kv::Position position = 20; position <= 40; position += 10)
     recent.add({position, position / 10, {}});
-  EXPECT_EQ(numbers(*recent.between(10, 100)), (Numbers{4, 3, 2}));
-  EXPECT_EQ(numbers(*recent.between(20, 39)), (Numbers{3}));
-  EXPECT_EQ(recent.between(40, 100)->size(), 0u);
-  EXPECT_FALSE(recent.between(9, 100));
+  EXPECT_EQ(numbers(*recent.between(10, 100, 50)), (Numbers{4, 3, 2}));
+  EXPECT_EQ(numbers(*recent.between(20, 39, 50)), (Numbers{3}));
+  EXPECT_EQ(recent.between(40, 100, 50)->size(), 0u);
+  EXPECT_FALSE(recent.between(9, 100, 50));
+}
+
+TEST(RecentTimeline, GivesTheNewestWhereNoMoreAreAskedFor) {
+  RecentTimeline recent;
+  recent.begin_after(10);
+  for (kv::Position position = 20; position <= 40; position += 10)
+    recent.add({position, position / 10, {}});
+  EXPECT_EQ(numbers(*recent.between(0, 100, 2)), (Numbers{4, 3}));
+  EXPECT_EQ(numbers(*recent.between(0, 39, 2)), (Numbers{3, 2}));
+  EXPECT_EQ(numbers(*recent.between(20, 100, 1)), (Numbers{4}));
+  EXPECT_EQ(numbers(*recent.between(0, 100, 3)), (Numbers{4, 3, 2}));
+  EXPECT_FALSE(recent.between(0, 100, 4)) << "an older one may be there";
+  EXPECT_EQ(numbers(*recent.between(10, 100, 4)), (Numbers{4, 3, 2}));
 }
 
 TEST(RecentTimeline, LetsTheOldestGoAndKnowsIt) {
@@ -34,10 +47,10 @@ TEST(RecentTimeline, LetsTheOldestGoAndKnowsIt) {
   constexpr kv::Position kMany = 100;
   for (kv::Position position = 1; position <= kMany; ++position)
     recent.add({position, position, {.node = position, .hash = 0}, position});
-  EXPECT_FALSE(recent.between(0, kMany));
+  EXPECT_FALSE(recent.between(0, kMany, kMany));
   EXPECT_FALSE(recent.state_at(1));
   EXPECT_FALSE(recent.notifying_at(1));
-  EXPECT_EQ(numbers(*recent.between(kMany - 2, kMany)), (Numbers{kMany, kMany - 1}));
+  EXPECT_EQ(numbers(*recent.between(kMany - 2, kMany, kMany)), (Numbers{kMany, kMany - 1}));
   EXPECT_EQ(recent.state_at(kMany - 1)->node, kMany - 1);
   EXPECT_EQ(recent.notifying_at(kMany + 5), kMany);
 }
@@ -47,10 +60,10 @@ TEST(RecentTimeline, ForgetsAllWhenItBeginsAnew) {
   recent.begin_after(0);
   recent.add({5, 1, {.node = 3, .hash = 0}, 1});
   recent.begin_after(5);
-  EXPECT_FALSE(recent.between(4, 9));
+  EXPECT_FALSE(recent.between(4, 9, 50));
   EXPECT_FALSE(recent.state_at(9));
   EXPECT_FALSE(recent.notifying_at(9));
-  EXPECT_TRUE(recent.between(5, 9)->empty());
+  EXPECT_TRUE(recent.between(5, 9, 50)->empty());
 }
 
 TEST(RecentTimeline, DoesNotKnowWhatNotifiesBetweenEventsOfOneCommit) {

@@ -84,10 +84,7 @@ Result<std::vector<stores::TimelineEntry>> RoomEvents::entries_between(kv::Posit
                                                                        kv::Position to,
                                                                        size_t limit) const {
   const rooms::RoomHead& head = reader_.head();
-  if (auto recent = head.recent.between(from, to)) {
-    recent->resize(std::min(recent->size(), limit));
-    return *std::move(recent);
-  }
+  if (auto recent = head.recent.between(from, to, limit)) return *std::move(recent);
   return stores::read_timeline_backwards(reader_.snapshot(), head.number, from, to, limit);
 }
 
