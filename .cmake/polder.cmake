@@ -9,7 +9,8 @@
 # (c) COROUTINES picks the precompiled header that has Asio's awaitable, a level above 2 the one that
 #     has the headers of the house; neither changes anything else.
 # (d) THREAD_TESTS names the unit tests with more than one thread: the threads lane builds no others.
-# (e) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
+# (e) TEST_DEPS names what the unit tests use besides, of any level: a reader's tests write first.
+# (f) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
 
 function(polder_module path)
   cmake_parse_arguments(M "COROUTINES" "LEVEL" "DEPS;TEST_DEPS;THREAD_TESTS;LIBS" ${ARGN})
@@ -71,7 +72,6 @@ function(polder_module path)
     polder_optimise(${target}_test ${M_COROUTINES})
     target_link_libraries(${target}_test PRIVATE ${target} ${M_LIBS} GTest::gtest GTest::gtest_main)
     foreach(dep ${M_TEST_DEPS})
-      polder_require_lower(${path} ${M_LEVEL} ${dep})
       string(REPLACE "/" "_" dep_target "polder_${dep}")
       target_link_libraries(${target}_test PRIVATE ${dep_target})
     endforeach()

@@ -2,7 +2,7 @@
 
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/room_version.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::bench {
 namespace {
@@ -32,8 +32,8 @@ BigRoom::BigRoom(LocalServer& server, const std::string& name, size_t members)
       event("m.room.join_rules", "", {{"join_rule", "public"}}),
       event("m.room.history_visibility", "", {{"history_visibility", "shared"}}),
       event("m.room.name", "", {{"name", name}})};
-  id_ = must(server_.run(
-      server_.homeserver().rooms().create(*events::find_room_version("12"), std::move(events))));
+  id_ = must(server_.run(server_.homeserver().rooms().writer.create(
+      *events::find_room_version("12"), std::move(events))));
   std::vector<rooms::LocalEvent> joins;
   for (size_t i = 1; i < members; ++i)
     joins.push_back(membership(i, "join"));
@@ -60,9 +60,9 @@ rooms::LocalEvent BigRoom::membership(size_t member, const char* value) {
 }
 
 std::string BigRoom::text() const {
-  const rooms::RoomEngine& engine = server_.homeserver().rooms();
-  const rooms::RoomHeadPtr head = must(engine.head(id_));
-  const rooms::RoomReader reader(engine, head);
+  const rooms::RoomSource& rooms = server_.homeserver().rooms().source();
+  const rooms::RoomHeadPtr head = must(rooms.head(id_));
+  const rooms::RoomReader reader(rooms, head);
   std::vector<std::string> lines;
   must(reader.for_each_state(
       head->record.state, std::nullopt, [&](rooms::EventNumber, const rooms::HeldEvent& held) {
@@ -81,7 +81,7 @@ Task<Latencies> BigRoom::send_in_turn(std::vector<rooms::LocalEvent> events) {
   Latencies latencies;
   for (rooms::LocalEvent& event : events) {
     const auto begin = clock.steady();
-    must(co_await server_.homeserver().rooms().send(id_, std::move(event)));
+    must(co_await server_.homeserver().rooms().writer.send(id_, std::move(event)));
     latencies.add(clock.steady() - begin);
   }
   co_return latencies;
@@ -94,7 +94,7 @@ Latencies BigRoom::send_all(std::vector<rooms::LocalEvent> events) {
 Task<bool> BigRoom::send_share(std::shared_ptr<const std::vector<rooms::LocalEvent>> events,
                                size_t first, size_t step) {
   for (size_t i = first; i < events->size(); i += step)
-    must(co_await server_.homeserver().rooms().send(id_, (*events)[i]));
+    must(co_await server_.homeserver().rooms().writer.send(id_, (*events)[i]));
   co_return true;
 }
 

@@ -12,7 +12,7 @@
 #include "federation/transport/transport.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/protocol/events/event.h"
-#include "homeserver/rooms/ports.h"
+#include "homeserver/rooms/model/ports.h"
 
 namespace polder::client {
 

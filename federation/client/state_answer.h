@@ -6,7 +6,7 @@
 
 #include "federation/wire/stream_cut.h"
 #include "homeserver/base/http/message.h"
-#include "homeserver/rooms/ports.h"
+#include "homeserver/rooms/model/ports.h"
 
 namespace polder::client {
 

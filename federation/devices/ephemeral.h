@@ -11,7 +11,7 @@
 
 #include "federation/devices/parts.h"
 #include "homeserver/base/values/mutex.h"
-#include "homeserver/rooms/heads.h"
+#include "homeserver/rooms/model/heads.h"
 
 namespace polder::devices {
 

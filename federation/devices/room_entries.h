@@ -3,7 +3,7 @@
 #pragma once
 
 #include "federation/devices/parts.h"
-#include "homeserver/rooms/ports.h"
+#include "homeserver/rooms/model/ports.h"
 
 namespace polder::devices {
 

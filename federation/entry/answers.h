@@ -4,7 +4,7 @@
 #include <string>
 
 #include "homeserver/protocol/events/event.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::entry {
 

@@ -34,10 +34,11 @@ Error outcome(Error failure) {
 
 }  // namespace
 
-RoomEntry::RoomEntry(rooms::RoomEngine& rooms, client::FederationClient& federation)
-    : rooms_(rooms),
+RoomEntry::RoomEntry(rooms::RoomWriter& writer, client::FederationClient& federation)
+    : writer_(writer),
+      rooms_(writer.source()),
       federation_(federation),
-      late_leaves_(rooms, federation,
+      late_leaves_(writer.rooms().parts(), federation,
                    [this](stores::LateLeave leave) { return retry_leave(std::move(leave)); }) {
   for (size_t i = 0; i < runtime().shard_count(); ++i)
     shards_.push_back(std::make_unique<Shard>());
@@ -50,7 +51,7 @@ size_t RoomEntry::shard_of(const RoomId& room) const {
 }
 
 Task<Result<EntryContext>> RoomEntry::context_of(UserId user, RoomId room) const {
-  const rooms::RoomEngine* rooms = &rooms_;
+  const rooms::RoomSource* rooms = &rooms_;
   co_return co_await runtime::on_pool(
       runtime(), [rooms, user, room] { return find_context(*rooms, user, room); });
 }
@@ -76,7 +77,7 @@ std::vector<ServerName> RoomEntry::servers_for(const MembershipRequest& request,
   std::vector<ServerName> servers;
   const auto add = [&](const ServerName& server) {
     const bool other =
-        server != rooms_.parts().own_name && std::ranges::find(servers, server) == servers.end();
+        server != rooms_.own_name && std::ranges::find(servers, server) == servers.end();
     if (other && servers.size() < kServersMax) servers.push_back(server);
   };
   std::ranges::for_each(request.via, add);
@@ -106,7 +107,7 @@ Task<Status> RoomEntry::through_some_server(policy::Point point, MembershipReque
   policy::Facts facts;
   if (context.guest && point == policy::Point::kJoin)
     facts.guest_access = co_await guest_access_of(request.room, servers);
-  POLDER_CO_CHECK(co_await rooms_.permit_act(
+  POLDER_CO_CHECK(co_await writer_.permit_act(
       policy::Act{.point = point, .room = request.room.str(), .target = request.user.str()},
       request.actor, request.user, std::move(facts)));
   const auto deadline = runtime().clock().steady() + kDeadline;
@@ -134,7 +135,7 @@ Task<Status> RoomEntry::send_locally(MembershipRequest request, UserId target,
   event.content = std::move(request.content);
   event.content.set("membership", std::move(membership));
   event.actor = std::move(request.actor);
-  POLDER_CO_CHECK(co_await rooms_.send(std::move(request.room), std::move(event)));
+  POLDER_CO_CHECK(co_await writer_.send(std::move(request.room), std::move(event)));
   co_return Status();
 }
 
@@ -159,8 +160,7 @@ Result<events::EventPtr> RoomEntry::build(const client::MembershipTemplate& from
   event.membership = std::move(membership);
   event.content = request.content;
   event.origin_server_ts = runtime().clock().wall_ms();
-  const rooms::EngineParts& parts = rooms_.parts();
-  return client::build_membership(from, std::move(event), parts.own_name, parts.signing_key,
+  return client::build_membership(from, std::move(event), rooms_.own_name, writer_.signing_key(),
                                   runtime().random());
 }
 

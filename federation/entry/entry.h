@@ -14,7 +14,7 @@
 #include "federation/entry/entry_context.h"
 #include "federation/entry/late_leaves.h"
 #include "homeserver/protocol/policy/act.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::entry {
 
@@ -39,7 +39,7 @@ struct MembershipRequest {
 // kUnavailable if no server could help.
 class RoomEntry {
  public:
-  RoomEntry(rooms::RoomEngine& rooms, client::FederationClient& federation);
+  RoomEntry(rooms::RoomWriter& writer, client::FederationClient& federation);
   ~RoomEntry();
 
   // Goes on with what was left. Synchronous; before the first request.
@@ -65,7 +65,7 @@ class RoomEntry {
   using Change = Task<Status> (RoomEntry::*)(MembershipRequest);
   using Attempt = Task<Status> (RoomEntry::*)(ServerName, MembershipRequest, EntryContext);
 
-  runtime::Runtime& runtime() const { return rooms_.parts().runtime; }
+  runtime::Runtime& runtime() const { return rooms_.runtime; }
   size_t shard_of(const RoomId& room) const;
   Task<Result<EntryContext>> context_of(UserId user, RoomId room) const;
   Task<Status> on_shard(MembershipRequest request, Change change);
@@ -100,7 +100,8 @@ class RoomEntry {
   Task<Status> retry_leave_in_turn(MembershipRequest request);
   Task<Result<json::Array>> invite_state(UserId inviter, RoomId room) const;
 
-  rooms::RoomEngine& rooms_;
+  rooms::RoomWriter& writer_;
+  const rooms::RoomSource& rooms_;
   client::FederationClient& federation_;
   std::vector<std::unique_ptr<Shard>> shards_;
   LateLeaves late_leaves_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "homeserver/base/json/parse.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 #include "storage/stores/users/user_rows.h"
 
 namespace polder::entry {
@@ -14,15 +14,15 @@ using rooms::RoomReader;
 
 class Finder {
  public:
-  Finder(const rooms::RoomEngine& engine, const UserId& user, const RoomId& room)
-      : engine_(engine), user_(user), room_(room), snapshot_(engine.parts().database.snapshot()) {}
+  Finder(const rooms::RoomSource& rooms, const UserId& user, const RoomId& room)
+      : rooms_(rooms), user_(user), room_(room), snapshot_(rooms.database.snapshot()) {}
 
   Result<EntryContext> run() {
     POLDER_CHECK(read_account());
-    POLDER_TRY(const auto number, engine_.find(room_));
+    POLDER_TRY(const auto number, rooms_.find(room_));
     if (number) {
       POLDER_CHECK(read_membership(*number));
-      POLDER_CHECK(read_room(engine_.head(*number)));
+      POLDER_CHECK(read_room(rooms_.head(*number)));
     }
     if (const auto server = room_.server()) add(*server);
     for (const std::string& server : later_)
@@ -33,7 +33,7 @@ class Finder {
  private:
   void add(std::string_view name) {
     auto server = ServerName::parse(name);
-    if (!server.ok() || *server == engine_.parts().own_name) return;
+    if (!server.ok() || *server == rooms_.own_name) return;
     if (context_.servers.size() == kKnownServersMax) return;
     if (std::ranges::find(context_.servers, *server) == context_.servers.end())
       context_.servers.push_back(*std::move(server));
@@ -46,7 +46,7 @@ class Finder {
   }
 
   Status read_account() {
-    POLDER_TRY(const auto user, engine_.parts().names.find(stores::NameKind::kUser, user_.view()));
+    POLDER_TRY(const auto user, rooms_.names.find(stores::NameKind::kUser, user_.view()));
     if (!user) return {};
     POLDER_TRY(const auto account, stores::read_account(*snapshot_, *user));
     context_.guest = account && account->guest;
@@ -54,7 +54,7 @@ class Finder {
   }
 
   Status read_membership(stores::RoomNumber room) {
-    POLDER_TRY(const auto user, engine_.parts().names.find(stores::NameKind::kUser, user_.view()));
+    POLDER_TRY(const auto user, rooms_.names.find(stores::NameKind::kUser, user_.view()));
     if (!user) return {};
     POLDER_TRY(const auto row, stores::read_membership(*snapshot_, *user, room));
     if (!row) return {};
@@ -93,9 +93,9 @@ class Finder {
     if (!head || head->record.extremities.empty()) return {};
     context_.followed = head->record.local_joined;
     context_.rules = head->rules;
-    const RoomReader reader(engine_, head);
+    const RoomReader reader(rooms_, head);
     if (context_.followed) {
-      POLDER_TRY(context_.restricted, rooms::restricted_join(engine_, reader, user_));
+      POLDER_TRY(context_.restricted, rooms::restricted_join(rooms_, reader, user_));
     } else if (event_ != 0) {
       POLDER_TRY(const auto held, reader.view().load(event_));
       add_sender_of_membership(held.event->sender());
@@ -112,13 +112,13 @@ class Finder {
     std::ranges::sort(servers, std::greater());
     if (servers.size() > kKnownServersMax + 1) servers.resize(kKnownServersMax + 1);
     for (const auto& [members, server] : servers) {
-      POLDER_TRY(std::string name, engine_.parts().names.name(stores::NameKind::kServer, server));
+      POLDER_TRY(std::string name, rooms_.names.name(stores::NameKind::kServer, server));
       later_.push_back(std::move(name));
     }
     return {};
   }
 
-  const rooms::RoomEngine& engine_;
+  const rooms::RoomSource& rooms_;
   const UserId& user_;
   const RoomId& room_;
   std::shared_ptr<const kv::Snapshot> snapshot_;
@@ -129,9 +129,9 @@ class Finder {
 
 }  // namespace
 
-Result<EntryContext> find_context(const rooms::RoomEngine& engine, const UserId& user,
+Result<EntryContext> find_context(const rooms::RoomSource& rooms, const UserId& user,
                                   const RoomId& room) {
-  return Finder(engine, user, room).run();
+  return Finder(rooms, user, room).run();
 }
 
 }  // namespace polder::entry

@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "homeserver/rooms/engine.h"
-#include "homeserver/rooms/restricted.h"
+#include "homeserver/rooms/model/source.h"
+#include "homeserver/rooms/read/restricted.h"
 
 namespace polder::entry {
 
@@ -23,7 +23,7 @@ struct EntryContext {
 };
 inline constexpr size_t kKnownServersMax = 6;
 
-Result<EntryContext> find_context(const rooms::RoomEngine& engine, const UserId& user,
+Result<EntryContext> find_context(const rooms::RoomSource& rooms, const UserId& user,
                                   const RoomId& room);
 
 }  // namespace polder::entry

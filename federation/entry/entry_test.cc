@@ -1,7 +1,7 @@
 #include "federation/entry/entry.h"
 
 #include "federation/entry/testing/server.h"
-#include "homeserver/rooms/testing/engine.h"
+#include "homeserver/rooms/engine/testing/engine.h"
 #include "storage/stores/check/check.h"
 #include "storage/stores/users/user_rows.h"
 
@@ -25,7 +25,7 @@ class EntryTest : public rooms::RoomsTest {
                            other_key_, keys_, other_remote_});
     servers_ = std::make_unique<OtherServer>(*other_engine_, own_);
     client_ = std::make_unique<client::FederationClient>(*servers_);
-    entry_ = std::make_unique<RoomEntry>(*engine_, *client_);
+    entry_ = std::make_unique<RoomEntry>(engine_->writer, *client_);
   }
 
   RoomId other_room(std::string_view version = "11", std::string_view join_rule = "public") {
@@ -39,17 +39,18 @@ class EntryTest : public rooms::RoomsTest {
     }
     events.push_back(
         {.sender = bob_, .type = "m.room.name", .state_key = "", .content = {{"name", "Other"}}});
-    auto room = run(other_engine_->create(*events::find_room_version(version), std::move(events)));
+    auto room =
+        run(other_engine_->writer.create(*events::find_room_version(version), std::move(events)));
     EXPECT_TRUE(room.ok()) << room.error().message;
     return *room;
   }
   MembershipRequest request(const RoomId& room) { return {alice_, room, {}, {other_}}; }
   Result<rooms::SentEvent> bob_sets(const RoomId& room, std::string type, std::string key,
                                     json::Object content) {
-    return run(other_engine_->send(room, {.sender = bob_,
-                                          .type = std::move(type),
-                                          .state_key = std::move(key),
-                                          .content = std::move(content)}));
+    return run(other_engine_->writer.send(room, {.sender = bob_,
+                                                 .type = std::move(type),
+                                                 .state_key = std::move(key),
+                                                 .content = std::move(content)}));
   }
   // Bob invites alice, and her server has heard of it.
   void invite_alice(const RoomId& room) {
@@ -57,27 +58,27 @@ class EntryTest : public rooms::RoomsTest {
                             .type = "m.room.member",
                             .state_key = alice_.str(),
                             .content = {{"membership", "invite"}}};
-    const auto event = run(other_engine_->prepare(room, invite));
+    const auto event = run(other_engine_->writer.prepare(room, invite));
     ASSERT_TRUE(event.ok()) << event.error().message;
-    ASSERT_TRUE(run(other_engine_->store_prepared(*event)).ok());
-    ASSERT_TRUE(run(engine_->store_outside_membership((*event)->rules(), *event, {})).ok());
+    ASSERT_TRUE(run(other_engine_->writer.store_prepared(*event)).ok());
+    ASSERT_TRUE(run(engine_->writer.store_outside_membership((*event)->rules(), *event, {})).ok());
   }
   std::string membership(const rooms::RoomEngine& engine, const RoomId& room, const UserId& user) {
-    const auto head = *engine.head(room);
+    const auto head = *engine.source().head(room);
     if (!head) return "";
-    const RoomReader reader(engine, head);
+    const RoomReader reader(engine.source(), head);
     const auto event = *reader.state_event(head->record.state, "m.room.member", user.view());
     return event ? std::string(event->membership()) : "";
   }
   std::string_view row(const RoomId& room, const UserId& user) {
     const auto user_number = *names_->find(stores::NameKind::kUser, user.view());
-    const auto room_number = *engine_->find(room);
+    const auto room_number = *engine_->source().find(room);
     if (!user_number || !room_number) return "";
     const auto found = *stores::read_membership(*database_->snapshot(), *user_number, *room_number);
     return found ? stores::to_string(found->membership) : "";
   }
   bool followed(const RoomId& room) {
-    const auto head = *engine_->head(room);
+    const auto head = *engine_->source().head(room);
     return head && head->record.local_joined;
   }
   void set_account(const UserId& user, const stores::AccountRow& account) {
@@ -206,7 +207,7 @@ TEST_F(EntryTest, JoinsAtOnceEnterOnce) {
   EXPECT_EQ(servers_->count("send_join"), 1u);
   EXPECT_EQ(membership(*engine_, room, alice_), "join");
   EXPECT_EQ(membership(*engine_, room, carol_), "join");
-  EXPECT_EQ((*engine_->head(room))->record.joined, 3u);
+  EXPECT_EQ((*engine_->source().head(room))->record.joined, 3u);
 }
 
 TEST_F(EntryTest, AJoinAtOnceByAnotherWayIsTriedForItself) {
@@ -267,7 +268,7 @@ TEST_F(EntryTest, HostileTemplatesAreNotSigned) {
     EXPECT_EQ(run(entry_->join(request(room))).error().code, one.code) << one.name;
   }
   EXPECT_EQ(servers_->count("send_join"), 0u);
-  EXPECT_EQ(*engine_->head(room), nullptr);
+  EXPECT_EQ(*engine_->source().head(room), nullptr);
 }
 
 TEST_F(EntryTest, HostileAnswersToAJoinAreRefused) {
@@ -318,7 +319,7 @@ TEST_F(EntryTest, HostileAnswersToAJoinAreRefused) {
 
 TEST_F(EntryTest, TwoEventsOfOneKeyAreNoState) {
   const RoomId room = other_room();
-  const RoomReader reader(*other_engine_, *other_engine_->head(room));
+  const RoomReader reader(other_engine_->source(), *other_engine_->source().head(room));
   const auto before = *reader.state_event(reader.head().record.state, "m.room.name", "");
   ASSERT_TRUE(bob_sets(room, "m.room.name", "", {{"name", "Two"}}).ok());
   servers_->change = [&](std::string_view path, json::Object& answer) {
@@ -366,11 +367,12 @@ TEST_F(EntryTest, ARestrictedRoomThatIsFollowedIsJoinedByALocalAuthoriser) {
   const RoomId room = create("10");
   json::Array allow;
   allow.emplace_back(json::object({{"type", "m.room_membership"}, {"room_id", club.str()}}));
-  ASSERT_TRUE(run(engine_->send(room, {.sender = alice_,
-                                       .type = "m.room.join_rules",
-                                       .state_key = "",
-                                       .content = {{"join_rule", "restricted"}, {"allow", allow}}}))
-                  .ok());
+  ASSERT_TRUE(
+      run(engine_->writer.send(room, {.sender = alice_,
+                                      .type = "m.room.join_rules",
+                                      .state_key = "",
+                                      .content = {{"join_rule", "restricted"}, {"allow", allow}}}))
+          .ok());
   EXPECT_EQ(run(entry_->join({carol_, room})).error().code, ErrorCode::kForbidden);
   ASSERT_TRUE(run(entry_->join({carol_, club})).ok());
   EXPECT_TRUE(run(entry_->join({carol_, room})).ok());
@@ -384,7 +386,7 @@ TEST_F(EntryTest, AnInviteIsStoredWithTheInvitedServersSignature) {
     const Status invited = run(entry_->invite({alice_, room, {{"reason", "come"}}}, bob_));
     ASSERT_TRUE(invited.ok()) << invited.error().message;
     EXPECT_EQ(membership(*engine_, room, bob_), "invite");
-    const RoomReader reader(*engine_, *engine_->head(room));
+    const RoomReader reader(engine_->source(), *engine_->source().head(room));
     const auto event =
         *reader.state_event(reader.head().record.state, "m.room.member", bob_.view());
     EXPECT_EQ(events::signatures_of(event->object()).size(), 2u);
@@ -491,13 +493,13 @@ TEST_F(EntryTest, ARoomThatThisServerLeavesMeanwhileIsKnockedOnThroughOthers) {
     const RoomId room = other_room();
     ASSERT_TRUE(run(entry_->join(request(room))).ok());
     ASSERT_TRUE(bob_sets(room, "m.room.member", alice_.str(), {{"membership", "ban"}}).ok());
-    const RoomReader reader(*other_engine_, *other_engine_->head(room));
+    const RoomReader reader(other_engine_->source(), *other_engine_->source().head(room));
     const auto ban =
         *reader.state_event(reader.head().record.state, "m.room.member", alice_.view());
     std::optional<Result<rooms::Received>> received;
     std::optional<Status> knocked;
     runtime::spawn(*runtime_, runtime_->shard(0), "ban",
-                   keep(engine_->receive(other_, ban), received));
+                   keep(engine_->writer.receive(other_, ban), received));
     int steps = i;
     simulation_->run_until([&] { return steps-- == 0; }, Millis(1));
     runtime::spawn(*runtime_, runtime_->shard(0), "knock",
@@ -545,7 +547,7 @@ TEST_F(EntryTest, ADeclinedInviteIsToldOnceItsServerIsBack) {
   EXPECT_EQ(row(room, alice_), "leave");
   EXPECT_EQ(membership(*other_engine_, room, alice_), "invite");
   EXPECT_EQ(stores::read_late_leaves(*database_->snapshot())->size(), 1u);
-  RoomEntry after_a_start(*engine_, *client_);
+  RoomEntry after_a_start(engine_->writer, *client_);
   ASSERT_TRUE(after_a_start.start().ok());
   servers_->refusal.reset();
   simulation_->run_for(Millis(90'000));

@@ -1,14 +1,14 @@
 // https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
 #include "federation/entry/answers.h"
 #include "federation/entry/entry.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::entry {
 
 // "MUST contain the m.room.create event for the room. All events listed MUST additionally be
 // formatted according to the room version specification."
 Task<Result<json::Array>> RoomEntry::invite_state(UserId inviter, RoomId room) const {
-  const rooms::RoomEngine* rooms = &rooms_;
+  const rooms::RoomSource* rooms = &rooms_;
   co_return co_await runtime::on_pool(runtime(), [rooms, inviter, room]() -> Result<json::Array> {
     POLDER_TRY(const auto head, rooms->head(room));
     if (!head) return fail(ErrorCode::kNotFound, "no such room here");
@@ -26,7 +26,7 @@ Task<Result<json::Array>> RoomEntry::invite_state(UserId inviter, RoomId room) c
 
 Task<Status> RoomEntry::invite(MembershipRequest request, UserId target) {
   const ServerName invited = ServerName::trusted(std::string(target.server()));
-  if (invited == rooms_.parts().own_name)
+  if (invited == rooms_.own_name)
     co_return co_await send_locally(std::move(request), std::move(target), "invite");
   rooms::LocalEvent event;
   event.sender = request.user;
@@ -35,15 +35,15 @@ Task<Status> RoomEntry::invite(MembershipRequest request, UserId target) {
   event.content = std::move(request.content);
   event.content.set("membership", "invite");
   event.actor = request.actor;
-  POLDER_CO_TRY(const auto prepared, co_await rooms_.prepare(request.room, std::move(event)));
+  POLDER_CO_TRY(const auto prepared, co_await writer_.prepare(request.room, std::move(event)));
   POLDER_CO_TRY(auto state, co_await invite_state(request.user, request.room));
   auto answer = co_await federation_.invite(invited, prepared, std::move(state));
   if (!answer.ok() && answer.error().code == ErrorCode::kInvalid)
     co_return fail(ErrorCode::kUnavailable, answer.error().message);
   if (!answer.ok()) co_return std::move(answer).error();
   POLDER_CO_TRY(const auto both, signed_invite(*prepared, **answer, invited));
-  POLDER_CO_CHECK(co_await rooms_.verify_signature(both, invited));
-  POLDER_CO_CHECK(co_await rooms_.store_prepared(both));
+  POLDER_CO_CHECK(co_await writer_.verify_signature(both, invited));
+  POLDER_CO_CHECK(co_await writer_.store_prepared(both));
   co_return Status();
 }
 

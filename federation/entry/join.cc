@@ -54,7 +54,7 @@ Task<Status> RoomEntry::join_through(ServerName server, MembershipRequest reques
                                      EntryContext context) {
   POLDER_CO_TRY(const auto at, co_await federation_.make_join(server, request.room, request.user));
   POLDER_CO_TRY(events::EventPtr join, build(at, request, "join"));
-  const rooms::EnteringRooms::Mark entering(rooms_.entering(), request.room, *at.rules);
+  const rooms::EnteringRooms::Mark entering(writer_.entering(), request.room, *at.rules);
   POLDER_CO_TRY(auto answer, co_await federation_.send_join(server, join, false));
   // Nobody asked for less than the whole state.
   if (answer.members_omitted)
@@ -63,7 +63,7 @@ Task<Status> RoomEntry::join_through(ServerName server, MembershipRequest reques
     POLDER_CO_TRY(join, signed_join(*join, *answer.event));
   }
   if (!context.followed) co_return co_await enter(server, *at.rules, join, std::move(answer));
-  POLDER_CO_TRY(const auto received, co_await rooms_.receive(server, join));
+  POLDER_CO_TRY(const auto received, co_await writer_.receive(server, join));
   if (received.verdict != rooms::Verdict::kAccepted)
     co_return fail(ErrorCode::kForbidden, received.refusal);
   co_return Status();
@@ -75,13 +75,13 @@ Task<Status> RoomEntry::join_through(ServerName server, MembershipRequest reques
 // verified yet once the missing keys can be had.
 Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules& rules,
                               events::EventPtr join, client::SentJoin answer) {
-  POLDER_CO_TRY(join, co_await rooms_.verify(join));
-  const auto sorted = co_await rooms_.sort(std::move(answer.told), rules, join->room_id());
-  const size_t large = rooms_.parts().steps.large_state;
+  POLDER_CO_TRY(join, co_await writer_.verify(join));
+  const auto sorted = co_await writer_.sort(std::move(answer.told), rules, join->room_id());
+  const size_t large = writer_.steps().large_state;
   rooms::RemoteState first = co_await runtime::on_pool(
       runtime(), [sorted, join, large] { return sorted->take_first(*join, large); });
-  auto told = co_await rooms_.verify_all(std::move(first.state), rules, join->room_id());
-  auto chain = co_await rooms_.verify_all(std::move(first.auth_chain), rules, join->room_id());
+  auto told = co_await writer_.verify_all(std::move(first.state), rules, join->room_id());
+  auto chain = co_await writer_.verify_all(std::move(first.auth_chain), rules, join->room_id());
   rooms::ImportedState state;
   const bool undecided = told.undecided || chain.undecided;
   if (undecided || !sorted->empty()) {
@@ -98,7 +98,7 @@ Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules&
   const auto checked = std::make_shared<rooms::ImportedState>(std::move(state));
   POLDER_CO_CHECK(co_await runtime::on_pool(
       runtime(), [join, checked] { return check_joined_state(*join, *checked); }));
-  POLDER_CO_CHECK(co_await rooms_.enter(rules, std::move(*checked), join));
+  POLDER_CO_CHECK(co_await writer_.enter(rules, std::move(*checked), join));
   co_return Status();
 }
 

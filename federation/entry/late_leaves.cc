@@ -15,7 +15,7 @@ constexpr int64_t kLongestMs = 7 * 24 * 3600 * 1000LL;
 }  // namespace
 
 Status LateLeaves::start() {
-  POLDER_TRY(auto leaves, stores::read_late_leaves(*rooms_.parts().database.snapshot()));
+  POLDER_TRY(auto leaves, stores::read_late_leaves(*rooms_.database.snapshot()));
   for (stores::LateLeave& leave : leaves)
     begin(std::move(leave));
   return {};
@@ -31,7 +31,7 @@ Task<Status> LateLeaves::keep_here(stores::LateLeave leave) {
     co_return fail(ErrorCode::kRateLimited, "too many servers are to be told of leaves");
   kv::Batch batch;
   stores::put_late_leave(batch, leave);
-  POLDER_CO_CHECK(co_await rooms_.parts().committer.commit(std::move(batch)));
+  POLDER_CO_CHECK(co_await rooms_.committer.commit(std::move(batch)));
   begin(std::move(leave));
   co_return Status();
 }
@@ -69,7 +69,7 @@ Task<void> LateLeaves::retry(stores::LateLeave leave) {
   waiting_.erase({leave.user, leave.room});
   kv::Batch batch;
   stores::erase_late_leave(batch, leave);
-  rooms_.parts().committer.enqueue(std::move(batch), kv::Durability::kLazy, [](const auto&) {});
+  rooms_.committer.enqueue(std::move(batch), kv::Durability::kLazy, [](const auto&) {});
 }
 
 }  // namespace polder::entry

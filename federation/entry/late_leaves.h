@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "federation/client/client.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/turns/rooms.h"
 #include "storage/stores/federation/federation_rows.h"
 
 namespace polder::entry {
@@ -22,7 +22,7 @@ class LateLeaves {
  public:
   // Tells the servers of the leave. An error that is temporary: they could not be asked.
   using Retry = std::function<Task<Status>(stores::LateLeave)>;
-  LateLeaves(rooms::RoomEngine& rooms, client::FederationClient& federation, Retry retry)
+  LateLeaves(const rooms::RoomParts& rooms, client::FederationClient& federation, Retry retry)
       : rooms_(rooms), federation_(federation), retry_(std::move(retry)) {}
 
   // Goes on with what was left. Synchronous; before the first request.
@@ -37,9 +37,9 @@ class LateLeaves {
   void begin(stores::LateLeave leave);
   Task<void> retry(stores::LateLeave leave);
   Millis until_asked(const stores::LateLeave& leave) const;
-  runtime::Runtime& runtime() const { return rooms_.parts().runtime; }
+  runtime::Runtime& runtime() const { return rooms_.runtime; }
 
-  rooms::RoomEngine& rooms_;
+  const rooms::RoomParts& rooms_;
   client::FederationClient& federation_;
   const Retry retry_;
   std::set<Key> waiting_;  // each has its task

@@ -48,7 +48,7 @@ Task<Status> RoomEntry::leave_through(ServerName server, MembershipRequest reque
   POLDER_CO_TRY(const auto at, co_await federation_.make_leave(server, request.room, request.user));
   POLDER_CO_TRY(const events::EventPtr event, build(at, request, "leave"));
   POLDER_CO_CHECK(co_await federation_.send_leave(server, event));
-  const auto stored = co_await rooms_.store_outside_membership(*at.rules, event, {});
+  const auto stored = co_await writer_.store_outside_membership(*at.rules, event, {});
   // It may have ended meanwhile.
   if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) co_return stored.error();
   co_return Status();
@@ -72,7 +72,7 @@ Task<Status> RoomEntry::leave_alone(MembershipRequest request, EntryContext cont
   client::MembershipTemplate nowhere;
   nowhere.rules = context.rules != nullptr ? context.rules : some_rules(request.room);
   POLDER_CO_TRY(const events::EventPtr event, build(nowhere, request, "leave"));
-  const auto stored = co_await rooms_.store_outside_membership(*nowhere.rules, event, {});
+  const auto stored = co_await writer_.store_outside_membership(*nowhere.rules, event, {});
   if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) co_return stored.error();
   co_return Status();
 }
@@ -83,7 +83,7 @@ Task<Status> RoomEntry::retry_leave(stores::LateLeave leave) {
   request.room = std::move(leave.room);
   request.via = std::move(leave.servers);
   // The user may be deactivated by now; that they have left was decided when they did.
-  request.actor = policy::Server{rooms_.parts().own_name};
+  request.actor = policy::Server{rooms_.own_name};
   POLDER_CO_TRY(request.content, json::parse_object(leave.content));
   co_return co_await on_shard(std::move(request), &RoomEntry::retry_leave_in_line);
 }
@@ -125,7 +125,7 @@ Task<Status> RoomEntry::knock_through(ServerName server, MembershipRequest reque
   POLDER_CO_TRY(const auto at, co_await federation_.make_knock(server, request.room, request.user));
   POLDER_CO_TRY(const events::EventPtr event, build(at, request, "knock"));
   POLDER_CO_TRY(auto state, co_await federation_.send_knock(server, event));
-  POLDER_CO_CHECK(co_await rooms_.store_outside_membership(*at.rules, event, std::move(state)));
+  POLDER_CO_CHECK(co_await writer_.store_outside_membership(*at.rules, event, std::move(state)));
   co_return Status();
 }
 

@@ -12,7 +12,7 @@
 #include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
-#include "homeserver/rooms/ports.h"
+#include "homeserver/rooms/model/ports.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
 

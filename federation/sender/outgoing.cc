@@ -2,7 +2,7 @@
 
 #include "homeserver/protocol/events/event.h"
 #include "homeserver/protocol/events/room_version.h"
-#include "homeserver/rooms/federation_reader.h"
+#include "homeserver/rooms/read/federation_reader.h"
 #include "storage/stores/federation/federation_rows.h"
 #include "storage/stores/rooms/partial_rows.h"
 

@@ -7,7 +7,7 @@
 
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/dag/server_acl.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::federation_server {
 

@@ -17,7 +17,7 @@
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/sync.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/write/writer.h"
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
@@ -29,7 +29,7 @@ struct Parts {
   runtime::Runtime& runtime;
   kv::Database& database;
   kv::Committer& committer;
-  rooms::RoomEngine& rooms;
+  rooms::RoomWriter& writer;
   users::Users& users;
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;
@@ -65,8 +65,9 @@ struct Api {
   std::unique_ptr<WaitingEvents> waiting;
 
   runtime::Runtime& runtime() const { return parts.runtime; }
-  rooms::RoomEngine& rooms() const { return parts.rooms; }
-  const ServerName& own_name() const { return parts.rooms.parts().own_name; }
+  const rooms::RoomSource& rooms() const { return parts.writer.source(); }
+  rooms::RoomWriter& writer() const { return parts.writer; }
+  const ServerName& own_name() const { return rooms().own_name; }
 };
 
 // Verifies who asks and counts their requests, for routes with Authentication::kServer; passes on

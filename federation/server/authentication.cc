@@ -192,7 +192,7 @@ Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http
   if (wait) co_return http::limited(*wait);
   const auto permit = api.requests_at_once->enter(origin);
   if (!permit) co_return http::limited(http::kSoon);
-  const Status permitted = api.rooms().permit_known(
+  const Status permitted = api.writer().permit_known(
       {.point = policy::Point::kFederateIn, .type = std::string(exchange.route->operation)},
       policy::Server{origin}, {.federation = policy::Federation()});
   if (!permitted.ok()) co_return http::to_response(permitted.error());

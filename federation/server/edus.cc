@@ -2,7 +2,7 @@
 
 #include "federation/server/open_room.h"
 #include "homeserver/base/json/reader.h"
-#include "homeserver/rooms/reach.h"
+#include "homeserver/rooms/model/event_thread.h"
 #include "storage/stores/federation/federation_rows.h"
 
 namespace polder::federation_server {

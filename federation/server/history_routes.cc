@@ -3,7 +3,7 @@
 
 #include "federation/server/open_room.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/at_time.h"
+#include "homeserver/rooms/read/at_time.h"
 
 namespace polder::federation_server {
 namespace {

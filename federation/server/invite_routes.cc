@@ -74,7 +74,7 @@ Task<Result<json::Array>> check_room_state(Api& api, events::EventPtr invite, js
     if (!events::content_hash_matches((*event)->object()))
       co_return bad("invite_room_state has an event with a wrong hash");
     const bool create = (*event)->is_state("m.room.create", "");
-    const auto verified = co_await api.rooms().verify(*event);
+    const auto verified = co_await api.writer().verify(*event);
     if (!verified.ok() && verified.error().code == ErrorCode::kBadSignature)
       co_return bad("invite_room_state: " + verified.error().message);
     created = created || create;
@@ -103,9 +103,9 @@ Task<Result<json::Object>> accept(Api& api, Call& call, Invite invite) {
   const auto account = co_await api.parts.users.account(user);
   if (!account.ok()) co_return account.error();
   if (account->deactivated) co_return fail(ErrorCode::kNotFound, "no such user");
-  POLDER_CO_CHECK(co_await api.rooms().verify(invite.event));
+  POLDER_CO_CHECK(co_await api.writer().verify(invite.event));
   // Which is not asked of invites that follow from a third party's, in general.
-  POLDER_CO_CHECK(co_await api.rooms().verify_signature(invite.event, call.origin()));
+  POLDER_CO_CHECK(co_await api.writer().verify_signature(invite.event, call.origin()));
   POLDER_CO_TRY(json::Array room_state,
                 co_await check_room_state(api, invite.event, std::move(invite.room_state)));
   const ServerName origin = call.origin();
@@ -114,13 +114,12 @@ Task<Result<json::Object>> accept(Api& api, Call& call, Invite invite) {
                   return check_room(api, origin, *event);
                 }));
   json::Object pdu = event->object();
-  const rooms::EngineParts& parts = api.rooms().parts();
-  events::sign_event(pdu, *invite.rules, parts.own_name, parts.signing_key);
+  events::sign_event(pdu, *invite.rules, api.own_name(), api.writer().signing_key());
   // To a room that this server is in, the event comes as all others do.
   if (inside) co_return pdu;
   POLDER_CO_TRY(const auto signed_event, events::Event::parse(pdu, *invite.rules));
-  const auto stored = co_await api.rooms().store_outside_membership(*invite.rules, signed_event,
-                                                                    std::move(room_state));
+  const auto stored = co_await api.writer().store_outside_membership(*invite.rules, signed_event,
+                                                                     std::move(room_state));
   // kExists: this server has entered the room meanwhile.
   if (!stored.ok() && stored.error().code != ErrorCode::kExists) co_return stored.error();
   co_return pdu;

@@ -24,7 +24,7 @@ constexpr size_t kAnswerBytesMax = 512 * 1024;
 
 json::Object own_keys(const Api& api) {
   const int64_t valid_until = api.runtime().clock().wall_ms() + kDayMs;
-  return wire::write_server_keys(api.own_name(), api.rooms().parts().signing_key, {}, valid_until);
+  return wire::write_server_keys(api.own_name(), api.writer().signing_key(), {}, valid_until);
 }
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1version
@@ -69,7 +69,7 @@ Task<void> answer_query(Api& api, Query query, std::shared_ptr<Queries> all) {
                              {{"server", query.server}, {"reason", keys.error().message}});
     co_return;
   }
-  events::sign_json(*keys, api.own_name().view(), api.rooms().parts().signing_key);
+  events::sign_json(*keys, api.own_name().view(), api.writer().signing_key());
   all->found.emplace_back(*std::move(keys));
 }
 

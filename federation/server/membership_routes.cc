@@ -8,7 +8,7 @@
 #include "federation/server/open_room.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/signing.h"
-#include "homeserver/rooms/restricted.h"
+#include "homeserver/rooms/read/restricted.h"
 #include "storage/stores/federation/federation_rows.h"
 
 namespace polder::federation_server {
@@ -120,7 +120,7 @@ Task<Result<Response>> make(Api& api, Call& call, std::string membership,
   event.state_key = request.user.str();
   event.content = std::move(prepared.content);
   POLDER_CO_TRY(json::Object pdu,
-                co_await api.rooms().make_template(request.room, std::move(event)));
+                co_await api.writer().make_template(request.room, std::move(event)));
   co_return ok_json({{"event", std::move(pdu)}, {"room_version", prepared.room_version}});
 }
 
@@ -215,8 +215,7 @@ Result<Candidate> look_at(Api& api, const Call& call, std::string_view membershi
 // becomes part of the room.
 Result<events::EventPtr> vouch_for(const Api& api, const events::Event& event) {
   json::Object pdu = event.object();
-  const rooms::EngineParts& parts = api.rooms().parts();
-  events::sign_event(pdu, event.rules(), parts.own_name, parts.signing_key);
+  events::sign_event(pdu, event.rules(), api.own_name(), api.writer().signing_key());
   return events::Event::parse(std::move(pdu), event.rules());
 }
 
@@ -227,7 +226,7 @@ Task<Status> take_in(Api& api, ServerName origin, events::EventPtr event) {
   kv::Batch forward;
   stores::put_forward(forward, event->id());
   api.parts.committer.enqueue(std::move(forward), kv::Durability::kDurable, [](const auto&) {});
-  const auto received = co_await api.rooms().receive(origin, event);
+  const auto received = co_await api.writer().receive(origin, event);
   if (received.ok() && received->verdict == rooms::Verdict::kAccepted) co_return Status();
   kv::Batch undo;
   stores::erase_forward(undo, event->id());
@@ -246,7 +245,7 @@ Task<Result<events::EventPtr>> accept(Api& api, Call& call, std::string membersh
   if (candidate.vouch_for) {
     POLDER_CO_TRY(candidate.event, vouch_for(api, *candidate.event));
   }
-  POLDER_CO_CHECK(co_await api.rooms().verify(candidate.event));
+  POLDER_CO_CHECK(co_await api.writer().verify(candidate.event));
   POLDER_CO_CHECK(co_await take_in(api, call.origin(), candidate.event));
   co_return candidate.event;
 }

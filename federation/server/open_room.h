@@ -5,13 +5,13 @@
 #include <memory>
 
 #include "federation/server/api.h"
-#include "homeserver/rooms/federation_reader.h"
+#include "homeserver/rooms/read/federation_reader.h"
 
 namespace polder::federation_server {
 
 struct OpenRoom {
-  OpenRoom(const rooms::RoomEngine& engine, rooms::RoomHeadPtr head, const ServerName& server)
-      : reader(engine, std::move(head)), federation(reader, server) {}
+  OpenRoom(const rooms::RoomSource& rooms, rooms::RoomHeadPtr head, const ServerName& server)
+      : reader(rooms, std::move(head)), federation(reader, server) {}
   OpenRoom(const OpenRoom&) = delete;
   OpenRoom& operator=(const OpenRoom&) = delete;
 

@@ -44,7 +44,7 @@ struct PendingMembership {
 Result<std::optional<PendingMembership>> read_pending(Api& api, const RoomId& room,
                                                       std::string_view user) {
   const std::optional<PendingMembership> nothing;
-  const stores::Names& names = api.rooms().parts().names;
+  const stores::Names& names = api.rooms().names;
   POLDER_TRY(const auto room_number, api.rooms().find(room));
   POLDER_TRY(const auto user_number, names.find(stores::NameKind::kUser, user));
   if (!room_number || !user_number) return nothing;
@@ -111,7 +111,7 @@ Status read_event(Api& api, const ServerName& origin, json::Object pdu, Incoming
   auto room = open_own_room(api, incoming.room, origin);
   if (!room.ok()) {
     if (room.error().code != ErrorCode::kNotFound) return room.error();
-    if (const auto* entered = api.rooms().entering().find(incoming.room)) {
+    if (const auto* entered = api.writer().entering().find(incoming.room)) {
       incoming.id = id_of(pdu, *entered);
       incoming.early = true;
       POLDER_TRY(incoming.event, events::Event::parse(std::move(pdu), *entered));
@@ -165,9 +165,9 @@ struct Batch {
 };
 
 Task<Status> take_outside(Api& api, events::EventPtr event) {
-  POLDER_CO_TRY(const auto verified, co_await api.rooms().verify(event));
+  POLDER_CO_TRY(const auto verified, co_await api.writer().verify(event));
   const auto stored =
-      co_await api.rooms().store_outside_membership(verified->rules(), verified, {});
+      co_await api.writer().store_outside_membership(verified->rules(), verified, {});
   co_return stored.ok() ? Status() : Status(stored.error());
 }
 
@@ -179,7 +179,7 @@ Task<Status> take(Api& api, ServerName origin, std::shared_ptr<Batch> batch, siz
   } else if (incoming.early) {
     taken = co_await api.waiting->keep(origin, incoming.event);
   } else {
-    const auto received = co_await api.rooms().receive(origin, incoming.event);
+    const auto received = co_await api.writer().receive(origin, incoming.event);
     if (!received.ok()) taken = received.error();
     if (!received.ok() && is_temporary(received.error()))
       taken = co_await api.waiting->keep(origin, incoming.event);

@@ -51,7 +51,7 @@ Result<json::Array> servers_in(const Api& api, const RoomId& room) {
   if (!head || !head->servers) return servers;
   for (const auto& [number, joined] : *head->servers) {
     if (servers.size() == kServersMax) break;
-    POLDER_TRY(std::string name, api.rooms().parts().names.name(stores::NameKind::kServer, number));
+    POLDER_TRY(std::string name, api.rooms().names.name(stores::NameKind::kServer, number));
     if (name != api.own_name().view()) servers.emplace_back(std::move(name));
   }
   return servers;

@@ -101,7 +101,7 @@ Task<void> WaitingEvents::try_room(RoomId id) {
 Task<Result<events::EventPtr>> WaitingEvents::read(stores::WaitingEvent waiting) {
   co_return co_await runtime::on_pool(
       api_.runtime(), [this, waiting]() -> Result<events::EventPtr> {
-        const bool entering = api_.rooms().entering().find(waiting.room) != nullptr;
+        const bool entering = api_.writer().entering().find(waiting.room) != nullptr;
         const auto room = open_own_room(api_, waiting.room, waiting.origin);
         if (!room.ok() && entering)
           return fail(ErrorCode::kUnavailable, "the room is being entered");
@@ -120,7 +120,7 @@ Task<bool> WaitingEvents::try_event(stores::WaitingEvent waiting) {
   const auto event = co_await read(waiting);
   Status taken;
   if (event.ok()) {
-    const auto received = co_await api_.rooms().receive(waiting.origin, *event, uncheckable);
+    const auto received = co_await api_.writer().receive(waiting.origin, *event, uncheckable);
     if (!received.ok()) taken = received.error();
   } else {
     taken = event.error();

@@ -9,7 +9,7 @@
 #include "homeserver/base/http/probe.h"
 #include "homeserver/base/metrics/process.h"
 #include "homeserver/base/runtime/probe.h"
-#include "homeserver/rooms/probe.h"
+#include "homeserver/rooms/engine/probe.h"
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/permitted_servers.h"
@@ -124,11 +124,12 @@ Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside ou
 
 Status Homeserver::start() {
   POLDER_CHECK(devices_->start());
-  POLDER_CHECK(engine_->start());
+  POLDER_CHECK(engine_->upkeep.start());
   POLDER_CHECK(entry_->start());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), media::kSweepJob,
                  media_contents_->sweep());
-  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge", engine_->finish_purges());
+  runtime::spawn(outside_.runtime, outside_.runtime.shard(0), "purge",
+                 engine_->upkeep.finish_purges());
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), rooms::kReclaimJob,
                  reclaimer_->run(Millis(config_.storage.reclaim_hours * 3'600'000)));
   runtime::spawn(outside_.runtime, outside_.runtime.shard(0), kAuditJob,
@@ -144,7 +145,7 @@ Status Homeserver::start() {
 // At points outside of rooms. The engine is there by the first request.
 policy::Ask Homeserver::ask_policy() {
   return [this](const policy::Act& act, const policy::Actor& actor, const policy::Facts& facts) {
-    return engine_->permit_known(act, actor, facts);
+    return engine_->writer.permit_known(act, actor, facts);
   };
 }
 
@@ -183,11 +184,11 @@ Status Homeserver::open() {
       rooms::EngineParts{outside_.runtime, outside_.database, *committer_, *names_,
                          config_.server_name, signing_key_, *keyring_, *federation_client_,
                          outside_.steps, static_cast<size_t>(config_.rooms.cache_mb) << 20});
-  POLDER_CHECK(engine_->load_heads());
+  POLDER_CHECK(engine_->rooms.load_heads());
   reclaimer_ = std::make_unique<rooms::Reclaimer>(outside_.runtime, outside_.database, *committer_);
   audit_retention_ = std::make_unique<AuditRetention>(outside_.runtime, outside_.database,
                                                       *committer_, audit_keep(config_));
-  entry_ = std::make_unique<entry::RoomEntry>(*engine_, *federation_client_);
+  entry_ = std::make_unique<entry::RoomEntry>(engine_->writer, *federation_client_);
   typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
                            config_.server_name};
@@ -196,18 +197,18 @@ Status Homeserver::open() {
   device_keys_ = std::make_unique<users::DeviceKeys>(*users_);
   receipts_ = std::make_unique<users::Receipts>(parts);
   highlights_ = std::make_unique<push::Highlights>(*names_, config_.server_name);
-  engine_->add_contributor(*highlights_);
+  engine_->writer.add_contributor(*highlights_);
   push_rules_ = std::make_unique<push::Rules>(parts);
   counts_ = std::make_unique<push::Counts>(*push_rules_);
   sync_ = std::make_unique<sync::Sync>(
-      sync::Services{*engine_, *typing_, *receipts_, *push_rules_, *counts_});
+      sync::Services{engine_->source(), *committer_, *typing_, *receipts_, *push_rules_, *counts_});
   sender_ = std::make_unique<sender::Sender>(
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *followers_, *names_,
-                          engine_->caches().nodes, *servers_, config_.server_name});
+                          engine_->source().caches.nodes, *servers_, config_.server_name});
   devices_ = std::make_unique<devices::Devices>(
       devices::Parts{outside_.runtime, outside_.database, *committer_, *followers_, *names_,
                      config_.server_name, *sender_, *federation_client_, *device_keys_});
-  engine_->add_contributor(devices_->entries);
+  engine_->writer.add_contributor(devices_->entries);
   open_federation();
   open_media();
   return {};
@@ -217,7 +218,7 @@ Status Homeserver::open() {
 void Homeserver::open_federation() {
   remote_lists_ = std::make_unique<TrackedDeviceLists>(*devices_);
   federation_api_ = std::make_unique<federation_server::Api>(federation_server::Parts{
-      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *device_keys_,
+      outside_.runtime, outside_.database, *committer_, engine_->writer, *users_, *device_keys_,
       *receipts_, *typing_, *keyring_, *servers_, *sender_, *remote_lists_, rate_limits_,
       static_cast<size_t>(config_.limits.servers_at_once), kVersion});
 }
@@ -250,8 +251,8 @@ Status Homeserver::reconfigure(const Config& config) {
 
 void Homeserver::add_routes() {
   api_ = std::make_unique<client_api::Api>(client_api::Api{
-      outside_.runtime, outside_.database, *committer_, *engine_, *users_, *account_data_,
-      *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_, *entry_,
+      outside_.runtime, outside_.database, *committer_, engine_->source(), engine_->writer, *users_,
+      *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_, *entry_,
       *federation_client_, rate_limits_, alias_turns_, profile_turns_, client_settings_});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
@@ -271,9 +272,9 @@ void Homeserver::add_routes() {
   client_api::add_push_routes(router_, *api_);
   client_api::add_sync_routes(router_, *api_);
   guest_departure_ = std::make_unique<client_api::GuestDeparture>(*api_);
-  engine_->add_observer(*guest_departure_);
+  engine_->rooms.add_observer(*guest_departure_);
   admin_api_ = std::make_unique<admin_api::Api>(
-      admin_api::Api{outside_.runtime, *engine_, *entry_, *sender_});
+      admin_api::Api{outside_.runtime, engine_->source(), engine_->upkeep, *entry_, *sender_});
   admin_api::add_room_routes(router_, *admin_api_);
   admin_api::add_job_routes(router_, *admin_api_);
   media_api::add_upload_routes(router_, *media_api_);

@@ -355,7 +355,7 @@ int purge_room(const Config& config, const std::string& room) {
   const auto id = RoomId::parse(room);
   if (!id.ok()) return failed("no room id", id.error());
   return run_offline(config, "cannot purge " + room,
-                     [&](Homeserver& homeserver) { return homeserver.rooms().purge(*id); });
+                     [&](Homeserver& homeserver) { return homeserver.rooms().upkeep.purge(*id); });
 }
 
 int check_database(const Config& config) {

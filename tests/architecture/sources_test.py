@@ -52,11 +52,11 @@ FLEETING_ALLOWED = {f"homeserver/base/http/{name}" for name in
 UNREDACTED = {
     r"\bread_event_jsons?\(": {
         "storage/stores/rooms/event_rows.h", "storage/stores/rooms/event_rows.cc", "storage/stores/check/check_room.cc",
-        "homeserver/rooms/room_view.cc", "homeserver/rooms/federation_reader.cc", "homeserver/rooms/purge.cc",
-        "homeserver/rooms/receive.cc", "federation/sender/room_servers.cc"},
+        "homeserver/rooms/model/room_view.cc", "homeserver/rooms/read/federation_reader.cc",
+        "homeserver/rooms/upkeep/purge.cc", "homeserver/rooms/write/receive.cc", "federation/sender/room_servers.cc"},
     r"\bas_sent\(\)": {
-        "homeserver/rooms/reader.h", "homeserver/rooms/reader.cc", "homeserver/rooms/federation_reader.cc",
-        "homeserver/rooms/restricted.cc", "homeserver/sync/push/counts.cc", "federation/server/acls.cc"},
+        "homeserver/rooms/read/reader.h", "homeserver/rooms/read/reader.cc", "homeserver/rooms/read/federation_reader.cc",
+        "homeserver/rooms/read/restricted.cc", "homeserver/sync/push/counts.cc", "federation/server/acls.cc"},
 }
 
 LINES_MAX = 600

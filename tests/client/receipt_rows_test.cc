@@ -96,7 +96,7 @@ TEST_F(ReceiptsTest, ReceiptsOfOneUserAtOnceLeaveOneRow) {
     EXPECT_EQ((*answer)->status, 200);
   }
   // Of a receipt that was replaced nothing is left.
-  const auto number = homeserver_->rooms().find(RoomId::trusted(room_));
+  const auto number = homeserver_->rooms().source().find(RoomId::trusted(room_));
   ASSERT_TRUE(number.ok());
   const auto rows = stores::read_receipts_between(*database_->snapshot(), number->value(), 0,
                                                   homeserver_->committer().visible(), 100);

@@ -214,8 +214,8 @@ void Scenario::reclaim(size_t turn) {
 
 // --- While a room is purged, and when it is entered again. ---
 
-Task<void> purge(rooms::RoomEngine& engine, RoomId room, Status& outcome) {
-  outcome = co_await engine.purge(std::move(room));
+Task<void> purge(rooms::RoomUpkeep& upkeep, RoomId room, Status& outcome) {
+  outcome = co_await upkeep.purge(std::move(room));
 }
 
 std::optional<stores::PurgeRow> Scenario::purge_row(const std::string& room) {
@@ -247,7 +247,7 @@ void Scenario::purge(size_t turn) {
   machine_.disk().cut_power_at(quiet ? 1 + turn / 2 % kPurgeChanges
                                      : 1 + random().below(kActsChanges));
   Status outcome;
-  begin(crash::purge(machine_.own().rooms(), RoomId::trusted(attic), outcome));
+  begin(crash::purge(machine_.own().rooms().upkeep, RoomId::trusted(attic), outcome));
   if (!quiet) begin_acts();
   finish();
   recover();
@@ -256,7 +256,7 @@ void Scenario::purge(size_t turn) {
   if (row && !row->done) ++tally_.purging;
   settle();
   if (!row) {
-    run(crash::purge(machine_.own().rooms(), RoomId::trusted(attic), outcome));
+    run(crash::purge(machine_.own().rooms().upkeep, RoomId::trusted(attic), outcome));
     must(outcome, "a room cannot be purged");
   }
   expect_purged(attic, events);
@@ -269,7 +269,7 @@ void Scenario::enter_again(size_t turn) {
   const auto events = std::exchange(ledger_.events[far_], {});
   client.forget(far_);
   Status outcome;
-  run(crash::purge(machine_.own().rooms(), RoomId::trusted(far_), outcome));
+  run(crash::purge(machine_.own().rooms().upkeep, RoomId::trusted(far_), outcome));
   must(outcome, "a room cannot be purged");
   expect_purged(far_, events);
   machine_.disk().cut_power_at(1 + (turn * 7 + random().below(7)) % kEnteringChanges);

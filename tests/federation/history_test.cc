@@ -217,9 +217,9 @@ TEST_F(HistoryTest, ARedactedEventComesWithoutItsContent) {
   const RoomId room = create();
   join(room, bob_);
   const EventId id = say(room, "regretted");
-  ASSERT_TRUE(run(engine_.send(room, {.sender = alice_,
-                                      .type = "m.room.redaction",
-                                      .content = {{"redacts", id.str()}}}))
+  ASSERT_TRUE(run(engine_.writer.send(room, {.sender = alice_,
+                                             .type = "m.room.redaction",
+                                             .content = {{"redacts", id.str()}}}))
                   .ok());
   EXPECT_EQ(last_body(event(id)), "");
   const auto pdu = event(id).list("pdus").front();
@@ -274,10 +274,10 @@ TEST_F(HistoryTest, PurgedEventsComeWithoutTheirContentOrNotAtAll) {
   join(room, bob_);
   const EventId own = say(room, "own");
   const auto theirs = message(room, "theirs");
-  ASSERT_TRUE(run(engine_.receive(other_, theirs)).ok());
+  ASSERT_TRUE(run(engine_.writer.receive(other_, theirs)).ok());
   const EventId point = say(room, "point");
   const EventId last = say(room, "last");
-  ASSERT_TRUE(run(engine_.purge_history(room, point, false)).ok());
+  ASSERT_TRUE(run(engine_.upkeep.purge_history(room, point, false)).ok());
   EXPECT_EQ(last_body(event(own)), "") << "it is hidden at once";
   simulation_->run_for(Millis(10'000));
   EXPECT_EQ(bodies(backfill(room, last, "10").list("pdus")),
@@ -293,7 +293,7 @@ TEST_F(HistoryTest, RejectedEventsAreNotServed) {
   join(room, bob_);
   const auto refused =
       remote(room, {.sender = UserId::trusted("@eve:other.example"), .type = "m.room.message"});
-  const auto received = run(engine_.receive(other_, refused));
+  const auto received = run(engine_.writer.receive(other_, refused));
   ASSERT_TRUE(received.ok());
   ASSERT_EQ(received->verdict, rooms::Verdict::kRejected);
   EXPECT_EQ(event(refused->id()).status, 404);

@@ -282,7 +282,8 @@ TEST_F(InviteTest, AServerThatTheKnockWasToldOfRefusesIt) {
   draft.prev_events = {room.create->id()};
   const auto knock = make(*room.rules, draft, own_);
   ASSERT_TRUE(
-      run(engine_.store_outside_membership(*room.rules, knock, {room.create->object()})).ok());
+      run(engine_.writer.store_outside_membership(*room.rules, knock, {room.create->object()}))
+          .ok());
   send_from(third_, *end(room, *knock, carol_));
   EXPECT_EQ(membership_of(room.id, alice_), stores::Membership::kKnock);
   send_from(other_, *end(room, *room.create, bobby_));

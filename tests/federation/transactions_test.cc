@@ -59,7 +59,7 @@ TEST_F(TransactionsTest, EventsOfARoomAreTakenInTheirOrder) {
   const Answer answer = transaction(std::move(pdus));
   for (const EventId& id : ids)
     EXPECT_EQ(error_of(answer, id), "");
-  EXPECT_EQ((*engine_.head(room))->record.extremities.size(), 1u);
+  EXPECT_EQ((*engine_.source().head(room))->record.extremities.size(), 1u);
 }
 
 TEST_F(TransactionsTest, OneBadEventDoesNotHoldUpTheRest) {
@@ -325,15 +325,15 @@ TEST_F(TransactionsTest, EventsOfARoomThatIsBeingEnteredWaitForIt) {
     const RoomId room = shared_room(version);
     const auto said = message(room, "1");
     const events::RoomVersionRules& rules = said->rules();
-    ASSERT_TRUE(run(engine_.send(room, {.sender = alice_,
-                                        .type = "m.room.member",
-                                        .state_key = alice_.str(),
-                                        .content = {{"membership", "leave"}}}))
+    ASSERT_TRUE(run(engine_.writer.send(room, {.sender = alice_,
+                                               .type = "m.room.member",
+                                               .state_key = alice_.str(),
+                                               .content = {{"membership", "leave"}}}))
                     .ok());
     EXPECT_NE(error_of(transaction({said->object()}), said->id()), "") << "nobody is in it";
     {
-      const rooms::EnteringRooms::Mark entering(engine_.entering(), room, rules);
-      const rooms::EnteringRooms::Mark by_another_way(engine_.entering(), room, rules);
+      const rooms::EnteringRooms::Mark entering(engine_.writer.entering(), room, rules);
+      const rooms::EnteringRooms::Mark by_another_way(engine_.writer.entering(), room, rules);
       EXPECT_EQ(error_of(transaction({said->object()}), said->id()), "");
       simulation_->run_for(Millis(300'000));
       EXPECT_EQ(stores::read_waiting(*database_->snapshot())->size(), 1u);

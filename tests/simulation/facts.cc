@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::simulation {
 namespace {
@@ -30,9 +30,9 @@ void add_servers(const rooms::RoomReader& reader, stores::StateRoot root,
 }
 
 RoomFacts read_room(server::Homeserver& homeserver, const RoomId& id, const std::string& own_name) {
-  const auto head = must(homeserver.rooms().head(id));
+  const auto head = must(homeserver.rooms().source().head(id));
   if (!head) return {};  // known by invites only
-  const rooms::RoomReader reader(homeserver.rooms(), head);
+  const rooms::RoomReader reader(homeserver.rooms().source(), head);
   RoomFacts facts;
   facts.followed = head->record.local_joined;
   must(reader.for_each_state(

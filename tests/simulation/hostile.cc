@@ -3,7 +3,7 @@
 #include <array>
 
 #include "homeserver/protocol/events/signing.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::simulation {
 
@@ -15,7 +15,7 @@ class HostileRoom {
         server_(server),
         user_(UserId::trusted(user.id)),
         head_(std::move(head)),
-        reader_(history.world().homeserver(server).rooms(), head_) {}
+        reader_(history.world().homeserver(server).rooms().source(), head_) {}
 
   const UserId& user() const { return user_; }
 
@@ -53,9 +53,9 @@ class HostileRoom {
     return draft;
   }
   std::string sign(const events::EventDraft& draft) const {
-    const rooms::EngineParts& parts = history_.world().homeserver(server_).rooms().parts();
+    const rooms::RoomEngine& rooms = history_.world().homeserver(server_).rooms();
     json::Object pdu = events::make_pdu(draft, *head_->rules, "hostile");
-    events::hash_and_sign(pdu, *head_->rules, parts.own_name, parts.signing_key);
+    events::hash_and_sign(pdu, *head_->rules, rooms.source().own_name, rooms.writer.signing_key());
     return json::write(pdu);
   }
   EventId id_of(const std::string& pdu) const {
@@ -184,7 +184,7 @@ void misbehave(History& history, size_t server) {
     if (user->server != server) continue;
     const std::string id = history.room_with(*user, "join");
     if (id.empty()) continue;
-    const auto head = history.world().homeserver(server).rooms().head(RoomId::trusted(id));
+    const auto head = history.world().homeserver(server).rooms().source().head(RoomId::trusted(id));
     if (!head.ok() || !*head || (*head)->record.extremities.empty()) continue;
     HostileRoom room(history, server, *user, *head);
     const Misdeed& misdeed = pick(history.world().random(), misdeeds());

@@ -49,7 +49,7 @@ class OwnAnswerTest : public testing::Test {
   Task<void> leaving(size_t server) {
     made_ = true;
     while (!may_leave_)
-      co_await runtime::sleep_for(world_.homeserver(server).rooms().parts().runtime, Millis(1));
+      co_await runtime::sleep_for(world_.homeserver(server).rooms().source().runtime, Millis(1));
   }
   bool tells_of(const std::string& room) const {
     return polled_ && !polled_->text({"rooms", "join", room}).empty();

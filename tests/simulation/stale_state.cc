@@ -3,7 +3,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/values/bytes.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::simulation {
 namespace {
@@ -36,7 +36,7 @@ class Past {
   Past(History& history, size_t server, rooms::RoomHeadPtr head)
       : history_(history),
         head_(std::move(head)),
-        reader_(history.world().homeserver(server).rooms(), head_) {}
+        reader_(history.world().homeserver(server).rooms().source(), head_) {}
 
   std::optional<rooms::HeldEvent> any_event() const {
     for (int i = 0; i < 10; ++i) {
@@ -133,7 +133,7 @@ void log_stale_state(History& history, size_t server) {
     if (!about_state && endpoint != "get_missing_events") return;
     bool misleads = history.is_misled(name, room.str());
     if (!history.is_honest(server) && history.one_in(2)) {
-      const auto head = history.world().homeserver(server).rooms().head(room);
+      const auto head = history.world().homeserver(server).rooms().source().head(room);
       if (!head.ok() || !*head) return;
       distort(history, Past(history, server, *head), endpoint, response);
       misleads = true;

@@ -104,7 +104,8 @@ void World::call(size_t index, ClientCall call, OnAnswer on_answer) {
 void World::send_pdus(size_t from, size_t to, std::vector<std::string> pdus) {
   Server& server = *servers_[from];
   if (from == to || !is_up(from)) return;
-  const rooms::EngineParts& parts = server.homeserver->rooms().parts();
+  const rooms::RoomEngine& rooms = server.homeserver->rooms();
+  const ServerName& own_name = rooms.source().own_name;
   const std::string& other = servers_[to]->name;
   http::ClientRequest request;
   request.address = "9.9.9.9";
@@ -112,11 +113,10 @@ void World::send_pdus(size_t from, size_t to, std::vector<std::string> pdus) {
   request.tls_name = request.host = other;
   request.method = http::Method::kPut;
   request.target = "/_matrix/federation/v1/send/hostile" + std::to_string(++transactions_);
-  request.body =
-      wire::write_transaction({parts.own_name, simulation_->clock().wall_ms(), pdus, {}});
-  request.headers.add("Authorization", wire::authorize({"PUT", request.target, parts.own_name,
+  request.body = wire::write_transaction({own_name, simulation_->clock().wall_ms(), pdus, {}});
+  request.headers.add("Authorization", wire::authorize({"PUT", request.target, own_name,
                                                         ServerName::trusted(other), request.body},
-                                                       parts.signing_key));
+                                                       rooms.writer.signing_key()));
   runtime::spawn(*server.runtime, server.runtime->shard(0), "hostile",
                  send(std::move(request), server.name));
 }

@@ -12,7 +12,8 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/engine/engine.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::entry {
 
@@ -37,7 +38,7 @@ class OtherServer final : public transport::Servers {
   }
 
   Task<Result<http::ClientResponse>> call(ServerName server, transport::Call call) override {
-    if (server != engine_.parts().own_name)
+    if (server != engine_.source().own_name)
       co_return fail(ErrorCode::kUnavailable, "no such server");
     calls.push_back(call);
     if (refusal) co_return fail(*refusal, "refused");
@@ -82,7 +83,7 @@ class OtherServer final : public transport::Servers {
     if (what == "invite") {
       json::Object event = *body.find_object("event");
       events::sign_event(event, *events::find_room_version(*body.find_string("room_version")),
-                         engine_.parts().own_name, engine_.parts().signing_key);
+                         engine_.source().own_name, engine_.writer.signing_key());
       co_return json::Object{{"event", std::move(event)}};
     }
     co_return co_await send(what.substr(5), room, body);
@@ -94,18 +95,18 @@ class OtherServer final : public transport::Servers {
                             .state_key = user.str(),
                             .content = {{"membership", membership}}};
     if (authoriser) event.content.set("join_authorised_via_users_server", authoriser->str());
-    const auto head = *engine_.head(room);
-    POLDER_CO_TRY(auto pdu, co_await engine_.make_template(room, event));
+    const auto head = *engine_.source().head(room);
+    POLDER_CO_TRY(auto pdu, co_await engine_.writer.make_template(room, event));
     co_return json::Object{{"event", std::move(pdu)},
                            {"room_version", std::string(head->rules->id)}};
   }
 
   Task<Result<json::Object>> send(std::string membership, RoomId room, json::Object pdu) {
-    const auto head = *engine_.head(room);
-    events::sign_event(pdu, *head->rules, engine_.parts().own_name, engine_.parts().signing_key);
+    const auto head = *engine_.source().head(room);
+    events::sign_event(pdu, *head->rules, engine_.source().own_name, engine_.writer.signing_key());
     POLDER_CO_TRY(const auto event, events::Event::parse(pdu, *head->rules));
     json::Object answer = state(head, *event, membership == "knock");
-    POLDER_CO_TRY(const auto received, co_await engine_.receive(caller_, event));
+    POLDER_CO_TRY(const auto received, co_await engine_.writer.receive(caller_, event));
     if (received.verdict != rooms::Verdict::kAccepted)
       co_return fail(ErrorCode::kForbidden, received.refusal);
     answer.set("event", event->object());
@@ -113,7 +114,7 @@ class OtherServer final : public transport::Servers {
   }
 
   json::Object state(const rooms::RoomHeadPtr& head, const events::Event& join, bool stripped) {
-    rooms::RoomReader reader(engine_, head);
+    rooms::RoomReader reader(engine_.source(), head);
     json::Array state, chain;
     std::vector<EventId> wanted = join.auth_events();
     const auto add = [&](rooms::EventNumber, const rooms::HeldEvent& held) {

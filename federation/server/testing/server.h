@@ -16,6 +16,7 @@
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
+#include "homeserver/rooms/engine/engine.h"
 #include "storage/feed/followers.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
@@ -154,7 +155,7 @@ class ServerTest : public testing::Test {
  protected:
   ServerTest() {
     servers_.keys = {{other_, &other_key_}, {third_, &third_key_}};
-    EXPECT_TRUE(engine_.load_heads().ok());
+    EXPECT_TRUE(engine_.rooms.load_heads().ok());
     add_routes(router_, api_);
     router_.set_around(authentication(api_));
     users::NewAccount account;
@@ -269,30 +270,30 @@ class ServerTest : public testing::Test {
     add("m.room.member", alice_.str(), {{"membership", "join"}});
     add("m.room.power_levels", "", {{"users", std::move(users)}});
     add("m.room.join_rules", "", std::move(join_rules));
-    const auto room = run(engine_.create(rules, std::move(events)));
+    const auto room = run(engine_.writer.create(rules, std::move(events)));
     EXPECT_TRUE(room.ok()) << room.error().message;
     return *room;
   }
   EventId say(const RoomId& room, std::string_view text) {
-    const auto sent = run(engine_.send(
+    const auto sent = run(engine_.writer.send(
         room, {.sender = alice_, .type = "m.room.message", .content = {{"body", text}}}));
     EXPECT_TRUE(sent.ok()) << sent.error().message;
     return sent->id;
   }
   EventId set_state(const RoomId& room, std::string type, std::string key, json::Object content) {
-    const auto sent = run(engine_.send(room, {.sender = alice_,
-                                              .type = std::move(type),
-                                              .state_key = std::move(key),
-                                              .content = std::move(content)}));
+    const auto sent = run(engine_.writer.send(room, {.sender = alice_,
+                                                     .type = std::move(type),
+                                                     .state_key = std::move(key),
+                                                     .content = std::move(content)}));
     EXPECT_TRUE(sent.ok()) << sent.error().message;
     return sent->id;
   }
   // An event of another server's user on the room's edge, signed by that server.
   events::EventPtr remote(const RoomId& room, rooms::LocalEvent event) {
     const ServerName server = ServerName::trusted(std::string(event.sender.server()));
-    auto pdu = run(engine_.make_template(room, std::move(event)));
+    auto pdu = run(engine_.writer.make_template(room, std::move(event)));
     EXPECT_TRUE(pdu.ok()) << pdu.error().message;
-    const events::RoomVersionRules& rules = *(*engine_.head(room))->rules;
+    const events::RoomVersionRules& rules = *(*engine_.source().head(room))->rules;
     events::hash_and_sign(*pdu, rules, server, key_of(server));
     return *events::Event::parse(*std::move(pdu), rules);
   }
@@ -310,7 +311,7 @@ class ServerTest : public testing::Test {
   void join(const RoomId& room, const UserId& user) {
     const auto event = membership(room, user, "join");
     const auto received =
-        run(engine_.receive(ServerName::trusted(std::string(user.server())), event));
+        run(engine_.writer.receive(ServerName::trusted(std::string(user.server())), event));
     EXPECT_TRUE(received.ok()) << received.error().message;
     EXPECT_EQ(received->verdict, rooms::Verdict::kAccepted) << received->refusal;
   }
@@ -322,7 +323,7 @@ class ServerTest : public testing::Test {
     events::hash_and_sign(pdu, event.rules(), other_, other_key_);
     return *events::Event::parse(std::move(pdu), event.rules());
   }
-  size_t joined(const RoomId& room) { return (*engine_.head(room))->record.joined; }
+  size_t joined(const RoomId& room) { return (*engine_.source().head(room))->record.joined; }
   kv::Position written() { return database_->last_position(); }
   stores::Membership membership_of(const RoomId& room, const UserId& user) {
     const auto user_number = *names_->find(stores::NameKind::kUser, user.view());
@@ -363,13 +364,14 @@ class ServerTest : public testing::Test {
   users::Receipts receipts_{user_parts_};
   users::Typing typing_{runtime_.clock()};
   sender::Sender sender_{{runtime_, *database_, *committer_, followers_, *names_,
-                          engine_.caches().nodes, servers_, own_}};
+                          engine_.source().caches.nodes, servers_, own_}};
   http::RateLimits rate_limits_{runtime_.clock(), runtime_.random(), runtime_.log(), true,
                                 http::default_rate_rules()};
   static constexpr size_t kRequestsAtOnce = 10;
   std::string address_ = "192.0.2.1";  // from which requests come
-  Api api_{{runtime_, *database_, *committer_, engine_, users_, device_keys_, receipts_, typing_,
-            keyring_, servers_, sender_, device_lists_, rate_limits_, kRequestsAtOnce, "1.0"}};
+  Api api_{{runtime_, *database_, *committer_, engine_.writer, users_, device_keys_, receipts_,
+            typing_, keyring_, servers_, sender_, device_lists_, rate_limits_, kRequestsAtOnce,
+            "1.0"}};
   http::Router router_;
 };
 

@@ -9,14 +9,15 @@
 #include "federation/sender/sender.h"
 #include "homeserver/api/admin/deletions.h"
 #include "homeserver/base/http/router.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/upkeep/upkeep.h"
 
 namespace polder::admin_api {
 
 // All outlive the router that the routes are added to, and what deletions begin.
 struct Api {
   runtime::Runtime& runtime;
-  rooms::RoomEngine& rooms;
+  const rooms::RoomSource& rooms;
+  rooms::RoomUpkeep& upkeep;
   entry::RoomEntry& entry;
   sender::Sender& sender;
   std::unique_ptr<Deletions> deletions = std::make_unique<Deletions>();

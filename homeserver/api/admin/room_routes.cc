@@ -7,8 +7,8 @@
 #include "homeserver/api/kit/operations.h"
 #include "homeserver/api/kit/respond.h"
 #include "homeserver/protocol/policy/act.h"
-#include "homeserver/rooms/at_time.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/at_time.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::admin_api {
 namespace {
@@ -60,7 +60,7 @@ Task<Result<Response>> purge_history(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
   POLDER_CO_TRY(const bool local_too, call.fields().boolean_or("delete_local_events", false));
   POLDER_CO_TRY(const EventId up_to, co_await point_of(api, room, call));
-  const auto below = co_await api.rooms.purge_history(room, up_to, local_too);
+  const auto below = co_await api.upkeep.purge_history(room, up_to, local_too);
   if (!below.ok() && below.error().code == ErrorCode::kExists)
     co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "Purge already in progress");
   if (!below.ok()) co_return below.error();
@@ -77,7 +77,7 @@ Task<Result<Response>> purge_history_status(const Api& api, Call& call) {
   if (!room.ok()) co_return unknown;
   const RoomId named = *room;
   POLDER_CO_TRY(const auto done, co_await runtime::on_pool(api.runtime, [&api, named, below] {
-                  return api.rooms.is_history_purged(named, below);
+                  return api.upkeep.is_history_purged(named, below);
                 }));
   if (!done) co_return unknown;
   co_return ok_json({{"status", *done ? "complete" : "active"}});
@@ -91,7 +91,7 @@ Result<std::vector<UserId>> local_users(const Api& api, const RoomId& room) {
   if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
   const rooms::RoomReader reader(api.rooms, head);
   std::vector<UserId> users;
-  const std::string_view own = api.rooms.parts().own_name.view();
+  const std::string_view own = api.rooms.own_name.view();
   POLDER_CHECK(reader.for_each_state(
       head->record.state, "m.room.member", [&](stores::EventNumber, const rooms::HeldEvent& held) {
         const auto user = UserId::parse(*held.event->state_key());
@@ -117,7 +117,7 @@ Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> us
     deletion.status = "purging";
     api.deletions->update(deletion);
     co_await api.sender.caught_up();  // other servers hear that the users left
-    outcome = co_await api.rooms.purge(deletion.room);
+    outcome = co_await api.upkeep.purge(deletion.room);
   }
   deletion.status = outcome.ok() ? "complete" : "failed";
   if (!outcome.ok()) deletion.error = outcome.error().message;

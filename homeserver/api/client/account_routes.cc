@@ -3,7 +3,8 @@
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/parse.h"
-#include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/model/refusals.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
 namespace {
@@ -116,7 +117,7 @@ Task<Result<Response>> get_profile(const Api& api, Call& call) {
 Task<Result<Response>> put_profile(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
   const std::string field(call.path("keyName"));
-  POLDER_CO_CHECK(co_await api.rooms.permit_act(
+  POLDER_CO_CHECK(co_await api.writer.permit_act(
       {.point = policy::Point::kProfile, .type = field, .target = call.session().user.str()},
       actor_of(call.session()), call.session().user));
   if (field != "displayname" && field != "avatar_url")

@@ -6,7 +6,8 @@
 #include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/room_reading.h"
-#include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/model/refusals.h"
+#include "homeserver/rooms/write/writer.h"
 #include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::client_api {
@@ -32,7 +33,7 @@ Task<Result<std::optional<stores::AliasRow>>> find_alias(const Api& api, RoomAli
 Task<Status> permit(const Api& api, const Call& call, RoomAlias alias) {
   const users::Session& session = call.session();
   policy::Act act{.point = policy::Point::kAlias, .target = alias.str()};
-  co_return co_await api.rooms.permit_act(std::move(act), actor_of(session), session.user);
+  co_return co_await api.writer.permit_act(std::move(act), actor_of(session), session.user);
 }
 
 Task<Result<Response>> put_in_turn(const Api& api, RoomAlias alias, stores::AliasRow row) {
@@ -109,7 +110,7 @@ Task<Status> update_canonical_alias(const Api& api, UserId user, RoomId room, Ro
   event.type = "m.room.canonical_alias";
   event.state_key = "";
   event.content = *std::move(content);
-  const auto sent = co_await api.rooms.send(room, std::move(event));
+  const auto sent = co_await api.writer.send(room, std::move(event));
   if (!sent.ok())
     api.runtime.log().info("canonical_alias_left",
                            {{"room", room}, {"reason", sent.error().message}});

@@ -18,7 +18,7 @@
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/mutex.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/model/source.h"
 #include "homeserver/sync/classic/sync.h"
 #include "homeserver/sync/classic/tokens.h"
 #include "homeserver/sync/push/rules.h"
@@ -26,6 +26,10 @@
 #include "homeserver/users/device_keys.h"
 #include "homeserver/users/receipts.h"
 #include "homeserver/users/users.h"
+
+namespace polder::rooms {
+class RoomWriter;
+}  // namespace polder::rooms
 
 namespace polder::client_api {
 
@@ -69,7 +73,8 @@ struct Api {
   runtime::Runtime& runtime;
   kv::Database& database;
   kv::Committer& committer;
-  rooms::RoomEngine& rooms;
+  const rooms::RoomSource& rooms;
+  rooms::RoomWriter& writer;
   users::Users& users;
   users::AccountData& account_data;
   users::DeviceKeys& device_keys;

@@ -7,7 +7,7 @@
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/protocol/events/room_version.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/write/local_event.h"
 
 namespace polder::client_api {
 

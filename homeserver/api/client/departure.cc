@@ -7,7 +7,7 @@ using stores::Membership;
 
 Result<std::vector<RoomId>> rooms_of(const Api& api, const UserId& user) {
   std::vector<RoomId> rooms;
-  const stores::Names& names = api.rooms.parts().names;
+  const stores::Names& names = api.rooms.names;
   POLDER_TRY(const auto number, names.find(stores::NameKind::kUser, user.view()));
   if (!number) return rooms;
   POLDER_TRY(const auto rows, stores::read_rooms_of(*api.database.snapshot(), *number));

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 #include "storage/stores/users/user_rows.h"
 
 namespace polder::client_api {

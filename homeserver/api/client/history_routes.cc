@@ -4,8 +4,9 @@
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/api/client/state_pieces.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/gaps.h"
-#include "homeserver/rooms/related.h"
+#include "homeserver/rooms/read/gaps.h"
+#include "homeserver/rooms/read/related.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
 namespace {
@@ -179,7 +180,7 @@ Task<Result<Response>> messages(const Api& api, Call& call) {
   POLDER_CO_TRY(MessagesPage found, co_await runtime::on_pool(api.runtime, read));
   size_t filled = 0;
   if (found.query.backwards && !found.page.gaps.empty()) {
-    filled = co_await rooms::fill_gap(api.rooms, found.head, found.page.gaps, kBackfillMax);
+    filled = co_await api.writer.fill_gap(found.head, found.page.gaps, kBackfillMax);
     if (filled > 0) {
       POLDER_CO_TRY(found, co_await runtime::on_pool(api.runtime, read));
     }

@@ -4,8 +4,9 @@
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/permission.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/model/refusals.h"
+#include "homeserver/rooms/read/reader.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
 namespace {
@@ -108,7 +109,7 @@ Task<Result<rooms::SentEvent>> set_membership(const Api& api, const Call& call, 
   event.state_key = target.str();
   event.actor = actor_of(call.session());
   POLDER_CO_TRY(event.content, co_await membership_content(api, target, membership, call.body));
-  co_return co_await api.rooms.send(std::move(room), std::move(event));
+  co_return co_await api.writer.send(std::move(room), std::move(event));
 }
 
 // A change of somebody else, from what they are.
@@ -146,7 +147,7 @@ Task<Result<Response>> unban(const Api& api, Call& call) {
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
 Task<Result<Response>> forget(const Api& api, Call& call) {
   POLDER_CO_TRY(RoomId room, room_of(call));
-  const Status forgotten = co_await api.rooms.forget(std::move(room), call.session().user);
+  const Status forgotten = co_await api.writer.forget(std::move(room), call.session().user);
   if (!forgotten.ok() && forgotten.error().code == ErrorCode::kExists)
     co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "You are still in the room");
   if (!forgotten.ok() && forgotten.error().code == ErrorCode::kNotFound)
@@ -214,7 +215,7 @@ Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, U
   event.state_key = target.str();
   event.content = std::move(content);
   event.actor = actor;
-  const auto sent = co_await api.rooms.send(room, std::move(event));
+  const auto sent = co_await api.writer.send(room, std::move(event));
   if (!sent.ok() && sent.error().code == ErrorCode::kNotFound) co_return rooms::not_in_room();
   if (!sent.ok()) co_return sent.error();
   co_return sent->id;

@@ -1,6 +1,7 @@
 #include "homeserver/api/client/profiles.h"
 
 #include "homeserver/api/client/membership.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
 namespace {
@@ -19,7 +20,7 @@ Task<Status> send_to_room(const Api& api, UserId user, RoomId room, json::Object
   event.state_key = user.str();
   event.content = std::move(content);
   event.while_joined = true;
-  const auto sent = co_await api.rooms.send(room, std::move(event));
+  const auto sent = co_await api.writer.send(room, std::move(event));
   if (!sent.ok())
     api.runtime.log().info("profile_not_sent", {{"room", room}, {"reason", sent.error().message}});
   co_return Status();

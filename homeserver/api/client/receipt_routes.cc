@@ -1,9 +1,9 @@
 // Receipts, read markers, typing.
 // https://spec.matrix.org/v1.19/client-server-api/#receipts
 #include "homeserver/api/client/api.h"
-#include "homeserver/rooms/permission.h"
-#include "homeserver/rooms/reach.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/model/event_thread.h"
+#include "homeserver/rooms/model/refusals.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::client_api {
 namespace {

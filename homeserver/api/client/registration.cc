@@ -3,6 +3,7 @@
 #include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/client/login.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
 namespace {
@@ -49,8 +50,8 @@ Task<Result<json::Object>> make_account(const Api& api, WantedAccount wanted, bo
 }
 
 Status may_register(const Api& api, bool open) {
-  return api.rooms.permit_known({.point = policy::Point::kRegister}, policy::Client(),
-                                {.registration = policy::Registration{.open = open}});
+  return api.writer.permit_known({.point = policy::Point::kRegister}, policy::Client(),
+                                 {.registration = policy::Registration{.open = open}});
 }
 
 // "All parameters in the request body with the exception of initial_device_display_name MUST BE

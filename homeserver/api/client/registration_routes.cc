@@ -4,6 +4,7 @@
 #include "homeserver/api/client/registration.h"
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/base/values/bytes.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
 namespace {
@@ -73,7 +74,7 @@ Task<Result<Response>> register_with_secret(Registering& registering, Call& call
   POLDER_CO_TRY(auto session, read_new_session(call));
   POLDER_CO_TRY(auto account, read_proved_account(registering, call));
   POLDER_CO_CHECK(check_user_not_claimed(api, account.localpart));
-  POLDER_CO_CHECK(api.rooms.permit_known(
+  POLDER_CO_CHECK(api.writer.permit_known(
       {.point = policy::Point::kRegister, .target = account.localpart}, policy::Administrator(),
       {.registration = policy::Registration{.open = api.settings->registration_enabled}},
       &account.with));

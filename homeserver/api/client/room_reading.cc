@@ -1,7 +1,7 @@
 #include "homeserver/api/client/room_reading.h"
 
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/model/refusals.h"
 #include "storage/stores/users/user_rows.h"
 
 namespace polder::client_api {

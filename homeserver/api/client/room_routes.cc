@@ -6,7 +6,8 @@
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
+#include "homeserver/rooms/write/writer.h"
 #include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::client_api {
@@ -34,7 +35,7 @@ Task<Result<Response>> send_once(const Api& api, Call& call, RoomId room, rooms:
   path.append("|").append(room.view());
   event.transaction = {session.number, session.device, std::move(path), id};
   POLDER_CO_TRY(const rooms::SentEvent sent,
-                co_await api.rooms.send(std::move(room), std::move(event)));
+                co_await api.writer.send(std::move(room), std::move(event)));
   co_return ok_json({{"event_id", sent.id.str()}});
 }
 
@@ -145,7 +146,7 @@ Task<Result<Response>> put_state(const Api& api, Call& call) {
     POLDER_CO_TRY(const EventId id, co_await send_membership(api, call, room, *member));
     co_return ok_json({{"event_id", id.str()}});
   }
-  POLDER_CO_TRY(const rooms::SentEvent sent, co_await api.rooms.send(room, std::move(event)));
+  POLDER_CO_TRY(const rooms::SentEvent sent, co_await api.writer.send(room, std::move(event)));
   co_return ok_json({{"event_id", sent.id.str()}});
 }
 
@@ -164,7 +165,7 @@ Task<Result<RoomId>> create_planned(const Api& api, UserId creator, policy::Acto
       stores::put_alias(batch, alias, {event.room_id(), creator});
     };
   }
-  const auto created = co_await api.rooms.create(*plan.rules, std::move(plan.events));
+  const auto created = co_await api.writer.create(*plan.rules, std::move(plan.events));
   // "The initial state implied by the parameters to the request is invalid."
   if (!created.ok() && (created.error().code == ErrorCode::kForbidden ||
                         created.error().code == ErrorCode::kInvalid))

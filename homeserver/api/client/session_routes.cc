@@ -52,7 +52,7 @@ Task<Result<Response>> login(const Api& api, Call& call) {
   POLDER_CO_TRY(auto session, read_new_session(call));
   POLDER_CO_TRY(auto checked, co_await check_password(api, named, password));
   if (checked.refused) co_return *std::move(checked.refused);
-  POLDER_CO_CHECK(co_await api.rooms.permit_act(
+  POLDER_CO_CHECK(co_await api.writer.permit_act(
       {.point = policy::Point::kLogin, .target = named.str()}, policy::Client{named, {}}, named));
   session.password_hash = checked.proof.password_hash;
   const auto wait = api.rate_limits.take(http::RateClass::kLoginAccount,

@@ -11,9 +11,9 @@ constexpr size_t kPieceBytes = 128 * 1024;
 
 class Pieces {
  public:
-  Pieces(const rooms::RoomEngine& engine, const ReaderOf& of, StatePieces pieces,
+  Pieces(const rooms::RoomSource& rooms, const ReaderOf& of, StatePieces pieces,
          std::vector<stores::EventNumber> events)
-      : engine_(engine), of_(of), pieces_(std::move(pieces)), events_(std::move(events)) {}
+      : rooms_(rooms), of_(of), pieces_(std::move(pieces)), events_(std::move(events)) {}
 
   bool done() const { return done_; }
 
@@ -35,13 +35,13 @@ class Pieces {
 
   // The same with a reader of its own: nothing is held while a piece is sent.
   Result<std::string> next(stores::RoomNumber room) {
-    auto head = engine_.head(room);
+    auto head = rooms_.head(room);
     if (!head) return fail(ErrorCode::kNotFound, "the room was purged");
-    return next(RoomReader(engine_, std::move(head)));
+    return next(RoomReader(rooms_, std::move(head)));
   }
 
  private:
-  const rooms::RoomEngine& engine_;
+  const rooms::RoomSource& rooms_;
   const ReaderOf of_;
   const StatePieces pieces_;
   const std::vector<stores::EventNumber> events_;

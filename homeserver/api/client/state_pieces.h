@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "homeserver/api/client/api.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::client_api {
 

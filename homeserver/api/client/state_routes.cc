@@ -2,7 +2,7 @@
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/api/client/state_pieces.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/permission.h"
+#include "homeserver/rooms/model/refusals.h"
 
 namespace polder::client_api {
 namespace {

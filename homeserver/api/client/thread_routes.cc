@@ -1,7 +1,7 @@
 // The threads of a room.
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/threads.h"
+#include "homeserver/rooms/read/threads.h"
 
 namespace polder::client_api {
 namespace {

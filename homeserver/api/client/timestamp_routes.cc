@@ -1,7 +1,8 @@
 // From a time to the event of a room that is closest to it.
 #include "homeserver/api/client/room_reading.h"
-#include "homeserver/rooms/at_time.h"
-#include "homeserver/rooms/gaps.h"
+#include "homeserver/rooms/read/at_time.h"
+#include "homeserver/rooms/read/gaps.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
 namespace {
@@ -60,8 +61,8 @@ Task<bool> fetch_closer(const Api& api, Local local, TimeQuery query) {
     if (!told.ok()) continue;
     if (!is_closer(told->origin_server_ts, local.found, query)) co_return false;
     std::vector<EventId> wanted(1, told->event);
-    const auto stored =
-        co_await api.rooms.backfill(server, local.head->record.id, std::move(wanted), kBackfillMax);
+    const auto stored = co_await api.writer.backfill(server, local.head->record.id,
+                                                     std::move(wanted), kBackfillMax);
     if (stored.ok() && *stored > 0) co_return true;
   }
   co_return false;

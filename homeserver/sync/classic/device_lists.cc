@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 #include "homeserver/sync/classic/tokens.h"
 #include "storage/stores/users/key_rows.h"
 
@@ -17,9 +17,9 @@ constexpr size_t kProfileChangesMax = 100;  // of a member between two syncs; be
 
 class Changes {
  public:
-  Changes(const rooms::RoomEngine& engine, const std::shared_ptr<const kv::Snapshot>& snapshot,
+  Changes(const rooms::RoomSource& rooms, const std::shared_ptr<const kv::Snapshot>& snapshot,
           DeviceListReader reader, kv::Position from, kv::Position to)
-      : engine_(engine),
+      : rooms_(rooms),
         snapshot_(snapshot),
         user_(reader.user),
         rows_(reader.rooms),
@@ -54,11 +54,11 @@ class Changes {
 
   // Who came into the user's rooms, or went; of a room that the user entered or left, everybody.
   Status compare_members(stores::RoomNumber room, const stores::MembershipRow& row) {
-    const auto head = engine_.head(room);
+    const auto head = rooms_.head(room);
     const bool now = row.membership == Membership::kJoin;
     if (!head || (head->last_change <= from_ && row.position <= from_)) return {};
     if (!now && row.position <= from_) return {};
-    const RoomReader reader(engine_, head);
+    const RoomReader reader(rooms_, head);
     POLDER_TRY(const auto name, reader.view().names().name(stores::NameKind::kUser, user_));
     POLDER_TRY(stores::StateRoot before, state_at(reader, from_));
     POLDER_TRY(stores::StateRoot after, state_at(reader, to_));
@@ -141,14 +141,14 @@ class Changes {
     for (const auto& [numbers, list] :
          {std::pair(&changed_, &lists.changed), std::pair(&left_, &lists.left)}) {
       for (const UserNumber number : *numbers) {
-        POLDER_TRY(std::string name, engine_.parts().names.name(stores::NameKind::kUser, number));
+        POLDER_TRY(std::string name, rooms_.names.name(stores::NameKind::kUser, number));
         list->emplace_back(std::move(name));
       }
     }
     return lists;
   }
 
-  const rooms::RoomEngine& engine_;
+  const rooms::RoomSource& rooms_;
   const std::shared_ptr<const kv::Snapshot>& snapshot_;
   const UserNumber user_;
   const std::span<const std::pair<stores::RoomNumber, stores::MembershipRow>> rows_;
@@ -159,19 +159,19 @@ class Changes {
 
 }  // namespace
 
-Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
+Result<DeviceLists> device_list_changes(const rooms::RoomSource& rooms,
                                         const std::shared_ptr<const kv::Snapshot>& snapshot,
                                         DeviceListReader reader, kv::Position from,
                                         kv::Position to) {
-  return Changes(engine, snapshot, reader, from, to).run();
+  return Changes(rooms, snapshot, reader, from, to).run();
 }
 
-Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
+Result<DeviceLists> device_list_changes(const rooms::RoomSource& rooms,
                                         const std::shared_ptr<const kv::Snapshot>& snapshot,
                                         stores::UserNumber user, kv::Position from,
                                         kv::Position to) {
-  POLDER_TRY(const auto rooms, stores::read_rooms_of(*snapshot, user));
-  return device_list_changes(engine, snapshot, {user, rooms}, from, to);
+  POLDER_TRY(const auto rows, stores::read_rooms_of(*snapshot, user));
+  return device_list_changes(rooms, snapshot, {user, rows}, from, to);
 }
 
 }  // namespace polder::sync

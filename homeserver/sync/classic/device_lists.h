@@ -5,7 +5,7 @@
 #include <span>
 
 #include "homeserver/base/json/value.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/model/source.h"
 
 namespace polder::sync {
 
@@ -20,12 +20,12 @@ struct DeviceListReader {
   std::span<const std::pair<stores::RoomNumber, stores::MembershipRow>> rooms;
 };
 // What changed for the user with from < position <= to. Synchronous; on the pool.
-Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
+Result<DeviceLists> device_list_changes(const rooms::RoomSource& rooms,
                                         const std::shared_ptr<const kv::Snapshot>& snapshot,
                                         DeviceListReader reader, kv::Position from,
                                         kv::Position to);
 // The same, with the user's rooms as the snapshot has them.
-Result<DeviceLists> device_list_changes(const rooms::RoomEngine& engine,
+Result<DeviceLists> device_list_changes(const rooms::RoomSource& rooms,
                                         const std::shared_ptr<const kv::Snapshot>& snapshot,
                                         stores::UserNumber user, kv::Position from,
                                         kv::Position to);

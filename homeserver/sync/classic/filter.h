@@ -15,8 +15,8 @@
 #include "homeserver/base/values/glob.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/events/event.h"
-#include "homeserver/rooms/related.h"
-#include "homeserver/rooms/shown_event.h"
+#include "homeserver/rooms/model/shown_event.h"
+#include "homeserver/rooms/read/related.h"
 
 namespace polder::sync {
 

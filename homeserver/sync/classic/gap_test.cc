@@ -16,14 +16,14 @@ class GapTest : public SyncTest {
                                                 .type = "m.room.member",
                                                 .state_key = bob_.str(),
                                                 .content = {{"membership", "join"}}})));
-    ASSERT_TRUE(run(engine_->send(room_, {.sender = alice_,
-                                          .type = "m.room.power_levels",
-                                          .state_key = "",
-                                          .content = {{"state_default", 0}}}))
+    ASSERT_TRUE(run(engine_->writer.send(room_, {.sender = alice_,
+                                                 .type = "m.room.power_levels",
+                                                 .state_key = "",
+                                                 .content = {{"state_default", 0}}}))
                     .ok());
   }
   bool accepted(const events::EventPtr& event) {
-    const auto received = run(engine_->receive(other_, event));
+    const auto received = run(engine_->writer.receive(other_, event));
     return received.ok() && received->verdict == rooms::Verdict::kAccepted;
   }
   // Of somebody who is left out the state says nothing, nor is it resolved with what is here.
@@ -42,7 +42,7 @@ class GapTest : public SyncTest {
     draft.origin_server_ts = 1;
     const auto after = remote_event(room_, draft);
     rooms::RemoteStateIds ids;
-    const rooms::RoomReader reader(*engine_, *engine_->head(room_));
+    const rooms::RoomReader reader(engine_->source(), *engine_->source().head(room_));
     ASSERT_TRUE(reader
                     .for_each_state(reader.head().record.state, std::nullopt,
                                     [&](rooms::EventNumber, const rooms::HeldEvent& held) {
@@ -118,7 +118,7 @@ TEST_F(GapTest, PagingBackBeginsAtTheGap) {
   leave_gap();
   const json::Object room = joined(sync());
   const std::string token = *room.find_object("timeline")->find_string("prev_batch");
-  const rooms::RoomReader reader(*engine_, *engine_->head(room_));
+  const rooms::RoomReader reader(engine_->source(), *engine_->source().head(room_));
   const auto back = history_position(reader, token, Direction::kBackwards);
   const auto forth = history_position(reader, token, Direction::kForwards);
   ASSERT_TRUE(back.ok() && forth.ok());
@@ -147,7 +147,7 @@ TEST_F(GapTest, WhoIsNotInTheStateAnyMoreLearnsThatTheyAreOut) {
   const json::Object* left = rooms.find_object("leave")->find_object(room_.view());
   ASSERT_NE(left, nullptr);
   EXPECT_EQ(what(*left, "timeline"), "");
-  EXPECT_TRUE(run(engine_->forget(room_, alice_)).ok());
+  EXPECT_TRUE(run(engine_->writer.forget(room_, alice_)).ok());
   ASSERT_TRUE(set_membership(room_, alice_, alice_, "join").ok());
   EXPECT_TRUE(limited(joined(sync(next(response)))));
 }

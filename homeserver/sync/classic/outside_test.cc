@@ -33,7 +33,7 @@ class OutsideSyncTest : public SyncTest {
                                      {"state_key", ""},
                                      {"sender", bob_.str()},
                                      {"content", json::object({{"name", "Far"}})}}));
-    const auto stored = run(engine_->store_outside_membership(
+    const auto stored = run(engine_->writer.store_outside_membership(
         kRules, *events::Event::parse(std::move(pdu), kRules), std::move(state)));
     ASSERT_TRUE(stored.ok()) << stored.error().message;
   }

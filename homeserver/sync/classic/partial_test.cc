@@ -42,7 +42,7 @@ class PartialTest : public SyncTest {
     }
     join_ = add(alice_, "m.room.member", alice_.str(), {{"membership", "join"}});
     const auto entered =
-        run(engine_->enter(*events::find_room_version("11"), std::move(part), join_));
+        run(engine_->writer.enter(*events::find_room_version("11"), std::move(part), join_));
     ASSERT_TRUE(entered.ok()) << entered.error().message;
   }
   bool tells_topic(const json::Object& response) {
@@ -68,8 +68,8 @@ TEST_F(PartialTest, TheStateIsToldAnewOnceItIsKnownInFull) {
   ASSERT_TRUE(say(room_, alice_, "meanwhile").ok());
   const std::string since = next(sync(next(first)));
   remote_.states.emplace(join_->id(), whole_);
-  ASSERT_TRUE(simulation_->run_until([&] { return !(*engine_->head(room_))->record.partial; },
-                                     Millis(600'000)));
+  ASSERT_TRUE(simulation_->run_until(
+      [&] { return !(*engine_->source().head(room_))->record.partial; }, Millis(600'000)));
   const json::Object told = sync(since);
   EXPECT_TRUE(tells_topic(told));
   EXPECT_TRUE(tells_topic(sync()));

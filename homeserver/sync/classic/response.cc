@@ -1,8 +1,8 @@
 #include "homeserver/sync/classic/response.h"
 
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/reach.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/model/event_thread.h"
+#include "homeserver/rooms/read/reader.h"
 #include "homeserver/sync/classic/room_events.h"
 #include "homeserver/sync/classic/streams.h"
 #include "homeserver/sync/classic/stripped.h"
@@ -22,7 +22,7 @@ constexpr size_t kPieceBytes = 256 * 1024;
 class Builder {
  public:
   Builder(const Services& services, std::shared_ptr<const SyncRequest> request, Look look)
-      : engine_(services.rooms),
+      : rooms_(services.rooms),
         shared_request_(std::move(request)),
         request_(*shared_request_),
         since_(look.since ? std::optional(look.since->position) : std::nullopt),
@@ -33,10 +33,10 @@ class Builder {
 
   Result<Answer> begin() {
     // The position first: what the snapshot has beyond it comes with the next request.
-    reading_.next.position = engine_.parts().committer.visible();
+    reading_.next.position = reading_.services.committer.visible();
     POLDER_CHECK(find_rooms());
     // After the heads, so that it has what they name.
-    reading_.snapshot = engine_.parts().database.snapshot();
+    reading_.snapshot = rooms_.database.snapshot();
     POLDER_CHECK(check_session());
     POLDER_CHECK(streams_.begin(reading_));
     for (const Room& room : others_)
@@ -64,7 +64,7 @@ class Builder {
 
   // The next piece.
   Result<std::string> more() {
-    reading_.snapshot = engine_.parts().database.snapshot();
+    reading_.snapshot = rooms_.database.snapshot();
     return joined_rooms();
   }
 
@@ -80,17 +80,16 @@ class Builder {
   Status check_session() const {
     if (request_.session == Digest{}) return {};
     POLDER_TRY(const auto row, stores::read_session(*reading_.snapshot, request_.session));
-    const int64_t now = engine_.parts().runtime.clock().wall_ms();
+    const int64_t now = rooms_.runtime.clock().wall_ms();
     if (row && (row->expires_ms == 0 || row->expires_ms > now)) return {};
     return fail(ErrorCode::kUnauthenticated, "Unrecognised access token");
   }
 
   Status find_rooms() {
-    POLDER_TRY(reading_.rooms,
-               stores::read_rooms_of(*engine_.parts().database.snapshot(), request_.number));
+    POLDER_TRY(reading_.rooms, stores::read_rooms_of(*rooms_.database.snapshot(), request_.number));
     for (const auto& [number, row] : reading_.rooms) {
       const bool joined = row.membership == Membership::kJoin && row.event != 0;
-      Room room{number, &row, engine_.head(number)};
+      Room room{number, &row, rooms_.head(number)};
       if (row.event != 0 &&
           (!room.head || !request_.filter->allows_room(room.head->record.id.view())))
         continue;
@@ -168,7 +167,7 @@ class Builder {
     const bool fresh = !since_ || row.position > *since_ || request_.full_state;
     const bool events = fresh || head->last > *since_ || head->last_change > *since_;
     if (!events && !streams_.have_news(reading_, head->number)) return {};
-    const RoomReader reader(engine_, head, reading_.snapshot);
+    const RoomReader reader(rooms_, head, reading_.snapshot);
     POLDER_TRY(const ReaderOf of, reader_of(row));
     POLDER_TRY(const auto from, known_until(reader, row));
     if (!from || request_.full_state) {
@@ -189,7 +188,7 @@ class Builder {
 
   Result<bool> write_joined(json::Writer& writer, const RoomReader& reader, const ReaderOf& of,
                             std::optional<kv::Position> from) {
-    RoomEvents room(query(), engine_, reader, of);
+    RoomEvents room(query(), rooms_, reader, of);
     const RoomReading known{reader, from.has_value()};
     writer.begin_object();
     POLDER_TRY(const bool events, room.write(writer, from, reading_.next.position));
@@ -221,9 +220,9 @@ class Builder {
   }
 
   Status add_left(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
-    const RoomReader reader(engine_, head, reading_.snapshot);
+    const RoomReader reader(rooms_, head, reading_.snapshot);
     POLDER_TRY(const ReaderOf of, reader_of(row));
-    RoomEvents room(query(), engine_, reader, of);
+    RoomEvents room(query(), rooms_, reader, of);
     POLDER_TRY(const auto leaving, reader.shown(row.event));
     POLDER_TRY(const Membership before,
                reader.membership_at(leaving->state_before(), request_.user.view()));
@@ -250,7 +249,7 @@ class Builder {
 
   // "Servers must not send room invites from ignored users to clients."
   Status add_invite(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
-    const RoomReader reader(engine_, head, reading_.snapshot);
+    const RoomReader reader(rooms_, head, reading_.snapshot);
     POLDER_TRY(const auto invite, reader.shown(row.event));
     POLDER_TRY(const auto hidden, ignored());
     if (hidden->contains(invite->sender())) return {};
@@ -258,7 +257,7 @@ class Builder {
   }
 
   Status add_stripped(const rooms::RoomHeadPtr& head, Section& section, std::string_view name) {
-    const RoomReader reader(engine_, head, reading_.snapshot);
+    const RoomReader reader(rooms_, head, reading_.snapshot);
     POLDER_TRY(std::string text, stripped_room(reader, request_.user, name));
     section.emplace_back(head->record.id, std::move(text));
     return {};
@@ -267,7 +266,7 @@ class Builder {
   // A room that this server is not in, or in whose state the user is not any more.
   Status add_outside(stores::RoomNumber number, const stores::MembershipRow& row) {
     if (since_ && row.position <= *since_) return {};
-    POLDER_TRY(std::string name, engine_.parts().names.name(stores::NameKind::kRoom, number));
+    POLDER_TRY(std::string name, rooms_.names.name(stores::NameKind::kRoom, number));
     if (!request_.filter->allows_room(name)) return {};
     RoomId id = RoomId::trusted(std::move(name));
     const bool ended = row.membership == Membership::kLeave || row.membership == Membership::kBan;
@@ -329,7 +328,7 @@ class Builder {
     return {};
   }
 
-  const rooms::RoomEngine& engine_;
+  const rooms::RoomSource& rooms_;
   const std::shared_ptr<const SyncRequest> shared_request_;
   const SyncRequest& request_;
   const std::optional<kv::Position> since_;

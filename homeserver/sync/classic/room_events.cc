@@ -3,7 +3,7 @@
 #include <set>
 
 #include "homeserver/protocol/events/signing.h"
-#include "homeserver/rooms/gaps.h"
+#include "homeserver/rooms/read/gaps.h"
 #include "homeserver/sync/classic/tokens.h"
 #include "storage/stores/users/user_rows.h"
 
@@ -20,9 +20,9 @@ constexpr size_t kTimelineScannedMax = 5000;  // events that a filter leaves out
 
 }  // namespace
 
-RoomEvents::RoomEvents(EventsQuery query, const rooms::RoomEngine& engine,
+RoomEvents::RoomEvents(EventsQuery query, const rooms::RoomSource& rooms,
                        const rooms::RoomReader& reader, const rooms::ReaderOf& of)
-    : query_(query), request_(query.request), engine_(engine), reader_(reader), of_(of) {}
+    : query_(query), request_(query.request), rooms_(rooms), reader_(reader), of_(of) {}
 
 // "'federation' will return the raw event as received over federation."
 Status RoomEvents::append_pdu(stores::EventNumber number, const rooms::ShownEvent& event,
@@ -73,7 +73,7 @@ Result<bool> RoomEvents::is_after_gap(stores::EventNumber number,
                                       const rooms::ShownEvent& event) const {
   const size_t server = event.sender().find(':');
   const bool local = server != std::string_view::npos &&
-                     event.sender().substr(server + 1) == engine_.parts().own_name.view();
+                     event.sender().substr(server + 1) == rooms_.own_name.view();
   const bool follows_purged = event.depth() <= reader_.head().record.history_from;
   if (local && event.type() != "m.room.member" && !follows_purged) return false;
   POLDER_TRY(const auto held, reader_.view().load(number));

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 #include "homeserver/sync/classic/sync.h"
 
 namespace polder::sync {
@@ -20,7 +20,7 @@ struct EventsQuery {
 // Synchronous, on the pool; for one room of one response.
 class RoomEvents {
  public:
-  RoomEvents(EventsQuery query, const rooms::RoomEngine& engine, const rooms::RoomReader& reader,
+  RoomEvents(EventsQuery query, const rooms::RoomSource& rooms, const rooms::RoomReader& reader,
              const rooms::ReaderOf& of);
 
   // Writes the members timeline and state (or state_after) as of `to`, for a client that knows the
@@ -61,7 +61,7 @@ class RoomEvents {
 
   const EventsQuery query_;
   const SyncRequest& request_;
-  const rooms::RoomEngine& engine_;
+  const rooms::RoomSource& rooms_;
   const rooms::RoomReader& reader_;
   const rooms::ReaderOf& of_;
   std::string event_text_;  // of one event at a time

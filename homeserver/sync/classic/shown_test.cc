@@ -25,7 +25,7 @@ class ShownTest : public SyncTest {
     return {};
   }
   EventId send(rooms::LocalEvent event) {
-    const auto sent = run(engine_->send(room_, std::move(event)));
+    const auto sent = run(engine_->writer.send(room_, std::move(event)));
     EXPECT_TRUE(sent.ok());
     return sent->id;
   }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "homeserver/base/json/write.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 #include "homeserver/sync/classic/sync.h"
 #include "homeserver/sync/classic/tokens.h"
 #include "storage/stores/rooms/room_rows.h"

@@ -32,9 +32,8 @@ SyncResponse response_of(runtime::Runtime& runtime, Answer answer, StatsPtr stat
 
 Sync::Sync(Services services)
     : services_(services),
-      waiters_(services.rooms.parts().runtime, services.rooms.parts().database,
-               services.rooms.parts().committer),
-      last_answers_(services.rooms.parts().runtime.shard_count()) {
+      waiters_(services.rooms.runtime, services.rooms.database, services.committer),
+      last_answers_(services.rooms.runtime.shard_count()) {
   services_.typing.on_change(
       [this](stores::RoomNumber room, Millis lasts) { typing_changed(room, lasts); });
 }
@@ -43,8 +42,7 @@ void Sync::typing_changed(stores::RoomNumber room, Millis lasts) {
   waiters_.wake_room(room);
   if (lasts == Millis(0)) return;
   // Nobody says so when it ends by itself.
-  services_.rooms.parts().runtime.after(lasts + Millis(1),
-                                        [this, room] { waiters_.wake_room(room); });
+  services_.rooms.runtime.after(lasts + Millis(1), [this, room] { waiters_.wake_room(room); });
 }
 
 struct Sync::Poll {
@@ -54,7 +52,7 @@ struct Sync::Poll {
 };
 
 SyncResponse Sync::answer_with(Poll& poll, Answer answer) {
-  runtime::Runtime& runtime = services_.rooms.parts().runtime;
+  runtime::Runtime& runtime = services_.rooms.runtime;
   // What did not fit, or is still being made, is looked for at the next request.
   if (!answer.more && answer.next.to_device == answer.next.position) {
     poll.waiter->watch(answer.joined);
@@ -66,8 +64,8 @@ SyncResponse Sync::answer_with(Poll& poll, Answer answer) {
 }
 
 Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
-  runtime::Runtime& runtime = services_.rooms.parts().runtime;
-  kv::Committer& committer = services_.rooms.parts().committer;
+  runtime::Runtime& runtime = services_.rooms.runtime;
+  kv::Committer& committer = services_.committer;
   const auto deadline = runtime.clock().steady() + request.timeout;
   const auto left = [&runtime, deadline] {
     return std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());

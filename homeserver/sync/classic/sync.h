@@ -12,13 +12,14 @@
 
 #include "homeserver/base/metrics/metrics.h"
 #include "homeserver/base/values/bytes.h"
-#include "homeserver/rooms/engine.h"
+#include "homeserver/rooms/model/source.h"
 #include "homeserver/sync/classic/filter.h"
 #include "homeserver/sync/classic/last_answers.h"
 #include "homeserver/sync/classic/sent_members.h"
 #include "homeserver/sync/classic/waiters.h"
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/users/receipts.h"
+#include "storage/kv/committer.h"
 
 namespace polder::sync {
 
@@ -39,7 +40,8 @@ struct SyncRequest {
 
 // What responses are read from; all outlive Sync.
 struct Services {
-  rooms::RoomEngine& rooms;
+  const rooms::RoomSource& rooms;
+  kv::Committer& committer;
   users::Typing& typing;
   users::Receipts& receipts;
   const push::Rules& push_rules;

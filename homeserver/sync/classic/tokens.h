@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/read/reader.h"
 
 namespace polder::sync {
 

@@ -1,6 +1,7 @@
 #include "homeserver/sync/push/counts.h"
 
-#include "homeserver/rooms/reach.h"
+#include "homeserver/rooms/model/event_thread.h"
+#include "homeserver/rooms/model/notification.h"
 #include "storage/stores/rooms/push_rows.h"
 #include "storage/stores/rooms/receipt_rows.h"
 

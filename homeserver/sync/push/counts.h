@@ -13,8 +13,8 @@
 
 #include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/values/mutex.h"
-#include "homeserver/rooms/ignored.h"
-#include "homeserver/rooms/reader.h"
+#include "homeserver/rooms/model/ignored.h"
+#include "homeserver/rooms/read/reader.h"
 #include "homeserver/sync/push/rules.h"
 
 namespace polder::push {

@@ -2,7 +2,7 @@
 // and how far its sender, and who joins by it, have read.
 #pragma once
 
-#include "homeserver/rooms/ports.h"
+#include "homeserver/rooms/model/ports.h"
 #include "storage/stores/base/names.h"
 
 namespace polder::push {

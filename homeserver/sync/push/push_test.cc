@@ -1,6 +1,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/protocol/events/room_version.h"
+#include "homeserver/rooms/engine/engine.h"
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/sync/push/highlights.h"
 #include "homeserver/sync/push/rules.h"
@@ -68,9 +69,9 @@ class PushTest : public testing::Test {
     engine_ = std::make_unique<rooms::RoomEngine>(rooms::EngineParts{
         *runtime_, *database_, *committer_, *names_, own_, key_, keys_, servers_});
     highlights_ = std::make_unique<Highlights>(*names_, own_);
-    engine_->add_contributor(*highlights_);
-    engine_->add_contributor(counter_);
-    ASSERT_TRUE(engine_->load_heads().ok());
+    engine_->writer.add_contributor(*highlights_);
+    engine_->writer.add_contributor(counter_);
+    ASSERT_TRUE(engine_->rooms.load_heads().ok());
     const users::Parts parts{*runtime_, *database_, *committer_, *names_, own_};
     receipts_ = std::make_unique<users::Receipts>(parts);
     rules_ = std::make_unique<Rules>(parts);
@@ -122,16 +123,16 @@ class PushTest : public testing::Test {
     add("m.room.member", alice_.str(), {{"membership", "join"}});
     add("m.room.power_levels", "", {{"users", json::Object{{alice_.str(), 100}}}});
     add("m.room.join_rules", "", {{"join_rule", "public"}});
-    auto room = run(engine_->create(*events::find_room_version("11"), std::move(events)));
+    auto room = run(engine_->writer.create(*events::find_room_version("11"), std::move(events)));
     EXPECT_TRUE(room.ok()) << room.error().message;
     return *room;
   }
   EventId send(const UserId& sender, std::string type, json::Object content,
                std::optional<std::string> state_key = {}) {
-    const auto sent = run(engine_->send(room_, {.sender = sender,
-                                                .type = std::move(type),
-                                                .state_key = std::move(state_key),
-                                                .content = std::move(content)}));
+    const auto sent = run(engine_->writer.send(room_, {.sender = sender,
+                                                       .type = std::move(type),
+                                                       .state_key = std::move(state_key),
+                                                       .content = std::move(content)}));
     EXPECT_TRUE(sent.ok()) << sent.error().message;
     return sent->id;
   }
@@ -153,12 +154,12 @@ class PushTest : public testing::Test {
   }
   void read(const UserId& user, const EventId& event, std::string_view thread = "",
             std::string_view type = "m.read") {
-    const Status set = run(receipts_->set(number(user), (*engine_->head(room_))->number,
+    const Status set = run(receipts_->set(number(user), (*engine_->source().head(room_))->number,
                                           {std::string(type), std::string(thread), event}));
     EXPECT_TRUE(set.ok());
   }
   Unread unread(const UserId& user) {
-    const rooms::RoomReader reader(*engine_, *engine_->head(room_));
+    const rooms::RoomReader reader(engine_->source(), *engine_->source().head(room_));
     const auto judgement = counts_->judgement(reader.snapshot(), number(user), user);
     EXPECT_TRUE(judgement.ok());
     const auto unread =

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "homeserver/base/json/parse.h"
-#include "homeserver/rooms/testing/engine.h"
+#include "homeserver/rooms/engine/testing/engine.h"
 #include "homeserver/sync/classic/sync.h"
 
 namespace polder::sync {
@@ -16,8 +16,8 @@ class SyncTest : public rooms::RoomsTest {
     receipts_ = std::make_unique<users::Receipts>(parts);
     push_rules_ = std::make_unique<push::Rules>(parts);
     counts_ = std::make_unique<push::Counts>(*push_rules_);
-    sync_ =
-        std::make_unique<Sync>(Services{*engine_, *typing_, *receipts_, *push_rules_, *counts_});
+    sync_ = std::make_unique<Sync>(
+        Services{engine_->source(), *committer_, *typing_, *receipts_, *push_rules_, *counts_});
     kv::Batch batch;
     stores::NewNames names;
     number_ = *names_->intern(stores::NameKind::kUser, alice_.view(), batch, names);

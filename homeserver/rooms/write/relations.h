@@ -1,0 +1,34 @@
+// What an event says of another: that it relates to it, or redacts it. Pure but for the view.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "homeserver/rooms/turns/room.h"
+
+namespace polder::rooms {
+
+struct RelatesTo {
+  EventId parent;
+  std::string rel_type;
+};
+// https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events. Nothing
+// for state events and malformed relations.
+std::optional<RelatesTo> relation_of(const events::Event& event);
+
+// https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions: a redaction applies if the sender
+// has the redact level, or if the domain of its sender is that of the sender of the event it
+// redacts.
+Result<bool> redaction_applies(const RoomView& view, const HeldEvent& redaction,
+                               const events::Event& target);
+
+// The rows that follow from what an accepted event redacts, if anything. Gives the redacted event,
+// if that is here and the redaction applies to it; else 0.
+Result<EventNumber> write_redaction(kv::Batch& batch, const RoomView& view,
+                                    stores::EventPlace place, const HeldEvent& redaction);
+// "If the server receives the redaction first": from the moment that its target comes, one that may
+// applies, whatever else came.
+Status apply_waiting_redactions(kv::Batch& batch, const Room& room, const RoomView& view,
+                                stores::EventPlace place, const events::Event& target);
+
+}  // namespace polder::rooms
