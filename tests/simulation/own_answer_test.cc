@@ -55,10 +55,10 @@ class OwnAnswerTest : public testing::Test {
     return polled_ && !polled_->text({"rooms", "join", room}).empty();
   }
 
-  World world_{11, 2};
   bool made_ = false;
   bool may_leave_ = false;
   std::optional<Answer> joined_, polled_;
+  World world_{11, 2};
 };
 
 TEST_F(OwnAnswerTest, OwnPollsTellOfARoomOnceTheAnswerHasLeft) {
