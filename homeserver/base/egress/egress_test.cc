@@ -149,6 +149,24 @@ class FakeTransport final : public http::Transport {
   }
 };
 
+// Redirects to itself, each time after a while.
+class SlowRedirects final : public http::Transport {
+ public:
+  explicit SlowRedirects(runtime::Runtime& runtime) : runtime_(runtime) {}
+  static constexpr Millis kTakes{4'000};
+  Task<Result<http::ClientResponse>> send(http::ClientRequest request) override {
+    co_await runtime::sleep_for(runtime_, std::min(request.timeout, kTakes));
+    if (request.timeout <= kTakes) co_return fail(ErrorCode::kTimeout, "no time left");
+    http::ClientResponse response;
+    response.status = 302;
+    response.headers.add("Location", "/again");
+    co_return response;
+  }
+
+ private:
+  runtime::Runtime& runtime_;
+};
+
 class EgressTest : public testing::Test {
  protected:
   template <class T>
@@ -227,6 +245,18 @@ TEST_F(EgressTest, RedirectsAreCheckedLikeRequestsAndBounded) {
   EXPECT_EQ(transport_.sent[0].headers.find("Authorization"), "secret");
   EXPECT_EQ(transport_.sent[1].headers.count("Authorization"), 0u);
   EXPECT_EQ(transport_.sent[1].target, "/again");
+}
+
+TEST_F(EgressTest, OneTimeIsForAllOfARequest) {
+  SlowRedirects transport(*runtime_);
+  CheckedEgress egress(*runtime_, resolver_, transport, true);
+  EgressRequest request;
+  request.host = "9.9.9.9";
+  request.redirects_max = 5;
+  request.timeout = Millis(10'000);
+  const auto begun = runtime_->clock().steady();
+  EXPECT_EQ(run(egress.send(std::move(request))).error().code, ErrorCode::kTimeout);
+  EXPECT_LE(runtime_->clock().steady() - begun, Millis(10'100));
 }
 
 TEST_F(EgressTest, HowRequestsEndIsCountedByCause) {

@@ -206,6 +206,25 @@ TEST_F(SlotsTest, WhoFindsNoPlaceInTimeIsTold) {
   EXPECT_EQ(egress_.slots().under_way(Cause::kUser), 0u);
 }
 
+TEST_F(SlotsTest, WhoseTurnDoesNotComeInTimeIsTold) {
+  const size_t most = kShares[static_cast<size_t>(Cause::kUser)].of_host;
+  for (size_t i = 0; i < most; ++i)
+    ask("8.8.8.8", Cause::kUser);
+  EgressRequest request;
+  request.demand = {Cause::kUser, {}};
+  request.host = "8.8.8.8";
+  request.timeout = Millis(3'000);
+  const auto late = std::make_shared<Outcome>();
+  runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(egress_, request, late));
+  simulation_->run_for(Millis(2'900));
+  EXPECT_FALSE(late->has_value());
+  EXPECT_EQ(egress_.slots().in_line(Cause::kUser), 1u);
+  simulation_->run_for(Millis(200));
+  ASSERT_TRUE(late->has_value());
+  EXPECT_EQ((*late)->error().code, ErrorCode::kRateLimited);
+  EXPECT_EQ(egress_.slots().in_line(Cause::kUser), 0u);
+}
+
 TEST_F(SlotsTest, BytesOfAnswersThatAreHeldAreBounded) {
   network_.answer_bytes = size_t{3} << 20;
   std::vector<std::shared_ptr<Outcome>> outcomes;
