@@ -18,7 +18,7 @@ namespace polder::client {
 
 // https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
 struct SentJoin {
-  rooms::RemoteState told;           // before the join
+  rooms::RemoteState state;          // before the join
   std::optional<std::string> event;  // with the resident server's signature, if it added one
   bool members_omitted = false;
   std::vector<ServerName> servers_in_room;  // if members are omitted

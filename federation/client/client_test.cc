@@ -182,8 +182,8 @@ TEST_F(ClientTest, SendJoinGivesStateInPieces) {
                             "members_omitted":true,"servers_in_room":["x.example","not a name"]})");
   const auto joined = run(client_.send_join(kOther, join, true));
   ASSERT_TRUE(joined.ok()) << joined.error().message;
-  EXPECT_EQ(joined->told.state, (std::vector<std::string>{R"({"a":1})", R"({"b":2})"}));
-  EXPECT_EQ(joined->told.auth_chain.size(), 1u);
+  EXPECT_EQ(joined->state.state, (std::vector<std::string>{R"({"a":1})", R"({"b":2})"}));
+  EXPECT_EQ(joined->state.auth_chain.size(), 1u);
   EXPECT_EQ(joined->event, R"({"d":4})");
   EXPECT_TRUE(joined->members_omitted);
   EXPECT_EQ(joined->servers_in_room.size(), 1u);

@@ -93,7 +93,7 @@ Task<Result<SentJoin>> FederationClient::send_join(ServerName server, events::Ev
   POLDER_CO_TRY(const auto answer,
                 co_await state_answer(std::move(server), std::move(call), "state"));
   SentJoin joined;
-  POLDER_CO_TRY(joined.told, answer->finish());
+  POLDER_CO_TRY(joined.state, answer->finish());
   if (const auto event = answer->member("event"); event.ok() && *event != "null")
     joined.event = std::string(*event);
   const auto omitted = answer->member("members_omitted");

@@ -2,6 +2,7 @@
 #include "federation/entry/answers.h"
 #include "federation/entry/entry.h"
 #include "federation/entry/line.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::entry {
 
@@ -76,14 +77,14 @@ Task<Status> RoomEntry::join_through(ServerName server, MembershipRequest reques
 Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules& rules,
                               events::EventPtr join, client::SentJoin answer) {
   POLDER_CO_TRY(join, co_await writer_.verify(join));
-  const auto sorted = co_await writer_.sort(std::move(answer.told), rules, join->room_id());
+  const auto sorted = co_await writer_.sort(std::move(answer.state), rules, join->room_id());
   const size_t large = writer_.steps().large_state;
   rooms::RemoteState first = co_await runtime::on_pool(
       runtime(), [sorted, join, large] { return sorted->take_first(*join, large); });
-  auto told = co_await writer_.verify_all(std::move(first.state), rules, join->room_id());
+  auto verified = co_await writer_.verify_all(std::move(first.state), rules, join->room_id());
   auto chain = co_await writer_.verify_all(std::move(first.auth_chain), rules, join->room_id());
   rooms::ImportedState state;
-  const bool undecided = told.undecided || chain.undecided;
+  const bool undecided = verified.undecided || chain.undecided;
   if (undecided || !sorted->empty()) {
     state.partial.emplace();
     state.partial->since_ms = runtime().clock().wall_ms();
@@ -93,7 +94,7 @@ Task<Status> RoomEntry::enter(ServerName server, const events::RoomVersionRules&
   }
   // What could not be decided is asked for again, and so is then what depends on it.
   if (!undecided && !sorted->empty()) state.rest = sorted;
-  state.state = std::move(told.good);
+  state.state = std::move(verified.good);
   state.auth_chain = std::move(chain.good);
   const auto checked = std::make_shared<rooms::ImportedState>(std::move(state));
   POLDER_CO_CHECK(co_await runtime::on_pool(

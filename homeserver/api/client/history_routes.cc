@@ -275,7 +275,7 @@ Result<rooms::RelatedQuery> related_query_of(const RoomReader& reader, const Cal
   query.limit = paging.limit;
   POLDER_TRY(const PageRange range, range_of(reader, paging));
   query.from = range.from.place;
-  query.told_from = range.from.told_from;
+  query.client_has_from = range.from.told_from;
   query.to = range.to;
   return query;
 }
@@ -296,7 +296,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   writer.begin_object().key("chunk");
   write_events(writer, events);
   if (page.next) {
-    const sync::HistoryPosition next{*page.next, query.told_from};
+    const sync::HistoryPosition next{*page.next, query.client_has_from};
     writer.member("next_batch", std::string_view(sync::history_token(next)));
   }
   if (call.query("from")) writer.member("prev_batch", *call.query("from"));

@@ -11,7 +11,8 @@ namespace polder::rooms {
 namespace {
 
 // Those of m.mentions that are local and joined, each once.
-Result<std::set<UserId>> mentioned_members(const ReachQuestion& question, const RoomView& view) {
+Result<std::set<UserId>> mentioned_members(const NotificationQuestion& question,
+                                           const RoomView& view) {
   std::set<UserId> members;
   const json::Value* ids = json::at(question.event.content(), {"m.mentions", "user_ids"});
   if (ids == nullptr || ids->as_array() == nullptr) return members;
@@ -38,9 +39,9 @@ Result<bool> may_notify(const events::Event& event, stores::StateRoot state, std
   return power.user(event.sender().view()) >= power.notification(key);
 }
 
-Result<Reach> reach_of(const ReachQuestion& question, const RoomView& view) {
-  Reach reach;
-  POLDER_TRY(reach.thread, thread_of(question.event, view));
+Result<Notification> notification_of(const NotificationQuestion& question, const RoomView& view) {
+  Notification notification;
+  POLDER_TRY(notification.thread, thread_of(question.event, view));
   std::optional<Error> failure;
   const push_rules::EventContext context{question.event.object(), question.event.room_id().view(),
                                          question.members, [&](std::string_view key) {
@@ -51,26 +52,26 @@ Result<Reach> reach_of(const ReachQuestion& question, const RoomView& view) {
                                          }};
   // What happens to nobody in particular happens to every member.
   const push_rules::Outcome all = question.rules.evaluate(context, {});
-  reach.notifies = all.notify;
-  reach.highlights = all.highlight;
+  notification.notifies = all.notify;
+  notification.highlights = all.highlight;
   if (!all.highlight) {
     POLDER_TRY(const auto members, mentioned_members(question, view));
     for (const UserId& user : members) {
       if (question.rules.evaluate(context, {user.view(), {}}).highlight)
-        reach.mentioned.push_back(user);
+        notification.mentioned.push_back(user);
     }
   }
   if (failure) return *failure;
-  return reach;
+  return notification;
 }
 
-void put_reach(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot, const Reach& reach,
-               stores::RoomRecord& record) {
-  if (!reach.notifies) return;
-  if (reach.thread == kMainThread) {
+void put_notification(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot,
+                      const Notification& notification, stores::RoomRecord& record) {
+  if (!notification.notifies) return;
+  if (notification.thread == kMainThread) {
     stores::put_notifying(batch, room, slot, ++record.notifying);
   } else {
-    stores::put_notifying_in_thread(batch, room, slot, reach.thread);
+    stores::put_notifying_in_thread(batch, room, slot, notification.thread);
   }
 }
 

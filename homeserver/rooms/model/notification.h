@@ -1,4 +1,4 @@
-// Whom an event reaches, by the default push rules, and the thread it is in. Synchronous.
+// Whom an event notifies, by the default push rules, and the thread it is in. Synchronous.
 #pragma once
 
 #include "homeserver/protocol/push_rules/rule_set.h"
@@ -11,7 +11,7 @@ Result<bool> may_notify(const events::Event& event, stores::StateRoot state, std
                         const RoomView& view);
 
 // Borrows all of it.
-struct ReachQuestion {
+struct NotificationQuestion {
   const events::Event& event;
   stores::StateRoot before;   // the state before it: who may notify whom
   stores::StateRoot current;  // the room's: who is a member
@@ -19,10 +19,10 @@ struct ReachQuestion {
   const ServerName& own_name;
   const push_rules::RuleSet& rules;  // the default ones
 };
-Result<Reach> reach_of(const ReachQuestion& question, const RoomView& view);
+Result<Notification> notification_of(const NotificationQuestion& question, const RoomView& view);
 
 // Gives an event that notifies its number, in the room's record too.
-void put_reach(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot, const Reach& reach,
-               stores::RoomRecord& record);
+void put_notification(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot,
+                      const Notification& notification, stores::RoomRecord& record);
 
 }  // namespace polder::rooms

@@ -70,8 +70,8 @@ enum class Verdict : uint8_t {
   kRejected,    // refused; stored so, if its server has members here
 };
 
-// Whom an event of the timeline reaches by the default push rules; but for its sender, always.
-struct Reach {
+// Whom an event of the timeline notifies by the default push rules; but for its sender, always.
+struct Notification {
   std::string thread;             // "main", or the id of the thread's root; empty: in no timeline
   bool notifies = false;          // every member
   bool highlights = false;        // for every member
@@ -87,7 +87,7 @@ struct StoredEvent {
   std::optional<kv::PositionSlot> slot;  // while staged; the record has the position once committed
   bool local = false;                    // its sender is of this server
   stores::EventNumber redacts = 0;  // the event that it redacts, if it may and that one is here
-  Reach reach;                      // while staged
+  Notification notification;        // while staged
 };
 
 // What one event did to the current state.

@@ -300,16 +300,17 @@ Result<bool> RoomReader::is_as_visible(EventNumber number, const ShownEvent& eve
   return of_replaced.value_or(0) == event.replaced_redaction();
 }
 
-Result<RoomReader::How> RoomReader::how(const ReaderOf& reader, const ShownEvent& event,
-                                        const ClientOptions& options) const {
-  How how;
-  POLDER_TRY(how.membership, own_membership_at(event.state_after(), reader));
-  how.redacted = options.redacted || event.redaction() != 0;
+Result<RoomReader::Presentation> RoomReader::presentation(const ReaderOf& reader,
+                                                          const ShownEvent& event,
+                                                          const ClientOptions& options) const {
+  Presentation shown_as;
+  POLDER_TRY(shown_as.membership, own_membership_at(event.state_after(), reader));
+  shown_as.redacted = options.redacted || event.redaction() != 0;
   const bool erasable = !event.is_state() || event.type() == "m.room.member";
-  if (how.membership != Membership::kJoin && erasable && !how.redacted) {
-    POLDER_TRY(how.redacted, is_erased(event.sender()));
+  if (shown_as.membership != Membership::kJoin && erasable && !shown_as.redacted) {
+    POLDER_TRY(shown_as.redacted, is_erased(event.sender()));
   }
-  return how;
+  return shown_as;
 }
 
 // What an erased user said before is not told to who was not there.
@@ -334,18 +335,18 @@ Status RoomReader::append_replaced(const ShownEvent& event, Membership membershi
 
 Status RoomReader::append_unsigned(const ReaderOf& reader, EventNumber number,
                                    const ShownEvent& event, const ClientOptions& options,
-                                   const How& how, std::string& out) const {
+                                   const Presentation& shown_as, std::string& out) const {
   const int64_t age = rooms_.runtime.clock().wall_ms() - event.origin_server_ts();
   out.append("{\"age\":").append(std::to_string(std::max<int64_t>(age, 0)));
   out.append(",\"membership\":\"")
-      .append(how.membership == Membership::kNone ? std::string_view("leave")
-                                                  : stores::to_string(how.membership))
+      .append(shown_as.membership == Membership::kNone ? std::string_view("leave")
+                                                       : stores::to_string(shown_as.membership))
       .append("\"");
   if (!options.transaction_id.empty()) {
     out.append(",\"transaction_id\":");
     json::write_string_to(options.transaction_id, out);
   }
-  POLDER_CHECK(append_replaced(event, how.membership, out));
+  POLDER_CHECK(append_replaced(event, shown_as.membership, out));
   if (event.redaction() != 0) {
     POLDER_TRY(const ShownEventPtr because, shown(event.redaction()));
     out.append(",\"redacted_by\":");
@@ -358,7 +359,8 @@ Status RoomReader::append_unsigned(const ReaderOf& reader, EventNumber number,
     POLDER_TRY(const bool related, relations_.any(EventId::trusted(std::string(event.id()))));
     if (related) {
       POLDER_TRY(const HeldEvent held, view_.load(number));
-      POLDER_TRY(const std::string relations, bundled_relations(*this, reader, held, how.redacted));
+      POLDER_TRY(const std::string relations,
+                 bundled_relations(*this, reader, held, shown_as.redacted));
       if (!relations.empty()) out.append(",\"m.relations\":").append(relations);
     }
   }
@@ -369,8 +371,8 @@ Status RoomReader::append_unsigned(const ReaderOf& reader, EventNumber number,
 Status RoomReader::append_client_event(const ReaderOf& reader, EventNumber number,
                                        const ShownEvent& event, const ClientOptions& options,
                                        std::string& out) const {
-  POLDER_TRY(const How how, this->how(reader, event, options));
-  if (how.redacted && event.redaction() == 0) {
+  POLDER_TRY(const Presentation shown_as, presentation(reader, event, options));
+  if (shown_as.redacted && event.redaction() == 0) {
     POLDER_TRY(const HeldEvent held, view_.load(number));
     out.append(events::client_head(*held.event, true));
   } else {
@@ -381,7 +383,7 @@ Status RoomReader::append_client_event(const ReaderOf& reader, EventNumber numbe
     json::write_string_to(head_->record.id.view(), out);
   }
   out.append(",\"unsigned\":");
-  POLDER_CHECK(append_unsigned(reader, number, event, options, how, out));
+  POLDER_CHECK(append_unsigned(reader, number, event, options, shown_as, out));
   out.append("}");
   return {};
 }

@@ -135,7 +135,7 @@ class RoomReader {
     EventNumber event = 0;  // 0: none
   };
   // How a reader is shown an event.
-  struct How {
+  struct Presentation {
     Membership membership = Membership::kNone;  // theirs, at the event
     bool redacted = false;                      // for whatever reason
   };
@@ -151,11 +151,12 @@ class RoomReader {
   Result<bool> is_erased(std::string_view sender) const;
   Result<ShownEventPtr> make_shown(const HeldEvent& event) const;
   Result<bool> is_as_visible(EventNumber number, const ShownEvent& event) const;
-  Result<How> how(const ReaderOf& reader, const ShownEvent& event,
-                  const ClientOptions& options) const;
+  Result<Presentation> presentation(const ReaderOf& reader, const ShownEvent& event,
+                                    const ClientOptions& options) const;
   Status append_replaced(const ShownEvent& event, Membership membership, std::string& out) const;
   Status append_unsigned(const ReaderOf& reader, EventNumber number, const ShownEvent& event,
-                         const ClientOptions& options, const How& how, std::string& out) const;
+                         const ClientOptions& options, const Presentation& shown_as,
+                         std::string& out) const;
 
   const RoomSource& rooms_;
   std::shared_ptr<const kv::Snapshot> snapshot_;

@@ -44,9 +44,9 @@ class Page {
     last_ = relation.place;
     if (!is_wanted(relation, query_)) return true;
     POLDER_TRY(HeldEvent held, room_.view().load(relation.child));
-    const bool told =
-        relation.place.position >= query_.told_from && !held.record.standing.backfilled;
-    if (!query_.forwards && told) return true;
+    const bool client_has =
+        relation.place.position >= query_.client_has_from && !held.record.standing.backfilled;
+    if (!query_.forwards && client_has) return true;
     POLDER_TRY(const bool visible, room_.visible(reader_, held));
     if (!visible || held.redaction || reader_.hides(held.event->sender().view(), false))
       return true;

@@ -20,8 +20,8 @@ struct RelatedQuery {
   bool recurse = false;  // also what relates to what relates to the event, and so on
   // From after one place on, in the direction, up to and with another.
   stores::DepthPlace from = {}, to = {};
-  kv::Position told_from =
-      kv::kLastPosition;  // backwards: what the timeline told since is left out
+  kv::Position client_has_from =
+      kv::kLastPosition;  // backwards: what the timeline has had since is left out
   size_t limit = 0;
 };
 

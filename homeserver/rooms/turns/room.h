@@ -51,10 +51,10 @@ struct Room : RoomContent {
   // Whose events are enqueued and not done (send.cc).
   std::map<Transaction, std::shared_ptr<Enqueued>> transactions;
 
-  size_t commits = 0;                            // enqueued and not done
-  runtime::Signal all_done;                      // none is left
-  uint64_t used = 0;                             // when, as its shard counts
-  std::chrono::nanoseconds joins_edge_after{0};  // steady time (upkeep.cc)
+  size_t commits = 0;                                   // enqueued and not done
+  runtime::Signal all_done;                             // none is left
+  uint64_t used = 0;                                    // when, as its shard counts
+  std::chrono::nanoseconds joins_extremities_after{0};  // steady time (upkeep.cc)
 };
 
 }  // namespace polder::rooms

@@ -243,10 +243,11 @@ void Rooms::publish(Enqueued& enqueued, kv::Committed positions) {
       head.recent.add({position, one.stored.place.number,
                        record.room_state.value_or(record.state_after),
                        enqueued.also.empty() ? head.record.notifying : RecentTimeline::kUnknown});
-      const Reach& reach = one.stored.reach;
-      if (reach.notifies && reach.thread != kMainThread)
+      const Notification& notification = one.stored.notification;
+      if (notification.notifies && notification.thread != kMainThread)
         head.recent.note_notified_in_thread(position);
-      if (reach.highlights || !reach.mentioned.empty()) head.recent.note_highlighted(position);
+      if (notification.highlights || !notification.mentioned.empty())
+        head.recent.note_highlighted(position);
     }
     if (!one.changes.empty()) head.last_change = position;
   };

@@ -27,8 +27,8 @@ Status RoomUpkeep::start() {
                                });
 }
 
-void RoomUpkeep::keep_rest(RoomNumber room, EventNumber event, ToldStatePtr rest) {
-  shards_[rooms_.shard_of(room)]->told[room] = {event, std::move(rest)};
+void RoomUpkeep::keep_rest(RoomNumber room, EventNumber event, ReceivedStatePtr rest) {
+  shards_[rooms_.shard_of(room)]->rests[room] = {event, std::move(rest)};
 }
 
 void RoomUpkeep::complete_later(RoomNumber number) {
@@ -58,7 +58,7 @@ Task<void> RoomUpkeep::complete(RoomNumber number) {
     co_await runtime::sleep_for(parts_.runtime, pause);
   }
   completing.erase(number);
-  shards_[rooms_.shard_of(number)]->told.erase(number);
+  shards_[rooms_.shard_of(number)]->rests.erase(number);
 }
 
 Task<Result<bool>> RoomUpkeep::complete_once(RoomNumber number) {
@@ -72,7 +72,7 @@ Task<Result<bool>> RoomUpkeep::complete_once(RoomNumber number) {
                 }));
   auto whole = std::make_shared<std::map<EventNumber, stores::StateRoot>>();
   for (const auto& [event, origin] : origins) {
-    auto root = co_await told_state(number, event);
+    auto root = co_await store_rest(number, event);
     if (!root.ok()) root = co_await whole_state(number, event, origin);
     if (root.ok()) whole->emplace(event, *root);
   }
@@ -99,16 +99,16 @@ Task<Result<bool>> RoomUpkeep::complete_once(RoomNumber number) {
   }
 }
 
-// The rest of what a server told when this one entered the room; kNotFound if nothing is left of
-// it, or there never was any.
-Task<Result<stores::StateRoot>> RoomUpkeep::told_state(RoomNumber number, EventNumber event) {
-  auto& told_states = shards_[rooms_.shard_of(number)]->told;
-  const auto found = told_states.find(number);
-  if (found == told_states.end()) co_return fail(ErrorCode::kNotFound, "nothing is left to take");
-  const auto [entry, told] = found->second;
-  told_states.erase(found);
-  if (entry != event) co_return fail(ErrorCode::kNotFound, "told of an earlier entry");
-  co_return co_await writer_.store_told(number, told, Uncheckable::kWait);
+// The rest of the state that came when this server entered the room; kNotFound if nothing is left
+// of it, or there never was any.
+Task<Result<stores::StateRoot>> RoomUpkeep::store_rest(RoomNumber number, EventNumber event) {
+  auto& rests = shards_[rooms_.shard_of(number)]->rests;
+  const auto found = rests.find(number);
+  if (found == rests.end()) co_return fail(ErrorCode::kNotFound, "nothing is left to take");
+  const auto [entry, rest] = found->second;
+  rests.erase(found);
+  if (entry != event) co_return fail(ErrorCode::kNotFound, "the rest of an earlier entry");
+  co_return co_await writer_.store_received(number, rest, Uncheckable::kWait);
 }
 
 // The state before an event that came with a part of it, as other servers know it.

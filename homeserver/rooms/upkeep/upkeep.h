@@ -45,7 +45,7 @@ class RoomUpkeep final : public PartialStates {
   Result<std::optional<bool>> is_history_purged(const RoomId& room, int64_t below) const;
 
   // PartialStates
-  void keep_rest(RoomNumber room, EventNumber event, ToldStatePtr rest) override;
+  void keep_rest(RoomNumber room, EventNumber event, ReceivedStatePtr rest) override;
   void complete_later(RoomNumber room) override;
 
  private:
@@ -54,7 +54,7 @@ class RoomUpkeep final : public PartialStates {
     std::unordered_map<RoomNumber, bool> completing;
     // What is not yet taken in of the state that came with an event; in memory only: it can be
     // asked for again.
-    std::unordered_map<RoomNumber, std::pair<EventNumber, ToldStatePtr>> told;
+    std::unordered_map<RoomNumber, std::pair<EventNumber, ReceivedStatePtr>> rests;
   };
 
   Task<Status> begin_purge(RoomNumber number);
@@ -66,7 +66,7 @@ class RoomUpkeep final : public PartialStates {
 
   Task<void> complete(RoomNumber number);
   Task<Result<bool>> complete_once(RoomNumber number);  // true: nothing is left to do
-  Task<Result<stores::StateRoot>> told_state(RoomNumber number, EventNumber event);
+  Task<Result<stores::StateRoot>> store_rest(RoomNumber number, EventNumber event);
   Task<Result<stores::StateRoot>> whole_state(RoomNumber number, EventNumber event,
                                               stores::PartialOrigin origin);
 

@@ -57,17 +57,17 @@ Task<Status> RoomWriter::look_again_below(RoomNumber number, EventNumber accepte
   co_return Status();
 }
 
-void RoomWriter::join_edge_later(Room& room) {
+void RoomWriter::join_extremities_later(Room& room) {
   if (room.record.extremities.size() < kJoinedExtremities || !room.record.local_joined) return;
   const auto now = parts_.runtime.clock().steady();
-  if (now < room.joins_edge_after) return;
-  room.joins_edge_after = now + kJoiningPause;
+  if (now < room.joins_extremities_after) return;
+  room.joins_extremities_after = now + kJoiningPause;
   runtime::spawn(parts_.runtime, parts_.runtime.shard(rooms_.shard_of(room.number)), "join_edge",
-                 join_edge(room.number));
+                 join_extremities(room.number));
 }
 
 // Many forks make every later event costly: one that says nothing has them all as its prev events.
-Task<void> RoomWriter::join_edge(RoomNumber number) {
+Task<void> RoomWriter::join_extremities(RoomNumber number) {
   const RoomHeadPtr head = rooms_.head(number);
   RoomWriter* self = this;
   const auto members = co_await runtime::on_pool(parts_.runtime, [self, head] {

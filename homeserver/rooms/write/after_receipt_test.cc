@@ -87,13 +87,13 @@ TEST_F(UpkeepTest, OwnEventsAndTheNewestStayOnTheEdge) {
   const RoomContent content(head->number, head->rules);
   const auto snapshot = database_->snapshot();
   const RoomView view(content, *snapshot, *names_, engine_->source().caches);
-  const auto chosen = edge_to_build_on(view, own_, extremities);
+  const auto chosen = extremities_to_build_on(view, own_, extremities);
   ASSERT_TRUE(chosen.ok());
   EXPECT_EQ(chosen->size(), events::kMaxPrevEvents);
   EXPECT_EQ(chosen->front(), own);
   EXPECT_EQ(std::ranges::find(*chosen, extremities[1]), chosen->end()) << "the oldest of bob's";
   const EventNumber newest = extremities.back();
-  ASSERT_TRUE(prune_edge(view, own_, extremities).ok());
+  ASSERT_TRUE(prune_extremities(view, own_, extremities).ok());
   EXPECT_EQ(extremities.size(), kExtremitiesKept);
   EXPECT_EQ(extremities.front(), own);
   EXPECT_EQ(extremities.back(), newest);

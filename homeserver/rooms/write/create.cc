@@ -170,7 +170,7 @@ Task<Result<SentEvent>> RoomWriter::enter_on_shard(RoomNumber number,
 Task<Result<SentEvent>> RoomWriter::enter_opened(RoomNumber number, ImportedState state,
                                                  events::EventPtr join) {
   const auto partial = std::exchange(state.partial, std::nullopt);
-  const ToldStatePtr rest = std::exchange(state.rest, nullptr);
+  const ReceivedStatePtr rest = std::exchange(state.rest, nullptr);
   POLDER_CO_TRY(const stores::StateRoot before, co_await store_state(number, std::move(state)));
   RoomWriter* self = this;
   Rooms::Step step = [self, join, before, partial](Room& room,

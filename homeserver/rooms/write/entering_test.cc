@@ -88,7 +88,7 @@ TEST_F(EnteringTest, WhatIsOlderThanAllThatIsHereIsNotAskedFor) {
 }
 
 // Others write meanwhile, however many ids another server makes up.
-TEST_F(EnteringTest, TheIdsOfAToldStateAreLookedUpOutsideOfTheRoomsTurns) {
+TEST_F(EnteringTest, TheIdsOfAReceivedStateAreLookedUpOutsideOfTheRoomsTurns) {
   make_room("12");
   const auto join = join_of_alice();
   ASSERT_TRUE(enter(history_, join).ok());

@@ -22,8 +22,8 @@ Result<std::vector<std::string>> senders_servers(const RoomView& view,
 
 }  // namespace
 
-Result<std::vector<EventNumber>> edge_to_build_on(const RoomView& view, const ServerName& own_name,
-                                                  const std::vector<EventNumber>& extremities) {
+Result<std::vector<EventNumber>> extremities_to_build_on(
+    const RoomView& view, const ServerName& own_name, const std::vector<EventNumber>& extremities) {
   if (extremities.size() <= events::kMaxPrevEvents) return extremities;
   POLDER_TRY(const auto servers, senders_servers(view, extremities));
   std::vector<EventNumber> chosen;
@@ -35,8 +35,8 @@ Result<std::vector<EventNumber>> edge_to_build_on(const RoomView& view, const Se
   return chosen;
 }
 
-Status prune_edge(const RoomView& view, const ServerName& own_name,
-                  std::vector<EventNumber>& extremities) {
+Status prune_extremities(const RoomView& view, const ServerName& own_name,
+                         std::vector<EventNumber>& extremities) {
   if (extremities.size() <= kExtremitiesKept) return {};
   POLDER_TRY(auto servers, senders_servers(view, extremities));
   servers.pop_back();  // the newest stays

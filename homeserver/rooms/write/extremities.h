@@ -15,14 +15,14 @@ inline constexpr size_t kExtremitiesKept = 20;
 
 // Which extremities the next local event names as its prev events: those of this server, then the
 // newest. At most events::kMaxPrevEvents.
-Result<std::vector<EventNumber>> edge_to_build_on(const RoomView& view, const ServerName& own_name,
-                                                  const std::vector<EventNumber>& extremities);
+Result<std::vector<EventNumber>> extremities_to_build_on(
+    const RoomView& view, const ServerName& own_name, const std::vector<EventNumber>& extremities);
 
 // Drops one of too many extremities: the oldest of the server that has the most, which is the one
 // that forks the room; never one of this server, and not the newest. A dropped event is on the edge
 // no more, until somebody builds on it.
-Status prune_edge(const RoomView& view, const ServerName& own_name,
-                  std::vector<EventNumber>& extremities);
+Status prune_extremities(const RoomView& view, const ServerName& own_name,
+                         std::vector<EventNumber>& extremities);
 
 // Whether an extremity builds on the event, as far as their links are known. Bounded: the deepest
 // are followed first.

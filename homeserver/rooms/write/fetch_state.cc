@@ -1,4 +1,4 @@
-// States that other servers tell: fetched, verified and stored, a bounded number of events at a
+// States of other servers: fetched, verified and stored, a bounded number of events at a
 // time.
 #include <algorithm>
 #include <span>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kStateEventsMax = 1'000'000;  // of one fetched state, auth chain included
 constexpr size_t kStateIdsFetchMax = 100;      // beyond, the whole state is asked for
-constexpr size_t kVerifiedAtOnce = 1024;       // events of a told state
+constexpr size_t kVerifiedAtOnce = 1024;       // events of a received state
 constexpr size_t kStoredAtOnce = 128;          // outliers, in one turn of the room
 constexpr size_t kStateEntriesAtOnce = 1000;   // in one turn of the room
 constexpr size_t kLookedUpAtOnce = 2000;       // ids, outside of the room's turns
@@ -94,9 +94,9 @@ Task<Status> RoomWriter::store_outliers(RoomNumber number, std::vector<events::E
   co_return Status();
 }
 
-Task<ToldStatePtr> RoomWriter::sort(RemoteState told, const events::RoomVersionRules& rules,
-                                    RoomId room) {
-  const auto sorted = std::make_shared<ToldState>(rules, std::move(room), std::move(told));
+Task<ReceivedStatePtr> RoomWriter::sort(RemoteState state, const events::RoomVersionRules& rules,
+                                        RoomId room) {
+  const auto sorted = std::make_shared<ReceivedState>(rules, std::move(room), std::move(state));
   co_await for_each_on_pool(parts_.runtime, sorted->size(),
                             [sorted](size_t i) { sorted->read_one(i); });
   co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [sorted] { sorted->link(); });
@@ -105,23 +105,24 @@ Task<ToldStatePtr> RoomWriter::sort(RemoteState told, const events::RoomVersionR
 
 // What is badly signed is dropped. What cannot be checked now is an error unless it may be dropped,
 // too; but only after all else was stored.
-Task<Status> RoomWriter::store_told_events(RoomNumber number, ToldStatePtr told,
-                                           Uncheckable uncheckable) {
+Task<Status> RoomWriter::store_received_events(RoomNumber number, ReceivedStatePtr state,
+                                               Uncheckable uncheckable) {
   const auto keys = make_signers_keys();
   Status outcome;
-  while (!told->empty()) {
+  while (!state->empty()) {
     auto verified =
-        co_await verify_all(told->take_next(kVerifiedAtOnce), told->rules(), told->room(), keys);
+        co_await verify_all(state->take_next(kVerifiedAtOnce), state->rules(), state->room(), keys);
     if (verified.undecided && uncheckable == Uncheckable::kWait) outcome = *verified.undecided;
     POLDER_CO_CHECK(co_await store_outliers(number, std::move(verified.good)));
   }
   co_return outcome;
 }
 
-Task<Result<stores::StateRoot>> RoomWriter::store_told(RoomNumber number, ToldStatePtr told,
-                                                       Uncheckable uncheckable) {
-  POLDER_CO_CHECK(co_await store_told_events(number, told, uncheckable));
-  co_return co_await store_state_of(number, told->state_ids());
+Task<Result<stores::StateRoot>> RoomWriter::store_received(RoomNumber number,
+                                                           ReceivedStatePtr state,
+                                                           Uncheckable uncheckable) {
+  POLDER_CO_CHECK(co_await store_received_events(number, state, uncheckable));
+  co_return co_await store_state_of(number, state->state_ids());
 }
 
 Task<Result<RemoteState>> RoomWriter::fetch_state_events(ServerName server, events::EventPtr event,
@@ -182,9 +183,9 @@ Task<Result<stores::StateRoot>> RoomWriter::fetch_state_before(FetchFrom from,
   // One more than are fetched one by one are as good as all.
   POLDER_CO_TRY(auto missing,
                 co_await pick(number, std::move(all), Picked::kUnknown, kStateIdsFetchMax + 1));
-  POLDER_CO_TRY(auto told, co_await fetch_state_events(from.server, event, std::move(missing)));
-  auto sorted = co_await sort(std::move(told), event->rules(), event->room_id());
-  POLDER_CO_CHECK(co_await store_told_events(number, std::move(sorted), from.uncheckable));
+  POLDER_CO_TRY(auto state, co_await fetch_state_events(from.server, event, std::move(missing)));
+  auto sorted = co_await sort(std::move(state), event->rules(), event->room_id());
+  POLDER_CO_CHECK(co_await store_received_events(number, std::move(sorted), from.uncheckable));
   co_return co_await store_state_of(number, std::move(ids.state));
 }
 

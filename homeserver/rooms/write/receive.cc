@@ -248,7 +248,7 @@ Task<Result<Received>> RoomWriter::receive_connected(FetchFrom from, events::Eve
     co_return received;
   }
   POLDER_CO_CHECK(co_await look_again_below(number, staged->stored.place.number));
-  join_edge_later(rooms_.room_at(number));
+  join_extremities_later(rooms_.room_at(number));
   co_return received;
 }
 

@@ -1,6 +1,6 @@
-// A state as another server told it, before anything of it is believed: tens of thousands of
-// events, which are taken in in an order in which each comes after those that it needs, a bounded
-// number at a time. What makes the room usable comes first.
+// A state as it was received from another server, before anything of it is verified: tens of
+// thousands of events, which are taken in in an order in which each comes after those that it
+// needs, a bounded number at a time. What makes the room usable comes first.
 #pragma once
 
 #include <memory>
@@ -15,13 +15,13 @@
 namespace polder::rooms {
 
 // Not thread-safe, but read_one() of different events.
-class ToldState {
+class ReceivedState {
  public:
   // The rules outlive it.
-  ToldState(const events::RoomVersionRules& rules, RoomId room, RemoteState told);
+  ReceivedState(const events::RoomVersionRules& rules, RoomId room, RemoteState state);
 
   // First read_one() of every event, then link(); the rest after these. Slow: on the pool.
-  size_t size() const { return told_.size(); }
+  size_t size() const { return entries_.size(); }
   void read_one(size_t index);
   void link();
 
@@ -37,13 +37,13 @@ class ToldState {
   // of a user of the event's server, the event's own auth events, and the auth events of these; of
   // one of at most `large` events everything.
   RemoteState take_first(const events::Event& event, size_t large);
-  // Takes out up to max events of what is left, each after those of its auth events that were told;
-  // none if none is left.
+  // Takes out up to max events of what is left, each after those of its auth events that were
+  // received; none if none is left.
   std::vector<std::string> take_next(size_t max);
   bool empty() const { return next_ == order_.size(); }
 
  private:
-  struct Told {
+  struct Entry {
     std::string pdu;
     EventId id{};
     std::vector<EventId> auth_events{};  // until link()
@@ -60,12 +60,12 @@ class ToldState {
   const events::RoomVersionRules& rules_;
   const RoomId room_;
   const std::shared_ptr<const void> counted_;  // the bytes, as long as any of them are here
-  std::vector<Told> told_;
+  std::vector<Entry> entries_;
   std::unordered_map<EventId, uint32_t> index_;
   AuthPlaces auth_events_;
   std::vector<uint32_t> order_;
   size_t next_ = 0;
 };
-using ToldStatePtr = std::shared_ptr<ToldState>;
+using ReceivedStatePtr = std::shared_ptr<ReceivedState>;
 
 }  // namespace polder::rooms

@@ -1,4 +1,4 @@
-// States that other servers tell, of any size.
+// States of other servers, of any size.
 #include "homeserver/rooms/write/received_state.h"
 
 #include <algorithm>
@@ -11,13 +11,13 @@ namespace {
 constexpr size_t kMembers = 500;
 constexpr size_t kStep = 100;
 
-class ToldStateTest : public EnteringTest, public Observer {
+class ReceivedStateTest : public EnteringTest, public Observer {
  protected:
-  ToldStateTest() {
+  ReceivedStateTest() {
     steps_ = {.large_state = kStep, .changes = kStep};
     crash();
   }
-  // A room of many: its state as the other server tells it, members before what they need.
+  // A room of many: its state as the other server has it, members before what they need.
   void make_large_room(std::string_view version) {
     make_room(version);
     const std::vector<EventId> prev = {history_.back()->id()};
@@ -27,12 +27,12 @@ class ToldStateTest : public EnteringTest, public Observer {
           build(user, "m.room.member", user.str(), {{"membership", "join"}}, prev, 5));
     }
     for (const events::EventPtr& event : members_)
-      told_.state.push_back(event->json());
+      received_.state.push_back(event->json());
     for (auto event = history_.rbegin(); event != history_.rend(); ++event)
-      told_.state.push_back((*event)->json());
-    told_.auth_chain.assign(told_.state.end() - 4, told_.state.end());
+      received_.state.push_back((*event)->json());
+    received_.auth_chain.assign(received_.state.end() - 4, received_.state.end());
   }
-  ToldStatePtr sorted() { return run(engine_->writer.sort(told_, *rules_, room_)); }
+  ReceivedStatePtr sorted() { return run(engine_->writer.sort(received_, *rules_, room_)); }
 
   void enter_large() {
     engine_->rooms.add_observer(*this);
@@ -43,8 +43,8 @@ class ToldStateTest : public EnteringTest, public Observer {
         ids.state.push_back(event->id());
     }
     remote_.states[join_->id()] = ids;
-    remote_.whole_states[join_->id()] = told_;
-    const ToldStatePtr rest = sorted();
+    remote_.whole_states[join_->id()] = received_;
+    const ReceivedStatePtr rest = sorted();
     ImportedState state;
     state.partial.emplace();
     state.partial->since_ms = runtime_->clock().wall_ms();
@@ -69,20 +69,20 @@ class ToldStateTest : public EnteringTest, public Observer {
   }
 
   std::vector<events::EventPtr> members_;
-  RemoteState told_;
+  RemoteState received_;
   events::EventPtr join_;
   size_t most_changes_ = 0;  // in one batch
 };
 
-TEST_F(ToldStateTest, EachEventComesAfterThoseThatAllowIt) {
+TEST_F(ReceivedStateTest, EachEventComesAfterThoseThatAllowIt) {
   for (const char* version : {"6", "12"}) {
     members_.clear();
-    told_ = {};
+    received_ = {};
     make_large_room(version);
-    const ToldStatePtr told = sorted();
+    const ReceivedStatePtr received = sorted();
     std::set<EventId> taken;
-    while (!told->empty()) {
-      const auto pdus = told->take_next(100);
+    while (!received->empty()) {
+      const auto pdus = received->take_next(100);
       ASSERT_LE(pdus.size(), 100u);
       for (const std::string& pdu : pdus) {
         const auto event = *events::Event::parse(pdu, *rules_);
@@ -93,56 +93,56 @@ TEST_F(ToldStateTest, EachEventComesAfterThoseThatAllowIt) {
       EXPECT_TRUE(taken.contains(history_[0]->id()));
     }
     EXPECT_EQ(taken.size(), kMembers + history_.size());
-    EXPECT_EQ(told->state_ids().size(), taken.size());
+    EXPECT_EQ(received->state_ids().size(), taken.size());
   }
 }
 
-TEST_F(ToldStateTest, WhatMakesALargeRoomUsableComesFirst) {
+TEST_F(ReceivedStateTest, WhatMakesALargeRoomUsableComesFirst) {
   make_large_room("12");
   // One that allows the join, of which nothing but the chain of auth events tells.
   const auto allowing = members_.back();
-  told_.state.erase(std::ranges::find(told_.state, allowing->json()));
-  told_.auth_chain.push_back(allowing->json());
+  received_.state.erase(std::ranges::find(received_.state, allowing->json()));
+  received_.auth_chain.push_back(allowing->json());
   const auto ban = build(bob_, "m.room.member", carol_.str(), {{"membership", "ban"}},
                          {history_.back()->id()}, 6);
-  told_.state.push_back(ban->json());
+  received_.state.push_back(ban->json());
   events::EventDraft draft{room_, alice_, "m.room.member", alice_.str(), {{"membership", "join"}}};
   draft.auth_events = {allowing->id()};
   json::Object pdu = events::make_pdu(draft, *rules_, "x");
   events::hash_and_sign(pdu, *rules_, own_, key_);
   const auto join = *events::Event::parse(std::move(pdu), *rules_);
-  const ToldStatePtr told = sorted();
-  const RemoteState first = told->take_first(*join, kStep);
+  const ReceivedStatePtr received = sorted();
+  const RemoteState first = received->take_first(*join, kStep);
   EXPECT_EQ(first.state.size(), history_.size() + 1);
   EXPECT_NE(std::ranges::find(first.state, ban->json()), first.state.end());
   EXPECT_EQ(first.auth_chain, std::vector<std::string>{allowing->json()});
-  EXPECT_EQ(told->servers(), (std::vector<ServerName>{other_, own_}));
+  EXPECT_EQ(received->servers(), (std::vector<ServerName>{other_, own_}));
   size_t rest = 0;
-  while (!told->empty())
-    rest += told->take_next(1000).size();
+  while (!received->empty())
+    rest += received->take_next(1000).size();
   EXPECT_EQ(rest, kMembers - 1);
 }
 
-TEST_F(ToldStateTest, ASmallStateComesWhole) {
+TEST_F(ReceivedStateTest, ASmallStateComesWhole) {
   make_room("11");
   for (const events::EventPtr& event : history_)
-    told_.state.push_back(event->json());
-  const ToldStatePtr told = sorted();
-  EXPECT_EQ(told->take_first(*join_of_alice(), kStep).state.size(), history_.size());
-  EXPECT_TRUE(told->empty());
+    received_.state.push_back(event->json());
+  const ReceivedStatePtr received = sorted();
+  EXPECT_EQ(received->take_first(*join_of_alice(), kStep).state.size(), history_.size());
+  EXPECT_TRUE(received->empty());
 }
 
-TEST_F(ToldStateTest, WhatIsNoEventOfTheRoomIsLeftOut) {
+TEST_F(ReceivedStateTest, WhatIsNoEventOfTheRoomIsLeftOut) {
   make_room("11");
-  told_.state = {"{}", "rubbish", history_[0]->json(), history_[0]->json()};
+  received_.state = {"{}", "rubbish", history_[0]->json(), history_[0]->json()};
   make_room("12");
-  told_.auth_chain = {history_[1]->json(), history_[1]->json(), "[]"};
-  const ToldStatePtr told = sorted();
-  EXPECT_TRUE(told->state_ids().empty());
-  EXPECT_EQ(told->take_next(10), std::vector<std::string>{history_[1]->json()});
+  received_.auth_chain = {history_[1]->json(), history_[1]->json(), "[]"};
+  const ReceivedStatePtr received = sorted();
+  EXPECT_TRUE(received->state_ids().empty());
+  EXPECT_EQ(received->take_next(10), std::vector<std::string>{history_[1]->json()});
 }
 
-TEST_F(ToldStateTest, ALargeRoomIsUsedBeforeAllOfItIsTakenIn) {
+TEST_F(ReceivedStateTest, ALargeRoomIsUsedBeforeAllOfItIsTakenIn) {
   make_large_room("12");
   enter_large();
   EXPECT_TRUE(record().partial);
@@ -166,7 +166,7 @@ TEST_F(ToldStateTest, ALargeRoomIsUsedBeforeAllOfItIsTakenIn) {
   EXPECT_EQ(record().joined, kMembers + 2);
 }
 
-TEST_F(ToldStateTest, WhatARestartLosesOfALargeStateIsAskedForAgain) {
+TEST_F(ReceivedStateTest, WhatARestartLosesOfALargeStateIsAskedForAgain) {
   make_large_room("11");
   enter_large();
   crash();
@@ -177,7 +177,7 @@ TEST_F(ToldStateTest, WhatARestartLosesOfALargeStateIsAskedForAgain) {
   complete();
 }
 
-TEST_F(ToldStateTest, ARestartBetweenTwoStepsLosesNone) {
+TEST_F(ReceivedStateTest, ARestartBetweenTwoStepsLosesNone) {
   make_large_room("11");
   enter_large();
   ASSERT_TRUE(

@@ -80,7 +80,8 @@ Result<events::EventDraft> RoomWriter::draft(const Room& room, RoomView& view,
   draft.redacts = event.redacts;
   draft.depth = std::min(room.record.max_depth + 1, json::kMaxCanonicalInt);
   draft.origin_server_ts = event.origin_server_ts.value_or(parts_.runtime.clock().wall_ms());
-  POLDER_TRY(const auto edge, edge_to_build_on(view, parts_.own_name, room.record.extremities));
+  POLDER_TRY(const auto edge,
+             extremities_to_build_on(view, parts_.own_name, room.record.extremities));
   for (const EventNumber number : edge) {
     POLDER_TRY(const HeldEvent held, view.load(number));
     draft.prev_events.push_back(held.event->id());

@@ -319,7 +319,7 @@ class Staging {
     POLDER_TRY(const bool built_on,
                known ? is_built_on(view_, record_.extremities, number) : Result<bool>(false));
     if (!built_on) record_.extremities.push_back(number);
-    POLDER_CHECK(prune_edge(view_, context_.own_name, record_.extremities));
+    POLDER_CHECK(prune_extremities(view_, context_.own_name, record_.extremities));
     record_.max_depth = std::max(record_.max_depth, event().depth());
     record_of_event_.room_depth = record_.max_depth;
     std::vector<StateRoot> roots;
@@ -355,11 +355,11 @@ class Staging {
   // Numbers what notifies, so that unread counts are differences of numbers.
   Status write_reach(kv::PositionSlot slot) {
     if (input_.origin == Origin::kBackfill) return {};
-    const ReachQuestion question{event(),           record_of_event_.state_before,
-                                 record_.state,     record_.joined,
-                                 context_.own_name, context_.default_push_rules};
-    POLDER_TRY(staged_.stored.reach, reach_of(question, view_));
-    put_reach(staged_.batch, room_.number, slot, staged_.stored.reach, record_);
+    const NotificationQuestion question{event(),           record_of_event_.state_before,
+                                        record_.state,     record_.joined,
+                                        context_.own_name, context_.default_push_rules};
+    POLDER_TRY(staged_.stored.notification, notification_of(question, view_));
+    put_notification(staged_.batch, room_.number, slot, staged_.stored.notification, record_);
     return {};
   }
 

@@ -44,12 +44,12 @@ struct VerifiedEvents {
   std::optional<Error> undecided;  // of an event that may be good; kUnavailable, kTimeout
 };
 
-// A state that another server told of, verified.
+// A state that was received from another server, verified.
 struct ImportedState {
   std::vector<events::EventPtr> state;
   std::vector<events::EventPtr> auth_chain;
   std::optional<stores::PartialOrigin> partial = {};  // if that is not all
-  ToldStatePtr rest = {};  // with partial: what was told and is still to be verified
+  ReceivedStatePtr rest = {};  // with partial: what was received and is still to be verified
 };
 
 class Audit;
@@ -68,7 +68,7 @@ class PartialStates {
  public:
   virtual ~PartialStates() = default;
   // What is still to be verified of the state that came with an event.
-  virtual void keep_rest(RoomNumber room, EventNumber event, ToldStatePtr rest) = 0;
+  virtual void keep_rest(RoomNumber room, EventNumber event, ReceivedStatePtr rest) = 0;
   virtual void complete_later(RoomNumber room) = 0;
 };
 
@@ -182,17 +182,18 @@ class RoomWriter {
   Task<VerifiedEvents> verify_all(std::vector<std::string> pdus,
                                   const events::RoomVersionRules& rules, RoomId room,
                                   std::shared_ptr<SignersKeys> keys = nullptr);
-  // Sorts what another server told of a room's state: nothing of it is verified.
-  Task<ToldStatePtr> sort(RemoteState told, const events::RoomVersionRules& rules, RoomId room);
+  // Sorts what was received of a room's state: nothing of it is verified.
+  Task<ReceivedStatePtr> sort(RemoteState state, const events::RoomVersionRules& rules,
+                              RoomId room);
 
-  // --- States that other servers tell. On the room's shard. ---
+  // --- States of other servers. On the room's shard. ---
 
   // The state before an event whose prev events are not known, as a server has it.
   Task<Result<stores::StateRoot>> fetch_state_before(FetchFrom from, events::EventPtr event,
                                                      RoomNumber number);
   // Verifies and stores the rest of a state, and makes it a state of the room.
-  Task<Result<stores::StateRoot>> store_told(RoomNumber number, ToldStatePtr told,
-                                             Uncheckable uncheckable);
+  Task<Result<stores::StateRoot>> store_received(RoomNumber number, ReceivedStatePtr state,
+                                                 Uncheckable uncheckable);
 
  private:
   Result<events::EventDraft> draft(const Room& room, RoomView& view, const LocalEvent& event) const;
@@ -243,16 +244,17 @@ class RoomWriter {
                                            RoomNumber number, std::string built_on_by);
   Task<Status> fetch_missing(FetchFrom from, events::EventPtr event, RoomNumber number);
   Task<Status> fetch_auth_events(FetchFrom from, events::EventPtr event, RoomNumber number);
-  // The PDUs of missing events of a state that the server told of.
+  // The PDUs of missing events of a state that the server has.
   Task<Result<RemoteState>> fetch_state_events(ServerName server, events::EventPtr event,
                                                std::vector<EventId> missing);
   Task<Result<stores::StateRoot>> store_state(RoomNumber number, ImportedState state);
   Task<Result<stores::StateRoot>> store_state_of(RoomNumber number, std::vector<EventId> state);
-  Task<Status> store_told_events(RoomNumber number, ToldStatePtr told, Uncheckable uncheckable);
+  Task<Status> store_received_events(RoomNumber number, ReceivedStatePtr state,
+                                     Uncheckable uncheckable);
   // What follows from an event of another server (after_receipt.cc).
   Task<Status> look_again_below(RoomNumber number, EventNumber accepted);
-  void join_edge_later(Room& room);
-  Task<void> join_edge(RoomNumber number);
+  void join_extremities_later(Room& room);
+  Task<void> join_extremities(RoomNumber number);
 
   Task<Status> store_outliers(RoomNumber number, std::vector<events::EventPtr> events);
   // Which of the events are not here; outliers count as here only if asked for.

@@ -27,14 +27,15 @@ Status Highlights::contribute(const rooms::StoredEvent& event,
                               const std::vector<rooms::StateChange>& changes, kv::Batch& batch) {
   for (const rooms::StateChange& change : changes)
     POLDER_CHECK(mark_joined(event, change, batch));
-  const rooms::Reach& reach = event.reach;
-  if (reach.thread.empty()) return {};
+  const rooms::Notification& notification = event.notification;
+  if (notification.thread.empty()) return {};
   const stores::RoomNumber room = event.place.room;
-  if (reach.highlights)
-    stores::put_highlight(batch, room, 0, *event.slot, reach.thread, reach.notifies);
-  for (const UserId& user : reach.mentioned) {
+  if (notification.highlights)
+    stores::put_highlight(batch, room, 0, *event.slot, notification.thread, notification.notifies);
+  for (const UserId& user : notification.mentioned) {
     POLDER_TRY(const auto number, number_of(user.view()));
-    stores::put_highlight(batch, room, number, *event.slot, reach.thread, reach.notifies);
+    stores::put_highlight(batch, room, number, *event.slot, notification.thread,
+                          notification.notifies);
   }
   // "When the user updates their read receipt (either by using the API or by sending an event)":
   // but memberships are also sent by the server, when a profile changes.
@@ -43,7 +44,7 @@ Status Highlights::contribute(const rooms::StoredEvent& event,
   if (!read) return {};
   // Who creates a room is no member yet.
   POLDER_TRY(const auto sender, names_.find(stores::NameKind::kUser, event.event->sender().view()));
-  if (sender) stores::put_read_up_to(batch, room, *sender, reach.thread, *event.slot);
+  if (sender) stores::put_read_up_to(batch, room, *sender, notification.thread, *event.slot);
   return {};
 }
 
