@@ -70,7 +70,7 @@ TEST(KeyPieces, ManyUsersAreReadAndSentAFewAtATime) {
   EXPECT_GT(seen.pieces, 10u);
   EXPECT_LT(seen.longest, 20 * kKeyBytes);
   EXPECT_LE(seen.at_once, 8u);
-  const auto body = json::parse_object(seen.text);
+  const auto body = json::parse_object(seen.text, {.max_bytes = 8 << 20});
   ASSERT_TRUE(body.ok()) << body.error().message;
   EXPECT_EQ(body->find_object("device_keys")->size(), 200u);
   EXPECT_EQ(body->find_object("master_keys")->size(), 38u);
