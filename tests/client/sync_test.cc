@@ -5,6 +5,13 @@
 namespace polder::server {
 namespace {
 
+Task<void> poll_until(const http::Router& router, std::string token, std::string since,
+                      std::shared_ptr<bool> gone, std::shared_ptr<std::optional<Answer>> result) {
+  ClientCall call{"GET", "/_matrix/client/v3/sync?timeout=60000&since=" + since, token};
+  call.ended = [gone] { return *gone; };
+  *result = co_await ask(router, std::move(call));
+}
+
 class SyncTest : public HomeserverTest {
  protected:
   void SetUp() override {
@@ -133,6 +140,21 @@ TEST_F(SyncTest, AWaitingRequestSleepsOnWhenNothingConcernsIt) {
             1u);
   EXPECT_TRUE(answered(again));
   EXPECT_EQ(bodies(**again, room_), "");
+}
+
+TEST_F(SyncTest, NobodyIsWaitedForOnceTheClientHasGone) {
+  const auto gone = std::make_shared<bool>(false);
+  const auto poll = [&] {
+    const std::string since = sync(bob_).text({"next_batch"});
+    const auto result = std::make_shared<std::optional<Answer>>();
+    runtime::spawn(*runtime_, runtime_->shard(0), "request",
+                   poll_until(homeserver_->router(), bob_, since, gone, result));
+    return result;
+  };
+  const Pending there = poll();
+  EXPECT_FALSE(answered(there, Millis(25'000)));
+  *gone = true;
+  EXPECT_TRUE(answered(there, Millis(11'000)));
 }
 
 TEST_F(SyncTest, WhatIsHiddenDoesNotDelayTheTimeout) {

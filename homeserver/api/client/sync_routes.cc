@@ -51,6 +51,7 @@ Task<Result<Response>> sync(const Api& api, Call& call) {
   request.timeout = Millis(std::min(timeout_ms, kTimeoutMaxMs));
   // https://spec.matrix.org/v1.19/client-server-api/#presence: it is not kept.
   POLDER_CO_CHECK(query.one_of("set_presence", {"offline", "online", "unavailable"}));
+  request.client_ended = call.exchange.client_ended;
   POLDER_CO_TRY(request.filter, co_await filter_of(api, call));
   POLDER_CO_TRY(sync::SyncResponse answer, co_await api.sync.run(std::move(request)));
   Response response = Response::json(200, std::move(answer.text));

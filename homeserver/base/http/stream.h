@@ -26,6 +26,8 @@ class Stream {
   virtual Task<void> shutdown() = 0;  // says goodbye where the transport has a way to
   virtual void end_writing() {}       // says so at once, where that can be said on its own
   virtual void close() = 0;           // at once; what is under way fails
+  // Whether the peer has closed its side, as far as can be seen without reading. Quick.
+  virtual bool peer_ended() const { return false; }
 };
 
 // Closes the stream when the time is over, unless it is stopped or set again first.

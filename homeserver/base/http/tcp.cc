@@ -1,5 +1,7 @@
 #include "homeserver/base/http/tcp.h"
 
+#include <netinet/tcp.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
@@ -43,6 +45,15 @@ Task<Status> write_to(Lower& lower, std::vector<std::string_view> pieces) {
   co_return Status();
 }
 
+// Of TLS too: what says goodbye there is not read before the end of the connection is seen here.
+bool has_peer_ended(const Socket& socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  const int handle = const_cast<Socket&>(socket).native_handle();
+  if (getsockopt(handle, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+  return info.tcpi_state != TCP_ESTABLISHED;
+}
+
 void close_socket(Socket& socket) {
   boost::system::error_code ignored;
   socket.shutdown(Socket::shutdown_both, ignored);
@@ -67,6 +78,7 @@ class TcpStream final : public Stream {
     socket_.shutdown(Socket::shutdown_send, ignored);
   }
   void close() override { close_socket(socket_); }
+  bool peer_ended() const override { return has_peer_ended(socket_); }
 
  private:
   Socket socket_;
@@ -89,6 +101,7 @@ class TlsStream final : public Stream {
   }
   Task<void> shutdown() override { co_await stream_.async_shutdown(kTuple); }
   void close() override { close_socket(stream_.next_layer()); }
+  bool peer_ended() const override { return has_peer_ended(stream_.next_layer()); }
 
   Task<Status> handshake() override {
     auto [error] = co_await stream_.async_handshake(side_, kTuple);

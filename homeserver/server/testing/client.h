@@ -18,6 +18,7 @@ struct ClientCall {
   std::string token = {};
   std::string body = {};
   std::string address = {};                  // of the client
+  std::function<bool()> ended = {};          // whether the client has gone
   std::function<Task<void>()> leaving = {};  // of the answer: takes as long as it does
 };
 
@@ -74,6 +75,7 @@ inline Task<Answer> ask(const http::Router& router, ClientCall call) {
   }
   WholeBody body(std::move(call.body));
   exchange.request.body_stream = &body;
+  exchange.client_ended = std::move(call.ended);
   exchange.request.remote_address = std::move(call.address);
   if (!call.token.empty()) exchange.request.headers.add("Authorization", "Bearer " + call.token);
   http::Response response = co_await router.handle(exchange);

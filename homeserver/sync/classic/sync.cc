@@ -45,6 +45,23 @@ void Sync::typing_changed(stores::RoomNumber room, Millis lasts) {
   services_.rooms.runtime.after(lasts + Millis(1), [this, room] { waiters_.wake_room(room); });
 }
 
+namespace {
+
+constexpr Millis kClientLook{10'000};  // whether it is still there
+
+// False if the time passed, or the client went away, before anything was touched.
+Task<bool> wait_with_client(runtime::Runtime& runtime, Waiters::Waiter& waiter,
+                            const SyncRequest& request, std::chrono::nanoseconds deadline) {
+  for (;;) {
+    const auto left = std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
+    if (left <= Millis(0)) co_return false;
+    if (co_await waiter.wait_for(std::min(left, kClientLook))) co_return true;
+    if (request.client_ended && request.client_ended()) co_return false;
+  }
+}
+
+}  // namespace
+
 struct Sync::Poll {
   std::shared_ptr<const SyncRequest> request;
   std::shared_ptr<SyncStats> stats;
@@ -86,7 +103,7 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
                                      poll.request->device, *since, poll.request->filter);
   }
   if (poll.waiter) {
-    co_await poll.waiter->wait_for(left());
+    co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline);
   } else {
     poll.waiter = std::make_unique<Waiters::Waiter>(waiters_, poll.request->number);
   }
@@ -111,8 +128,9 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
       co_return answer_with(poll, std::move(answer));
     }
     poll.waiter->watch(answer.joined);
-    const bool woken =
-        left() > Millis(0) && (poll.waiter->touched() || co_await poll.waiter->wait_for(left()));
+    const bool woken = left() > Millis(0) &&
+                       (poll.waiter->touched() ||
+                        co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline));
     if (!woken) co_return answer_with(poll, std::move(answer));
     // What was looked at, and was nothing for this client, is not looked at again.
     look.since = answer.next;

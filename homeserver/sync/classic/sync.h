@@ -36,6 +36,8 @@ struct SyncRequest {
   bool use_state_after = false;       // MSC4222
   bool unstable_state_after = false;  // answer under the unstable name
   Millis timeout{0};
+  // Whether the client has gone: then nothing is waited for. Empty: nobody can say.
+  std::function<bool()> client_ended{};
 };
 
 // What responses are read from; all outlive Sync.
