@@ -245,8 +245,6 @@ TEST_F(SyncTest, WhoEntersHasTheirAnswerBeforeTheirDevicesAreTold) {
   const auto joined = begin("POST", rooms(room_, "/join"), carol, "{}");
   ASSERT_TRUE(simulation_->run_until([&] { return joined->has_value(); }, Millis(10'000)));
   EXPECT_FALSE(waiting->has_value());
-  simulation_->run_for(Millis(20));
-  EXPECT_FALSE(waiting->has_value());
   ASSERT_TRUE(answered(waiting));
   EXPECT_NE((*waiting)->text({"rooms", "join", room_}), "");
 }
