@@ -270,10 +270,7 @@ class Staging {
 
   Status set_state_after() {
     // An outlier that found its place keeps its number.
-    std::optional<EventNumber> known;
-    if (input_.origin != Origin::kLocal) {
-      POLDER_TRY(known, view_.find(event().id()));
-    }
+    POLDER_TRY(const auto known, view_.find(event().id()));
     staged_.stored.place = {room_.number, known ? *known : ++record_.last_event};
     record_of_event_.state_after = record_of_event_.state_before;
     record_of_event_.depth = event().depth();

@@ -87,6 +87,7 @@ bool Waiters::Waiter::touched() const {
 
 void Waiters::Waiter::watch(const std::vector<stores::RoomNumber>& rooms) {
   if (!std::ranges::equal(rooms, rooms_, {}, key_of_room)) enter_rooms(rooms);
+  watching_ = false;
   woken_ = touched();
   watching_ = true;
 }
