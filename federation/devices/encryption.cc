@@ -2,7 +2,7 @@
 
 #include "federation/devices/sharing.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/users/key_checks.h"
+#include "homeserver/protocol/e2ee/key_checks.h"
 
 namespace polder::devices {
 namespace {
@@ -48,7 +48,7 @@ json::Object checked_query(const json::Object& asked, const json::Object& answer
     const json::Object* by_user = answer.find_object(list);
     if (by_user == nullptr) continue;
     for (const auto& [name, key] : *by_user) {
-      if (users::check_cross_signing_key(UserId::trusted(name), usage, *key.as_object()).ok())
+      if (e2ee::check_cross_signing_key(UserId::trusted(name), usage, *key.as_object()).ok())
         add(checked, list, name, *key.as_object());
     }
   }
@@ -66,7 +66,7 @@ json::Object checked_claim(const json::Object& asked, const json::Object& answer
       const std::string* algorithm = asked.find_object(name)->find_string(device);
       const json::Object* key = keys.as_object();
       if (algorithm == nullptr || key == nullptr || key->size() != 1) continue;
-      if (!users::check_key_map(*key).ok() || !json::is_canonical(*key)) continue;
+      if (!e2ee::check_key_map(*key).ok() || !json::is_canonical(*key)) continue;
       if (KeyId::trusted(key->begin()->first).algorithm() == *algorithm) kept.set(device, *key);
     }
     if (!kept.empty()) add(checked, "one_time_keys", name, std::move(kept));
@@ -243,7 +243,7 @@ Task<Result<std::vector<stores::UserNumber>>> Encryption::send(users::Session se
   POLDER_CO_TRY(auto prepared, co_await runtime::on_pool(parts_.runtime, std::move(divide)));
   users::ToDevice local{shared->type, shared->transaction_id, std::move(prepared.local),
                         std::move(prepared.batch)};
-  POLDER_CO_TRY(auto news, co_await parts_.device_keys.send_once(sender, std::move(local)));
+  POLDER_CO_TRY(auto news, co_await parts_.device_messages.send_once(sender, std::move(local)));
   if (!news) co_return std::vector<stores::UserNumber>();
   outgoing_.committed(prepared.waiting);
   co_return *std::move(news);

@@ -2,7 +2,7 @@
 
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
-#include "homeserver/users/key_checks.h"
+#include "homeserver/protocol/e2ee/key_checks.h"
 
 namespace polder::devices {
 namespace {
@@ -43,7 +43,7 @@ Result<std::optional<json::Object>> read_signing_key(const json::Object& content
   const json::Value* value = content.find(name);
   if (value == nullptr || value->is_null()) return std::optional<json::Object>();
   if (value->as_object() == nullptr) return bad("a key is no object");
-  POLDER_CHECK(users::check_cross_signing_key(user, usage, *value->as_object()));
+  POLDER_CHECK(e2ee::check_cross_signing_key(user, usage, *value->as_object()));
   return std::optional(*value->as_object());
 }
 
@@ -64,7 +64,7 @@ Result<DeviceUpdate> read_device_update(const json::Object& content) {
   update.deleted = content.find_bool("deleted").value_or(false);
   if (update.deleted || keys == nullptr || keys->is_null()) return update;
   if (keys->as_object() == nullptr) return bad("keys are no object");
-  POLDER_CHECK(users::check_device_keys(update.user, update.device, *keys->as_object()));
+  POLDER_CHECK(e2ee::check_device_keys(update.user, update.device, *keys->as_object()));
   update.keys = *keys->as_object();
   return update;
 }
@@ -89,7 +89,7 @@ std::optional<json::Object> checked_device_keys(const UserId& user, const std::s
                                ? name_or_none(unsigned_info->find_string("device_display_name"))
                                : std::string();
   checked.erase("unsigned");
-  if (!users::check_device_keys(user, *id, checked).ok()) return {};
+  if (!e2ee::check_device_keys(user, *id, checked).ok()) return {};
   if (!name.empty()) checked.set("unsigned", json::object({{"device_display_name", name}}));
   return checked;
 }
@@ -98,13 +98,13 @@ KnownList::KnownList(const UserId& user, const client::RemoteDevices& told) {
   for (const client::RemoteDevice& device : told.devices) {
     json::Object keys = device.keys;
     keys.erase("unsigned");
-    if (!users::check_device_keys(user, device.id, keys).ok()) continue;
+    if (!e2ee::check_device_keys(user, device.id, keys).ok()) continue;
     set_device(device.id, keys, name_or_none(device.name ? &*device.name : nullptr));
   }
-  if (told.master_key && users::check_cross_signing_key(user, "master", *told.master_key).ok())
+  if (told.master_key && e2ee::check_cross_signing_key(user, "master", *told.master_key).ok())
     list_.set("master_key", *told.master_key);
   if (told.self_signing_key &&
-      users::check_cross_signing_key(user, "self_signing", *told.self_signing_key).ok())
+      e2ee::check_cross_signing_key(user, "self_signing", *told.self_signing_key).ok())
     list_.set("self_signing_key", *told.self_signing_key);
 }
 

@@ -5,7 +5,8 @@
 #include "federation/sender/sender.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
-#include "homeserver/users/device_keys.h"
+#include "homeserver/users/data/device_messages.h"
+#include "homeserver/users/keys/device_keys.h"
 #include "storage/feed/followers.h"
 #include "storage/kv/committer.h"
 #include "storage/kv/kv.h"
@@ -24,6 +25,7 @@ struct Parts {
   sender::Sender& sender;
   client::FederationClient& client;
   users::DeviceKeys& device_keys;
+  users::DeviceMessages& device_messages;
 };
 
 }  // namespace polder::devices

@@ -18,9 +18,10 @@
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/rooms/write/writer.h"
-#include "homeserver/users/device_keys.h"
-#include "homeserver/users/receipts.h"
-#include "homeserver/users/users.h"
+#include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/data/device_messages.h"
+#include "homeserver/users/data/receipts.h"
+#include "homeserver/users/keys/device_keys.h"
 
 namespace polder::federation_server {
 
@@ -30,8 +31,9 @@ struct Parts {
   kv::Database& database;
   kv::Committer& committer;
   rooms::RoomWriter& writer;
-  users::Users& users;
+  users::Accounts& accounts;
   users::DeviceKeys& device_keys;
+  users::DeviceMessages& device_messages;
   users::Receipts& receipts;
   users::Typing& typing;
   keyring::Keyring& keyring;

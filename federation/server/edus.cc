@@ -178,7 +178,7 @@ Task<Status> receive_to_device(Api& api, ServerName origin, json::Object content
     stores::put_known_message(batch, origin, today, id);
     if (outdated) stores::erase_known_messages(batch, origin, oldest);
   };
-  POLDER_CO_CHECK(co_await api.parts.device_keys.send_to_devices(
+  POLDER_CO_CHECK(co_await api.parts.device_messages.send(
       sender, *type, local_messages(api, *messages), std::move(remember)));
   co_return Status();
 }

@@ -100,7 +100,7 @@ Result<Invite> read_invite(const events::RoomVersionRules& rules, json::Object e
 Task<Result<json::Object>> accept(Api& api, Call& call, Invite invite) {
   POLDER_CO_CHECK(check_shape(api, call, *invite.event));
   const UserId user = UserId::trusted(*invite.event->state_key());
-  const auto account = co_await api.parts.users.account(user);
+  const auto account = co_await api.parts.accounts.account(user);
   if (!account.ok()) co_return account.error();
   if (account->deactivated) co_return fail(ErrorCode::kNotFound, "no such user");
   POLDER_CO_CHECK(co_await api.writer().verify(invite.event));

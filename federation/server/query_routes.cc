@@ -31,7 +31,7 @@ Task<Result<Response>> profile(Api& api, Call& call) {
   POLDER_CO_TRY(const auto text, call.query().text("user_id"));
   const std::optional<std::string> field(call.query("field"));
   POLDER_CO_TRY(const UserId user, local_user(api, text));
-  POLDER_CO_TRY(const auto account, co_await api.parts.users.account(user));
+  POLDER_CO_TRY(const auto account, co_await api.parts.accounts.account(user));
   if (account.deactivated) co_return fail(ErrorCode::kNotFound, "no such user");
   const bool all = !field;
   json::Object answer;
@@ -113,7 +113,7 @@ Task<Result<Response>> claim_keys(Api& api, Call& call) {
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid
 Task<Result<Response>> user_devices(Api& api, Call& call) {
   POLDER_CO_TRY(const UserId user, local_user(api, call.path("userId")));
-  POLDER_CO_CHECK(co_await api.parts.users.account(user));
+  POLDER_CO_CHECK(co_await api.parts.accounts.account(user));
   POLDER_CO_TRY(const json::Object answer, co_await api.parts.device_keys.devices_for_server(user));
   co_return ok_json(answer);
 }

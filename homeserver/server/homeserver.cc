@@ -16,7 +16,7 @@
 #include "homeserver/server/signing_key.h"
 #include "homeserver/sync/classic/probe.h"
 #include "homeserver/sync/push/probe.h"
-#include "homeserver/users/probe.h"
+#include "homeserver/users/sessions/probe.h"
 #include "media/files/probe.h"
 #include "storage/kv/probe.h"
 #include "storage/stores/base/probe.h"
@@ -192,9 +192,11 @@ Status Homeserver::open() {
   typing_ = std::make_unique<users::Typing>(outside_.runtime.clock());
   const users::Parts parts{outside_.runtime, outside_.database, *committer_, *names_,
                            config_.server_name};
-  users_ = std::make_unique<users::Users>(parts);
+  accounts_ = std::make_unique<users::Accounts>(parts);
+  sessions_ = std::make_unique<users::Sessions>(*accounts_);
   account_data_ = std::make_unique<users::AccountData>(parts, account_data_limits(config_));
-  device_keys_ = std::make_unique<users::DeviceKeys>(*users_);
+  device_keys_ = std::make_unique<users::DeviceKeys>(*accounts_);
+  device_messages_ = std::make_unique<users::DeviceMessages>(*accounts_);
   receipts_ = std::make_unique<users::Receipts>(parts);
   highlights_ = std::make_unique<push::Highlights>(*names_, config_.server_name);
   engine_->writer.add_contributor(*highlights_);
@@ -205,9 +207,9 @@ Status Homeserver::open() {
   sender_ = std::make_unique<sender::Sender>(
       sender::SenderParts{outside_.runtime, outside_.database, *committer_, *followers_, *names_,
                           engine_->source().caches.nodes, *servers_, config_.server_name});
-  devices_ = std::make_unique<devices::Devices>(
-      devices::Parts{outside_.runtime, outside_.database, *committer_, *followers_, *names_,
-                     config_.server_name, *sender_, *federation_client_, *device_keys_});
+  devices_ = std::make_unique<devices::Devices>(devices::Parts{
+      outside_.runtime, outside_.database, *committer_, *followers_, *names_, config_.server_name,
+      *sender_, *federation_client_, *device_keys_, *device_messages_});
   engine_->writer.add_contributor(devices_->entries);
   open_federation();
   open_media();
@@ -218,9 +220,9 @@ Status Homeserver::open() {
 void Homeserver::open_federation() {
   remote_lists_ = std::make_unique<TrackedDeviceLists>(*devices_);
   federation_api_ = std::make_unique<federation_server::Api>(federation_server::Parts{
-      outside_.runtime, outside_.database, *committer_, engine_->writer, *users_, *device_keys_,
-      *receipts_, *typing_, *keyring_, *servers_, *sender_, *remote_lists_, rate_limits_,
-      static_cast<size_t>(config_.limits.servers_at_once), kVersion});
+      outside_.runtime, outside_.database, *committer_, engine_->writer, *accounts_, *device_keys_,
+      *device_messages_, *receipts_, *typing_, *keyring_, *servers_, *sender_, *remote_lists_,
+      rate_limits_, static_cast<size_t>(config_.limits.servers_at_once), kVersion});
 }
 
 void Homeserver::open_media() {
@@ -250,10 +252,12 @@ Status Homeserver::reconfigure(const Config& config) {
 }
 
 void Homeserver::add_routes() {
-  api_ = std::make_unique<client_api::Api>(client_api::Api{
-      outside_.runtime, outside_.database, *committer_, engine_->source(), engine_->writer, *users_,
-      *account_data_, *device_keys_, *receipts_, *typing_, *push_rules_, *sync_, *devices_, *entry_,
-      *federation_client_, rate_limits_, alias_turns_, profile_turns_, client_settings_});
+  api_ = std::make_unique<client_api::Api>(
+      client_api::Api{outside_.runtime, outside_.database, *committer_,    engine_->source(),
+                      engine_->writer,  *accounts_,        *sessions_,     *account_data_,
+                      *device_keys_,    *receipts_,        *typing_,       *push_rules_,
+                      *sync_,           *devices_,         *entry_,        *federation_client_,
+                      rate_limits_,     alias_turns_,      profile_turns_, client_settings_});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);
@@ -311,7 +315,7 @@ void Homeserver::add_probes() {
   metrics_.add([this](metrics::Sink& sink) { egress::probe(*egress_, sink); });
   metrics_.add([this](metrics::Sink& sink) { keyring::probe(*keyring_, sink); });
   metrics_.add([this](metrics::Sink& sink) { rooms::probe(*engine_, sink); });
-  metrics_.add([this](metrics::Sink& sink) { users::probe(*users_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { users::probe(*sessions_, sink); });
   metrics_.add([this](metrics::Sink& sink) { push::probe(*push_rules_, *counts_, sink); });
   metrics_.add([this](metrics::Sink& sink) { sync::probe(*sync_, sink); });
   metrics_.add([this](metrics::Sink& sink) { sender::probe(*sender_, sink); });

@@ -32,10 +32,12 @@
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/sync/push/highlights.h"
 #include "homeserver/sync/push/rules.h"
-#include "homeserver/users/account_data.h"
-#include "homeserver/users/device_keys.h"
-#include "homeserver/users/receipts.h"
-#include "homeserver/users/users.h"
+#include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/data/account_data.h"
+#include "homeserver/users/data/device_messages.h"
+#include "homeserver/users/data/receipts.h"
+#include "homeserver/users/keys/device_keys.h"
+#include "homeserver/users/sessions/sessions.h"
 #include "media/api/api.h"
 #include "media/files/content_store.h"
 #include "media/files/library.h"
@@ -73,7 +75,8 @@ class Homeserver {
   // thread-safe.
   Status reconfigure(const Config& config);
   const http::Router& router() const { return router_; }
-  users::Users& users() { return *users_; }
+  users::Accounts& accounts() { return *accounts_; }
+  users::Sessions& sessions() { return *sessions_; }
   metrics::Registry& metrics() { return metrics_; }
   kv::Committer& committer() { return *committer_; }
   feed::Followers& followers() { return *followers_; }
@@ -108,9 +111,11 @@ class Homeserver {
   std::unique_ptr<rooms::Reclaimer> reclaimer_;
   std::unique_ptr<AuditRetention> audit_retention_;
   std::unique_ptr<entry::RoomEntry> entry_;
-  std::unique_ptr<users::Users> users_;
+  std::unique_ptr<users::Accounts> accounts_;
+  std::unique_ptr<users::Sessions> sessions_;
   std::unique_ptr<users::AccountData> account_data_;
   std::unique_ptr<users::DeviceKeys> device_keys_;
+  std::unique_ptr<users::DeviceMessages> device_messages_;
   std::unique_ptr<users::Receipts> receipts_;
   std::unique_ptr<users::Typing> typing_;
   std::unique_ptr<push::Highlights> highlights_;

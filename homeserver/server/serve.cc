@@ -297,18 +297,18 @@ int serve(const Config& config, const std::string& path) {
 
 namespace {
 
-Task<Status> change_user(users::Users& users, UserCommand command, UserArguments arguments) {
+Task<Status> change_user(users::Accounts& accounts, UserCommand command, UserArguments arguments) {
   if (command == UserCommand::kCreate) {
     users::NewAccount account;
     account.localpart = arguments.localpart;
     account.password = arguments.password;
     account.admin = arguments.admin;
-    POLDER_CO_CHECK(co_await users.register_user(std::move(account)));
+    POLDER_CO_CHECK(co_await accounts.register_user(std::move(account)));
     co_return Status();
   }
-  POLDER_CO_TRY(const UserId user, UserId::create(arguments.localpart, users.parts().own_name));
-  if (command == UserCommand::kDeactivate) co_return co_await users.deactivate(user);
-  co_return co_await users.set_password(user, arguments.password);
+  POLDER_CO_TRY(const UserId user, UserId::create(arguments.localpart, accounts.parts().own_name));
+  if (command == UserCommand::kDeactivate) co_return co_await accounts.deactivate(user);
+  co_return co_await accounts.set_password(user, arguments.password);
 }
 
 Task<void> run_and_stop(Task<Status> work, runtime::Threads& threads, Status& outcome) {
@@ -347,7 +347,7 @@ int run_offline(const Config& config, const std::string& what,
 
 int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments) {
   return run_offline(config, "cannot change " + arguments.localpart, [&](Homeserver& homeserver) {
-    return change_user(homeserver.users(), command, arguments);
+    return change_user(homeserver.accounts(), command, arguments);
   });
 }
 

@@ -10,17 +10,17 @@ class JobRoutesTest : public HomeserverTest {
  protected:
   std::string admin_token() {
     std::optional<Result<users::SessionToken>> made;
-    runtime::spawn(*runtime_, runtime_->shard(0), "admin", make_admin(homeserver_->users(), made));
+    runtime::spawn(*runtime_, runtime_->shard(0), "admin", make_admin(*homeserver_, made));
     EXPECT_TRUE(simulation_->run_until([&] { return made.has_value(); }, Millis(60'000)));
     return (*made)->access_token;
   }
-  static Task<void> make_admin(users::Users& users,
+  static Task<void> make_admin(Homeserver& homeserver,
                                std::optional<Result<users::SessionToken>>& made) {
     users::NewAccount account;
     account.localpart = "root";
     account.admin = true;
-    const auto user = co_await users.register_user(std::move(account));
-    made = co_await users.log_in(*user, {});
+    const auto user = co_await homeserver.accounts().register_user(std::move(account));
+    made = co_await homeserver.sessions().log_in(*user, {});
   }
   json::Object job(const std::string& name) {
     const Answer answer = call("GET", kJobs, admin_);

@@ -1,6 +1,6 @@
 // Keys of users, and what they sign.
 #include "homeserver/server/testing/homeserver.h"
-#include "homeserver/users/testing/signing.h"
+#include "homeserver/users/keys/testing/signing.h"
 
 namespace polder::server {
 namespace {

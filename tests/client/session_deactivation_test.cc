@@ -55,9 +55,9 @@ TEST_F(DeactivationTest, ACrashDoesNotLeaveADeactivatedUserInTheirRooms) {
   act(bob, room, "join");
   std::optional<Status> done;
   runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                 [](users::Users& users, std::optional<Status>& result) -> Task<void> {
-                   result = co_await users.deactivate(UserId::trusted("@bob:own"));
-                 }(homeserver_->users(), done));
+                 [](users::Accounts& accounts, std::optional<Status>& result) -> Task<void> {
+                   result = co_await accounts.deactivate(UserId::trusted("@bob:own"));
+                 }(homeserver_->accounts(), done));
   ASSERT_TRUE(simulation_->run_until([&] { return done.has_value(); }, Millis(60'000)));
   crash();
   ASSERT_TRUE(homeserver_->start().ok());

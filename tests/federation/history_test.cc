@@ -261,7 +261,7 @@ TEST_F(HistoryTest, AnErasedUsersEventsComeWholeOnlyToServersThatWereThere) {
   join(room, bob_);
   const EventId late = say(room, "late");
   EXPECT_EQ(last_body(event(early)), "early");
-  ASSERT_TRUE(run(users_.deactivate(alice_, true)).ok());
+  ASSERT_TRUE(run(accounts_.deactivate(alice_, true)).ok());
   EXPECT_EQ(last_body(event(early)), "");
   EXPECT_EQ(last_body(event(late)), "late");
   const auto page = bodies(backfill(room, late, "10").list("pdus"));

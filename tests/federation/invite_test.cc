@@ -297,7 +297,7 @@ TEST_F(InviteTest, ARoomThatThisServerIsInHasItsSay) {
   join(room, bob_);
   users::NewAccount account;
   account.localpart = "dora";
-  const UserId dora = *run(users_.register_user(account));
+  const UserId dora = *run(accounts_.register_user(account));
   const auto event = remote(room, {.sender = bob_,
                                    .type = "m.room.member",
                                    .state_key = dora.str(),

@@ -1,5 +1,5 @@
 #include "federation/server/testing/server.h"
-#include "homeserver/users/testing/signing.h"
+#include "homeserver/users/keys/testing/signing.h"
 #include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::federation_server {
@@ -13,7 +13,7 @@ class QueryTest : public ServerTest {
     users::NewSession wanted;
     wanted.device = DeviceId::trusted(std::string(id));
     wanted.display_name = "phone";
-    const users::Session session = run(users_.log_in(alice_, wanted))->session;
+    const users::Session session = run(sessions_.log_in(alice_, wanted))->session;
     const std::string key = "ed25519:" + std::string(id);
     json::Object keys{
         {"user_id", alice_.str()},
@@ -32,7 +32,7 @@ class QueryTest : public ServerTest {
 };
 
 TEST_F(QueryTest, ProfilesAreOfLocalUsers) {
-  ASSERT_TRUE(run(users_.set_profile(alice_, "Alice", "mxc://own.example/a")).ok());
+  ASSERT_TRUE(run(accounts_.set_profile(alice_, "Alice", "mxc://own.example/a")).ok());
   EXPECT_EQ(profile("?user_id=%40alice%3Aown.example").text(),
             R"({"avatar_url":"mxc://own.example/a","displayname":"Alice"})");
   EXPECT_EQ(profile("?user_id=%40alice%3Aown.example&field=displayname").text(),
@@ -42,7 +42,7 @@ TEST_F(QueryTest, ProfilesAreOfLocalUsers) {
   EXPECT_EQ(profile("?user_id=%40bob%3Aother.example").errcode(), "M_INVALID_PARAM");
   EXPECT_EQ(profile("?user_id=nonsense").errcode(), "M_INVALID_PARAM");
   EXPECT_EQ(profile("").errcode(), "M_MISSING_PARAM");
-  ASSERT_TRUE(run(users_.deactivate(alice_)).ok());
+  ASSERT_TRUE(run(accounts_.deactivate(alice_)).ok());
   EXPECT_EQ(profile("?user_id=%40alice%3Aown.example").errcode(), "M_NOT_FOUND");
 }
 

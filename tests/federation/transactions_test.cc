@@ -248,7 +248,7 @@ TEST_F(TransactionsTest, ReceiptsAreForMembersOfTheOriginAndEventsOfTheRoom) {
 TEST_F(TransactionsTest, MessagesToDevicesComeOnce) {
   users::NewSession wanted;
   wanted.device = DeviceId::trusted("PHONE");
-  ASSERT_TRUE(run(users_.log_in(alice_, wanted)).ok());
+  ASSERT_TRUE(run(sessions_.log_in(alice_, wanted)).ok());
   const auto user = *names_->find(stores::NameKind::kUser, alice_.view());
   const auto send = [&](std::string_view sender, std::string_view id, std::string_view target) {
     const auto messages =
@@ -346,7 +346,7 @@ TEST_F(TransactionsTest, EventsOfARoomThatIsBeingEnteredWaitForIt) {
 
 TEST_F(TransactionsTest, AMessageThatCannotBeStoredIsNotAcknowledged) {
   users::NewSession wanted;
-  ASSERT_TRUE(run(users_.log_in(alice_, wanted)).ok());
+  ASSERT_TRUE(run(sessions_.log_in(alice_, wanted)).ok());
   disk_.fail_after(1);
   const auto messages =
       json::object({{alice_.str(), json::object({{"*", json::object({{"a", 1}})}})}});

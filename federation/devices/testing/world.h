@@ -109,11 +109,13 @@ class WorldTest : public testing::Test {
     client_ = std::make_unique<client::FederationClient>(*servers_);
     sender_ = std::make_unique<sender::Sender>(sender::SenderParts{
         *runtime_, *database_, *committer_, *followers_, *names_, nodes_, *servers_, kOwn});
-    users_ = std::make_unique<users::Users>(
+    accounts_ = std::make_unique<users::Accounts>(
         users::Parts{*runtime_, *database_, *committer_, *names_, kOwn});
-    keys_ = std::make_unique<users::DeviceKeys>(*users_);
-    devices_ = std::make_unique<Devices>(Parts{*runtime_, *database_, *committer_, *followers_,
-                                               *names_, kOwn, *sender_, *client_, *keys_});
+    keys_ = std::make_unique<users::DeviceKeys>(*accounts_);
+    messages_ = std::make_unique<users::DeviceMessages>(*accounts_);
+    devices_ =
+        std::make_unique<Devices>(Parts{*runtime_, *database_, *committer_, *followers_, *names_,
+                                        kOwn, *sender_, *client_, *keys_, *messages_});
   }
   // Of whose changed devices clients were told since it was asked last.
   std::vector<stores::UserNumber> told() {
@@ -127,8 +129,9 @@ class WorldTest : public testing::Test {
   void halt() {
     simulation_->crash(*runtime_);
     devices_.reset();
+    messages_.reset();
     keys_.reset();
-    users_.reset();
+    accounts_.reset();
     sender_.reset();
     client_.reset();
     servers_.reset();
@@ -250,7 +253,8 @@ class WorldTest : public testing::Test {
   std::unique_ptr<FakeServers> servers_;
   std::unique_ptr<client::FederationClient> client_;
   std::unique_ptr<sender::Sender> sender_;
-  std::unique_ptr<users::Users> users_;
+  std::unique_ptr<users::Accounts> accounts_;
+  std::unique_ptr<users::DeviceMessages> messages_;
   std::unique_ptr<users::DeviceKeys> keys_;
   std::unique_ptr<Devices> devices_;
 };

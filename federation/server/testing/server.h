@@ -17,6 +17,7 @@
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/engine/engine.h"
+#include "homeserver/users/sessions/sessions.h"
 #include "storage/feed/followers.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
@@ -160,7 +161,7 @@ class ServerTest : public testing::Test {
     router_.set_around(authentication(api_));
     users::NewAccount account;
     account.localpart = "alice";
-    EXPECT_TRUE(run(users_.register_user(account)).ok());
+    EXPECT_TRUE(run(accounts_.register_user(account)).ok());
   }
   ~ServerTest() override { simulation_->crash(*inner_); }
 
@@ -359,8 +360,10 @@ class ServerTest : public testing::Test {
   rooms::RoomEngine engine_{
       {runtime_, *database_, *committer_, *names_, own_, key_, keyring_, remote_}};
   const users::Parts user_parts_{runtime_, *database_, *committer_, *names_, own_};
-  users::Users users_{user_parts_};
-  users::DeviceKeys device_keys_{users_};
+  users::Accounts accounts_{user_parts_};
+  users::Sessions sessions_{accounts_};
+  users::DeviceKeys device_keys_{accounts_};
+  users::DeviceMessages device_messages_{accounts_};
   users::Receipts receipts_{user_parts_};
   users::Typing typing_{runtime_.clock()};
   sender::Sender sender_{{runtime_, *database_, *committer_, followers_, *names_,
@@ -369,9 +372,9 @@ class ServerTest : public testing::Test {
                                 http::default_rate_rules()};
   static constexpr size_t kRequestsAtOnce = 10;
   std::string address_ = "192.0.2.1";  // from which requests come
-  Api api_{{runtime_, *database_, *committer_, engine_.writer, users_, device_keys_, receipts_,
-            typing_, keyring_, servers_, sender_, device_lists_, rate_limits_, kRequestsAtOnce,
-            "1.0"}};
+  Api api_{{runtime_, *database_, *committer_, engine_.writer, accounts_, device_keys_,
+            device_messages_, receipts_, typing_, keyring_, servers_, sender_, device_lists_,
+            rate_limits_, kRequestsAtOnce, "1.0"}};
   http::Router router_;
 };
 

@@ -104,8 +104,8 @@ Task<Result<Response>> get_remote_profile(const Api& api, Call& call, UserId use
 
 Task<Result<Response>> get_profile(const Api& api, Call& call) {
   POLDER_CO_TRY(const UserId user, UserId::parse(call.path("userId")));
-  if (!api.users.is_local(user)) co_return co_await get_remote_profile(api, call, user);
-  auto account = co_await api.users.account(user);
+  if (!api.accounts.is_local(user)) co_return co_await get_remote_profile(api, call, user);
+  auto account = co_await api.accounts.account(user);
   if (!account.ok() || account->deactivated)
     co_return fail(ErrorCode::kNotFound, "Profile not found");
   json::Object profile;

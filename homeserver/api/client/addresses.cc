@@ -17,7 +17,7 @@ Task<Result<RoomAddress>> resolve(const Api& api, std::string room_or_alias) {
     co_return address;
   }
   POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(room_or_alias));
-  const ServerName& own_name = api.users.parts().own_name;
+  const ServerName& own_name = api.accounts.parts().own_name;
   if (alias.server() != own_name.view()) {
     POLDER_CO_TRY(const ServerName server, ServerName::parse(alias.server()));
     auto found = co_await api.federation.directory(server, alias);

@@ -47,7 +47,7 @@ Task<Result<Response>> put_in_turn(const Api& api, RoomAlias alias, stores::Alia
 
 Task<Result<Response>> put_alias(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomAlias alias, RoomAlias::parse(call.path("roomAlias")));
-  if (alias.server() != api.users.parts().own_name.view())
+  if (alias.server() != api.accounts.parts().own_name.view())
     co_return fail(ErrorCode::kInvalid, "The alias is of another server");
   POLDER_CO_CHECK(check_alias_not_claimed(api, alias));
   POLDER_CO_TRY(const std::string named, call.fields().string("room_id"));

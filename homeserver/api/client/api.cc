@@ -44,7 +44,7 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
         api, exchange,
         fail(ErrorCode::kUnauthenticated, "M_MISSING_TOKEN", "Missing access token"));
   }
-  auto session = co_await api.users.authenticate(token);
+  auto session = co_await api.sessions.authenticate(token);
   if (!session.ok()) co_return unauthenticated(api, exchange, session.error());
   if (exchange.route->authentication == http::Authentication::kAdmin && !session->admin) {
     co_return http::error_response(403, "M_FORBIDDEN", "You are not a server admin");
@@ -61,7 +61,7 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
     exchange.answered = [&api, user = session->number] { api.sync.own_answers().end(user); };
   }
   exchange.held_for = session->user.str();
-  api.users.note_seen(*session, exchange.request.remote_address);
+  api.sessions.note_seen(*session, exchange.request.remote_address);
   exchange.caller = std::make_shared<kit::Caller>(*std::move(session));
   co_return co_await next(exchange);
 }

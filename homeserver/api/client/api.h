@@ -22,10 +22,11 @@
 #include "homeserver/sync/classic/sync.h"
 #include "homeserver/sync/classic/tokens.h"
 #include "homeserver/sync/push/rules.h"
-#include "homeserver/users/account_data.h"
-#include "homeserver/users/device_keys.h"
-#include "homeserver/users/receipts.h"
-#include "homeserver/users/users.h"
+#include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/data/account_data.h"
+#include "homeserver/users/data/receipts.h"
+#include "homeserver/users/keys/device_keys.h"
+#include "homeserver/users/sessions/sessions.h"
 
 namespace polder::rooms {
 class RoomWriter;
@@ -75,7 +76,8 @@ struct Api {
   kv::Committer& committer;
   const rooms::RoomSource& rooms;
   rooms::RoomWriter& writer;
-  users::Users& users;
+  users::Accounts& accounts;
+  users::Sessions& sessions;
   users::AccountData& account_data;
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;

@@ -24,18 +24,18 @@ Task<Status> leave_all(const Api& api, UserId user) {
                                       api.runtime, [&api, user] { return rooms_of(api, user); }));
   Status outcome;
   for (const RoomId& room : rooms) {
-    const policy::Actor server = policy::Server{api.users.parts().own_name};
+    const policy::Actor server = policy::Server{api.accounts.parts().own_name};
     const Status left = co_await api.entry.leave({user, room, {}, {}, server});
     if (!left.ok() && left.error().code != ErrorCode::kForbidden) outcome = left;
   }
   if (!outcome.ok()) co_return outcome;
-  co_return co_await api.users.left_all_rooms(std::move(user));
+  co_return co_await api.accounts.left_all_rooms(std::move(user));
 }
 
 }  // namespace
 
 Task<void> leave_rooms_of_deactivated(const Api& api) {
-  const auto users = co_await api.users.leaving();
+  const auto users = co_await api.accounts.leaving();
   if (!users.ok()) {
     api.runtime.log().error("departure_failed", {{"reason", users.error().message}});
     co_return;

@@ -21,7 +21,7 @@ Error claimed(std::string_view what) {
 }  // namespace
 
 Status check_user_not_claimed(const Api& api, const std::string& localpart) {
-  const auto user = UserId::create(in_small_letters(localpart), api.users.parts().own_name);
+  const auto user = UserId::create(in_small_letters(localpart), api.accounts.parts().own_name);
   if (!user.ok()) return {};
   if (api.settings->appservices->owner_of(*user) != nullptr) return claimed("user ID");
   return {};

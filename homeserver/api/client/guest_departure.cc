@@ -46,7 +46,7 @@ Result<std::vector<Departure>> guests_in(const Api& api, stores::RoomNumber room
   POLDER_CHECK(reader.for_each_state(
       head->record.state, "m.room.member", [&](stores::EventNumber, const rooms::HeldEvent& held) {
         auto user = UserId::parse(*held.event->state_key());
-        if (user.ok() && api.users.is_local(*user) && held.event->membership() == "join")
+        if (user.ok() && api.accounts.is_local(*user) && held.event->membership() == "join")
           members.push_back(*std::move(user));
       }));
   for (UserId& user : members) {
@@ -95,7 +95,7 @@ Task<void> GuestDeparture::leave_room(stores::RoomNumber room) const {
     api.runtime.log().warning("guest_departure_failed", {{"reason", guests.error().message}});
     co_return;
   }
-  const policy::Actor server = policy::Server{api.users.parts().own_name};
+  const policy::Actor server = policy::Server{api.accounts.parts().own_name};
   for (const Departure& guest : *guests) {
     const Status left = co_await api.entry.leave({guest.user, guest.room, {}, {}, server});
     if (!left.ok())

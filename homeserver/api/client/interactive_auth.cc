@@ -26,7 +26,7 @@ Task<Result<CheckedPassword>> check_password(const Api& api, UserId user, std::s
   const http::Principal account{http::Principal::Kind::kAccount, user.view()};
   const auto wait = api.rate_limits.take(http::RateClass::kLoginFailed, account);
   if (wait) co_return CheckedPassword{http::limited(*wait), {}};
-  auto proof = co_await api.users.check_password(user, std::move(password));
+  auto proof = co_await api.accounts.check_password(user, std::move(password));
   if (proof.ok() || proof.error().code != ErrorCode::kForbidden)
     api.rate_limits.give_back(http::RateClass::kLoginFailed, account);
   if (!proof.ok()) co_return proof.error();

@@ -16,11 +16,11 @@ Result<users::NewSession> read_new_session(const Call& call) {
 
 Task<Result<json::Object>> begin_session(const Api& api, UserId user, users::NewSession wanted) {
   POLDER_CO_TRY(const users::SessionToken made,
-                co_await api.users.log_in(std::move(user), std::move(wanted)));
+                co_await api.sessions.log_in(std::move(user), std::move(wanted)));
   co_return json::Object{{"user_id", made.session.user.str()},
                          {"access_token", made.access_token},
                          {"device_id", made.session.device.str()},
-                         {"home_server", api.users.parts().own_name.str()}};
+                         {"home_server", api.accounts.parts().own_name.str()}};
 }
 
 Error registration_error(const Error& error) {

@@ -205,7 +205,7 @@ Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, U
         hide_whether_known(co_await api.entry.join({user, room, std::move(content), {}, actor})));
     co_return co_await current_member_event(api, room, target);
   }
-  if (membership == "invite" && !api.users.is_local(target)) {
+  if (membership == "invite" && !api.accounts.is_local(target)) {
     POLDER_CO_CHECK(co_await api.entry.invite({user, room, std::move(content), {}, actor}, target));
     co_return co_await current_member_event(api, room, target);
   }
@@ -228,8 +228,8 @@ Task<Result<json::Object>> membership_content(const Api& api, UserId user, std::
   if (reason) content.set("reason", *reason);
   const bool shows_profile =
       membership == "join" || membership == "invite" || membership == "knock";
-  if (!shows_profile || !api.users.is_local(user)) co_return content;
-  const auto account = co_await api.users.account(std::move(user));
+  if (!shows_profile || !api.accounts.is_local(user)) co_return content;
+  const auto account = co_await api.accounts.account(std::move(user));
   if (!account.ok()) co_return account.error();
   if (!account->displayname.empty()) content.set("displayname", account->displayname);
   if (!account->avatar_url.empty()) content.set("avatar_url", account->avatar_url);

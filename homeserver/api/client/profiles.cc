@@ -28,7 +28,7 @@ Task<Status> send_to_room(const Api& api, UserId user, RoomId room, json::Object
 
 // A user's rooms show the profile that the user's membership carries: each is sent anew.
 Task<Status> send_to_rooms(const Api& api, UserId user, stores::UserNumber number) {
-  POLDER_CO_TRY(const auto account, co_await api.users.account(user));
+  POLDER_CO_TRY(const auto account, co_await api.accounts.account(user));
   POLDER_CO_TRY(const auto rooms, co_await runtime::on_pool(api.runtime, [&api, number] {
                   return stores::read_rooms_of(*api.database.snapshot(), number);
                 }));
@@ -42,13 +42,13 @@ Task<Status> send_to_rooms(const Api& api, UserId user, stores::UserNumber numbe
 
 Task<Status> change_in_turn(const Api& api, users::Session session, ProfileChange change) {
   POLDER_CO_CHECK(
-      co_await api.users.set_profile(session.user, change.displayname, change.avatar_url));
+      co_await api.accounts.set_profile(session.user, change.displayname, change.avatar_url));
   co_return co_await send_to_rooms(api, session.user, session.number);
 }
 
 Task<Status> renew_in_turn(const Api& api, users::Session session, RoomId room,
                            json::Object entered_with) {
-  POLDER_CO_TRY(const auto account, co_await api.users.account(session.user));
+  POLDER_CO_TRY(const auto account, co_await api.accounts.account(session.user));
   json::Object now = joined_with(account);
   const auto same = [&](std::string_view field) {
     const std::string* then = entered_with.find_string(field);

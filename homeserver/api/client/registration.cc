@@ -28,7 +28,7 @@ Task<Result<WantedAccount>> read_wanted(const Api& api, const Call& call) {
   if (!password) co_return wanted;
   if (password->empty())
     co_return fail(ErrorCode::kInvalid, "M_WEAK_PASSWORD", "The password is empty");
-  POLDER_CO_TRY(wanted.password_hash, co_await api.users.hash_password(*std::move(password)));
+  POLDER_CO_TRY(wanted.password_hash, co_await api.accounts.hash_password(*std::move(password)));
   co_return wanted;
 }
 
@@ -39,7 +39,7 @@ Task<Result<json::Object>> make_account(const Api& api, WantedAccount wanted, bo
   POLDER_CO_CHECK(check_user_not_claimed(api, account.localpart));
   account.password_hash = std::move(wanted.password_hash);
   account.guest = guest;
-  const auto user = co_await api.users.register_user(std::move(account));
+  const auto user = co_await api.accounts.register_user(std::move(account));
   if (!user.ok()) co_return registration_error(user.error());
   if (wanted.inhibit_login.value_or(false)) co_return json::Object{{"user_id", user->str()}};
   users::NewSession session;
@@ -71,7 +71,7 @@ Task<Result<Response>> challenge(const Api& api, Registrations& registrations,
                                  WantedAccount wanted) {
   if (wanted.username && !wanted.username->empty()) {
     POLDER_CO_CHECK(check_user_not_claimed(api, *wanted.username));
-    const Status available = co_await api.users.check_available(*wanted.username);
+    const Status available = co_await api.accounts.check_available(*wanted.username);
     if (!available.ok()) co_return registration_error(available.error());
   }
   const json::Object flow{{"stages", json::Array(1, "m.login.dummy")}};

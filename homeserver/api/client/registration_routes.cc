@@ -21,7 +21,7 @@ Task<Result<Response>> register_user(Registering& registering, Call& call) {
 Task<Result<Response>> register_available(Registering& registering, Call& call) {
   POLDER_CO_TRY(const std::string_view name, call.query().text("username"));
   POLDER_CO_CHECK(check_user_not_claimed(registering.api, std::string(name)));
-  const Status available = co_await registering.api.users.check_available(std::string(name));
+  const Status available = co_await registering.api.accounts.check_available(std::string(name));
   if (!available.ok()) co_return registration_error(available.error());
   co_return ok_json({{"available", true}});
 }
@@ -78,7 +78,7 @@ Task<Result<Response>> register_with_secret(Registering& registering, Call& call
       {.point = policy::Point::kRegister, .target = account.localpart}, policy::Administrator(),
       {.registration = policy::Registration{.open = api.settings->registration_enabled}},
       &account.with));
-  const auto user = co_await api.users.register_user(std::move(account));
+  const auto user = co_await api.accounts.register_user(std::move(account));
   if (!user.ok()) co_return registration_error(user.error());
   if (inhibit_login) co_return ok_json({{"user_id", user->str()}});
   POLDER_CO_TRY(const json::Object begun, co_await begin_session(api, *user, std::move(session)));

@@ -189,8 +189,9 @@ Task<Result<Response>> create(const Api& api, Call& call) {
     co_return fail(ErrorCode::kInvalid, "M_BAD_JSON", "Numbers must be integers");
   auto profile = co_await membership_content(api, creator, "join", {});
   if (!profile.ok()) co_return profile.error();
-  POLDER_CO_TRY(RoomPlan plan, plan_room(call.body, creator, *profile, api.users.parts().own_name,
-                                         api.settings->default_room_version));
+  POLDER_CO_TRY(RoomPlan plan,
+                plan_room(call.body, creator, *profile, api.accounts.parts().own_name,
+                          api.settings->default_room_version));
   const policy::Actor actor = actor_of(call.session());
   const auto alias = plan.alias;
   if (alias) POLDER_CO_CHECK(check_alias_not_claimed(api, *alias));

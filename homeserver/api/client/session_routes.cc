@@ -31,7 +31,7 @@ Result<UserId> login_user(const Api& api, const json::Object& body) {
   } else {
     POLDER_TRY(name, in.string("user"));
   }
-  const ServerName& own = api.users.parts().own_name;
+  const ServerName& own = api.accounts.parts().own_name;
   // Localparts are lower case, as are server names; people's keyboards are not.
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -63,12 +63,12 @@ Task<Result<Response>> login(const Api& api, Call& call) {
 }
 
 Task<Result<Response>> logout(const Api& api, Call& call) {
-  POLDER_CO_CHECK(co_await api.users.log_out(call.session()));
+  POLDER_CO_CHECK(co_await api.sessions.log_out(call.session()));
   co_return empty_json();
 }
 
 Task<Result<Response>> logout_all(const Api& api, Call& call) {
-  POLDER_CO_CHECK(co_await api.users.log_out_everywhere(call.session().user));
+  POLDER_CO_CHECK(co_await api.sessions.log_out_everywhere(call.session().user));
   co_return empty_json();
 }
 
@@ -89,7 +89,7 @@ json::Object device_json(const DeviceId& id, const stores::DeviceRow& row) {
 }
 
 Task<Result<Response>> list_devices(const Api& api, Call& call) {
-  POLDER_CO_TRY(const auto devices, co_await api.users.devices(call.session().user));
+  POLDER_CO_TRY(const auto devices, co_await api.sessions.devices(call.session().user));
   json::Array list;
   for (const auto& [id, row] : devices)
     list.push_back(device_json(id, row));
@@ -97,7 +97,7 @@ Task<Result<Response>> list_devices(const Api& api, Call& call) {
 }
 
 Task<Result<stores::DeviceRow>> find_device(const Api& api, UserId user, DeviceId device) {
-  POLDER_CO_TRY(const auto devices, co_await api.users.devices(std::move(user)));
+  POLDER_CO_TRY(const auto devices, co_await api.sessions.devices(std::move(user)));
   for (const auto& [id, row] : devices) {
     if (id == device) co_return row;
   }
@@ -119,7 +119,8 @@ Task<Result<Response>> put_device(const Api& api, Call& call) {
     POLDER_CO_CHECK(co_await find_device(api, call.session().user, device));
     co_return empty_json();
   }
-  POLDER_CO_CHECK(co_await api.users.rename_device(call.session().user, device, *std::move(name)));
+  POLDER_CO_CHECK(
+      co_await api.sessions.rename_device(call.session().user, device, *std::move(name)));
   co_return empty_json();
 }
 
@@ -128,7 +129,7 @@ Task<Result<Response>> delete_device(const Api& api, Call& call) {
   if (challenge) co_return *std::move(challenge);
   POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
   std::vector<DeviceId> one(1, device);
-  POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(one)));
+  POLDER_CO_CHECK(co_await api.sessions.delete_devices(call.session().user, std::move(one)));
   co_return empty_json();
 }
 
@@ -143,7 +144,7 @@ Task<Result<Response>> delete_devices(const Api& api, Call& call) {
   }
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
-  POLDER_CO_CHECK(co_await api.users.delete_devices(call.session().user, std::move(devices)));
+  POLDER_CO_CHECK(co_await api.sessions.delete_devices(call.session().user, std::move(devices)));
   co_return empty_json();
 }
 
@@ -153,8 +154,8 @@ Task<Result<Response>> whois(const Api& api, Call& call) {
   POLDER_CO_TRY(const UserId user, UserId::parse(call.path("userId")));
   if (user != call.session().user && !call.session().admin)
     co_return fail(ErrorCode::kForbidden, "You are not a server admin");
-  POLDER_CO_CHECK(co_await api.users.account(user));
-  POLDER_CO_TRY(const auto devices, co_await api.users.devices(user));
+  POLDER_CO_CHECK(co_await api.accounts.account(user));
+  POLDER_CO_TRY(const auto devices, co_await api.sessions.devices(user));
   json::Object by_device;
   for (const auto& [id, row] : devices) {
     json::Array connections;
@@ -172,7 +173,7 @@ Task<Result<Response>> change_password(const Api& api, Call& call) {
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
   POLDER_CO_TRY(const std::string password, call.fields().string("new_password", kNewPasswords));
-  POLDER_CO_CHECK(co_await api.users.set_password(
+  POLDER_CO_CHECK(co_await api.accounts.set_password(
       call.session().user, password,
       logs_out ? std::optional(call.session().device) : std::nullopt));
   co_return empty_json();
@@ -184,7 +185,7 @@ Task<Result<Response>> deactivate(const Api& api, Call& call) {
   POLDER_CO_CHECK(call.fields().optional_string("id_server"));
   POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
   if (challenge) co_return *std::move(challenge);
-  POLDER_CO_CHECK(co_await api.users.deactivate(call.session().user, erase));
+  POLDER_CO_CHECK(co_await api.accounts.deactivate(call.session().user, erase));
   runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "departure",
                  leave_rooms_of_deactivated(api));
   co_return ok_json({{"id_server_unbind_result", "no-support"}});

@@ -5,7 +5,7 @@
 #include <variant>
 
 #include "homeserver/base/values/ids.h"
-#include "homeserver/users/users.h"
+#include "homeserver/users/accounts/session.h"
 
 namespace polder::kit {
 

@@ -8,7 +8,7 @@
 
 #include "homeserver/api/kit/respond.h"
 #include "homeserver/base/runtime/runtime.h"
-#include "homeserver/users/device_keys.h"
+#include "homeserver/users/keys/device_keys.h"
 
 namespace polder::kit {
 

@@ -1,6 +1,6 @@
 // Invites and knocks of rooms that this server is not in, as /sync shows them.
 #include "homeserver/sync/classic/testing/sync.h"
-#include "homeserver/users/account_data.h"
+#include "homeserver/users/data/account_data.h"
 
 namespace polder::sync {
 namespace {

@@ -18,7 +18,7 @@
 #include "homeserver/sync/classic/sent_members.h"
 #include "homeserver/sync/classic/waiters.h"
 #include "homeserver/sync/push/counts.h"
-#include "homeserver/users/receipts.h"
+#include "homeserver/users/data/receipts.h"
 #include "storage/kv/committer.h"
 
 namespace polder::sync {

@@ -5,7 +5,7 @@
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/sync/push/highlights.h"
 #include "homeserver/sync/push/rules.h"
-#include "homeserver/users/receipts.h"
+#include "homeserver/users/data/receipts.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
 #include "storage/stores/rooms/push_rows.h"

@@ -12,7 +12,7 @@
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/push_rules/rule_set.h"
-#include "homeserver/users/users.h"
+#include "homeserver/users/accounts/parts.h"
 
 namespace polder::push {
 

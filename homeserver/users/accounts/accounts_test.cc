@@ -1,0 +1,31 @@
+#include "homeserver/users/accounts/testing/accounts.h"
+
+namespace polder::users {
+namespace {
+
+TEST_F(AccountsTest, NamesAreTakenOnceInLowerCase) {
+  EXPECT_EQ(add("Alice").str(), "@alice:own.example");
+  NewAccount account;
+  account.localpart = "alice";
+  EXPECT_EQ(run(accounts_->register_user(account)).error().code, ErrorCode::kExists);
+  EXPECT_EQ(run(accounts_->check_available("alice")).error().code, ErrorCode::kExists);
+  EXPECT_TRUE(run(accounts_->check_available("bob")).ok());
+  for (const char* name : {"a b", "\xc3\xa9", "a:b", "@a"}) {
+    account.localpart = name;
+    EXPECT_EQ(run(accounts_->register_user(account)).error().code, ErrorCode::kInvalid) << name;
+  }
+}
+
+TEST_F(AccountsTest, APasswordIsNeitherEmptyNorEndless) {
+  const UserId alice = add("alice");
+  for (const std::string& password : {std::string(), std::string(kPasswordBytesMax + 1, 'x')}) {
+    EXPECT_FALSE(run(accounts_->set_password(alice, password)).ok());
+    NewAccount account;
+    account.localpart = "bob";
+    account.password = password;
+    EXPECT_FALSE(run(accounts_->register_user(account)).ok());
+  }
+}
+
+}  // namespace
+}  // namespace polder::users

@@ -1,0 +1,120 @@
+#include "homeserver/users/data/account_data.h"
+
+#include <charconv>
+
+#include "homeserver/base/json/write.h"
+#include "storage/stores/users/user_rows.h"
+
+namespace polder::users {
+namespace {
+
+constexpr size_t kTypeBytesMax = 255;
+constexpr uint64_t kFiltersMax = 1000;  // of a user
+
+Error too_much(std::string_view what) {
+  return fail(ErrorCode::kTooLarge, std::string("There is too much account data ").append(what));
+}
+
+// What was there before, if it may become the new content: what grows by nothing always may.
+Result<std::optional<stores::AccountDataRow>> replaceable(
+    const kv::Snapshot& snapshot, const AccountDataLimits& limits, stores::UserNumber user,
+    stores::RoomNumber room, const std::string& type, const std::string& text) {
+  POLDER_TRY(auto before, stores::read_account_data(snapshot, user, room, type));
+  if (before && before->content.size() >= text.size()) return before;
+  POLDER_TRY(const auto sizes, stores::measure_account_data(snapshot, user, room));
+  const size_t types = before ? 0 : 1;
+  const size_t bytes = before ? text.size() - before->content.size() : type.size() + text.size();
+  const auto fits = [&](const stores::AccountDataSize& size, size_t types_max, size_t bytes_max) {
+    return size.types + types <= types_max && size.bytes + bytes <= bytes_max;
+  };
+  if (!fits(sizes.of_room, limits.room_types, limits.room_bytes))
+    return too_much(room == 0 ? "of the account" : "of this room");
+  if (!fits(sizes.all, limits.types, limits.bytes)) return too_much("of the account and its rooms");
+  return before;
+}
+
+}  // namespace
+
+Task<Result<kv::Position>> AccountData::set(stores::UserNumber user, stores::RoomNumber room,
+                                            std::string type, json::Object content) {
+  if (type.empty() || type.size() > kTypeBytesMax)
+    co_return fail(ErrorCode::kInvalid, "the type is empty or too long");
+  const std::string text = json::write(content);
+  if (text.size() > kAccountDataBytesMax)
+    co_return fail(ErrorCode::kTooLarge, "the content is too large");
+  auto make = [this, user, room, type = std::move(type), text] {
+    return set_in_turn(user, room, type, text);
+  };
+  co_return co_await queues_.in_turn(user, std::move(make));
+}
+
+Task<Result<kv::Position>> AccountData::set_in_turn(stores::UserNumber user,
+                                                    stores::RoomNumber room, std::string type,
+                                                    std::string text) {
+  AccountData* self = this;
+  POLDER_CO_TRY(const auto before, co_await runtime::on_pool(parts_.runtime, [=] {
+                  return replaceable(*self->parts_.database.snapshot(), self->limits_, user, room,
+                                     type, text);
+                }));
+  kv::Batch batch;
+  const kv::PositionSlot slot = batch.reserve_position();
+  stores::put_account_data(batch, user, room, type, text, slot, before ? before->position : 0);
+  POLDER_CO_TRY(const kv::Committed committed, co_await parts_.committer.commit(std::move(batch)));
+  co_return committed.at(slot);
+}
+
+Task<Result<std::string>> AccountData::get(stores::UserNumber user, stores::RoomNumber room,
+                                           std::string type) {
+  AccountData* self = this;
+  co_return co_await runtime::on_pool(
+      parts_.runtime, [self, user, room, type]() -> Result<std::string> {
+        POLDER_TRY(auto row,
+                   stores::read_account_data(*self->parts_.database.snapshot(), user, room, type));
+        if (!row) return fail(ErrorCode::kNotFound, "Account data not found");
+        return std::move(row->content);
+      });
+}
+
+Task<Result<std::string>> AccountData::add_filter(stores::UserNumber user, json::Object filter) {
+  const std::string text = json::write(filter);
+  if (text.size() > kAccountDataBytesMax)
+    co_return fail(ErrorCode::kTooLarge, "the filter is too large");
+  auto add = [this, user, text] { return add_filter_in_turn(user, text); };
+  co_return co_await queues_.in_turn(user, std::move(add));
+}
+
+Task<Result<std::string>> AccountData::add_filter_in_turn(stores::UserNumber user,
+                                                          std::string text) {
+  AccountData* self = this;
+  POLDER_CO_TRY(const uint64_t last, co_await runtime::on_pool(parts_.runtime, [self, user] {
+                  return stores::last_filter(*self->parts_.database.snapshot(), user);
+                }));
+  // Clients add the same filter again at every start.
+  for (uint64_t number = last; number > 0 && number + 8 > last; --number) {
+    POLDER_CO_TRY(const auto known, co_await runtime::on_pool(parts_.runtime, [self, user, number] {
+                    return stores::read_filter(*self->parts_.database.snapshot(), user, number);
+                  }));
+    if (known == text) co_return std::to_string(number);
+  }
+  if (last >= kFiltersMax) co_return fail(ErrorCode::kTooLarge, "too many filters");
+  kv::Batch batch;
+  stores::put_filter(batch, user, last + 1, text);
+  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
+  co_return std::to_string(last + 1);
+}
+
+Task<Result<std::string>> AccountData::filter(stores::UserNumber user, std::string id) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
+  if (error != std::errc() || end != id.data() + id.size())
+    co_return fail(ErrorCode::kNotFound, "No such filter");
+  AccountData* self = this;
+  co_return co_await runtime::on_pool(
+      parts_.runtime, [self, user, number]() -> Result<std::string> {
+        POLDER_TRY(auto text, stores::read_filter(*self->parts_.database.snapshot(), user, number));
+        if (!text) return fail(ErrorCode::kNotFound, "No such filter");
+        return *std::move(text);
+      });
+}
+
+}  // namespace polder::users

@@ -1,0 +1,47 @@
+// Account data and filters (https://spec.matrix.org/v1.19/client-server-api/#client-config,
+// #filtering).
+#pragma once
+
+#include "homeserver/base/json/value.h"
+#include "homeserver/base/runtime/sync.h"
+#include "homeserver/users/accounts/parts.h"
+
+namespace polder::users {
+
+inline constexpr size_t kAccountDataBytesMax = 65536;
+
+// All of it goes into a new device's first sync.
+struct AccountDataLimits {
+  size_t room_types = 1'000;  // of one room; and of what is of no room
+  size_t room_bytes = size_t{4} << 20;
+  size_t types = 50'000;  // of a user
+  size_t bytes = size_t{16} << 20;
+};
+
+// Thread-safe. Every change is on disk when it returns.
+class AccountData {
+ public:
+  explicit AccountData(Parts parts, AccountDataLimits limits = {})
+      : parts_(std::move(parts)), limits_(limits), queues_(parts_.runtime) {}
+
+  // Room 0 is global. kTooLarge, also of all that there is then; kInvalid for types that are too
+  // long.
+  Task<Result<kv::Position>> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
+                                 json::Object content);
+  Task<Result<std::string>> get(stores::UserNumber user, stores::RoomNumber room,
+                                std::string type);  // JSON; kNotFound
+
+  Task<Result<std::string>> add_filter(stores::UserNumber user, json::Object filter);  // its id
+  Task<Result<std::string>> filter(stores::UserNumber user, std::string id);  // JSON; kNotFound
+
+ private:
+  Task<Result<kv::Position>> set_in_turn(stores::UserNumber user, stores::RoomNumber room,
+                                         std::string type, std::string text);
+  Task<Result<std::string>> add_filter_in_turn(stores::UserNumber user, std::string text);
+
+  Parts parts_;
+  const AccountDataLimits limits_;
+  runtime::KeyedQueues queues_;  // by user
+};
+
+}  // namespace polder::users
