@@ -38,7 +38,7 @@ class VisibilityTest : public HomeserverTest {
 };
 
 TEST_F(VisibilityTest, HistoryIsShownToWhomItIsMeant) {
-  const std::string alice = join_token("alice");
+  const std::string alice = alice_;
   const std::string bob = join_token("bob");
   const std::string room = create_room(
       alice,

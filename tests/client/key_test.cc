@@ -179,7 +179,7 @@ TEST_F(KeyTest, MessagesToADeviceComeInOrderUntilAcknowledged) {
 }
 
 TEST_F(KeyTest, AMessageToDevicesIsSentOnceForATypeAndTransactionId) {
-  const std::string alice = join_token("alice");
+  const std::string alice = alice_;
   const auto send = [&](const std::string& type, const std::string& text) {
     return begin("PUT", "/_matrix/client/v3/sendToDevice/" + type + "/t", alice,
                  R"({"messages":{"@alice:own":{"*":{"text":")" + text + R"("}}}})");

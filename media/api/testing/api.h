@@ -51,7 +51,10 @@ inline Task<http::Response> authenticate(http::Exchange& exchange, const http::H
     co_return http::error_response(401, "M_UNAUTHORIZED", "");
   if (needed == http::Authentication::kAccessToken && token.empty())
     co_return http::error_response(401, "M_MISSING_TOKEN", "");
-  if (!token.empty() && token != "server") {
+  if (token == "server") {
+    exchange.caller =
+        std::make_shared<kit::Caller>(kit::Server{*ServerName::parse("other.example"), {}});
+  } else if (!token.empty()) {
     users::Session session;
     session.number = static_cast<stores::UserNumber>(token[0]);
     session.guest = token == "guest";
