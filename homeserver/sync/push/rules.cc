@@ -3,6 +3,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/hops.h"
+#include "storage/stores/users/user_rows.h"
 
 namespace polder::push {
 namespace {
