@@ -15,6 +15,7 @@
 #include "homeserver/api/admin/api.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/guest_departure.h"
+#include "homeserver/api/client/limited_identities.h"
 #include "homeserver/api/client/registration.h"
 #include "homeserver/base/crypto/keys.h"
 #include "homeserver/base/egress/egress.h"
@@ -33,6 +34,7 @@
 #include "homeserver/sync/push/highlights.h"
 #include "homeserver/sync/push/rules.h"
 #include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/accounts/local_passwords.h"
 #include "homeserver/users/data/account_data.h"
 #include "homeserver/users/data/device_messages.h"
 #include "homeserver/users/data/receipts.h"
@@ -58,6 +60,7 @@ struct Outside {
   http::Transport& transport;
   egress::Resolver& resolver;
   rooms::StepSizes steps = {};
+  users::IdentityProvider* identities = nullptr;  // null: passwords that are kept here
 };
 
 class Homeserver {
@@ -113,6 +116,8 @@ class Homeserver {
   std::unique_ptr<entry::RoomEntry> entry_;
   std::unique_ptr<users::Accounts> accounts_;
   std::unique_ptr<users::Sessions> sessions_;
+  std::unique_ptr<users::LocalPasswords> local_passwords_;
+  std::unique_ptr<client_api::LimitedIdentities> identities_;
   std::unique_ptr<users::AccountData> account_data_;
   std::unique_ptr<users::DeviceKeys> device_keys_;
   std::unique_ptr<users::DeviceMessages> device_messages_;

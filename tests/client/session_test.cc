@@ -141,5 +141,48 @@ TEST_F(SessionTest, DevicesTellWhenAndFromWhereTheyWereSeen) {
   EXPECT_EQ(whois(bob, "@nobody:own").status, 403);
 }
 
+// Answers as it was told, and remembers what it was asked.
+class FakeIdentities final : public users::IdentityProvider {
+ public:
+  Task<Result<users::IdentityProof>> check(users::Credential credential) override {
+    asked_.push_back(std::move(credential));
+    co_return answer_;
+  }
+  Result<users::IdentityProof> answer_ = fail(ErrorCode::kForbidden, "The directory says no");
+  std::vector<users::Credential> asked_;
+};
+
+TEST_F(SessionTest, AnotherProviderDecidesWhoEntersAndWhoConfirms) {
+  FakeIdentities directory;
+  identities_ = &directory;
+  stop();
+  start();
+  const std::string alice = join_token("alice");
+  join_token("bob");
+  EXPECT_EQ(log_in("alice", "pw").status, 403) << "the password that is kept here does not count";
+  ASSERT_EQ(directory.asked_.size(), 1u);
+  EXPECT_EQ(directory.asked_[0].type, "m.login.password");
+  EXPECT_EQ(directory.asked_[0].user->str(), "@alice:own");
+  EXPECT_EQ(directory.asked_[0].secret, "pw");
+  EXPECT_EQ(post("/delete_devices", alice, with_password({{"devices", json::Array()}}, "alice"))
+                .text({"errcode"}),
+            "M_FORBIDDEN");
+  directory.answer_ = fail(ErrorCode::kUnavailable, "The directory does not answer");
+  EXPECT_EQ(log_in("alice", "x").status, 502);
+  directory.answer_ = users::IdentityProof{UserId::trusted("@bob:own")};
+  EXPECT_EQ(log_in("alice", "x").text({"user_id"}), "@bob:own") << "whom it proves, enters";
+  EXPECT_EQ(
+      post("/delete_devices", alice, with_password({{"devices", json::Array()}}, "alice")).status,
+      401)
+      << "bob does not confirm for alice";
+  directory.answer_ = users::IdentityProof{UserId::trusted("@alice:own")};
+  EXPECT_EQ(log_in("alice", "x").text({"user_id"}), "@alice:own");
+  EXPECT_EQ(
+      post("/delete_devices", alice, with_password({{"devices", json::Array()}}, "alice")).status,
+      200);
+  directory.answer_ = users::IdentityProof{UserId::trusted("@nobody:own")};
+  EXPECT_GE(log_in("nobody", "x").status, 400) << "who has no account here does not enter";
+}
+
 }  // namespace
 }  // namespace polder::server

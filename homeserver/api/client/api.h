@@ -23,6 +23,7 @@
 #include "homeserver/sync/classic/tokens.h"
 #include "homeserver/sync/push/rules.h"
 #include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/accounts/identity_provider.h"
 #include "homeserver/users/data/account_data.h"
 #include "homeserver/users/data/receipts.h"
 #include "homeserver/users/keys/device_keys.h"
@@ -78,6 +79,7 @@ struct Api {
   rooms::RoomWriter& writer;
   users::Accounts& accounts;
   users::Sessions& sessions;
+  users::IdentityProvider& identities;
   users::AccountData& account_data;
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;

@@ -21,18 +21,6 @@ Result<const json::Object*> auth_of(const Call& call) {
   return json::read_object(*auth, "auth");
 }
 
-// Counted before it is known to be wrong, so that many at once are not more than one after another.
-Task<Result<CheckedPassword>> check_password(const Api& api, UserId user, std::string password) {
-  const http::Principal account{http::Principal::Kind::kAccount, user.view()};
-  const auto wait = api.rate_limits.take(http::RateClass::kLoginFailed, account);
-  if (wait) co_return CheckedPassword{http::limited(*wait), {}};
-  auto proof = co_await api.accounts.check_password(user, std::move(password));
-  if (proof.ok() || proof.error().code != ErrorCode::kForbidden)
-    api.rate_limits.give_back(http::RateClass::kLoginFailed, account);
-  if (!proof.ok()) co_return proof.error();
-  co_return CheckedPassword{{}, *std::move(proof)};
-}
-
 Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call) {
   POLDER_CO_TRY(const json::Object* auth, auth_of(call));
   std::string type;
@@ -47,9 +35,11 @@ Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, con
     POLDER_CO_TRY(const bool another, names_another(*auth, call.session().user));
     if (another) co_return fail(ErrorCode::kForbidden, "The password must be that of the caller");
     POLDER_CO_TRY(std::string password, json::Reader(*auth, "auth.").string("password"));
-    auto right = co_await check_password(api, call.session().user, std::move(password));
-    if (right.ok() && !right->proof.deactivated) co_return std::move(right->refused);
-    if (!right.ok() && right.error().code != ErrorCode::kForbidden) co_return right.error();
+    users::Credential credential{type, call.session().user, std::move(password)};
+    const auto proof = co_await api.identities.check(std::move(credential));
+    if (proof.ok() && proof->user == call.session().user && !proof->deactivated)
+      co_return std::optional<http::Response>();
+    if (!proof.ok() && proof.error().code != ErrorCode::kForbidden) co_return proof.error();
     challenge.set("errcode", "M_FORBIDDEN");
     challenge.set("error", "Invalid password");
   }

@@ -12,14 +12,6 @@ namespace polder::client_api {
 // at first.
 Result<const json::Object*> auth_of(const Call& call);
 
-struct CheckedPassword {
-  std::optional<http::Response> refused;  // the answer to who tried too many wrong ones
-  users::PasswordProof proof;             // if not refused
-};
-// Who tried too many wrong passwords is refused, whether this one is right or not. kForbidden if it
-// is wrong, there is no such user, or they are deactivated.
-Task<Result<CheckedPassword>> check_password(const Api& api, UserId user, std::string password);
-
 // Nothing if the caller proved who they are; else the challenge to answer with.
 Task<Result<std::optional<http::Response>>> confirm_password(const Api& api, const Call& call);
 

@@ -50,15 +50,17 @@ Task<Result<Response>> login(const Api& api, Call& call) {
   POLDER_CO_TRY(const std::string password, call.fields().string("password"));
   POLDER_CO_CHECK(call.fields().boolean_or("refresh_token", false));
   POLDER_CO_TRY(auto session, read_new_session(call));
-  POLDER_CO_TRY(auto checked, co_await check_password(api, named, password));
-  if (checked.refused) co_return *std::move(checked.refused);
-  POLDER_CO_CHECK(co_await api.writer.permit_act(
-      {.point = policy::Point::kLogin, .target = named.str()}, policy::Client{named, {}}, named));
-  session.password_hash = checked.proof.password_hash;
+  users::Credential credential{type, named, password};
+  POLDER_CO_TRY(auto proof, co_await api.identities.check(std::move(credential)));
+  POLDER_CO_CHECK(
+      co_await api.writer.permit_act({.point = policy::Point::kLogin, .target = proof.user.str()},
+                                     policy::Client{proof.user, {}}, proof.user));
+  session.password_hash = proof.password_hash;
   const auto wait = api.rate_limits.take(http::RateClass::kLoginAccount,
-                                         {http::Principal::Kind::kAccount, named.view()});
+                                         {http::Principal::Kind::kAccount, proof.user.view()});
   if (wait) co_return http::limited(*wait);
-  POLDER_CO_TRY(const json::Object begun, co_await begin_session(api, named, std::move(session)));
+  POLDER_CO_TRY(const json::Object begun,
+                co_await begin_session(api, proof.user, std::move(session)));
   co_return ok_json(begun);
 }
 

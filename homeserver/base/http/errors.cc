@@ -71,7 +71,10 @@ Error with_details(Error error, json::Object details) {
 
 Response to_response(const Error& error) {
   const WireError wire = on_the_wire(error);
-  if (wire.status == 429) return limited(kSoon, wire.message);
+  if (wire.status == 429) {
+    const auto wait_ms = error.details ? error.details->find_int("retry_after_ms") : std::nullopt;
+    return limited(wait_ms ? Millis(*wait_ms) : kSoon, wire.message);
+  }
   if (error.details) return Response::json(wire.status, json::write(error_json(error)));
   return error_response(wire.status, wire.errcode, wire.message);
 }

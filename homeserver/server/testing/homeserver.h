@@ -38,8 +38,8 @@ class HomeserverTest : public testing::Test {
     config.registration.allow_guests = guests_;
     config.limits.rate_limits = rate_limits_;
     configure_(config);
-    homeserver_ = std::move(
-        *Homeserver::create(config, {*runtime_, *files_, *database_, transport_, resolver_}));
+    homeserver_ = std::move(*Homeserver::create(
+        config, {*runtime_, *files_, *database_, transport_, resolver_, {}, identities_}));
   }
   void stop() {
     simulation_->crash(*runtime_);
@@ -131,6 +131,7 @@ class HomeserverTest : public testing::Test {
   bool rate_limits_ = false;                                 // from the next start
   bool guests_ = false;                                      // likewise: may register
   std::function<void(Config&)> configure_ = [](Config&) {};  // likewise
+  users::IdentityProvider* identities_ = nullptr;            // likewise
   std::string address_ = "192.0.2.1";                        // from which the client asks
   std::unique_ptr<files::FileSystem> files_ = files::real_files();
   OfflineTransport transport_;
