@@ -28,8 +28,9 @@ struct HeldEvent {
 };
 
 // Events as they are on disk, of which the next one of the room is made: the forward extremities,
-// and the state that allowed the last ones. Whoever writes an event's record without staging the
-// event clears it.
+// and the state that allowed the last ones. Whoever writes an event's record without having the
+// event among the pending ones clears it, once that is on disk: until then others read, and keep,
+// what was there before.
 class KeptEvents {
  public:
   const HeldEvent* find(EventNumber number) const;

@@ -8,6 +8,7 @@ void Room::settle(Caches& caches) {
       if (auto held = pending_nodes.extract(node))
         stores::keep_node(caches.nodes, number, node, std::move(held.mapped()));
     }
+    if (done.erases) kept.clear();
     const auto held = pending.find(done.event);
     if (held == pending.end() || --held->second.commits > 0) continue;
     if (const auto& place = held->second.place) {
@@ -16,6 +17,8 @@ void Room::settle(Caches& caches) {
         pending_chain_ends.erase(end);
     }
     if (held->second.event->is_state()) keep_event(caches, number, done.event, held->second.event);
+    held->second.record.position = done.position;
+    held->second.commits = 1;  // of whoever takes it up again
     kept.keep(done.event, std::move(held->second));
     pending.erase(held);
     pending_ids.erase(done.id);

@@ -37,6 +37,8 @@ struct Room : RoomContent {
     EventNumber event = 0;
     EventId id;
     std::vector<uint64_t> nodes;
+    kv::Position position = 0;  // which the commit gave
+    bool erases = false;        // also what it did not stage
   };
   std::vector<Settled> settled;
   // Takes it out, at the beginning of a turn: what is on disk, and nobody else is about to write.

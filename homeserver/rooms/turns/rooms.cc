@@ -274,23 +274,20 @@ void Rooms::committed(Room& room, Enqueued& enqueued, const Result<kv::Committed
     enqueued.failure = result.error();
     return;
   }
-  parts_.names.committed(staged.names);
   if (staged.outside) {
+    parts_.names.committed(staged.names);
     staged.outside->position = result->first + staged.outside_slot->index;
     for (Observer* observer : observers_)
       observer->committed_outside(*staged.outside);
     return;
   }
-  Room::Settled settled{staged.stored.place.number, {}, staged.nodes};
-  if (staged.stored.event) settled.id = staged.stored.event->id();
-  room.settled.push_back(std::move(settled));
-  for (const Staged& more : enqueued.also)
-    room.settled.push_back({more.stored.place.number, more.stored.event->id(), more.nodes});
-
   const auto settle = [&](Staged& one, uint32_t moved) {
     parts_.names.committed(one.names);
-    if (!one.stored.slot) return;
-    one.stored.record.position = result->first + moved + one.stored.slot->index;
+    stores::EventRecord& record = one.stored.record;
+    if (one.stored.slot) record.position = result->first + moved + one.stored.slot->index;
+    Room::Settled settled{one.stored.place.number, {}, one.nodes, record.position, one.erases};
+    if (one.stored.event) settled.id = one.stored.event->id();
+    room.settled.push_back(std::move(settled));
   };
   settle(staged, 0);
   for (size_t i = 0; i < enqueued.also.size(); ++i)

@@ -20,6 +20,8 @@ struct Staged {
   kv::Batch batch;
   stores::NewNames names;
   std::vector<uint64_t> nodes;  // new nodes, to be forgotten by the overlay at commit
+  // Its batch erases events, or takes their places in history: what is kept of them is old then.
+  bool erases = false;
   // Instead of an event; its position is known once committed.
   std::optional<OutsideMembership> outside;
   std::optional<kv::PositionSlot> outside_slot;

@@ -40,8 +40,6 @@ class Completing {
   }
 
   Result<Completion> run(size_t max) {
-    // Records are written anew: what is kept of them does not say where they are in the timeline.
-    room_.kept.clear();
     POLDER_TRY(const auto origins, stores::read_partial_origins(snapshot_, room_.number));
     for (const auto& [number, origin] : origins)
       origins_.insert(number);

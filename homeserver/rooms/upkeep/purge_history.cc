@@ -166,7 +166,7 @@ Task<Status> RoomUpkeep::erase_history(RoomNumber number) {
     if (!stored) return fail(ErrorCode::kNotFound, "no purge is under way");
     *row = *stored;
     Staged staged;
-    room.kept.clear();
+    staged.erases = true;
     const RoomView view(room, snapshot, self->parts_.names, self->caches_);
     POLDER_CHECK(Purging(room, snapshot, view, self->parts_.own_name, staged.batch).run(*row));
     stores::put_history_purge(staged.batch, room.number, *row);

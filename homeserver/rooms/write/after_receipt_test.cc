@@ -137,6 +137,41 @@ TEST_F(UpkeepTest, ASoftFailedEventIsShownOnceTheRoomAllowsWhatBuildsOnIt) {
   }
 }
 
+// The same of a state event, which stays in memory with the room from when it was refused.
+TEST_F(UpkeepTest, ASoftFailedStateEventHasOnePlaceOnceItIsAccepted) {
+  const RoomId room = room_with_bob("11");
+  const UserId dan = UserId::trusted("@dan:" + other_.str());
+  const auto neighbour = remote_on_edge(room, {.sender = dan,
+                                               .type = "m.room.member",
+                                               .state_key = dan.str(),
+                                               .content = {{"membership", "join"}}});
+  ASSERT_EQ(run(engine_->writer.receive(other_, neighbour))->verdict, Verdict::kAccepted);
+  ASSERT_TRUE(set_membership(room, alice_, bob_, "ban").ok());
+  events::EventDraft renamed;
+  renamed.sender = bob_;
+  renamed.type = "m.room.member";
+  renamed.state_key = bob_.str();
+  renamed.content = {{"membership", "join"}, {"displayname", "Robert"}};
+  for (const char* type : {"m.room.create", "m.room.power_levels", "m.room.join_rules"})
+    renamed.auth_events.push_back(EventId::trusted(state(room, type, "")));
+  renamed.auth_events.push_back(base_->id());
+  renamed.prev_events = {base_->id()};
+  renamed.depth = base_->depth() + 1;
+  const auto said = remote_event(room, std::move(renamed));
+  ASSERT_EQ(run(engine_->writer.receive(other_, said))->verdict, Verdict::kSoftFailed);
+  ASSERT_TRUE(set_membership(room, alice_, bob_, "leave").ok());
+  const auto back = remote_on_edge(room, {.sender = bob_,
+                                          .type = "m.room.member",
+                                          .state_key = bob_.str(),
+                                          .content = {{"membership", "join"}}});
+  ASSERT_EQ(run(engine_->writer.receive(other_, back))->verdict, Verdict::kAccepted);
+  base_ = back;
+  const auto merge = by_bob(room, "merge", {said->id(), back->id()}, back->depth() + 1);
+  ASSERT_EQ(run(engine_->writer.receive(other_, merge))->verdict, Verdict::kAccepted);
+  EXPECT_FALSE(standing(room, said->id()).soft_failed);
+  expect_consistent();
+}
+
 // Nobody else of his server is in the room, so nothing was kept of what he said. It is asked for
 // when he is back.
 TEST_F(UpkeepTest, WhatAStrangerSaidIsTakenOnceAMemberBuildsOnIt) {
