@@ -102,8 +102,9 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
     poll.waiter = last_answers_.take(runtime.current_shard(), poll.request->number,
                                      poll.request->device, *since, poll.request->filter);
   }
+  bool over = false;  // the time has passed, or the client is gone: one more look, and no waiting
   if (poll.waiter) {
-    co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline);
+    over = !co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline);
   } else {
     poll.waiter = std::make_unique<Waiters::Waiter>(waiters_, poll.request->number);
   }
@@ -128,7 +129,7 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
       co_return answer_with(poll, std::move(answer));
     }
     poll.waiter->watch(answer.joined);
-    const bool woken = left() > Millis(0) &&
+    const bool woken = !over && left() > Millis(0) &&
                        (poll.waiter->touched() ||
                         co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline));
     if (!woken) co_return answer_with(poll, std::move(answer));

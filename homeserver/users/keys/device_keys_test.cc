@@ -117,8 +117,7 @@ TEST_F(DeviceKeysTest, OneTimeKeysAreGivenInTheOrderOfTheirUpload) {
   // Uploading a key again leaves it where it was.
   give("dbca");
   EXPECT_EQ(claim(), "d");
-  halt();
-  boot();
+  restart();
   EXPECT_EQ(claim(), "b");
   EXPECT_EQ(claim(), "c");
   EXPECT_EQ(claim(), "a");

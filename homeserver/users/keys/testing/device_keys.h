@@ -18,13 +18,16 @@ inline json::Object parsed(std::string text) {
 
 class DeviceKeysTest : public SessionsTest {
  protected:
-  DeviceKeysTest()
-      : keys_(std::make_unique<DeviceKeys>(*accounts_)),
-        nameless_(std::make_unique<DeviceKeys>(*accounts_, DeviceKeysOptions{false})) {}
-  ~DeviceKeysTest() override {
-    end_tasks();
-    nameless_.reset();
-    keys_.reset();
+  DeviceKeysTest() { open_keys(); }
+  ~DeviceKeysTest() override { end_keys(); }
+
+  // As a program that ends and begins again.
+  void restart() {
+    end_keys();
+    halt();
+    boot();
+    open();
+    open_keys();
   }
 
   Session log_in(const std::string& name, const std::string& device) {
@@ -58,6 +61,17 @@ class DeviceKeysTest : public SessionsTest {
 
   std::unique_ptr<DeviceKeys> keys_;
   std::unique_ptr<DeviceKeys> nameless_;
+
+ private:
+  void open_keys() {
+    keys_ = std::make_unique<DeviceKeys>(*accounts_);
+    nameless_ = std::make_unique<DeviceKeys>(*accounts_, DeviceKeysOptions{false});
+  }
+  void end_keys() {
+    end_tasks();
+    nameless_.reset();
+    keys_.reset();
+  }
 };
 
 }  // namespace polder::users
