@@ -159,17 +159,23 @@ class Counts::Reading {
   Status count_by_default(Span span) {
     const std::string main(rooms::kMainThread);
     POLDER_TRY(const kv::Position read, read_up_to(main));
-    POLDER_TRY(const uint64_t last, notifying_at(span.to));
-    POLDER_TRY(const uint64_t seen, notifying_at(std::min(std::max(read, span.from), span.to)));
-    unread_.threads[main].notifications += last - seen;
+    POLDER_TRY(const uint64_t unread,
+               notifying_between(std::min(std::max(read, span.from), span.to), span.to));
+    unread_.threads[main].notifications += unread;
     const rooms::RecentTimeline& recent = reader_.head().recent;
     if (recent.may_notify_in_threads(span.from)) POLDER_CHECK(count_in_threads(span));
     return recent.may_highlight(span.from) ? count_highlights(span) : Status();
   }
 
-  Result<uint64_t> notifying_at(kv::Position position) const {
-    if (const auto recent = reader_.head().recent.notifying_at(position)) return *recent;
-    return stores::read_notifying(reader_.snapshot(), room_, position);
+  // Both numbers from one place: what was purged is counted in memory, and on disk, perhaps, by
+  // nothing any more.
+  Result<uint64_t> notifying_between(kv::Position from, kv::Position to) const {
+    const rooms::RecentTimeline& recent = reader_.head().recent;
+    const auto known_last = recent.notifying_at(to), known_seen = recent.notifying_at(from);
+    if (known_last && known_seen) return *known_last - *known_seen;
+    POLDER_TRY(const uint64_t last, stores::read_notifying(reader_.snapshot(), room_, to));
+    POLDER_TRY(const uint64_t seen, stores::read_notifying(reader_.snapshot(), room_, from));
+    return last - seen;
   }
 
   Status count_in_threads(Span span) {

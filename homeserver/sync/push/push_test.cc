@@ -240,6 +240,27 @@ TEST_F(PushTest, MessagesOfOthersCountUntilTheyAreRead) {
   expect(alice_, 2, 0, "a new name reads nothing");
 }
 
+TEST_F(PushTest, WhatWasPurgedIsNotUnread) {
+  room_ = create_room();
+  join(bob_);
+  for (int i = 0; i < 5; ++i)
+    say(alice_, "old");
+  const EventId topic = send(alice_, "m.room.topic", {{"topic", "t"}}, "");
+  expect(bob_, 5, 0, "not read");
+  const auto begun = run(engine_->upkeep.purge_history(room_, topic, true));
+  ASSERT_TRUE(begun.ok());
+  const auto done = [&] {
+    const auto purged = engine_->upkeep.is_history_purged(room_, *begun);
+    return purged.ok() && *purged && **purged;
+  };
+  ASSERT_TRUE(simulation_->run_until(done, Millis(60'000)));
+  expect(bob_, 0, 0, "purged");
+  send(alice_, "m.room.topic", {{"topic", "another"}}, "");
+  expect(bob_, 0, 0, "what came since does not notify");
+  say(alice_, "new");
+  expect(bob_, 1, 0, "and this does");
+}
+
 TEST_F(PushTest, MentionsHighlightForWhoIsMeant) {
   room_ = create_room();
   join(bob_);
