@@ -55,6 +55,8 @@ Task<bool> wait_with_client(runtime::Runtime& runtime, Waiters::Waiter& waiter,
   for (;;) {
     const auto left = std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
     if (left <= Millis(0)) co_return false;
+    // Also if that was just as the last wait ended: nobody waited for the signal then.
+    if (waiter.touched()) co_return true;
     if (co_await waiter.wait_for(std::min(left, kClientLook))) co_return true;
     if (request.client_ended && request.client_ended()) co_return false;
   }
@@ -129,9 +131,8 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
       co_return answer_with(poll, std::move(answer));
     }
     poll.waiter->watch(answer.joined);
-    const bool woken = !over && left() > Millis(0) &&
-                       (poll.waiter->touched() ||
-                        co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline));
+    const bool woken =
+        !over && co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline);
     if (!woken) co_return answer_with(poll, std::move(answer));
     // What was looked at, and was nothing for this client, is not looked at again.
     look.since = answer.next;

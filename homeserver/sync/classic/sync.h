@@ -5,6 +5,7 @@
 // of heads, and reads only the rooms that changed.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -78,8 +79,11 @@ class Sync {
   const KnownFilters& filters() const { return filters_; }
   const SyncStats& initial() const { return *initial_; }
   const SyncStats& incremental() const { return *incremental_; }
-  // Requests that wait; of clients that were answered, none does.
-  size_t waiting() const { return waiters_.waiting() - last_answers_.kept(); }
+  // Requests that wait; of clients that were answered, none does. Others come and go meanwhile.
+  size_t waiting() const {
+    const size_t kept = last_answers_.kept();
+    return std::max(waiters_.waiting(), kept) - kept;
+  }
 
  private:
   struct Poll;
