@@ -222,8 +222,9 @@ void Rooms::publish(Enqueued& enqueued, kv::Committed positions) {
     head.last_change = before->last_change;
     head.rewrites = before->rewrites;
     head.recent = before->recent;
-    // What is hidden from here on is erased soon.
-    if (head.record.history_from != before->record.history_from) head.recent.begin_after(head.last);
+    // What is hidden from here on is erased soon; also what came since then and is as old.
+    const bool hides = head.record.history_from != before->record.history_from;
+    if (hides || enqueued.staged.erases) head.recent.begin_after(head.last);
   } else {
     head.recent.begin_unknown_after(positions.first - 1);
   }

@@ -111,6 +111,35 @@ TEST_F(PurgeHistoryTest, WhatThisServersUsersSaidStaysUnlessItIsToGo) {
   check();
 }
 
+// Other servers say what depth their events have.
+TEST_F(PurgeHistoryTest, WhatCameSinceAndIsAsOldIsNoLongerAmongTheNewestOncePurged) {
+  const RoomId room = create("11");
+  const auto [joining, spoken] = bob_joins_and_speaks(room);
+  const EventId point = said(room, "point");
+  ASSERT_TRUE(purge(room, point).ok());
+  events::EventDraft draft;
+  draft.sender = bob_;
+  draft.type = "m.room.message";
+  draft.content = {{"body", "old"}};
+  for (const char* type : {"m.room.create", "m.room.power_levels"})
+    draft.auth_events.push_back(EventId::trusted(state(room, type, "")));
+  draft.auth_events.push_back(joining->id());
+  draft.prev_events = {point};
+  draft.depth = 1;
+  const auto old = remote_event(room, std::move(draft));
+  ASSERT_EQ(run(engine_->writer.receive(other_, old))->verdict, Verdict::kAccepted);
+  said(room, "after");
+  ASSERT_TRUE(purge(room, point).ok());
+  EXPECT_EQ(place_of(old->id()), "");
+  const RoomHeadPtr head = *engine_->source().head(room);
+  for (size_t limit = 1; limit < 10; ++limit) {
+    const auto newest = head->recent.between(0, committer_->visible(), limit);
+    if (!newest) continue;
+    for (const stores::TimelineEntry& entry : *newest)
+      EXPECT_TRUE(*stores::read_event_record(*database_->snapshot(), {head->number, entry.number}));
+  }
+}
+
 TEST_F(PurgeHistoryTest, RedactionsOfWhatStaysStay) {
   const RoomId room = create();
   const EventId topic = set_topic(room, "regretted");
