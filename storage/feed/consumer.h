@@ -21,7 +21,7 @@ class Consumer {
 
   // Adds the rows without which the cursor must not be on disk: they are in its batch. On the
   // follower's shard. `all`: a batch before this one was lost, so that what was added before has to
-  // be added again.
+  // be added again; what it was to erase is erased without this one's doing.
   virtual void save(kv::Batch& batch, bool all);
 
   // For one that begins with Start::kCheckpoint: takes in what there is up to the position, from

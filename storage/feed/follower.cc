@@ -11,6 +11,16 @@ namespace {
 constexpr Millis kRetryFirst{1000};
 constexpr Millis kRetryLongest{60'000};
 
+kv::Batch erasures_of(const kv::Batch& batch) {
+  kv::Batch erasures;
+  for (const kv::Batch::Op& op : batch.ops()) {
+    if (op.kind == kv::Batch::OpKind::kErase) erasures.erase(op.column, batch.key(op));
+    if (op.kind == kv::Batch::OpKind::kEraseRange)
+      erasures.erase_range(op.column, batch.key(op), batch.value(op));
+  }
+  return erasures;
+}
+
 }  // namespace
 
 void Consumer::save(kv::Batch&, bool) {}
@@ -146,10 +156,7 @@ Task<Status> Follower::begin() {
   const kv::Position position = followers_.committer().visible();
   if (options_.start == Start::kCheckpoint)
     POLDER_CO_CHECK(co_await consumer_.take_checkpoint(position));
-  kv::Batch batch;
-  stores::put_cursor(batch, options_.name, position);
-  consumer_.save(batch, true);
-  POLDER_CO_CHECK(co_await save_durably(std::move(batch)));
+  POLDER_CO_CHECK(co_await save_durably(rows_at(position, true)));
   begins_ = false;
   handled(position);
   co_return Status();
@@ -243,27 +250,39 @@ bool Follower::save_is_due() const {
          runtime_.clock().steady() - saved_at_ >= options_.save_every;
 }
 
+// What was to be erased is not saved again by a consumer, which has forgotten it: it is erased
+// here, before the consumer adds what there is now.
+kv::Batch Follower::rows_at(kv::Position position, bool all) {
+  kv::Batch batch = std::exchange(unerased_, {});
+  stores::put_cursor(batch, options_.name, position);
+  consumer_.save(batch, all);
+  return batch;
+}
+
 Task<Status> Follower::save() {
-  kv::Batch batch;
-  stores::put_cursor(batch, options_.name, cursor());
-  consumer_.save(batch, std::exchange(save_all_, false));
+  kv::Batch batch = rows_at(cursor(), std::exchange(save_all_, false));
   unsaved_ = false;
   saved_at_ = runtime_.clock().steady();
   if (options_.durability == kv::Durability::kDurable)
     co_return co_await save_durably(std::move(batch));
-  followers_.committer().enqueue(std::move(batch), kv::Durability::kLazy,
-                                 [this](const Result<kv::Committed>& saved) {
-                                   if (saved.ok()) return;
-                                   save_all_ = true;
-                                   changed();
-                                 });
+  auto erasures = erasures_of(batch);
+  followers_.committer().enqueue(
+      std::move(batch), kv::Durability::kLazy,
+      [this, erasures = std::move(erasures)](const Result<kv::Committed>& saved) {
+        if (saved.ok()) return;
+        save_all_ = true;
+        unerased_.append(erasures);
+        changed();
+      });
   co_return Status();
 }
 
 Task<Status> Follower::save_durably(kv::Batch batch) {
+  const kv::Batch erasures = erasures_of(batch);
   const auto saved = co_await followers_.committer().commit(std::move(batch));
   if (saved.ok()) co_return Status();
   save_all_ = unsaved_ = true;
+  unerased_.append(erasures);
   co_return saved.error();
 }
 

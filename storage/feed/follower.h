@@ -97,6 +97,7 @@ class Follower {
   Task<void> wait_for_more();
   Task<void> back_off(Error error);
   bool save_is_due() const;
+  kv::Batch rows_at(kv::Position position, bool all);
   Task<Status> save();
   Task<Status> save_durably(kv::Batch batch);
   Task<bool> stop_here(Millis limit);
@@ -113,6 +114,7 @@ class Follower {
   bool running_ = false;
   bool unsaved_ = false;
   bool save_all_ = false;
+  kv::Batch unerased_;  // what batches that were lost were to erase
   std::chrono::nanoseconds saved_at_{0};
   int failures_ = 0;  // in a row
   std::atomic<bool> stopping_ = false;

@@ -198,6 +198,31 @@ TEST_F(FollowerTest, AfterALostWriteEverythingIsSavedAgain) {
   EXPECT_EQ(one->seen, (Positions{1})) << "it was handled";
 }
 
+// A consumer forgets what it has erased: it cannot save it again.
+TEST_F(FollowerTest, WhatALostWriteWasToEraseIsErasedAfterAll) {
+  make(durable(events("durable")));
+  make(events("lazy"));
+  start();
+  for (const auto& one : all_) {
+    kv::Batch batch;
+    batch.put(stores::kMeta, "old", "row");
+    ASSERT_TRUE(wait(committer_->commit(std::move(batch))).ok());
+    run(5000);
+    one->recorder->erased = "old";
+    disk_.fail_after(1);
+    one->follower->changed();
+    run(5000);
+    EXPECT_TRUE(one->recorder->erased.empty()) << "it has been asked to save";
+    EXPECT_TRUE(*database_->snapshot()->get(stores::kMeta, "old"));
+    disk_.repair();
+    ASSERT_TRUE(database_->resume().ok());
+    run(60'000);
+    EXPECT_TRUE(one->recorder->saves.back());
+    EXPECT_FALSE(*database_->snapshot()->get(stores::kMeta, "old"))
+        << one->follower->options().name;
+  }
+}
+
 TEST_F(FollowerTest, StoppingEndsWithinThePageAndKeepsThePlace) {
   Options options = events();
   options.entries_max = 2;

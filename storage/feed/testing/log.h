@@ -42,6 +42,7 @@ class Recorder final : public Consumer {
   // What goes with the cursor: how much was handled up to it.
   std::string row;
   uint64_t handled = 0;
+  std::string erased;  // a row that the next save erases, and none after it
 
   Result<Work> read(const kv::Snapshot&, const Page& page) override {
     if (reads_to_fail > 0) {
@@ -56,6 +57,7 @@ class Recorder final : public Consumer {
   void save(kv::Batch& batch, bool all) override {
     saves.push_back(all);
     if (!row.empty()) batch.put(stores::kMeta, row, keys::ValueWriter(1).varint(handled).str());
+    if (!erased.empty()) batch.erase(stores::kMeta, std::exchange(erased, {}));
   }
   Task<Status> take_checkpoint(kv::Position position) override {
     co_await runtime::sleep_for(runtime_, Millis(10));
