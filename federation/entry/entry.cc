@@ -100,16 +100,26 @@ Task<std::string> RoomEntry::guest_access_of(RoomId room, std::vector<ServerName
   co_return "";
 }
 
-// One after another.
+Task<Status> RoomEntry::permit(policy::Point point, MembershipRequest request,
+                               policy::Facts facts) {
+  policy::Act act{.point = point, .room = request.room.str(), .target = request.user.str()};
+  co_return co_await writer_.permit_act(std::move(act), std::move(request.actor),
+                                        std::move(request.user), std::move(facts));
+}
+
 Task<Status> RoomEntry::through_some_server(policy::Point point, MembershipRequest request,
                                             EntryContext context, Attempt attempt) {
-  const std::vector<ServerName> servers = servers_for(request, context);
+  std::vector<ServerName> servers = servers_for(request, context);
   policy::Facts facts;
   if (context.guest && point == policy::Point::kJoin)
     facts.guest_access = co_await guest_access_of(request.room, servers);
-  POLDER_CO_CHECK(co_await writer_.permit_act(
-      policy::Act{.point = point, .room = request.room.str(), .target = request.user.str()},
-      request.actor, request.user, std::move(facts)));
+  POLDER_CO_CHECK(co_await permit(point, request, std::move(facts)));
+  co_return co_await through_any_of(std::move(servers), std::move(request), std::move(context),
+                                    attempt);
+}
+
+Task<Status> RoomEntry::through_any_of(std::vector<ServerName> servers, MembershipRequest request,
+                                       EntryContext context, Attempt attempt) {
   const auto deadline = runtime().clock().steady() + kDeadline;
   Error failure = fail(ErrorCode::kNotFound, "no server is known that is in the room");
   bool first = true;

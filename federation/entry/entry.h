@@ -73,6 +73,10 @@ class RoomEntry {
   std::vector<ServerName> servers_for(const MembershipRequest& request,
                                       const EntryContext& context) const;
   Task<std::string> guest_access_of(RoomId room, std::vector<ServerName> servers);
+  Task<Status> permit(policy::Point point, MembershipRequest request, policy::Facts facts);
+  // One after another.
+  Task<Status> through_any_of(std::vector<ServerName> servers, MembershipRequest request,
+                              EntryContext context, Attempt attempt);
   // If the policy permits it.
   Task<Status> through_some_server(policy::Point point, MembershipRequest request,
                                    EntryContext context, Attempt attempt);

@@ -466,6 +466,23 @@ TEST_F(EntryTest, AnInviteIsDeclinedEvenIfNobodyListens) {
   EXPECT_EQ(run(entry_->leave({carol_, other_room()})).error().code, ErrorCode::kForbidden);
 }
 
+TEST_F(EntryTest, WhatThePolicyRefusesIsNoLeaveEvenIfNobodyListens) {
+  const RoomId room = other_room("11", "invite");
+  invite_alice(room);
+  stores::AccountRow deactivated;
+  deactivated.deactivated = true;
+  set_account(alice_, deactivated);
+  for (const bool away : {false, true}) {
+    if (away) servers_->refusal = ErrorCode::kUnavailable;
+    EXPECT_EQ(run(entry_->leave({alice_, room})).error().errcode.view(), "M_USER_DEACTIVATED");
+    EXPECT_EQ(row(room, alice_), "invite");
+    EXPECT_TRUE(stores::read_late_leaves(*database_->snapshot())->empty());
+  }
+  EXPECT_EQ(servers_->count("leave"), 0u);
+  ASSERT_TRUE(run(entry_->leave({alice_, room, {}, {}, policy::Server{own_}})).ok());
+  EXPECT_EQ(row(room, alice_), "leave");
+}
+
 TEST_F(EntryTest, AKnockWaitsOutsideUntilItIsTakenBack) {
   const RoomId room = other_room("11", "knock");
   MembershipRequest knock = request(room);

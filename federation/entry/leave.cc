@@ -38,8 +38,11 @@ Task<Status> RoomEntry::leave_in_turn(MembershipRequest request) {
     co_return fail(ErrorCode::kForbidden, "You are not in the room");
   const UserId user = request.user;
   if (context.followed) co_return co_await send_locally(std::move(request), user, "leave");
-  const Status told = co_await through_some_server(policy::Point::kLeave, request, context,
-                                                   &RoomEntry::leave_through);
+  // A refusal of the policy is none of the servers': the user is not rid of the room by it.
+  POLDER_CO_CHECK(co_await permit(policy::Point::kLeave, request, {}));
+  std::vector<ServerName> servers = servers_for(request, context);
+  const Status told =
+      co_await through_any_of(std::move(servers), request, context, &RoomEntry::leave_through);
   if (told.ok()) co_return told;
   co_return co_await leave_alone(std::move(request), std::move(context));
 }
