@@ -247,7 +247,7 @@ void Homeserver::open_media() {
 
 Status Homeserver::reconfigure(const Config& config) {
   POLDER_TRY(auto registry, appservices::load_registry(outside_.files, config.appservices.directory,
-                                                       config.server_name));
+                                                       config_.server_name));
   client_api::Settings settings = client_settings(config);
   settings.appservices = std::make_shared<const appservices::Registry>(std::move(registry));
   client_settings_.set(std::move(settings));

@@ -169,6 +169,7 @@ TEST_F(RegistrationTest, RegistrationsOfServicesAreReadAgainWholeOrNotAtAll) {
   EXPECT_EQ(call("GET", available).status, 200);
   register_bridge();
   configure_(config);
+  config.server_name = ServerName::trusted("later.example");  // which needs a restart
   ASSERT_TRUE(homeserver_->reconfigure(config).ok());
   EXPECT_EQ(call("GET", available).text({"errcode"}), "M_EXCLUSIVE");
   ASSERT_TRUE(files_->write_atomically(config.appservices.directory + "/bad.yaml", "id: [").ok());

@@ -194,7 +194,11 @@ Task<Result<Response>> create(const Api& api, Call& call) {
                           api.settings->default_room_version));
   const policy::Actor actor = actor_of(call.session());
   const auto alias = plan.alias;
-  if (alias) POLDER_CO_CHECK(check_alias_not_claimed(api, *alias));
+  if (alias) {
+    POLDER_CO_CHECK(check_alias_not_claimed(api, *alias));
+    POLDER_CO_CHECK(co_await api.writer.permit_act(
+        {.point = policy::Point::kAlias, .target = alias->str()}, actor, creator));
+  }
   auto make = [&api, creator, actor, plan = std::move(plan)] {
     return create_planned(api, creator, actor, plan);
   };
