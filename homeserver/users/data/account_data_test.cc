@@ -1,5 +1,7 @@
 #include "homeserver/users/data/account_data.h"
 
+#include <chrono>
+
 #include "homeserver/base/json/parse.h"
 #include "homeserver/users/accounts/testing/accounts.h"
 
@@ -68,6 +70,24 @@ TEST_F(AccountDataTest, AccountDataHasPositionsAndChanges) {
             ErrorCode::kInvalid);
   EXPECT_EQ(run(data_->set(number, 0, "x", {{"a", std::string(70'000, 'x')}})).error().code,
             ErrorCode::kTooLarge);
+}
+
+// Whoever fills their account data and syncs from before that, as often as they may, costs others
+// no more than the rows do.
+TEST_F(AccountDataTest, ManyChangesAreReadInATimeThatGrowsWithTheirNumberOnly) {
+  constexpr size_t kRows = 30'000;
+  kv::Batch batch;
+  for (size_t i = 0; i < kRows; ++i) {
+    const std::string type = "type " + std::to_string(i);
+    stores::put_account_data(batch, 7, 1, type, "{}", batch.reserve_position(), 0);
+  }
+  const auto committed = run(committer_->commit(std::move(batch)));
+  ASSERT_TRUE(committed.ok());
+  const auto begun = std::chrono::steady_clock::now();
+  const auto changes =
+      stores::read_account_data_changes(*database_->snapshot(), 7, 0, committed->first + kRows);
+  EXPECT_EQ(changes->size(), kRows);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
 }
 
 TEST_F(AccountDataTest, FiltersAddedAtOnceGetIdsOfTheirOwn) {

@@ -1,6 +1,7 @@
 #include "storage/stores/users/user_rows.h"
 
 #include <algorithm>
+#include <set>
 
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
@@ -320,6 +321,7 @@ Result<AccountDataSizes> measure_account_data(const kv::Snapshot& snapshot, User
 Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_changes(
     const kv::Snapshot& snapshot, UserNumber user, kv::Position from, kv::Position to) {
   std::vector<std::pair<RoomNumber, std::string>> changes;
+  std::set<std::pair<RoomNumber, std::string>> seen;  // a user may have 50,000
   const auto rows =
       snapshot.iterate(kStreams, {change_key(user, from + 1), change_key(user, to + 1)});
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
@@ -327,8 +329,8 @@ Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_change
     const RoomNumber room = reader.varint();
     std::string type(reader.tail());
     POLDER_CHECK(reader.finish("account data stream"));
-    const std::pair change(room, std::move(type));
-    if (std::ranges::find(changes, change) == changes.end()) changes.push_back(change);
+    std::pair change(room, std::move(type));
+    if (seen.insert(change).second) changes.push_back(std::move(change));
   }
   POLDER_CHECK(rows->status());
   return changes;
