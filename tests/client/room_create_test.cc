@@ -53,6 +53,34 @@ TEST_F(CreateRoomTest, AStateThatCannotBeIsTheRequestsFault) {
   EXPECT_EQ(call("GET", "/_matrix/client/v3/joined_rooms", alice).text({"joined_rooms"}), "[]");
 }
 
+// Otherwise a room could call itself by the name of another, and have members who were not invited
+// as others are.
+TEST_F(CreateRoomTest, TheInitialStateIsNoWayAroundTheRoutesForAliasesAndMembers) {
+  const std::string alice = join_token("alice");
+  create_room(alice, R"({"room_alias_name":"other"})");
+  const auto create = [&](const std::string& more, const std::string& state) {
+    return call("POST", "/_matrix/client/v3/createRoom", alice,
+                "{" + more + R"("initial_state":[)" + state + "]}")
+        .text({"errcode"});
+  };
+  for (const char* content : {R"({"alias":"#other:own"})", R"({"alias":"#none:own"})",
+                              R"({"alt_aliases":["#x:elsewhere"]})"}) {
+    const auto state =
+        std::string(R"({"type":"m.room.canonical_alias","content":)").append(content).append("}");
+    EXPECT_EQ(create("", state), "M_BAD_ALIAS") << content;
+    EXPECT_EQ(create(R"("room_alias_name":"mine",)", state), "M_BAD_ALIAS") << content;
+  }
+  EXPECT_EQ(create(R"("room_alias_name":"mine",)",
+                   R"({"type":"m.room.canonical_alias","content":{"alt_aliases":["#mine:own"]}})"),
+            "");
+  for (const char* user : {"@alice:own", "@bob:elsewhere"}) {
+    EXPECT_EQ(create("", std::string(R"({"type":"m.room.member","state_key":")")
+                             .append(user)
+                             .append(R"(","content":{"membership":"invite"}})")),
+              "M_INVALID_ROOM_STATE");
+  }
+}
+
 TEST_F(CreateRoomTest, StateThatNobodyMaySendIsInvalidAndNotForbidden) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

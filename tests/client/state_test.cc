@@ -41,5 +41,16 @@ TEST_F(StateTest, RedactionsRelationsAndStateAreServed) {
   EXPECT_EQ(redacted.text({"unsigned", "redacted_because", "content", "reason"}), "r");
 }
 
+TEST_F(StateTest, AnAliasOfAnotherRoomIsNotKnownByWhatElseTheContentHas) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice, "{}");
+  const std::string aliases = rooms(room, "/state/m.room.canonical_alias");
+  EXPECT_EQ(call("PUT", aliases, alice, R"({"x":"#none:own"})").status, 200);
+  EXPECT_EQ(call("PUT", aliases, alice, R"({"alias":"#none:own"})").text({"errcode"}),
+            "M_BAD_ALIAS");
+  EXPECT_EQ(call("PUT", aliases, alice, R"({"alt_aliases":["#none:own"]})").text({"errcode"}),
+            "M_BAD_ALIAS");
+}
+
 }  // namespace
 }  // namespace polder::server

@@ -6,6 +6,7 @@ namespace polder::client_api {
 namespace {
 
 constexpr size_t kViaMax = 20;
+constexpr size_t kAliasesMax = 100;  // of one canonical alias event
 
 }  // namespace
 
@@ -46,6 +47,23 @@ Task<Result<RoomAddress>> resolve_with_query(const Api& api, const Call& call, s
   POLDER_CO_TRY(RoomAddress address, co_await resolve(api, std::move(named)));
   address.servers.insert(address.servers.begin(), via.begin(), via.end());
   co_return address;
+}
+
+// https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias
+Result<std::vector<std::string>> aliases_named_in(const json::Object& content) {
+  std::vector<std::string> named;
+  const json::Reader in(content);
+  POLDER_TRY(const auto others, in.optional_strings("alt_aliases", {.count_max = kAliasesMax}));
+  if (others) named = *others;
+  // The main alias is cleared by null too.
+  const json::Value* main_alias = content.find("alias");
+  if (main_alias != nullptr && !main_alias->is_null()) {
+    POLDER_TRY(std::string alias, in.string("alias"));
+    if (!alias.empty()) named.push_back(std::move(alias));
+  }
+  for (const std::string& alias : named)
+    POLDER_CHECK(RoomAlias::parse(alias));
+  return named;
 }
 
 }  // namespace polder::client_api

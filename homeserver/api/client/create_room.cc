@@ -1,5 +1,8 @@
 #include "homeserver/api/client/create_room.h"
 
+#include <algorithm>
+
+#include "homeserver/api/client/addresses.h"
 #include "homeserver/api/client/api.h"
 
 namespace polder::client_api {
@@ -181,7 +184,23 @@ class Planner {
       POLDER_TRY(event.state_key, in.string_or("state_key", ""));
       POLDER_TRY(const json::Object* content, in.object("content"));
       event.content = *content;
+      POLDER_CHECK(check_initial(event));
       initial_state_.push_back(std::move(event));
+    }
+    return {};
+  }
+
+  // What the routes for it would refuse: no other way leads into the room, and none of an alias to
+  // it but the one that it is created with.
+  Status check_initial(const rooms::LocalEvent& event) const {
+    if (event.type == "m.room.member")
+      return fail(ErrorCode::kInvalid, "M_INVALID_ROOM_STATE", "initial_state has a membership");
+    if (event.type != "m.room.canonical_alias") return {};
+    POLDER_TRY(const auto named, aliases_named_in(event.content));
+    for (const std::string& alias : named) {
+      if (plan_.alias && alias == plan_.alias->view()) continue;
+      return fail(ErrorCode::kInvalid, "M_BAD_ALIAS",
+                  "The alias " + alias + " does not lead to this room");
     }
     return {};
   }

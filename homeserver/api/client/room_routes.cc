@@ -1,11 +1,12 @@
 // Changing rooms: creation, events, state, redaction.
+#include <algorithm>
+
 #include "homeserver/api/client/addresses.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/create_room.h"
 #include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/profiles.h"
-#include "homeserver/base/json/write.h"
 #include "homeserver/rooms/read/reader.h"
 #include "homeserver/rooms/write/writer.h"
 #include "storage/stores/rooms/directory_rows.h"
@@ -17,7 +18,6 @@ using http::Method;
 using http::RateClass;
 using http::Response;
 
-constexpr size_t kAliasesMax = 100;  // of one canonical alias event
 constexpr size_t kTransactionIdBytesMax = 255;
 
 // Sends an event once for a transaction id: a client that asks again, also meanwhile or after a
@@ -69,15 +69,20 @@ Task<Result<Response>> redact(const Api& api, Call& call) {
   co_return co_await send_once(api, call, room, std::move(event), "redact", target);
 }
 
-// The content of the room's canonical alias event, as JSON.
-Task<Result<std::string>> known_aliases(const Api& api, RoomId room) {
-  co_return co_await runtime::on_pool(api.runtime, [&api, room]() -> Result<std::string> {
+// What the room's canonical alias event names; of others' events, whatever the form.
+Task<Result<std::vector<json::Value>>> known_aliases(const Api& api, RoomId room) {
+  using Known = std::vector<json::Value>;
+  co_return co_await runtime::on_pool(api.runtime, [&api, room]() -> Result<Known> {
+    Known known;
     POLDER_TRY(const auto head, api.rooms.head(room));
-    if (!head) return std::string();
+    if (!head) return known;
     const rooms::RoomReader reader(api.rooms, head);
     POLDER_TRY(const auto event,
                reader.state_event(head->record.state, "m.room.canonical_alias", ""));
-    return event ? json::write(event->content()) : std::string();
+    if (!event) return known;
+    if (const json::Array* others = event->content().find_array("alt_aliases")) known = *others;
+    if (const json::Value* alias = event->content().find("alias")) known.push_back(*alias);
+    return known;
   });
 }
 
@@ -85,21 +90,10 @@ Task<Result<std::string>> known_aliases(const Api& api, RoomId room) {
 // the aliases of a canonical alias event have the right form (M_INVALID_PARAM) and lead to the room
 // (M_BAD_ALIAS). Those that the room names already are left alone.
 Task<Status> check_aliases(const Api& api, RoomId room, json::Object content) {
-  std::vector<std::string> named;
-  const json::Reader in(content);
-  POLDER_CO_TRY(const auto others, in.optional_strings("alt_aliases", {.count_max = kAliasesMax}));
-  if (others) named = *others;
-  // The main alias is cleared by null too.
-  const json::Value* main_alias = content.find("alias");
-  if (main_alias != nullptr && !main_alias->is_null()) {
-    POLDER_CO_TRY(std::string alias, in.string("alias"));
-    if (!alias.empty()) named.push_back(std::move(alias));
-  }
-  for (const std::string& alias : named)
-    POLDER_CO_CHECK(RoomAlias::parse(alias));
-  POLDER_CO_TRY(const std::string known, co_await known_aliases(api, room));
+  POLDER_CO_TRY(const auto named, aliases_named_in(content));
+  POLDER_CO_TRY(const auto known, co_await known_aliases(api, room));
   for (const std::string& alias : named) {
-    if (known.find(json::write(json::Value(alias))) != std::string::npos) continue;
+    if (std::ranges::find(known, json::Value(alias)) != known.end()) continue;
     const auto found = co_await resolve(api, alias);
     if (!found.ok() || found->room != room)
       co_return fail(ErrorCode::kInvalid, "M_BAD_ALIAS",
