@@ -55,8 +55,9 @@ class Service(unittest.TestCase):
         self.assertRegex(self.told(), r"^RELOADING=1\nMONOTONIC_USEC=\d+\n$")
         self.assertEqual(self.told(), "READY=1\n")
 
-    def register(self, name):
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+    def register(self, name, port=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.server.port, timeout=20)
+        self.addCleanup(connection.close)
         body = '{"username":"%s","password":"pw","auth":{"type":"m.login.dummy"}}' % name
         connection.request("POST", "/_matrix/client/v3/register", body)
         return connection.getresponse().status
@@ -115,19 +116,21 @@ class Service(unittest.TestCase):
 
     def test_metrics_have_a_listener_of_their_own(self):
         self.change("[registration]", METRICS_LISTENER + "\n[registration]")
+        self.change("[federation]\nenabled = false", "[federation]\nenabled = true")  # has metrics of its own
         self.server.start()
-        self.register("somebody")  # what is told by route is told once it was asked for
         ports = [int(port) for line in self.server.lines for port in re.findall(r" listening .*port=(\d+)", line)]
+        self.register("somebody", ports[0])  # what is told by route is told once it was asked for
         pages = []
         for port in ports:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            self.addCleanup(connection.close)
             connection.request("GET", "/metrics")
             answer = connection.getresponse()
             pages.append((answer.status, answer.read().decode()))
         self.assertEqual([status for status, _ in pages], [404, 200])
         for name in ("process_resident_memory_bytes", "polder_commit_groups_total", "polder_store_table_bytes", "polder_connections ",
                      'polder_rate_limited_total{class="login"} 0',
-                     'polder_jobs_running{job="federation sender"} 1'):
+                     'polder_follower_lag_positions{follower="federation"} 0'):
             self.assertIn("\n" + name, pages[1][1])
         told = set(re.findall(r"^# TYPE (\w+)", pages[1][1], re.M))
         listed = set(re.findall(r"^\| `((?:polder|process)_\w+)` \|", OPERATIONS.read_text(), re.M))
