@@ -4,6 +4,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
 
@@ -42,14 +43,7 @@ class ClientTest : public testing::Test {
  protected:
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_, std::move(task));
   }
   static json::Object object(const char* text) { return *json::parse_object(text); }
   json::Object template_of(std::string_view version) const {

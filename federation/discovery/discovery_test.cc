@@ -1,6 +1,7 @@
 #include "federation/discovery/discovery.h"
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 
 namespace polder::discovery {
 namespace {
@@ -31,15 +32,8 @@ class FakeEgress final : public egress::Egress {
 class DiscoveryTest : public testing::Test {
  protected:
   Result<std::vector<Destination>> resolve(std::string_view name) {
-    std::optional<Result<std::vector<Destination>>> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                   keep(discovery_.resolve(*ServerName::parse(name), {}, Millis(60'000)), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  static Task<void> keep(Task<Result<std::vector<Destination>>> task,
-                         std::optional<Result<std::vector<Destination>>>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_,
+                            discovery_.resolve(*ServerName::parse(name), {}, Millis(60'000)));
   }
   void expect(std::string_view name, const Destination& destination) {
     const auto found = resolve(name);

@@ -516,11 +516,11 @@ TEST_F(EntryTest, ARoomThatThisServerLeavesMeanwhileIsKnockedOnThroughOthers) {
     std::optional<Result<rooms::Received>> received;
     std::optional<Status> knocked;
     runtime::spawn(*runtime_, runtime_->shard(0), "ban",
-                   keep(engine_->writer.receive(other_, ban), received));
+                   runtime::keep(engine_->writer.receive(other_, ban), received));
     int steps = i;
     simulation_->run_until([&] { return steps-- == 0; }, Millis(1));
     runtime::spawn(*runtime_, runtime_->shard(0), "knock",
-                   keep(entry_->knock(request(room)), knocked));
+                   runtime::keep(entry_->knock(request(room)), knocked));
     ASSERT_TRUE(simulation_->run_until([&] { return received.has_value() && knocked.has_value(); },
                                        Millis(60'000)));
     EXPECT_EQ(knocked->error().code, ErrorCode::kForbidden) << knocked->error().message;

@@ -3,6 +3,7 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/base/runtime/sync.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/values/bytes.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
@@ -55,22 +56,11 @@ class KeyringTest : public testing::Test {
   void restart() { keyring_ = std::make_unique<Keyring>(parts()); }
   KeyringParts parts() { return {*runtime_, *database_, *committer_, servers_, own_, own_key_}; }
   Result<crypto::VerifyKey> key(const ServerName& server, const KeyId& id, int64_t valid_at) {
-    std::optional<Result<crypto::VerifyKey>> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                   keep(keyring_->key(server, id, valid_at), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
+    return runtime::outcome(*simulation_, *runtime_, keyring_->key(server, id, valid_at));
   }
   Result<crypto::VerifyKey> stranger(const ServerName& server, const KeyId& id) {
-    std::optional<Result<crypto::VerifyKey>> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                   keep(keyring_->key_for_stranger(server, id, now(), "7.7.7.7"), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_,
+                            keyring_->key_for_stranger(server, id, now(), "7.7.7.7"));
   }
   int64_t now() const { return runtime_->clock().wall_ms(); }
 
@@ -199,11 +189,9 @@ TEST_F(KeyringTest, EachRequestNamesWhoCausesIt) {
 TEST_F(KeyringTest, AStrangerHasFewServersAsked) {
   const auto asks_left = std::make_shared<std::atomic<int>>(3);
   for (int i = 0; i < 10; ++i) {
-    std::optional<Result<std::string>> result;
     const auto server = ServerName::trusted("s" + std::to_string(i) + ".example");
-    runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                   keep(keyring_->signed_keys(server, now(), "7.7.7.7", asks_left), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
+    static_cast<void>(runtime::outcome(*simulation_, *runtime_,
+                                       keyring_->signed_keys(server, now(), "7.7.7.7", asks_left)));
   }
   EXPECT_EQ(servers_.asked, 3);
 }

@@ -2,6 +2,7 @@
 
 #include "federation/wire/authorization.h"
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/values/bytes.h"
 
 namespace polder::transport {
@@ -27,14 +28,7 @@ class TransportTest : public testing::Test {
  protected:
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_, std::move(task));
   }
   void answer(int status, std::string body) {
     http::ClientResponse response;

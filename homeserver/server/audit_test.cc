@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/audit/audit_rows.h"
 #include "storage/stores/base/columns.h"
@@ -18,14 +19,7 @@ class AuditTest : public testing::Test {
 
   template <class T>
   T wait(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(600'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_, std::move(task), Millis(600'000));
   }
   // At positions that follow each other, all of now and of one size.
   void record(const std::string& actor, const std::string& act, bool permitted, size_t count = 1) {

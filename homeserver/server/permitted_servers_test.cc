@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 
 namespace polder::server {
 namespace {
@@ -33,15 +34,9 @@ class PermittedServersTest : public testing::Test {
           asked_ = act;
           return policy::to_status(policy::decide(act, actor, facts));
         });
-    std::optional<Result<http::ClientResponse>> answer;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                   keep(servers.call(server, transport::Call()), answer));
-    EXPECT_TRUE(simulation_->run_until([&] { return answer.has_value(); }, Millis(1000)));
-    return answer->ok() ? Status() : Status(answer->error());
-  }
-  static Task<void> keep(Task<Result<http::ClientResponse>> task,
-                         std::optional<Result<http::ClientResponse>>& answer) {
-    answer.emplace(co_await std::move(task));
+    const auto answer = runtime::outcome(*simulation_, *runtime_,
+                                         servers.call(server, transport::Call()), Millis(1000));
+    return answer.ok() ? Status() : Status(answer.error());
   }
 
   std::unique_ptr<runtime::Simulation> simulation_ = runtime::Simulation::create(1);

@@ -8,6 +8,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
 #include "storage/stores/rooms/room_rows.h"
@@ -151,16 +152,9 @@ class WorldTest : public testing::Test {
 
   template <class T>
   T wait(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(200'000)));
-    return std::move(*result);
+    return runtime::outcome(*simulation_, *runtime_, std::move(task), Millis(200'000));
   }
   void wait(Task<void> task) { EXPECT_TRUE(wait(then_true(std::move(task)))); }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
-  }
   static Task<bool> then_true(Task<void> task) {
     co_await std::move(task);
     co_return true;

@@ -14,6 +14,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/engine/engine.h"
@@ -172,14 +173,7 @@ class ServerTest : public testing::Test {
   }
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(runtime_, runtime_.shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, runtime_, std::move(task));
   }
 
   // --- Requests ---

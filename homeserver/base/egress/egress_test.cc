@@ -4,6 +4,7 @@
 #include "homeserver/base/egress/dns_message.h"
 #include "homeserver/base/egress/url.h"
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/runtime/threads.h"
 #include "homeserver/base/values/bytes.h"
 
@@ -171,14 +172,7 @@ class EgressTest : public testing::Test {
  protected:
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(600'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_, std::move(task), Millis(600'000));
   }
   Result<http::ClientResponse> get(const std::string& host, int redirects = 0) {
     EgressRequest request;

@@ -105,7 +105,7 @@ TEST_F(EnteringTest, TheIdsOfAReceivedStateAreLookedUpOutsideOfTheRoomsTurns) {
     before.auth_chain.push_back(EventId::trusted("$unknown" + std::to_string(i)));
   std::optional<Result<Received>> received;
   runtime::spawn(*runtime_, runtime_->shard(0), "test",
-                 keep(engine_->writer.receive(other_, next), received));
+                 runtime::keep(engine_->writer.receive(other_, next), received));
   ASSERT_TRUE(simulation_->run_until([&] { return remote_.asked_state_ids > 0; }, Millis(60'000)));
   EXPECT_TRUE(say(room_, alice_, "meanwhile").ok());
   EXPECT_EQ(remote_.asked_states, 0u) << "the ids are still being looked up";

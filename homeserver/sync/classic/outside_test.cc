@@ -94,7 +94,7 @@ TEST_F(OutsideSyncTest, WhoWaitsIsWoken) {
   const std::string before = next(sync());
   std::optional<Result<SyncResponse>> answer;
   runtime::spawn(*runtime_, runtime_->shard(0), "sync",
-                 keep(sync_->run(request(before, Millis(30'000))), answer));
+                 runtime::keep(sync_->run(request(before, Millis(30'000))), answer));
   simulation_->run_for(Millis(1'000));
   ASSERT_FALSE(answer.has_value());
   store(bob_, "invite");

@@ -1,5 +1,6 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/protocol/events/room_version.h"
 #include "homeserver/rooms/engine/engine.h"
 #include "homeserver/sync/push/counts.h"
@@ -98,14 +99,7 @@ class PushTest : public testing::Test {
 
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_, std::move(task));
   }
 
   static json::Object object(std::string_view text) { return *json::parse_object(text); }
@@ -487,11 +481,12 @@ TEST_F(PushTest, RulesAreOnDiskAndChangedOneAfterTheOther) {
   for (size_t i = 0; i < done.size(); ++i) {
     const auto body = object(R"({"actions": []})");
     runtime::spawn(*runtime_, runtime_->shard(0), "change",
-                   keep(rules_->change(number(bob_),
-                                       [i, body](push_rules::RuleSet& rules) {
-                                         return rules.put(Kind::kRoom, std::to_string(i), body, {});
-                                       }),
-                        done[i]));
+                   runtime::keep(rules_->change(number(bob_),
+                                                [i, body](push_rules::RuleSet& rules) {
+                                                  return rules.put(Kind::kRoom, std::to_string(i),
+                                                                   body, {});
+                                                }),
+                                 done[i]));
   }
   EXPECT_TRUE(simulation_->run_until([&] { return done[0] && done[1]; }, Millis(60'000)));
   crash();

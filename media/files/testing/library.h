@@ -7,6 +7,7 @@
 #include <string>
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "media/files/library.h"
 #include "storage/files/forgetting.h"
 #include "storage/kv/memory.h"
@@ -51,15 +52,12 @@ class TestLibrary {
 
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(600'000)));
-    return std::move(*result);
+    return runtime::outcome(*simulation_, *runtime_, std::move(task), Millis(600'000));
   }
   // Without waiting for its end.
   template <class T>
   void spawn(Task<T> task, std::optional<T>& result) {
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
+    runtime::spawn(*runtime_, runtime_->shard(0), "test", runtime::keep(std::move(task), result));
   }
 
   Result<MxcUri> upload(stores::UserNumber user, std::string text) {
@@ -94,10 +92,6 @@ class TestLibrary {
   Library& library() { return *library_; }
 
  private:
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
-  }
   Task<Status> sweep_all() {
     co_await contents_->sweep();
     co_return Status();

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "storage/feed/follower.h"
 #include "storage/keys/key.h"
 #include "storage/keys/value.h"
@@ -137,14 +138,7 @@ class LogTest : public testing::Test {
   void run(int64_t ms) { simulation_->run_for(Millis(ms)); }
   template <class T>
   T wait(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(600'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_, std::move(task), Millis(600'000));
   }
 
   // One batch with so many entries of the stream; returns at once.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/users/accounts/accounts.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
@@ -43,14 +44,7 @@ class AccountsTest : public testing::Test {
   Parts parts() { return {*runtime_, *database_, *committer_, *names_, kOwn}; }
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    runtime::spawn(*runtime_, runtime_->shard(0), "test", keep(std::move(task), result));
-    EXPECT_TRUE(simulation_->run_until([&] { return result.has_value(); }, Millis(60'000)));
-    return std::move(*result);
-  }
-  template <class T>
-  static Task<void> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
+    return runtime::outcome(*simulation_, *runtime_, std::move(task));
   }
   UserId add(std::string name) {
     NewAccount account;
