@@ -10,7 +10,7 @@ using bench::LocalServer;
 using bench::must;
 
 // Each benchmark has a room of its own in one server, made when it first runs.
-class Machine {
+class MeasuredRooms {
  public:
   BigRoom& room(const std::string& name, size_t members) {
     if (!server_) server_ = std::make_unique<LocalServer>();
@@ -40,8 +40,8 @@ std::vector<LocalEvent> events_for(BigRoom& room, Kind kind, size_t count) {
   return events;
 }
 
-void append(benchmark::State& state, const std::shared_ptr<Machine>& rooms, const std::string& name,
-            Kind kind) {
+void append(benchmark::State& state, const std::shared_ptr<MeasuredRooms>& rooms,
+            const std::string& name, Kind kind) {
   BigRoom& room = rooms->room(name, static_cast<size_t>(state.range(0)));
   auto events = events_for(room, kind, static_cast<size_t>(state.max_iterations));
   const auto before = bench::cpu_time();
@@ -108,7 +108,7 @@ void disk(benchmark::State& state, size_t members, size_t messages) {
 }  // namespace
 
 void add_benchmarks(const bench::Options& options) {
-  const auto rooms = std::make_shared<Machine>();
+  const auto rooms = std::make_shared<MeasuredRooms>();
   const std::vector<int64_t> sizes =
       options.smoke ? std::vector<int64_t>{10, 20} : std::vector<int64_t>{10, 1000, 50'000};
   for (const auto& [kind, kind_name] :
