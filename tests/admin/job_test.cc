@@ -8,20 +8,6 @@ constexpr const char* kJobs = "/_polder/admin/v1/jobs";
 
 class JobRoutesTest : public HomeserverTest {
  protected:
-  std::string admin_token() {
-    std::optional<Result<users::SessionToken>> made;
-    runtime::spawn(*runtime_, runtime_->shard(0), "admin", make_admin(*homeserver_, made));
-    EXPECT_TRUE(simulation_->run_until([&] { return made.has_value(); }, Millis(60'000)));
-    return (*made)->access_token;
-  }
-  static Task<void> make_admin(Homeserver& homeserver,
-                               std::optional<Result<users::SessionToken>>& made) {
-    users::NewAccount account;
-    account.localpart = "root";
-    account.admin = true;
-    const auto user = co_await homeserver.accounts().register_user(std::move(account));
-    made = co_await homeserver.sessions().log_in(*user, {});
-  }
   json::Object job(const std::string& name) {
     const Answer answer = call("GET", kJobs, admin_);
     EXPECT_EQ(answer.status, 200);

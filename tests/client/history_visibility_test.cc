@@ -7,15 +7,6 @@ namespace {
 
 class VisibilityTest : public HomeserverTest {
  protected:
-  static std::string setting(std::string_view visibility) {
-    return R"({"history_visibility":")" + std::string(visibility) + "\"}";
-  }
-  std::string room_with(const std::string& visibility) {
-    return create_room(
-        alice_, R"({"preset":"public_chat","initial_state":[{"type":"m.room.history_visibility",)"
-                R"("content":)" +
-                    setting(visibility) + "}]}");
-  }
   std::string said(const std::string& room) {
     return say(alice_, room, "x", std::to_string(++transactions_)).text({"event_id"});
   }
@@ -26,11 +17,6 @@ class VisibilityTest : public HomeserverTest {
     for (const std::string& event : events)
       all += call("GET", rooms(room, "/event/" + event), token).status == 200 ? 'y' : 'n';
     return all;
-  }
-  void act(const std::string& token, const std::string& room, const std::string& what,
-           const std::string& target = "") {
-    const std::string body = target.empty() ? "{}" : R"({"user_id":"@)" + target + R"(:own"})";
-    EXPECT_EQ(call("POST", rooms(room, "/" + what), token, body).status, 200) << what;
   }
 
   const std::string alice_ = join_token("alice");
@@ -112,7 +98,7 @@ TEST_F(VisibilityTest, EverySettingForEveryHistoryOfAMember) {
         {"stranger", "nnn"}}},
   };
   for (const auto& one : cases) {
-    const std::string room = room_with(one.visibility);
+    const std::string room = room_with_visibility(alice_, one.visibility);
     const auto out = {"leaver", "returner", "outcast", "wanted"};
     act(token["member"], room, "join");
     for (const char* name : out)
@@ -140,10 +126,10 @@ TEST_F(VisibilityTest, AChangeOfTheSettingHoldsForWhatComesAfterIt) {
   for (const std::string& from : settings) {
     for (const std::string& to : settings) {
       if (from == to) continue;
-      const std::string room = room_with(from);
+      const std::string room = room_with_visibility(alice_, from);
       std::vector<std::string> events = {said(room)};
       events.push_back(
-          call("PUT", rooms(room, "/state/m.room.history_visibility"), alice_, setting(to))
+          call("PUT", rooms(room, "/state/m.room.history_visibility"), alice_, visibility(to))
               .text({"event_id"}));
       events.push_back(said(room));
       const auto expected = [&](const std::function<bool(const std::string&)>& open) {
@@ -161,7 +147,7 @@ TEST_F(VisibilityTest, AChangeOfTheSettingHoldsForWhatComesAfterIt) {
 
 TEST_F(VisibilityTest, WhoLeftAndWasBannedSinceStillReadsAndSeesTheStateOfThen) {
   const std::string bob = join_token("bob");
-  const std::string room = room_with("shared");
+  const std::string room = room_with_visibility(alice_, "shared");
   act(bob, room, "join");
   const std::string during = said(room);
   act(bob, room, "leave");
@@ -213,7 +199,7 @@ TEST_F(VisibilityTest, NoStateComesWithTheEndOfAnInviteOrAKnock) {
 
 TEST_F(VisibilityTest, MembersThatComeWithOldMessagesAreThoseOfTheStay) {
   const std::string bob = join_token("bob");
-  const std::string room = room_with("shared");
+  const std::string room = room_with_visibility(alice_, "shared");
   act(bob, room, "join");
   said(room);
   act(bob, room, "leave");
@@ -233,7 +219,7 @@ TEST_F(VisibilityTest, ErasedUsersAreRedactedForWhoeverWasNotThere) {
   const std::string bob = join_token("bob");
   const std::string carol = join_token("carol");
   const std::string dave = join_token("dave");
-  const std::string room = room_with("shared");
+  const std::string room = room_with_visibility(alice_, "shared");
   act(bob, room, "join");
   act(carol, room, "join");
   call("PUT", "/_matrix/client/v3/profile/@bob:own/displayname", bob, R"({"displayname":"Bob"})");

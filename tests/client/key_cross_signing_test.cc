@@ -7,19 +7,7 @@ namespace {
 
 using users::CrossSigningKeys;
 
-class CrossSigningTest : public HomeserverTest {
- protected:
-  Answer post(const std::string& path, const std::string& token, json::Object body) {
-    return call("POST", "/_matrix/client/v3" + path, token, json::write(body));
-  }
-  static json::Object with_password(json::Object body, const std::string& name) {
-    body.set("auth",
-             json::object({{"type", "m.login.password"},
-                           {"password", "pw"},
-                           {"identifier", json::object({{"type", "m.id.user"}, {"user", name}})}}));
-    return body;
-  }
-};
+class CrossSigningTest : public HomeserverTest {};
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload
 TEST_F(CrossSigningTest, OnlyNewCrossSigningKeysNeedThePassword) {

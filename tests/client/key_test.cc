@@ -4,7 +4,7 @@
 namespace polder::server {
 namespace {
 
-class KeyTest : public HomeserverTest {
+class KeyTest : public TwoInARoomTest {
  protected:
   std::string device_of(const std::string& token) {
     return call("GET", "/_matrix/client/v3/account/whoami", token).text({"device_id"});
@@ -23,16 +23,6 @@ class KeyTest : public HomeserverTest {
     EXPECT_EQ(uploaded.text({"one_time_key_counts", "signed_curve25519"}), "1");
     return device;
   }
-  static std::string next(const Answer& answer) { return answer.text({"next_batch"}); }
-  // Alice and bob in one room.
-  void SetUp() override {
-    alice_ = join_token("alice");
-    bob_ = join_token("bob");
-    room_ = create_room(alice_, R"({"preset":"public_chat"})");
-    EXPECT_EQ(call("POST", rooms(room_, "/join"), bob_).status, 200);
-  }
-
-  std::string alice_, bob_, room_;
 };
 
 TEST_F(KeyTest, DeviceListsTellOfChangesToWhoSharesARoom) {

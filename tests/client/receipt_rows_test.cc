@@ -6,16 +6,8 @@
 namespace polder::server {
 namespace {
 
-class ReceiptsTest : public HomeserverTest {
+class ReceiptsTest : public TwoInARoomTest {
  protected:
-  // Alice and bob in one room.
-  void SetUp() override {
-    alice_ = join_token("alice");
-    bob_ = join_token("bob");
-    room_ = create_room(alice_, R"({"preset":"public_chat"})");
-    EXPECT_EQ(call("POST", rooms(room_, "/join"), bob_).status, 200);
-  }
-
   std::string say_in_room(const std::string& text) {
     return say(alice_, room_, text, std::to_string(++said_)).text({"event_id"});
   }
@@ -34,8 +26,6 @@ class ReceiptsTest : public HomeserverTest {
   std::string told(const std::string& since) {
     return sync(alice_, since).text({"rooms", "join", room_, "ephemeral", "events"});
   }
-
-  std::string alice_, bob_, room_;
   int said_ = 0;
 };
 

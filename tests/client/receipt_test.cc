@@ -4,19 +4,7 @@
 namespace polder::server {
 namespace {
 
-class ReceiptTest : public HomeserverTest {
- protected:
-  static std::string next(const Answer& answer) { return answer.text({"next_batch"}); }
-  // Alice and bob in one room.
-  void SetUp() override {
-    alice_ = join_token("alice");
-    bob_ = join_token("bob");
-    room_ = create_room(alice_, R"({"preset":"public_chat"})");
-    EXPECT_EQ(call("POST", rooms(room_, "/join"), bob_).status, 200);
-  }
-
-  std::string alice_, bob_, room_;
-};
+class ReceiptTest : public TwoInARoomTest {};
 
 TEST_F(ReceiptTest, ReceiptsReachTheRoomAndPrivateOnesTheirOwner) {
   const std::string event = say(alice_, room_, "hello", "1").text({"event_id"});

@@ -6,27 +6,12 @@ namespace {
 
 class DeactivationTest : public HomeserverTest {
  protected:
-  static std::string setting(std::string_view visibility) {
-    return R"({"history_visibility":")" + std::string(visibility) + "\"}";
-  }
-  std::string room_with(const std::string& visibility) {
-    return create_room(
-        alice_, R"({"preset":"public_chat","initial_state":[{"type":"m.room.history_visibility",)"
-                R"("content":)" +
-                    setting(visibility) + "}]}");
-  }
-  void act(const std::string& token, const std::string& room, const std::string& what,
-           const std::string& target = "") {
-    const std::string body = target.empty() ? "{}" : R"({"user_id":"@)" + target + R"(:own"})";
-    EXPECT_EQ(call("POST", rooms(room, "/" + what), token, body).status, 200) << what;
-  }
-
   const std::string alice_ = join_token("alice");
 };
 
 TEST_F(DeactivationTest, WhoIsDeactivatedIsGoneFromEverywhere) {
   const std::string bob = join_token("bob");
-  const std::string joined = room_with("shared");
+  const std::string joined = room_with_visibility(alice_, "shared");
   const std::string invited = create_room(alice_);
   act(bob, joined, "join");
   act(alice_, invited, "invite", "bob");
@@ -51,7 +36,7 @@ TEST_F(DeactivationTest, WhoIsDeactivatedIsGoneFromEverywhere) {
 // What was not done when the power went is done at the next start.
 TEST_F(DeactivationTest, ACrashDoesNotLeaveADeactivatedUserInTheirRooms) {
   const std::string bob = join_token("bob");
-  const std::string room = room_with("shared");
+  const std::string room = room_with_visibility(alice_, "shared");
   act(bob, room, "join");
   std::optional<Status> done;
   runtime::spawn(*runtime_, runtime_->shard(0), "test",

@@ -7,16 +7,6 @@ namespace {
 
 class SessionTest : public HomeserverTest {
  protected:
-  Answer post(const std::string& path, const std::string& token, json::Object body) {
-    return call("POST", "/_matrix/client/v3" + path, token, json::write(body));
-  }
-  static json::Object with_password(json::Object body, const std::string& name) {
-    body.set("auth",
-             json::object({{"type", "m.login.password"},
-                           {"password", "pw"},
-                           {"identifier", json::object({{"type", "m.id.user"}, {"user", name}})}}));
-    return body;
-  }
   Answer log_in(const std::string& name, json::Value password) {
     return post("/login", "",
                 {{"type", "m.login.password"},

@@ -12,14 +12,8 @@ Task<void> poll_until(const http::Router& router, std::string token, std::string
   *result = co_await ask(router, std::move(call));
 }
 
-class SyncTest : public HomeserverTest {
+class SyncTest : public TwoInARoomTest {
  protected:
-  void SetUp() override {
-    alice_ = join_token("alice");
-    bob_ = join_token("bob");
-    room_ = create_room(alice_, R"({"preset":"public_chat"})");
-    EXPECT_EQ(call("POST", rooms(room_, "/join"), bob_).status, 200);
-  }
   using Pending = std::shared_ptr<std::optional<Answer>>;
 
   std::string next(const std::string& token) { return sync(token).text({"next_batch"}); }
@@ -39,8 +33,6 @@ class SyncTest : public HomeserverTest {
     simulation_->run_for(within);
     return pending->has_value();
   }
-
-  std::string alice_, bob_, room_;
 };
 
 TEST_F(SyncTest, SinceIsATokenOfSync) {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
@@ -83,10 +84,49 @@ class HomeserverTest : public testing::Test {
     EXPECT_EQ(made.status, 200) << made.text({"error"});
     return made.text({"access_token"});
   }
+  // Of an administrator whose account is made with it.
+  std::string admin_token() {
+    return runtime::outcome(*simulation_, *runtime_, make_admin(*homeserver_))->access_token;
+  }
+  static Task<Result<users::SessionToken>> make_admin(Homeserver& homeserver) {
+    users::NewAccount account;
+    account.localpart = "root";
+    account.admin = true;
+    POLDER_CO_TRY(const UserId user,
+                  co_await homeserver.accounts().register_user(std::move(account)));
+    co_return co_await homeserver.sessions().log_in(user, {});
+  }
   std::string create_room(const std::string& token, const std::string& body = "{}") {
     const Answer made = call("POST", "/_matrix/client/v3/createRoom", token, body);
     EXPECT_EQ(made.status, 200) << made.text({"error"});
     return made.text({"room_id"});
+  }
+  // The content of a setting of who sees the history; and a public room that begins with it.
+  static std::string visibility(std::string_view setting) {
+    return R"({"history_visibility":")" + std::string(setting) + "\"}";
+  }
+  std::string room_with_visibility(const std::string& token, std::string_view setting) {
+    return create_room(
+        token, R"({"preset":"public_chat","initial_state":[{"type":"m.room.history_visibility",)"
+               R"("content":)" +
+                   visibility(setting) + "}]}");
+  }
+  // Joins, leaves, or does something to another user of this server.
+  void act(const std::string& token, const std::string& room, const std::string& what,
+           const std::string& target = "") {
+    const std::string body = target.empty() ? "{}" : R"({"user_id":"@)" + target + R"(:own"})";
+    EXPECT_EQ(call("POST", rooms(room, "/" + what), token, body).status, 200) << what;
+  }
+  Answer post(const std::string& path, const std::string& token, json::Object body) {
+    return call("POST", "/_matrix/client/v3" + path, token, json::write(body));
+  }
+  // With what proves that it is the user of join_token().
+  static json::Object with_password(json::Object body, const std::string& name) {
+    body.set("auth",
+             json::object({{"type", "m.login.password"},
+                           {"password", "pw"},
+                           {"identifier", json::object({{"type", "m.id.user"}, {"user", name}})}}));
+    return body;
   }
   static std::string rooms(const std::string& room, const std::string& rest) {
     return "/_matrix/client/v3/rooms/" + room + rest;
@@ -141,6 +181,20 @@ class HomeserverTest : public testing::Test {
   std::unique_ptr<runtime::Runtime> runtime_;
   std::unique_ptr<kv::Database> database_;
   std::unique_ptr<Homeserver> homeserver_;
+};
+
+// Alice and bob in one room.
+class TwoInARoomTest : public HomeserverTest {
+ protected:
+  void SetUp() override {
+    alice_ = join_token("alice");
+    bob_ = join_token("bob");
+    room_ = create_room(alice_, R"({"preset":"public_chat"})");
+    EXPECT_EQ(call("POST", rooms(room_, "/join"), bob_).status, 200);
+  }
+  static std::string next(const Answer& answer) { return answer.text({"next_batch"}); }
+
+  std::string alice_, bob_, room_;
 };
 
 }  // namespace polder::server
