@@ -17,6 +17,20 @@ std::optional<RelatesTo> relation_of(const events::Event& event) {
 
 namespace {
 
+// The thread gets on, unless a deeper reply is there: what is backfilled is older.
+Status write_thread(const Room& room, const kv::Snapshot& snapshot, const EventId& root,
+                    int64_t depth, kv::PositionSlot slot, kv::Batch& batch) {
+  POLDER_TRY(const auto latest, stores::read_thread(snapshot, room.number, root));
+  if (latest && latest->depth > depth) return {};
+  for (const auto& [number, held] : room.pending) {
+    if (held.record.depth <= depth) continue;
+    const auto other = relation_of(*held.event);
+    if (other && other->rel_type == "m.thread" && other->parent == root) return {};
+  }
+  stores::put_thread(batch, room.number, root, depth, slot);
+  return {};
+}
+
 Result<bool> may_redact_others(const RoomView& view, const HeldEvent& redaction) {
   POLDER_TRY(const auto create,
              view.state_event(redaction.record.state_before, "m.room.create", ""));
@@ -28,6 +42,23 @@ Result<bool> may_redact_others(const RoomView& view, const HeldEvent& redaction)
 }
 
 }  // namespace
+
+Status write_relation(stores::Names& names, const Room& room, const kv::Snapshot& snapshot,
+                      const HeldEvent& held, kv::PositionSlot slot, Staged& staged) {
+  const events::Event& event = *held.event;
+  const auto relates_to = relation_of(event);
+  if (!relates_to) return {};
+  stores::Relation relation;
+  relation.place.depth = held.record.depth;
+  relation.child = staged.stored.place.number;
+  POLDER_TRY(relation.sender, names.intern(stores::NameKind::kUser, event.sender().view(),
+                                           staged.batch, staged.names));
+  relation.rel_type = relates_to->rel_type;
+  relation.type = event.type();
+  stores::put_relation(staged.batch, room.number, relates_to->parent, relation, slot);
+  if (relates_to->rel_type != "m.thread") return {};
+  return write_thread(room, snapshot, relates_to->parent, held.record.depth, slot, staged.batch);
+}
 
 Result<bool> redaction_applies(const RoomView& view, const HeldEvent& redaction,
                                const events::Event& target) {

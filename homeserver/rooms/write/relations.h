@@ -5,6 +5,7 @@
 #include <string>
 
 #include "homeserver/rooms/turns/room.h"
+#include "homeserver/rooms/turns/staged.h"
 
 namespace polder::rooms {
 
@@ -15,6 +16,10 @@ struct RelatesTo {
 // https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events. Nothing
 // for state events and malformed relations.
 std::optional<RelatesTo> relation_of(const events::Event& event);
+
+// The rows that follow from what an accepted event relates to, if anything.
+Status write_relation(stores::Names& names, const Room& room, const kv::Snapshot& snapshot,
+                      const HeldEvent& held, kv::PositionSlot slot, Staged& staged);
 
 // https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions: a redaction applies if the sender
 // has the redact level, or if the domain of its sender is that of the sender of the event it

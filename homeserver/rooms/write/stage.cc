@@ -342,15 +342,14 @@ class Staging {
     if (input_.replaces_edge) POLDER_CHECK(current_.end_outside(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
-      POLDER_CHECK(write_reach(slot));
-      POLDER_CHECK(write_relation(slot));
-      POLDER_CHECK(write_redactions());
+      POLDER_CHECK(write_notification(slot));
+      POLDER_CHECK(write_links(slot));
     }
     return write_rows(slot);
   }
 
   // Numbers what notifies, so that unread counts are differences of numbers.
-  Status write_reach(kv::PositionSlot slot) {
+  Status write_notification(kv::PositionSlot slot) {
     if (input_.origin == Origin::kBackfill) return {};
     const NotificationQuestion question{event(),           record_of_event_.state_before,
                                         record_.state,     record_.joined,
@@ -360,38 +359,11 @@ class Staging {
     return {};
   }
 
-  Status write_relation(kv::PositionSlot slot) {
-    const auto relates_to = relation_of(event());
-    if (!relates_to) return {};
-    stores::Relation relation;
-    relation.place.depth = record_of_event_.depth;
-    relation.child = staged_.stored.place.number;
-    POLDER_TRY(relation.sender,
-               context_.names.intern(stores::NameKind::kUser, event().sender().view(),
-                                     staged_.batch, staged_.names));
-    relation.rel_type = relates_to->rel_type;
-    relation.type = event().type();
-    stores::put_relation(staged_.batch, room_.number, relates_to->parent, relation, slot);
-    return relates_to->rel_type == "m.thread" ? write_thread(relates_to->parent, slot) : Status();
-  }
-
-  // The thread gets on, unless a deeper reply is there: what is backfilled is older.
-  Status write_thread(const EventId& root, kv::PositionSlot slot) {
-    const int64_t depth = record_of_event_.depth;
-    POLDER_TRY(const auto latest, stores::read_thread(view_.snapshot(), room_.number, root));
-    if (latest && latest->depth > depth) return {};
-    for (const auto& [number, held] : room_.pending) {
-      if (held.record.depth <= depth) continue;
-      const auto other = relation_of(*held.event);
-      if (other && other->rel_type == "m.thread" && other->parent == root) return {};
-    }
-    stores::put_thread(staged_.batch, room_.number, root, depth, slot);
-    return {};
-  }
-
-  Status write_redactions() {
-    const HeldEvent held{input_.event, record_of_event_};
+  // What the event says of others.
+  Status write_links(kv::PositionSlot slot) {
     const stores::EventPlace place = staged_.stored.place;
+    const HeldEvent& held = room_.pending.at(place.number);
+    POLDER_CHECK(write_relation(context_.names, room_, view_.snapshot(), held, slot, staged_));
     POLDER_TRY(staged_.stored.redacts, write_redaction(staged_.batch, view_, place, held));
     if (input_.origin == Origin::kLocal) return {};
     return apply_waiting_redactions(staged_.batch, room_, view_, place, event());
