@@ -102,10 +102,7 @@ TEST_F(RoomsTest, RoomsThatWereLetGoAreReadAgain) {
 TEST_F(RoomsTest, ARemoteUserJoinsAndSpeaks) {
   for (const char* version : {"1", "6", "10", "11", "12"}) {
     const RoomId room = create(version);
-    const auto join = remote_on_edge(room, {.sender = bob_,
-                                            .type = "m.room.member",
-                                            .state_key = bob_.str(),
-                                            .content = {{"membership", "join"}}});
+    const auto join = remote_membership(room, bob_, "join");
     const auto joined = run(engine_->writer.receive(other_, join));
     ASSERT_TRUE(joined.ok()) << version << joined.error().message;
     EXPECT_EQ(joined->verdict, Verdict::kAccepted) << joined->refusal;
@@ -123,10 +120,7 @@ TEST_F(RoomsTest, ARedactionThatComesFirstAppliesOnceItsTargetIsThere) {
   for (const bool own_message : {true, false}) {
     const RoomId room = create("11");
     EXPECT_TRUE(set_membership(room, carol_, carol_, "join").ok());
-    const auto join = remote_on_edge(room, {.sender = bob_,
-                                            .type = "m.room.member",
-                                            .state_key = bob_.str(),
-                                            .content = {{"membership", "join"}}});
+    const auto join = remote_membership(room, bob_, "join");
     ASSERT_EQ(run(engine_->writer.receive(other_, join))->verdict, Verdict::kAccepted);
     const auto target = remote_on_edge(
         room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "oops"}}});
@@ -165,10 +159,7 @@ TEST_F(RoomsTest, OfSeveralRedactionsThatCameFirstOneThatMayApplies) {
                                      .state_key = eve.str(),
                                      .content = {{"membership", "join"}}});
     ASSERT_EQ(run(engine_->writer.receive(third, entry))->verdict, Verdict::kAccepted);
-    const auto join = remote_on_edge(room, {.sender = bob_,
-                                            .type = "m.room.member",
-                                            .state_key = bob_.str(),
-                                            .content = {{"membership", "join"}}});
+    const auto join = remote_membership(room, bob_, "join");
     ASSERT_EQ(run(engine_->writer.receive(other_, join))->verdict, Verdict::kAccepted);
     const auto target = remote_on_edge(
         room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "oops"}}});
@@ -190,10 +181,7 @@ TEST_F(RoomsTest, OfSeveralRedactionsThatCameFirstOneThatMayApplies) {
 
 TEST_F(RoomsTest, AnEventFromSeveralServersAtOnceIsStoredOnce) {
   const RoomId room = create();
-  const auto join = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
+  const auto join = remote_membership(room, bob_, "join");
   size_t done = 0;
   size_t fresh = 0;
   for (int i = 0; i < 5; ++i) {
@@ -213,10 +201,7 @@ TEST_F(RoomsTest, AnEventFromSeveralServersAtOnceIsStoredOnce) {
 
 TEST_F(RoomsTest, UnsignedForgedAndAlteredEventsAreRefused) {
   const RoomId room = create();
-  const auto join = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
+  const auto join = remote_membership(room, bob_, "join");
   json::Object forged = join->object();
   forged.set("signatures", json::Object());
   const auto unsigned_event =
@@ -240,10 +225,7 @@ TEST_F(RoomsTest, AnEventAgainstItsPastIsRejectedAndOneAgainstThePresentSoftFail
   const RoomId room = create();
   const UserId dan = UserId::trusted("@dan:" + other_.str());
   for (const UserId& user : {bob_, dan}) {
-    const auto join = remote_on_edge(room, {.sender = user,
-                                            .type = "m.room.member",
-                                            .state_key = user.str(),
-                                            .content = {{"membership", "join"}}});
+    const auto join = remote_membership(room, user, "join");
     ASSERT_EQ(run(engine_->writer.receive(other_, join))->verdict, Verdict::kAccepted);
   }
   const auto says = [&](const char* body) {
@@ -278,10 +260,7 @@ TEST_F(RoomsTest, AForkResolvesTheSameInEitherOrder) {
   for (const bool swapped : {false, true}) {
     crash();
     const RoomId room = create("11");
-    const auto join = remote_on_edge(room, {.sender = bob_,
-                                            .type = "m.room.member",
-                                            .state_key = bob_.str(),
-                                            .content = {{"membership", "join"}}});
+    const auto join = remote_membership(room, bob_, "join");
     ASSERT_EQ(run(engine_->writer.receive(other_, join))->verdict, Verdict::kAccepted);
     ASSERT_TRUE(
         run(engine_->writer.send(
@@ -315,10 +294,7 @@ TEST_F(RoomsTest, AForkResolvesTheSameInEitherOrder) {
 
 TEST_F(RoomsTest, MissingEventsAreFetched) {
   const RoomId room = create();
-  const auto join = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
+  const auto join = remote_membership(room, bob_, "join");
   ASSERT_EQ(run(engine_->writer.receive(other_, join))->verdict, Verdict::kAccepted);
   const auto first =
       remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "1"}}});
@@ -340,10 +316,7 @@ TEST_F(RoomsTest, MissingEventsAreFetched) {
 
 TEST_F(RoomsTest, WithoutMissingEventsTheStateIsFetched) {
   const RoomId room = create();
-  const auto join = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
+  const auto join = remote_membership(room, bob_, "join");
   ASSERT_EQ(run(engine_->writer.receive(other_, join))->verdict, Verdict::kAccepted);
   const auto first =
       remote_on_edge(room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "1"}}});

@@ -9,10 +9,7 @@ class KeptEventsTest : public RoomsTest {
  protected:
   KeptEventsTest()
       : id_(create()),
-        state_(remote_on_edge(id_, {.sender = bob_,
-                                    .type = "m.room.member",
-                                    .state_key = bob_.str(),
-                                    .content = {{"membership", "join"}}})),
+        state_(remote_membership(id_, bob_, "join")),
         message_(remote_on_edge(id_, {.sender = bob_,
                                       .type = "m.room.message",
                                       .content = {{"body", "x"}, {"msgtype", "m.text"}}})) {}

@@ -57,10 +57,7 @@ class PurgeHistoryTest : public RoomsTest {
     return count;
   }
   std::pair<events::EventPtr, events::EventPtr> bob_joins_and_speaks(const RoomId& room) {
-    const auto joining = remote_on_edge(room, {.sender = bob_,
-                                               .type = "m.room.member",
-                                               .state_key = bob_.str(),
-                                               .content = {{"membership", "join"}}});
+    const auto joining = remote_membership(room, bob_, "join");
     EXPECT_TRUE(run(engine_->writer.receive(other_, joining)).ok());
     const auto spoken = remote_on_edge(
         room, {.sender = bob_, .type = "m.room.message", .content = {{"body", "x"}}});

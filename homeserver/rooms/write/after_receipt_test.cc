@@ -11,10 +11,7 @@ class UpkeepTest : public RoomsTest {
   // bob is in a room of alice; everything else builds on his join.
   RoomId room_with_bob(std::string_view version) {
     const RoomId room = create(version);
-    const auto join = remote_on_edge(room, {.sender = bob_,
-                                            .type = "m.room.member",
-                                            .state_key = bob_.str(),
-                                            .content = {{"membership", "join"}}});
+    const auto join = remote_membership(room, bob_, "join");
     EXPECT_EQ(run(engine_->writer.receive(other_, join))->verdict, Verdict::kAccepted);
     base_ = join;
     return room;
@@ -105,10 +102,7 @@ TEST_F(UpkeepTest, ASoftFailedEventIsShownOnceTheRoomAllowsWhatBuildsOnIt) {
   for (const char* version : {"11", "12"}) {
     const RoomId room = room_with_bob(version);
     const UserId dan = UserId::trusted("@dan:" + other_.str());
-    const auto neighbour = remote_on_edge(room, {.sender = dan,
-                                                 .type = "m.room.member",
-                                                 .state_key = dan.str(),
-                                                 .content = {{"membership", "join"}}});
+    const auto neighbour = remote_membership(room, dan, "join");
     ASSERT_EQ(run(engine_->writer.receive(other_, neighbour))->verdict, Verdict::kAccepted);
     ASSERT_TRUE(set_membership(room, alice_, bob_, "ban").ok());
     const auto said = by_bob(room, "hello", {base_->id()}, base_->depth() + 1);
@@ -118,10 +112,7 @@ TEST_F(UpkeepTest, ASoftFailedEventIsShownOnceTheRoomAllowsWhatBuildsOnIt) {
     ASSERT_EQ(run(engine_->writer.receive(other_, on_top))->verdict, Verdict::kSoftFailed);
     EXPECT_EQ(timeline_size(room), timeline) << "still refused";
     ASSERT_TRUE(set_membership(room, alice_, bob_, "leave").ok());
-    const auto back = remote_on_edge(room, {.sender = bob_,
-                                            .type = "m.room.member",
-                                            .state_key = bob_.str(),
-                                            .content = {{"membership", "join"}}});
+    const auto back = remote_membership(room, bob_, "join");
     ASSERT_EQ(run(engine_->writer.receive(other_, back))->verdict, Verdict::kAccepted);
     base_ = back;
     const auto merge = by_bob(room, "merge", {on_top->id(), back->id()}, back->depth() + 1);
@@ -141,10 +132,7 @@ TEST_F(UpkeepTest, ASoftFailedEventIsShownOnceTheRoomAllowsWhatBuildsOnIt) {
 TEST_F(UpkeepTest, ASoftFailedStateEventHasOnePlaceOnceItIsAccepted) {
   const RoomId room = room_with_bob("11");
   const UserId dan = UserId::trusted("@dan:" + other_.str());
-  const auto neighbour = remote_on_edge(room, {.sender = dan,
-                                               .type = "m.room.member",
-                                               .state_key = dan.str(),
-                                               .content = {{"membership", "join"}}});
+  const auto neighbour = remote_membership(room, dan, "join");
   ASSERT_EQ(run(engine_->writer.receive(other_, neighbour))->verdict, Verdict::kAccepted);
   ASSERT_TRUE(set_membership(room, alice_, bob_, "ban").ok());
   events::EventDraft renamed;
@@ -160,10 +148,7 @@ TEST_F(UpkeepTest, ASoftFailedStateEventHasOnePlaceOnceItIsAccepted) {
   const auto said = remote_event(room, std::move(renamed));
   ASSERT_EQ(run(engine_->writer.receive(other_, said))->verdict, Verdict::kSoftFailed);
   ASSERT_TRUE(set_membership(room, alice_, bob_, "leave").ok());
-  const auto back = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
+  const auto back = remote_membership(room, bob_, "join");
   ASSERT_EQ(run(engine_->writer.receive(other_, back))->verdict, Verdict::kAccepted);
   base_ = back;
   const auto merge = by_bob(room, "merge", {said->id(), back->id()}, back->depth() + 1);
@@ -181,10 +166,7 @@ TEST_F(UpkeepTest, WhatAStrangerSaidIsTakenOnceAMemberBuildsOnIt) {
   EXPECT_NE(run(engine_->writer.receive(other_, said))->verdict, Verdict::kAccepted);
   EXPECT_FALSE(stores::find_event(*database_->snapshot(), said->id())->has_value());
   ASSERT_TRUE(set_membership(room, alice_, bob_, "leave").ok());
-  const auto back = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
+  const auto back = remote_membership(room, bob_, "join");
   ASSERT_EQ(run(engine_->writer.receive(other_, back))->verdict, Verdict::kAccepted);
   base_ = back;
   remote_.missing.push_back(said->json());
@@ -261,11 +243,7 @@ TEST_F(UpkeepTest, AnIdThatWasToldOfAndComesWithAnotherContentIsRefused) {
     events::hash_and_sign(pdu, event->rules(), other_, other_key_);
     return *events::Event::parse(std::move(pdu), event->rules());
   };
-  const auto first = again(remote_on_edge(room, {.sender = bob_,
-                                                 .type = "m.room.member",
-                                                 .state_key = bob_.str(),
-                                                 .content = {{"membership", "join"}}}),
-                           "first");
+  const auto first = again(remote_membership(room, bob_, "join"), "first");
   const auto second = again(first, "second");
   ASSERT_EQ(first->id(), second->id());
   const auto old_base = std::exchange(base_, first);

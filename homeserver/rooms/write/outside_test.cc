@@ -181,10 +181,7 @@ TEST_F(OutsideTest, OtherEventsAndUsersAreNoOutsideMemberships) {
 
 TEST_F(OutsideTest, ARoomThatIsFollowedTakesNoOutsideMembership) {
   const RoomId room = create("11");
-  const auto join = remote_on_edge(room, {.sender = bob_,
-                                          .type = "m.room.member",
-                                          .state_key = bob_.str(),
-                                          .content = {{"membership", "join"}}});
+  const auto join = remote_membership(room, bob_, "join");
   ASSERT_TRUE(run(engine_->writer.receive(other_, join)).ok());
   const auto invite = remote_on_edge(room, {.sender = bob_,
                                             .type = "m.room.member",

@@ -20,10 +20,7 @@ class StageTest : public RoomsTest {
     room_.loaded = room_.exists = true;
     room_.record = head_->record;
     room_.rules = head_->rules;
-    join_ = remote_on_edge(id_, {.sender = bob_,
-                                 .type = "m.room.member",
-                                 .state_key = bob_.str(),
-                                 .content = {{"membership", "join"}}});
+    join_ = remote_membership(id_, bob_, "join");
     contributors_.push_back(&refusing_);
   }
   // bob's join, that others refer to, and then at its place.

@@ -12,10 +12,7 @@ class GapTest : public SyncTest {
   void SetUp() override {
     SyncTest::SetUp();
     room_ = create("11");
-    ASSERT_TRUE(accepted(remote_on_edge(room_, {.sender = bob_,
-                                                .type = "m.room.member",
-                                                .state_key = bob_.str(),
-                                                .content = {{"membership", "join"}}})));
+    ASSERT_TRUE(accepted(remote_membership(room_, bob_, "join")));
     ASSERT_TRUE(run(engine_->writer.send(room_, {.sender = alice_,
                                                  .type = "m.room.power_levels",
                                                  .state_key = "",

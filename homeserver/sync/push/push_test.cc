@@ -1,49 +1,16 @@
 #include "homeserver/base/json/parse.h"
-#include "homeserver/base/runtime/simulated.h"
-#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/protocol/events/room_version.h"
-#include "homeserver/rooms/engine/engine.h"
+#include "homeserver/rooms/engine/testing/engine.h"
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/sync/push/highlights.h"
 #include "homeserver/sync/push/rules.h"
 #include "homeserver/users/data/receipts.h"
-#include "storage/kv/memory.h"
-#include "storage/stores/base/columns.h"
 #include "storage/stores/rooms/push_rows.h"
 
 namespace polder::push {
 namespace {
 
 using push_rules::Kind;
-
-// There are no other servers.
-class NoKeys final : public rooms::KeySource {
- public:
-  Task<Result<crypto::VerifyKey>> key(ServerName, KeyId, int64_t) override {
-    co_return fail(ErrorCode::kNotFound, "no keys");
-  }
-};
-class NoServers final : public rooms::RemoteServers {
- public:
-  Task<Result<std::string>> event(ServerName, EventId) override { co_return nobody(); }
-  Task<Result<rooms::RemoteStateIds>> state_ids(ServerName, RoomId, EventId) override {
-    co_return nobody();
-  }
-  Task<Result<rooms::RemoteState>> state(ServerName, RoomId, EventId) override {
-    co_return nobody();
-  }
-  Task<Result<std::vector<std::string>>> missing_events(ServerName, RoomId,
-                                                        rooms::MissingEvents) override {
-    co_return nobody();
-  }
-  Task<Result<std::vector<std::string>>> backfill(ServerName, RoomId, std::vector<EventId>,
-                                                  size_t) override {
-    co_return nobody();
-  }
-
- private:
-  static Error nobody() { return fail(ErrorCode::kUnavailable, "nobody"); }
-};
 
 // Counts the rows of each event's batch, after all others added theirs.
 class RowCounter final : public rooms::Contributor {
@@ -56,17 +23,13 @@ class RowCounter final : public rooms::Contributor {
   }
 };
 
-class PushTest : public testing::Test {
+class PushTest : public stores::StoreTest {
  protected:
   PushTest() { start(); }
   ~PushTest() override { stop(); }
 
   void start() {
-    simulation_ = runtime::Simulation::create(++starts_);
-    runtime_ = simulation_->add_runtime("a");
-    database_ = kv::open_memory(stores::kColumns, disk_);
-    committer_ = kv::Committer::create(*runtime_, *database_);
-    names_ = *stores::Names::open(*database_);
+    boot();
     engine_ = std::make_unique<rooms::RoomEngine>(rooms::EngineParts{
         *runtime_, *database_, *committer_, *names_, own_, key_, keys_, servers_});
     highlights_ = std::make_unique<Highlights>(*names_, own_);
@@ -79,27 +42,18 @@ class PushTest : public testing::Test {
     counts_ = std::make_unique<Counts>(*rules_);
   }
   void stop() {
-    simulation_->crash(*runtime_);
+    end_tasks();
     counts_.reset();
     rules_.reset();
     receipts_.reset();
     engine_.reset();
     highlights_.reset();
-    names_.reset();
-    committer_.reset();
-    database_.reset();
-    runtime_.reset();
-    simulation_.reset();
+    halt();
   }
   void crash() {
     stop();
     disk_.power_loss();
     start();
-  }
-
-  template <class T>
-  T run(Task<T> task) {
-    return runtime::outcome(*simulation_, *runtime_, std::move(task));
   }
 
   static json::Object object(std::string_view text) { return *json::parse_object(text); }
@@ -181,17 +135,10 @@ class PushTest : public testing::Test {
   const UserId carol_ = UserId::trusted("@carol:own");
   const crypto::SigningKey key_ = std::move(*crypto::SigningKey::from_seed(
       KeyId::trusted("ed25519:1"), base::base64_encode(as_bytes(std::string(32, '1')))));
-  NoKeys keys_;
-  NoServers servers_;
+  rooms::TestKeys keys_;
+  rooms::TestRemote servers_;
   RowCounter counter_;
   RoomId room_;
-  uint64_t starts_ = 0;
-  kv::MemoryDisk disk_;
-  std::unique_ptr<runtime::Simulation> simulation_;
-  std::unique_ptr<runtime::Runtime> runtime_;
-  std::unique_ptr<kv::Database> database_;
-  std::unique_ptr<kv::Committer> committer_;
-  std::unique_ptr<stores::Names> names_;
   std::unique_ptr<rooms::RoomEngine> engine_;
   std::unique_ptr<Highlights> highlights_;
   std::unique_ptr<users::Receipts> receipts_;

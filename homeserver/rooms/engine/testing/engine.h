@@ -8,13 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "homeserver/base/runtime/simulated.h"
-#include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/values/bytes.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/engine/engine.h"
-#include "storage/kv/memory.h"
-#include "storage/stores/base/columns.h"
+#include "storage/stores/base/testing/store.h"
 
 namespace polder::rooms {
 
@@ -80,13 +77,14 @@ class TestRemote final : public RemoteServers {
   }
 };
 
-class RoomsTest : public testing::Test {
+class RoomsTest : public stores::StoreTest {
  protected:
   RoomsTest() : key_(make_key('1')), other_key_(make_key('2')) {
     keys_.add(own_, key_);
     keys_.add(other_, other_key_);
     start();
   }
+  ~RoomsTest() override { end_tasks(); }
 
   static crypto::SigningKey make_key(char c) {
     return std::move(
@@ -95,31 +93,18 @@ class RoomsTest : public testing::Test {
   }
 
   void start() {
-    simulation_ = runtime::Simulation::create(++starts_);
-    runtime_ = simulation_->add_runtime("a");
-    database_ = kv::open_memory(stores::kColumns, disk_);
-    committer_ = kv::Committer::create(*runtime_, *database_);
-    names_ = *stores::Names::open(*database_);
+    boot();
     engine_ = std::make_unique<RoomEngine>(EngineParts{*runtime_, *database_, *committer_, *names_,
                                                        own_, key_, keys_, remote_, steps_});
     ASSERT_TRUE(engine_->rooms.load_heads().ok());
   }
   // Power is cut: what was not synced is gone.
   void crash() {
-    simulation_->crash(*runtime_);
+    end_tasks();
     engine_.reset();
-    names_.reset();
-    committer_.reset();
-    database_.reset();
-    runtime_.reset();
-    simulation_.reset();
+    halt();
     disk_.power_loss();
     start();
-  }
-
-  template <class T>
-  T run(Task<T> task) {
-    return runtime::outcome(*simulation_, *runtime_, std::move(task));
   }
 
   std::vector<LocalEvent> new_room(std::string_view version, std::string_view join_rule) {
@@ -195,6 +180,15 @@ class RoomsTest : public testing::Test {
     return *events::Event::parse(*pdu, *head->rules);
   }
 
+  // What makes a user of the other server a member, or none.
+  events::EventPtr remote_membership(const RoomId& room, const UserId& user,
+                                     std::string_view membership) {
+    return remote_on_edge(room, {.sender = user,
+                                 .type = "m.room.member",
+                                 .state_key = user.str(),
+                                 .content = {{"membership", std::string(membership)}}});
+  }
+
   const ServerName own_ = ServerName::trusted("own");
   const ServerName other_ = ServerName::trusted("other");
   const UserId alice_ = UserId::trusted("@alice:own");
@@ -205,13 +199,6 @@ class RoomsTest : public testing::Test {
   TestKeys keys_;
   TestRemote remote_;
   StepSizes steps_;
-  uint64_t starts_ = 0;
-  kv::MemoryDisk disk_;
-  std::unique_ptr<runtime::Simulation> simulation_;
-  std::unique_ptr<runtime::Runtime> runtime_;
-  std::unique_ptr<kv::Database> database_;
-  std::unique_ptr<kv::Committer> committer_;
-  std::unique_ptr<stores::Names> names_;
   std::unique_ptr<RoomEngine> engine_;
 };
 
