@@ -65,6 +65,14 @@ Task<Status> RoomEntry::on_shard(MembershipRequest request, Change change) {
 }
 
 Task<Status> RoomEntry::in_line(MembershipRequest request, Change change) {
+  const size_t shard = shard_of(request.room);
+  auto make = [this, request = std::move(request), change]() mutable {
+    return in_line_here(std::move(request), change);
+  };
+  co_return co_await runtime::on_shard(runtime(), shard, std::move(make));
+}
+
+Task<Status> RoomEntry::in_line_here(MembershipRequest request, Change change) {
   InLine line(runtime(), *shards_[shard_of(request.room)], request.room);
   const auto turn = co_await line->queue.turn();
   co_return co_await (this->*change)(std::move(request));

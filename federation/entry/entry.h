@@ -68,8 +68,9 @@ class RoomEntry {
   runtime::Runtime& runtime() const { return rooms_.runtime; }
   size_t shard_of(const RoomId& room) const;
   Task<Result<EntryContext>> context_of(UserId user, RoomId room) const;
-  Task<Status> on_shard(MembershipRequest request, Change change);
-  Task<Status> in_line(MembershipRequest request, Change change);
+  Task<Status> on_shard(MembershipRequest request, Change change);  // the room's
+  Task<Status> in_line(MembershipRequest request, Change change);   // of the room, there
+  Task<Status> in_line_here(MembershipRequest request, Change change);
   std::vector<ServerName> servers_for(const MembershipRequest& request,
                                       const EntryContext& context) const;
   Task<std::string> guest_access_of(RoomId room, std::vector<ServerName> servers);
@@ -92,15 +93,12 @@ class RoomEntry {
   Task<Status> join_through(ServerName server, MembershipRequest request, EntryContext context);
   Task<Status> enter(ServerName server, const events::RoomVersionRules& rules,
                      events::EventPtr join, client::SentJoin answer);
-  Task<Status> knock_in_line(MembershipRequest request);
   Task<Status> knock_in_turn(MembershipRequest request);
   Task<Status> knock_through(ServerName server, MembershipRequest request, EntryContext context);
-  Task<Status> leave_in_line(MembershipRequest request);
   Task<Status> leave_in_turn(MembershipRequest request);
   Task<Status> leave_through(ServerName server, MembershipRequest request, EntryContext context);
   Task<Status> leave_alone(MembershipRequest request, EntryContext context);
   Task<Status> retry_leave(stores::LateLeave leave);
-  Task<Status> retry_leave_in_line(MembershipRequest request);
   Task<Status> retry_leave_in_turn(MembershipRequest request);
   Task<Result<json::Array>> invite_state(UserId inviter, RoomId room) const;
 

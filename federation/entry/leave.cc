@@ -24,10 +24,6 @@ const events::RoomVersionRules* some_rules(const RoomId& room) {
 }  // namespace
 
 Task<Status> RoomEntry::leave(MembershipRequest request) {
-  return on_shard(std::move(request), &RoomEntry::leave_in_line);
-}
-
-Task<Status> RoomEntry::leave_in_line(MembershipRequest request) {
   return in_line(std::move(request), &RoomEntry::leave_in_turn);
 }
 
@@ -88,11 +84,7 @@ Task<Status> RoomEntry::retry_leave(stores::LateLeave leave) {
   // The user may be deactivated by now; that they have left was decided when they did.
   request.actor = policy::Server{rooms_.own_name};
   POLDER_CO_TRY(request.content, json::parse_object(leave.content));
-  co_return co_await on_shard(std::move(request), &RoomEntry::retry_leave_in_line);
-}
-
-Task<Status> RoomEntry::retry_leave_in_line(MembershipRequest request) {
-  return in_line(std::move(request), &RoomEntry::retry_leave_in_turn);
+  co_return co_await in_line(std::move(request), &RoomEntry::retry_leave_in_turn);
 }
 
 // Unless the user has come to something else with the room since.
@@ -104,10 +96,6 @@ Task<Status> RoomEntry::retry_leave_in_turn(MembershipRequest request) {
 }
 
 Task<Status> RoomEntry::knock(MembershipRequest request) {
-  return on_shard(std::move(request), &RoomEntry::knock_in_line);
-}
-
-Task<Status> RoomEntry::knock_in_line(MembershipRequest request) {
   return in_line(std::move(request), &RoomEntry::knock_in_turn);
 }
 
