@@ -12,7 +12,7 @@ namespace polder::crash {
 namespace {
 
 constexpr uint64_t kRoundsOfScenario = 10;  // then a new one is founded
-constexpr uint64_t kRoundsToSeeAll = 20;    // from here on, the power has gone at every time
+constexpr uint64_t kRoundsToSeeAll = 100;   // from here on, the power has gone at every time
 
 struct Arguments {
   uint64_t rounds = 20;
@@ -54,7 +54,7 @@ int run(const Arguments& arguments) {
   for (uint64_t left = arguments.rounds; left > 0; ++seed) {
     const uint64_t rounds = std::min(kRoundsOfScenario, left);
     left -= rounds;
-    // SentEvent first: a scenario that ends the process is known by it.
+    // Said first: a scenario that ends the process is known by it.
     std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
     std::fflush(stdout);
     if (!live(seed, rounds, tally, acknowledged)) return 1;
