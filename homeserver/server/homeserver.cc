@@ -111,11 +111,12 @@ Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
 
 Homeserver::~Homeserver() = default;
 
-Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside outside) {
+Result<std::unique_ptr<Homeserver>> Homeserver::create(Config config, Outside outside,
+                                                       const Config* newest) {
   POLDER_TRY(auto key, load_signing_key(outside.files, config.data_dir, outside.runtime.random()));
   std::unique_ptr<Homeserver> homeserver(
       new Homeserver(std::move(config), outside, std::move(key)));
-  POLDER_CHECK(homeserver->reconfigure(homeserver->config_));
+  POLDER_CHECK(homeserver->reconfigure(newest != nullptr ? *newest : homeserver->config_));
   POLDER_CHECK(homeserver->open());
   homeserver->add_routes();
   homeserver->add_probes();

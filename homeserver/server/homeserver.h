@@ -65,7 +65,9 @@ struct Outside {
 
 class Homeserver {
  public:
-  static Result<std::unique_ptr<Homeserver>> create(Config config, Outside outside);
+  // With a newer configuration, as after a reload: of that, what may change while the server runs.
+  static Result<std::unique_ptr<Homeserver>> create(Config config, Outside outside,
+                                                    const Config* newest = nullptr);
   ~Homeserver();
 
   // Begins what goes on by itself: sending to other servers, sweeping media. Before the runtime

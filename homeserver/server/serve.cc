@@ -242,10 +242,9 @@ Result<Ended> run(const Config& config, files::FileSystem& files, base::SystemLo
   auto network = Network::open(config, *threads);
   if (!network.ok()) return because("cannot use the network", network.error());
   auto homeserver = Homeserver::create(
-      config, {*threads, files, *opened->database, *network->transport, *network->resolver});
+      config, {*threads, files, *opened->database, *network->transport, *network->resolver},
+      &config_file.newest());
   if (!homeserver.ok()) return because("cannot start", homeserver.error());
-  const Status configured = (*homeserver)->reconfigure(config_file.newest());
-  if (!configured.ok()) return because("cannot start", configured.error());
   const Status started = (*homeserver)->start();
   if (!started.ok()) return because("cannot start", started.error());
   http::Server server(*threads, (*homeserver)->router(), server_limits(config, log));
