@@ -198,13 +198,14 @@ Status Homeserver::open() {
   local_passwords_ = std::make_unique<users::LocalPasswords>(*accounts_);
   identities_ = std::make_unique<client_api::LimitedIdentities>(
       rate_limits_, outside_.identities != nullptr ? *outside_.identities : *local_passwords_);
-  account_data_ = std::make_unique<users::AccountData>(parts, account_data_limits(config_));
+  account_data_ =
+      std::make_unique<users::AccountData>(parts, accounts_->turns(), account_data_limits(config_));
   device_keys_ = std::make_unique<users::DeviceKeys>(*accounts_);
   device_messages_ = std::make_unique<users::DeviceMessages>(*accounts_);
   receipts_ = std::make_unique<users::Receipts>(parts);
   highlights_ = std::make_unique<push::Highlights>(*names_, config_.server_name);
   engine_->writer.add_contributor(*highlights_);
-  push_rules_ = std::make_unique<push::Rules>(parts);
+  push_rules_ = std::make_unique<push::Rules>(parts, accounts_->turns());
   counts_ = std::make_unique<push::Counts>(*push_rules_);
   sync_ = std::make_unique<sync::Sync>(
       sync::Services{engine_->source(), *committer_, *typing_, *receipts_, *push_rules_, *counts_});

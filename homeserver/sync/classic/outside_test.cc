@@ -56,7 +56,8 @@ TEST_F(OutsideSyncTest, AnInviteShowsItsStrippedStateOnce) {
 }
 
 TEST_F(OutsideSyncTest, AnInviteOfAnIgnoredUserIsNotShown) {
-  users::AccountData data({*runtime_, *database_, *committer_, *names_, own_});
+  const users::Parts parts{*runtime_, *database_, *committer_, *names_, own_};
+  users::AccountData data(parts, *turns_);
   const auto ignore = [&](json::Object ignored) {
     return run(
         data.set(number_, 0, "m.ignored_user_list", {{"ignored_users", std::move(ignored)}}));

@@ -38,13 +38,15 @@ class PushTest : public stores::StoreTest {
     ASSERT_TRUE(engine_->rooms.load_heads().ok());
     const users::Parts parts{*runtime_, *database_, *committer_, *names_, own_};
     receipts_ = std::make_unique<users::Receipts>(parts);
-    rules_ = std::make_unique<Rules>(parts);
+    turns_ = std::make_unique<users::UserTurns>(parts);
+    rules_ = std::make_unique<Rules>(parts, *turns_);
     counts_ = std::make_unique<Counts>(*rules_);
   }
   void stop() {
     end_tasks();
     counts_.reset();
     rules_.reset();
+    turns_.reset();
     receipts_.reset();
     engine_.reset();
     highlights_.reset();
@@ -142,6 +144,7 @@ class PushTest : public stores::StoreTest {
   std::unique_ptr<rooms::RoomEngine> engine_;
   std::unique_ptr<Highlights> highlights_;
   std::unique_ptr<users::Receipts> receipts_;
+  std::unique_ptr<users::UserTurns> turns_;
   std::unique_ptr<Rules> rules_;
   std::unique_ptr<Counts> counts_;
 };

@@ -17,10 +17,10 @@ Result<push_rules::RuleSet> parse_changes(std::string_view text) {
 
 }  // namespace
 
-Rules::Rules(users::Parts parts)
+Rules::Rules(users::Parts parts, users::UserTurns& turns)
     : parts_(std::move(parts)),
       defaults_(std::make_shared<const push_rules::RuleSet>()),
-      queues_(parts_.runtime) {}
+      turns_(turns) {}
 
 Result<RulesOf> Rules::parsed(const std::string& changes) const {
   if (changes.empty()) return RulesOf{defaults_, 0};
@@ -80,38 +80,30 @@ Task<Result<RulesOf>> Rules::get(stores::UserNumber user) const {
 }
 
 Task<Status> Rules::change(stores::UserNumber user, Change change) {
-  auto make = [this, user, change = std::move(change)] { return change_in_turn(user, change); };
-  co_return co_await queues_.in_turn(user, std::move(make));
+  auto make = [this, user, change = std::move(change)](const kv::Snapshot& snapshot,
+                                                       kv::Batch& batch) {
+    return rewrite(user, change, snapshot, batch);
+  };
+  co_return co_await turns_.change(user, std::move(make));
 }
 
-Task<Status> Rules::change_in_turn(stores::UserNumber user, Change change) {
-  const Rules* self = this;
-  POLDER_CO_TRY(kv::Batch batch,
-                co_await runtime::on_pool(parts_.runtime, [self, user, change = std::move(change)] {
-                  return self->rewrite(user, change);
-                }));
-  if (!batch.empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
-  co_return Status();
-}
-
-Result<kv::Batch> Rules::rewrite(stores::UserNumber user, const Change& change) const {
-  const auto snapshot = parts_.database.snapshot();
-  POLDER_TRY(const auto before, stores::read_push_rules(*snapshot, user));
+Status Rules::rewrite(stores::UserNumber user, const Change& change, const kv::Snapshot& snapshot,
+                      kv::Batch& batch) const {
+  POLDER_TRY(const auto before, stores::read_push_rules(snapshot, user));
   POLDER_TRY(const RulesOf of, parsed(before.value_or("")));
   push_rules::RuleSet rules = *of.rules;
   POLDER_CHECK(change(rules));
   const std::string text = json::write(rules.changes());
   if (text.size() > kChangesBytesMax) return fail(ErrorCode::kTooLarge, "Too many push rules");
-  kv::Batch batch;
-  if (text == before) return batch;
+  if (text == before) return {};
   const kv::PositionSlot slot = batch.reserve_position();
-  POLDER_TRY(const auto former, stores::read_earlier_push_rules(*snapshot, user));
+  POLDER_TRY(const auto former, stores::read_earlier_push_rules(snapshot, user));
   const kv::Position last_change = former.empty() ? 0 : former.back().until;
   stores::put_push_rules(batch, user, text, slot, last_change);
   stores::put_earlier_push_rules(batch, user, before.value_or(""), slot);
   for (size_t i = 0; i + kFormerRulesMax <= former.size(); ++i)
     stores::erase_earlier_push_rules(batch, user, former[i].until);
-  return batch;
+  return {};
 }
 
 }  // namespace polder::push

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "homeserver/base/metrics/cache.h"
-#include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/protocol/push_rules/rule_set.h"
 #include "homeserver/users/accounts/parts.h"
+#include "homeserver/users/accounts/turns.h"
 
 namespace polder::push {
 
@@ -35,7 +35,7 @@ struct FormerRules {
 // Thread-safe.
 class Rules {
  public:
-  explicit Rules(users::Parts parts);
+  Rules(users::Parts parts, users::UserTurns& turns);
 
   // Synchronous; on the pool.
   Result<RulesOf> read(const kv::Snapshot& snapshot, stores::UserNumber user) const;
@@ -56,14 +56,14 @@ class Rules {
   Task<Status> change(stores::UserNumber user, Change change);
 
  private:
-  Task<Status> change_in_turn(stores::UserNumber user, Change change);
-  Result<kv::Batch> rewrite(stores::UserNumber user, const Change& change) const;
+  Status rewrite(stores::UserNumber user, const Change& change, const kv::Snapshot& snapshot,
+                 kv::Batch& batch) const;
   // What is on disk, read; empty: the default ones.
   Result<RulesOf> parsed(const std::string& changes) const;
 
   const users::Parts parts_;
   const std::shared_ptr<const push_rules::RuleSet> defaults_;
-  runtime::KeyedQueues queues_;  // by user
+  users::UserTurns& turns_;
   mutable base::Mutex mutex_;
   mutable metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   mutable std::unordered_map<std::string, RulesOf> parsed_

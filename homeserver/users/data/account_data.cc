@@ -33,34 +33,37 @@ Result<std::optional<stores::AccountDataRow>> replaceable(
   return before;
 }
 
+// Clients add the same filter again at every start: then nothing is written.
+Status put_filter(const kv::Snapshot& snapshot, stores::UserNumber user, const std::string& text,
+                  kv::Batch& batch, uint64_t& number) {
+  POLDER_TRY(const uint64_t last, stores::last_filter(snapshot, user));
+  for (number = last; number > 0 && number + 8 > last; --number) {
+    POLDER_TRY(const auto known, stores::read_filter(snapshot, user, number));
+    if (known == text) return {};
+  }
+  if (last >= kFiltersMax) return fail(ErrorCode::kTooLarge, "too many filters");
+  number = last + 1;
+  stores::put_filter(batch, user, number, text);
+  return {};
+}
+
 }  // namespace
 
-Task<Result<kv::Position>> AccountData::set(stores::UserNumber user, stores::RoomNumber room,
-                                            std::string type, json::Object content) {
+Task<Status> AccountData::set(stores::UserNumber user, stores::RoomNumber room, std::string type,
+                              json::Object content) {
   if (type.empty() || type.size() > kTypeBytesMax)
     co_return fail(ErrorCode::kInvalid, "the type is empty or too long");
   const std::string text = json::write(content);
   if (text.size() > kAccountDataBytesMax)
     co_return fail(ErrorCode::kTooLarge, "the content is too large");
-  auto make = [this, user, room, type = std::move(type), text] {
-    return set_in_turn(user, room, type, text);
+  auto make = [this, user, room, type = std::move(type), text](const kv::Snapshot& snapshot,
+                                                               kv::Batch& batch) -> Status {
+    POLDER_TRY(const auto before, replaceable(snapshot, limits_, user, room, type, text));
+    stores::put_account_data(batch, user, room, type, text, batch.reserve_position(),
+                             before ? before->position : 0);
+    return {};
   };
-  co_return co_await queues_.in_turn(user, std::move(make));
-}
-
-Task<Result<kv::Position>> AccountData::set_in_turn(stores::UserNumber user,
-                                                    stores::RoomNumber room, std::string type,
-                                                    std::string text) {
-  AccountData* self = this;
-  POLDER_CO_TRY(const auto before, co_await runtime::on_pool(parts_.runtime, [=] {
-                  return replaceable(*self->parts_.database.snapshot(), self->limits_, user, room,
-                                     type, text);
-                }));
-  kv::Batch batch;
-  const kv::PositionSlot slot = batch.reserve_position();
-  stores::put_account_data(batch, user, room, type, text, slot, before ? before->position : 0);
-  POLDER_CO_TRY(const kv::Committed committed, co_await parts_.committer.commit(std::move(batch)));
-  co_return committed.at(slot);
+  co_return co_await turns_.change(user, std::move(make));
 }
 
 Task<Result<std::string>> AccountData::get(stores::UserNumber user, stores::RoomNumber room,
@@ -79,28 +82,12 @@ Task<Result<std::string>> AccountData::add_filter(stores::UserNumber user, json:
   const std::string text = json::write(filter);
   if (text.size() > kAccountDataBytesMax)
     co_return fail(ErrorCode::kTooLarge, "the filter is too large");
-  auto add = [this, user, text] { return add_filter_in_turn(user, text); };
-  co_return co_await queues_.in_turn(user, std::move(add));
-}
-
-Task<Result<std::string>> AccountData::add_filter_in_turn(stores::UserNumber user,
-                                                          std::string text) {
-  AccountData* self = this;
-  POLDER_CO_TRY(const uint64_t last, co_await runtime::on_pool(parts_.runtime, [self, user] {
-                  return stores::last_filter(*self->parts_.database.snapshot(), user);
-                }));
-  // Clients add the same filter again at every start.
-  for (uint64_t number = last; number > 0 && number + 8 > last; --number) {
-    POLDER_CO_TRY(const auto known, co_await runtime::on_pool(parts_.runtime, [self, user, number] {
-                    return stores::read_filter(*self->parts_.database.snapshot(), user, number);
-                  }));
-    if (known == text) co_return std::to_string(number);
-  }
-  if (last >= kFiltersMax) co_return fail(ErrorCode::kTooLarge, "too many filters");
-  kv::Batch batch;
-  stores::put_filter(batch, user, last + 1, text);
-  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
-  co_return std::to_string(last + 1);
+  const auto number = std::make_shared<uint64_t>(0);
+  auto add = [user, text, number](const kv::Snapshot& snapshot, kv::Batch& batch) {
+    return put_filter(snapshot, user, text, batch, *number);
+  };
+  POLDER_CO_CHECK(co_await turns_.change(user, std::move(add)));
+  co_return std::to_string(*number);
 }
 
 Task<Result<std::string>> AccountData::filter(stores::UserNumber user, std::string id) {

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "homeserver/base/json/value.h"
-#include "homeserver/base/runtime/sync.h"
 #include "homeserver/users/accounts/parts.h"
+#include "homeserver/users/accounts/turns.h"
 
 namespace polder::users {
 
@@ -21,13 +21,13 @@ struct AccountDataLimits {
 // Thread-safe. Every change is on disk when it returns.
 class AccountData {
  public:
-  explicit AccountData(Parts parts, AccountDataLimits limits = {})
-      : parts_(std::move(parts)), limits_(limits), queues_(parts_.runtime) {}
+  explicit AccountData(Parts parts, UserTurns& turns, AccountDataLimits limits = {})
+      : parts_(std::move(parts)), limits_(limits), turns_(turns) {}
 
   // Room 0 is global. kTooLarge, also of all that there is then; kInvalid for types that are too
   // long.
-  Task<Result<kv::Position>> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
-                                 json::Object content);
+  Task<Status> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
+                   json::Object content);
   Task<Result<std::string>> get(stores::UserNumber user, stores::RoomNumber room,
                                 std::string type);  // JSON; kNotFound
 
@@ -35,13 +35,9 @@ class AccountData {
   Task<Result<std::string>> filter(stores::UserNumber user, std::string id);  // JSON; kNotFound
 
  private:
-  Task<Result<kv::Position>> set_in_turn(stores::UserNumber user, stores::RoomNumber room,
-                                         std::string type, std::string text);
-  Task<Result<std::string>> add_filter_in_turn(stores::UserNumber user, std::string text);
-
   Parts parts_;
   const AccountDataLimits limits_;
-  runtime::KeyedQueues queues_;  // by user
+  UserTurns& turns_;
 };
 
 }  // namespace polder::users

@@ -15,14 +15,15 @@ class AccountDataTest : public AccountsTest {
     data_.reset();
   }
 
-  std::unique_ptr<AccountData> data_ = std::make_unique<AccountData>(parts());
+  std::unique_ptr<AccountData> data_ = std::make_unique<AccountData>(parts(), accounts_->turns());
 };
 
 // All of it goes into every first sync.
 TEST_F(AccountDataTest, AccountDataIsBoundedByRoomAndByUser) {
   const stores::UserNumber user = 7;
   const Parts parts{*runtime_, *database_, *committer_, *names_, ServerName::trusted("own")};
-  AccountData data(parts, {.room_types = 3, .room_bytes = 4000, .types = 5, .bytes = 6000});
+  AccountData data(parts, accounts_->turns(),
+                   {.room_types = 3, .room_bytes = 4000, .types = 5, .bytes = 6000});
   const auto set = [&](stores::RoomNumber room, std::string type, size_t bytes) {
     const json::Object content{{"text", std::string(bytes, 'x')}};
     return run(data.set(user, room, std::move(type), content));
@@ -47,25 +48,27 @@ TEST_F(AccountDataTest, AccountDataIsBoundedByRoomAndByUser) {
 TEST_F(AccountDataTest, AccountDataHasPositionsAndChanges) {
   const UserId alice = add("alice");
   const auto number = **names_->find(stores::NameKind::kUser, alice.view());
-  const auto first = run(data_->set(number, 0, "m.direct", *json::parse_object(R"({"a":1})")));
-  const auto second =
-      run(data_->set(number, 7, "m.tag", *json::parse_object(R"({"tags":{"u.x":{"order":0.5}}})")));
-  ASSERT_TRUE(second.ok());
-  EXPECT_GT(*second, *first);
+  // The position of the change.
+  const auto set = [&](stores::RoomNumber room, std::string type, std::string_view content) {
+    EXPECT_TRUE(run(data_->set(number, room, std::move(type), *json::parse_object(content))).ok());
+    return committer_->visible();
+  };
+  const kv::Position first = set(0, "m.direct", R"({"a":1})");
+  const kv::Position second = set(7, "m.tag", R"({"tags":{"u.x":{"order":0.5}}})");
+  EXPECT_GT(second, first);
   EXPECT_EQ(*run(data_->get(number, 7, "m.tag")), R"({"tags":{"u.x":{"order":0.5}}})");
   EXPECT_EQ(run(data_->get(number, 0, "m.tag")).error().code, ErrorCode::kNotFound);
   const auto changes =
-      stores::read_account_data_changes(*database_->snapshot(), number, *first, *second);
+      stores::read_account_data_changes(*database_->snapshot(), number, first, second);
   ASSERT_EQ(changes->size(), 1u);
   EXPECT_EQ(changes->at(0), std::pair(stores::RoomNumber{7}, std::string("m.tag")));
   EXPECT_EQ(stores::read_all_account_data(*database_->snapshot(), number, 0)->size(), 1u);
   // Of what was replaced, the stream keeps nothing.
-  const auto third = run(data_->set(number, 7, "m.tag", {}));
+  const kv::Position third = set(7, "m.tag", "{}");
   EXPECT_TRUE(
-      stores::read_account_data_changes(*database_->snapshot(), number, *first, *second)->empty());
+      stores::read_account_data_changes(*database_->snapshot(), number, first, second)->empty());
   EXPECT_EQ(
-      stores::read_account_data_changes(*database_->snapshot(), number, *second, *third)->size(),
-      1u);
+      stores::read_account_data_changes(*database_->snapshot(), number, second, third)->size(), 1u);
   EXPECT_EQ(run(data_->set(number, 0, std::string(256, 'x'), {})).error().code,
             ErrorCode::kInvalid);
   EXPECT_EQ(run(data_->set(number, 0, "x", {{"a", std::string(70'000, 'x')}})).error().code,

@@ -14,7 +14,8 @@ class SyncTest : public rooms::RoomsTest {
     const users::Parts parts{*runtime_, *database_, *committer_, *names_, own_};
     typing_ = std::make_unique<users::Typing>(runtime_->clock());
     receipts_ = std::make_unique<users::Receipts>(parts);
-    push_rules_ = std::make_unique<push::Rules>(parts);
+    turns_ = std::make_unique<users::UserTurns>(parts);
+    push_rules_ = std::make_unique<push::Rules>(parts, *turns_);
     counts_ = std::make_unique<push::Counts>(*push_rules_);
     sync_ = std::make_unique<Sync>(
         Services{engine_->source(), *committer_, *typing_, *receipts_, *push_rules_, *counts_});
@@ -55,6 +56,7 @@ class SyncTest : public rooms::RoomsTest {
   stores::UserNumber number_ = 0;
   std::unique_ptr<users::Typing> typing_;
   std::unique_ptr<users::Receipts> receipts_;
+  std::unique_ptr<users::UserTurns> turns_;
   std::unique_ptr<push::Rules> push_rules_;
   std::unique_ptr<push::Counts> counts_;
   std::unique_ptr<Sync> sync_;
