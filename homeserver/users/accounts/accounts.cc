@@ -63,28 +63,6 @@ Task<Status> Accounts::check_available(std::string localpart) {
   co_return account.error().code == ErrorCode::kNotFound ? Status() : Status(account.error());
 }
 
-Task<Status> Accounts::register_in_turn(UserId user, stores::AccountRow row, kv::Batch with) {
-  struct Made {
-    kv::Batch batch;
-    stores::NewNames names;
-  };
-  const auto made = std::make_shared<Made>();
-  Accounts* self = this;
-  POLDER_CO_CHECK(co_await runtime::on_pool(parts_.runtime, [self, user, row, made]() -> Status {
-    POLDER_TRY(
-        const uint64_t number,
-        self->parts_.names.intern(stores::NameKind::kUser, user.view(), made->batch, made->names));
-    POLDER_TRY(const auto taken, stores::read_account(*self->parts_.database.snapshot(), number));
-    if (taken) return fail(ErrorCode::kExists, "the name is taken");
-    stores::put_account(made->batch, number, row);
-    return {};
-  }));
-  made->batch.append(with);
-  POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(made->batch)));
-  parts_.names.committed(made->names);
-  co_return Status();
-}
-
 Task<Result<std::string>> Accounts::hash_password(std::string password) {
   if (password.empty()) co_return fail(ErrorCode::kInvalid, "the password is empty");
   if (password.size() > kPasswordBytesMax)
@@ -106,10 +84,19 @@ Task<Result<UserId>> Accounts::register_user(NewAccount account) {
     POLDER_CO_TRY(row.password_hash, co_await hash_password(*std::move(account.password)));
   }
   // One registration of a name after the other: two at once cannot both succeed.
-  auto make = [this, user, row = std::move(row), with = std::move(account.with)] {
-    return register_in_turn(user, row, with);
+  const auto names = std::make_shared<stores::NewNames>();
+  auto make = [this, user, row = std::move(row), with = std::move(account.with), names](
+                  const kv::Snapshot& snapshot, kv::Batch& batch) -> Status {
+    POLDER_TRY(const uint64_t number,
+               parts_.names.intern(stores::NameKind::kUser, user.view(), batch, *names));
+    POLDER_TRY(const auto taken, stores::read_account(snapshot, number));
+    if (taken) return fail(ErrorCode::kExists, "the name is taken");
+    stores::put_account(batch, number, row);
+    batch.append(with);
+    return {};
   };
-  POLDER_CO_CHECK(co_await turns_.queues().in_turn(std::hash<UserId>()(user), std::move(make)));
+  POLDER_CO_CHECK(co_await turns_.change(std::hash<UserId>()(user), std::move(make)));
+  parts_.names.committed(*names);
   co_return user;
 }
 

@@ -74,8 +74,6 @@ class Accounts {
   SessionCache& session_cache() { return session_cache_; }
 
  private:
-  Task<Status> register_in_turn(UserId user, stores::AccountRow row, kv::Batch with);
-
   Parts parts_;
   UserTurns turns_;
   SessionCache session_cache_;

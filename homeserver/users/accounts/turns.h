@@ -17,12 +17,13 @@ class UserTurns {
 
   explicit UserTurns(Parts parts) : parts_(std::move(parts)), queues_(parts_.runtime) {}
 
-  // Reads and writes in the user's turn; on disk when it returns.
+  // Reads and writes in the user's turn; on disk when it returns. Of who registers, by a hash of
+  // the name.
   Task<Status> change(stores::UserNumber user, Change change);
   // The same for a session: kUnauthenticated once its device has ended. Devices end in the same
   // turn, so that what a device writes beside its end does not outlive it.
   Task<Status> change_of(const Session& session, Change change);
-  // For what is written in another way. Of who registers, by a hash of the name.
+  // For what is written in another way.
   runtime::KeyedQueues& queues() { return queues_; }
 
  private:
