@@ -61,8 +61,7 @@ Result<stores::StateRoot> state_at(const RoomReader& reader, const ReaderOf& of,
                                    std::string_view token) {
   const auto stream = sync::parse_stream_token(token);
   if (!stream) return fail(ErrorCode::kInvalid, "Unknown token");
-  POLDER_TRY(const auto last, stores::read_timeline_backwards(
-                                  reader.snapshot(), reader.head().number, 0, stream->position, 1));
+  POLDER_TRY(const auto last, reader.timeline_backwards(0, stream->position, 1));
   std::optional<rooms::HeldEvent> held;
   if (last.empty()) {
     POLDER_TRY(held, first_with_members(reader));

@@ -29,6 +29,13 @@ RoomReader::RoomReader(const RoomSource& rooms, RoomHeadPtr head,
       replaced_redactions_(*snapshot_, head_->number),
       relations_(*snapshot_, head_->number) {}
 
+Result<std::vector<stores::TimelineEntry>> RoomReader::timeline_backwards(kv::Position from,
+                                                                          kv::Position to,
+                                                                          size_t limit) const {
+  if (auto recent = head_->recent.between(from, to, limit)) return *std::move(recent);
+  return stores::read_timeline_backwards(*snapshot_, head_->number, from, to, limit);
+}
+
 Result<ReaderOf> RoomReader::reader(const UserId& user) const {
   ReaderOf reader;
   reader.user = user;

@@ -51,6 +51,10 @@ class RoomReader {
   RoomReader& operator=(const RoomReader&) = delete;
 
   const RoomHead& head() const { return *head_; }
+  // Entries of the timeline with from < position <= to, newest first; the newest of all are in
+  // memory.
+  Result<std::vector<stores::TimelineEntry>> timeline_backwards(kv::Position from, kv::Position to,
+                                                                size_t limit) const;
   const kv::Snapshot& snapshot() const { return *snapshot_; }
   // Everything read through it is as redactions left it.
   const RoomView& view() const { return view_; }

@@ -80,14 +80,6 @@ Result<bool> RoomEvents::is_after_gap(stores::EventNumber number,
   return rooms::has_gap_before(reader_, held);
 }
 
-Result<std::vector<stores::TimelineEntry>> RoomEvents::entries_between(kv::Position from,
-                                                                       kv::Position to,
-                                                                       size_t limit) const {
-  const rooms::RoomHead& head = reader_.head();
-  if (auto recent = head.recent.between(from, to, limit)) return *std::move(recent);
-  return stores::read_timeline_backwards(reader_.snapshot(), head.number, from, to, limit);
-}
-
 Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Position> from,
                                                        kv::Position to) const {
   Timeline timeline;
@@ -96,7 +88,7 @@ Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Positio
   const bool wanted = filter.timeline.allows_room(reader_.head().record.id.view());
   const size_t page = std::min(filter.timeline_limit + 1, kTimelinePageMax);
   for (size_t scanned = 0; wanted && !timeline.limited; scanned += page) {
-    POLDER_TRY(const auto entries, entries_between(from.value_or(0), to, page));
+    POLDER_TRY(const auto entries, reader_.timeline_backwards(from.value_or(0), to, page));
     for (const stores::TimelineEntry& entry : entries) {
       POLDER_TRY(auto event, reader_.shown(entry.number));
       // What comes before an event that the user may not see is paged, if they may.

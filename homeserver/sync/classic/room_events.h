@@ -46,8 +46,6 @@ class RoomEvents {
   bool is_ignored(const rooms::ShownEvent& event) const;
   Result<bool> is_after_gap(stores::EventNumber number, const rooms::ShownEvent& event) const;
   // Newest first.
-  Result<std::vector<stores::TimelineEntry>> entries_between(kv::Position from, kv::Position to,
-                                                             size_t limit) const;
   Result<Timeline> read_timeline(std::optional<kv::Position> from, kv::Position to) const;
   Result<std::map<uint64_t, std::string_view>> members_needed(const Timeline& timeline) const;
   // The number of events written, both.

@@ -26,7 +26,7 @@ Result<HistoryPosition> stream_position(const rooms::RoomReader& reader, kv::Pos
   const stores::RoomNumber room = reader.head().number;
   HistoryPosition place;
   place.told_from = position + 1;
-  POLDER_TRY(const auto last, stores::read_timeline_backwards(snapshot, room, 0, position, 1));
+  POLDER_TRY(const auto last, reader.timeline_backwards(0, position, 1));
   if (!last.empty()) {
     POLDER_TRY(const auto record, reader.view().record(last[0].number));
     place.place = {record.room_depth, kv::kLastPosition};

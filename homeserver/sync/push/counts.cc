@@ -208,8 +208,7 @@ class Counts::Reading {
   }
 
   Status count_by(const RulesOf& rules, Span span) {
-    POLDER_TRY(const auto entries, stores::read_timeline_backwards(reader_.snapshot(), room_,
-                                                                   span.from, span.to, left_));
+    POLDER_TRY(const auto entries, reader_.timeline_backwards(span.from, span.to, left_));
     left_ -= entries.size();
     for (const stores::TimelineEntry& entry : entries) {
       const Key key{rules.number, room_, entry.number, 0};
