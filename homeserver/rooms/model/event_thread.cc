@@ -1,8 +1,5 @@
 #include "homeserver/rooms/model/event_thread.h"
 
-#include <optional>
-
-#include "storage/stores/rooms/push_rows.h"
 #include "storage/stores/rooms/relation_rows.h"
 
 namespace polder::rooms {
@@ -10,41 +7,30 @@ namespace {
 
 constexpr int kHopsMax = 3;
 
-struct RelatesTo {
-  std::string_view rel_type;
-  std::optional<EventId> parent;
-};
-
-RelatesTo relation_of(const events::Event& event) {
-  RelatesTo relation;
-  const json::Object* relates_to = event.content().find_object("m.relates_to");
-  const std::string* rel_type =
-      relates_to == nullptr ? nullptr : relates_to->find_string("rel_type");
-  const std::string* id = relates_to == nullptr ? nullptr : relates_to->find_string("event_id");
-  if (rel_type == nullptr || id == nullptr || event.is_state()) return relation;
-  auto parsed = EventId::parse(*id);
-  if (!parsed.ok()) return relation;
-  relation.rel_type = *rel_type;
-  relation.parent = *std::move(parsed);
-  return relation;
-}
-
 }  // namespace
 
+std::optional<RelatesTo> relation_of(const events::Event& event) {
+  const json::Object* relates_to = event.content().find_object("m.relates_to");
+  if (relates_to == nullptr || event.is_state()) return std::nullopt;
+  const std::string* rel_type = relates_to->find_string("rel_type");
+  const std::string* parent = relates_to->find_string("event_id");
+  if (rel_type == nullptr || parent == nullptr) return std::nullopt;
+  auto parsed = EventId::parse(*parent);
+  if (!parsed.ok()) return std::nullopt;
+  return RelatesTo{*std::move(parsed), *rel_type};
+}
+
 Result<std::string> thread_of(const events::Event& event, const RoomView& view) {
-  RelatesTo relation = relation_of(event);
-  events::EventPtr held;  // what the relation points into
+  auto relation = relation_of(event);
   // "It is not recommended that the server traverse infinitely. Instead, implementations are
   // encouraged to do a maximum of 3 hops."
-  for (int hop = 0; hop < kHopsMax && relation.parent; ++hop) {
-    if (relation.rel_type == "m.thread") return relation.parent->str();
-    POLDER_TRY(const auto parent, view.find(*relation.parent));
+  for (int hop = 0; hop < kHopsMax && relation && relation->rel_type != "m.thread"; ++hop) {
+    POLDER_TRY(const auto parent, view.find(relation->parent));
     if (!parent) break;
-    POLDER_TRY(const HeldEvent loaded, view.load(*parent));
-    held = loaded.event;
-    relation = relation_of(*held);
+    POLDER_TRY(const HeldEvent held, view.load(*parent));
+    relation = relation_of(*held.event);
   }
-  if (relation.parent && relation.rel_type == "m.thread") return relation.parent->str();
+  if (relation && relation->rel_type == "m.thread") return relation->parent.str();
   return std::string(kMainThread);
 }
 
@@ -55,13 +41,13 @@ Result<bool> may_be_read_in(const events::Event& event, std::string_view thread,
   const auto root = EventId::parse(thread);
   if (own != kMainThread || !root.ok()) return false;
   EventId id = event.id();
-  std::optional<EventId> parent = relation_of(event).parent;
-  for (int hop = 0; hop < kHopsMax && id != *root && parent; ++hop) {
-    id = *parent;
+  auto relation = relation_of(event);
+  for (int hop = 0; hop < kHopsMax && id != *root && relation; ++hop) {
+    id = relation->parent;
     POLDER_TRY(const auto number, view.find(id));
     if (!number) break;
     POLDER_TRY(const HeldEvent held, view.load(*number));
-    parent = relation_of(*held.event).parent;
+    relation = relation_of(*held.event);
   }
   if (id != *root) return false;
   POLDER_TRY(const auto begun, stores::read_thread(view.snapshot(), room, *root));

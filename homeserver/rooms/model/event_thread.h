@@ -1,13 +1,22 @@
-// The thread that an event is in.
+// What an event relates to, and the thread that it is in.
 // https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "homeserver/rooms/model/room_view.h"
 
 namespace polder::rooms {
+
+struct RelatesTo {
+  EventId parent;
+  std::string rel_type;
+};
+// https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events. Nothing
+// for state events and malformed relations.
+std::optional<RelatesTo> relation_of(const events::Event& event);
 
 inline constexpr std::string_view kMainThread = "main";
 

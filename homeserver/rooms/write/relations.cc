@@ -4,17 +4,6 @@
 
 namespace polder::rooms {
 
-std::optional<RelatesTo> relation_of(const events::Event& event) {
-  const json::Object* relates_to = event.content().find_object("m.relates_to");
-  if (relates_to == nullptr || event.is_state()) return std::nullopt;
-  const std::string* rel_type = relates_to->find_string("rel_type");
-  const std::string* parent = relates_to->find_string("event_id");
-  if (rel_type == nullptr || parent == nullptr) return std::nullopt;
-  auto parsed = EventId::parse(*parent);
-  if (!parsed.ok()) return std::nullopt;
-  return RelatesTo{*std::move(parsed), *rel_type};
-}
-
 namespace {
 
 // The thread gets on, unless a deeper reply is there: what is backfilled is older.

@@ -4,18 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "homeserver/rooms/model/event_thread.h"
 #include "homeserver/rooms/turns/room.h"
 #include "homeserver/rooms/turns/staged.h"
 
 namespace polder::rooms {
-
-struct RelatesTo {
-  EventId parent;
-  std::string rel_type;
-};
-// https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events. Nothing
-// for state events and malformed relations.
-std::optional<RelatesTo> relation_of(const events::Event& event);
 
 // The rows that follow from what an accepted event relates to, if anything.
 Status write_relation(stores::Names& names, const Room& room, const kv::Snapshot& snapshot,
