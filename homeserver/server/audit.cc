@@ -100,17 +100,7 @@ Task<Result<uint64_t>> AuditRetention::pass() {
 Task<Result<uint64_t>> AuditRetention::bytes_of_all() {
   uint64_t bytes = 0;
   for (Stretch stretch{.more = true}; stretch.more;) {
-    auto count = [this, after = stretch.to]() -> Result<Stretch> {
-      Stretch found{.to = after};
-      POLDER_CHECK(stores::for_each_audit(*database_.snapshot(), after,
-                                          [&](const stores::AuditRecord& record, size_t size) {
-                                            found.to = record.position;
-                                            found.bytes += size;
-                                            found.more = ++found.records == kRecordsAtOnce;
-                                            return !found.more;
-                                          }));
-      return found;
-    };
+    auto count = [this, after = stretch.to] { return find_old(after, INT64_MAX, 0); };
     POLDER_CO_TRY(stretch,
                   co_await runtime::on_pool(runtime_, runtime::Lane::kLong, std::move(count)));
     bytes += stretch.bytes;
