@@ -37,9 +37,15 @@ uint64_t Random::below(uint64_t bound) {
 
 std::string Random::letters(size_t count) {
   constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  std::string out(count, ' ');
-  for (char& c : out)
-    c = kLetters[below(kLetters.size())];
+  constexpr size_t kTaken = 256 / kLetters.size() * kLetters.size();  // each equally likely
+  // Many at once: each question may be one to the kernel.
+  std::string out;
+  while (out.size() < count) {
+    for (const char c : bytes(count - out.size())) {
+      const auto byte = static_cast<uint8_t>(c);
+      if (byte < kTaken) out += kLetters[byte % kLetters.size()];
+    }
+  }
   return out;
 }
 
