@@ -5,7 +5,6 @@
 #include "homeserver/protocol/dag/power_levels.h"
 #include "homeserver/rooms/model/event_thread.h"
 #include "storage/stores/rooms/push_rows.h"
-#include "storage/stores/rooms/relation_rows.h"
 
 namespace polder::rooms {
 namespace {

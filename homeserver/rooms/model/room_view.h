@@ -2,14 +2,11 @@
 // snapshot.
 #pragma once
 
-#include <map>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
-#include "homeserver/base/runtime/sync.h"
 #include "homeserver/protocol/dag/source.h"
 #include "homeserver/protocol/events/event.h"
 #include "homeserver/rooms/model/chain_view.h"

@@ -28,6 +28,24 @@ struct RoomSource {
   Result<RoomHeadPtr> head(const RoomId& room) const;
 };
 
+// A room as it is on disk, read outside of its turn. Synchronous; on the pool.
+class StoredRoom {
+ public:
+  StoredRoom(const RoomSource& rooms, const RoomHead& head, Content content = Content::kAsSent)
+      : snapshot_(rooms.database.snapshot()),
+        content_(head.number, head.rules),
+        view_(content_, *snapshot_, rooms.names, rooms.caches, content) {}
+  StoredRoom(const StoredRoom&) = delete;
+  StoredRoom& operator=(const StoredRoom&) = delete;
+
+  RoomView& view() { return view_; }
+
+ private:
+  const std::shared_ptr<const kv::Snapshot> snapshot_;
+  const RoomContent content_;
+  RoomView view_;
+};
+
 // Servers of the room that may have what is missing here, those with most members first, at most
 // three. Synchronous; on the pool.
 Result<std::vector<ServerName>> servers_to_ask(const RoomSource& rooms, const RoomHead& head);

@@ -56,7 +56,7 @@ struct Room : RoomContent {
   size_t commits = 0;                                   // enqueued and not done
   runtime::Signal all_done;                             // none is left
   uint64_t used = 0;                                    // when, as its shard counts
-  std::chrono::nanoseconds joins_extremities_after{0};  // steady time (upkeep.cc)
+  std::chrono::nanoseconds joins_extremities_after{0};  // steady time (after_receipt.cc)
 };
 
 }  // namespace polder::rooms

@@ -119,11 +119,7 @@ Task<Result<stores::StateRoot>> RoomUpkeep::whole_state(RoomNumber number, Event
   POLDER_CO_TRY(
       const HeldEvent held,
       co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, head, event] {
-        const auto snapshot = self->parts_.database.snapshot();
-        const RoomContent content(head->number, head->rules);
-        const RoomView view(content, *snapshot, self->parts_.names, self->caches_,
-                            Content::kAsVisible);
-        return view.load(event);
+        return StoredRoom(self->rooms_.source(), *head, Content::kAsVisible).view().load(event);
       }));
   const int64_t waited_ms = parts_.runtime.clock().wall_ms() - origin.since_ms;
   const auto uncheckable =

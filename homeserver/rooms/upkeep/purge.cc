@@ -1,6 +1,5 @@
 // Purging whole rooms: first, in the room's turn, it is no longer there; then, in the background,
 // what leads to its events is erased in small steps, and at last all else by ranges.
-#include "homeserver/rooms/turns/enqueued.h"
 #include "homeserver/rooms/upkeep/upkeep.h"
 #include "storage/stores/rooms/directory_rows.h"
 #include "storage/stores/rooms/purge_rows.h"

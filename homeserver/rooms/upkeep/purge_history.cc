@@ -4,7 +4,6 @@
 // and redactions of what stays.
 #include <algorithm>
 
-#include "homeserver/rooms/turns/enqueued.h"
 #include "homeserver/rooms/upkeep/upkeep.h"
 #include "homeserver/rooms/write/relations.h"
 #include "storage/stores/rooms/purge_rows.h"

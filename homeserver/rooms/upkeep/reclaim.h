@@ -12,9 +12,9 @@
 
 namespace polder::rooms {
 
-// Used on one shard. What it is made of outlives it and its tasks.
 inline constexpr const char* kReclaimJob = "reclaim";
 
+// Used on one shard. What it is made of outlives it and its tasks.
 class Reclaimer {
  public:
   Reclaimer(runtime::Runtime& runtime, kv::Database& database, kv::Committer& committer)

@@ -1,9 +1,7 @@
 // What a writer does about a room by itself, after an event of another server came.
-#include <algorithm>
 #include <set>
 
 #include "homeserver/rooms/model/local_members.h"
-#include "homeserver/rooms/turns/enqueued.h"
 #include "homeserver/rooms/write/extremities.h"
 #include "homeserver/rooms/write/writer.h"
 
@@ -40,10 +38,8 @@ Task<Status> RoomWriter::look_again_below(RoomNumber number, EventNumber accepte
   RoomWriter* self = this;
   POLDER_CO_TRY(const auto events,
                 co_await runtime::on_pool(parts_.runtime, [self, head, accepted] {
-                  const auto snapshot = self->parts_.database.snapshot();
-                  const RoomContent content(head->number, head->rules);
-                  const RoomView view(content, *snapshot, self->parts_.names, self->caches_);
-                  return soft_failed_below(view, accepted);
+                  StoredRoom stored(self->source(), *head);
+                  return soft_failed_below(stored.view(), accepted);
                 }));
   for (const EventNumber event : events) {
     Rooms::Step step = [self, event](Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
@@ -71,10 +67,8 @@ Task<void> RoomWriter::join_extremities(RoomNumber number) {
   const RoomHeadPtr head = rooms_.head(number);
   RoomWriter* self = this;
   const auto members = co_await runtime::on_pool(parts_.runtime, [self, head] {
-    const auto snapshot = self->parts_.database.snapshot();
-    const RoomContent content(head->number, head->rules);
-    const RoomView view(content, *snapshot, self->parts_.names, self->caches_, Content::kAsVisible);
-    return local_members(view, self->parts_.own_name, head->record.state, kSendersTried);
+    StoredRoom stored(self->source(), *head, Content::kAsVisible);
+    return local_members(stored.view(), self->parts_.own_name, head->record.state, kSendersTried);
   });
   if (!members.ok()) co_return;
   for (const UserId& member : *members) {

@@ -1,9 +1,7 @@
 // New rooms: made here, or entered over federation.
-#include <algorithm>
 
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/dag/authorise.h"
-#include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/turns/enqueued.h"
 #include "homeserver/rooms/write/permission.h"
 #include "homeserver/rooms/write/writer.h"

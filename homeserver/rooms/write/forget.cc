@@ -1,5 +1,4 @@
 // Forgetting rooms.
-#include "homeserver/rooms/turns/enqueued.h"
 #include "homeserver/rooms/write/writer.h"
 
 namespace polder::rooms {

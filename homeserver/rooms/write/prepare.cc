@@ -1,7 +1,6 @@
 // Local events that are built on the room's edge and not stored yet: another server signs them
 // before, or is to send them.
 #include "homeserver/rooms/model/refusals.h"
-#include "homeserver/rooms/turns/enqueued.h"
 #include "homeserver/rooms/write/permission.h"
 #include "homeserver/rooms/write/writer.h"
 

@@ -4,7 +4,6 @@
 #include <ranges>
 #include <set>
 
-#include "homeserver/rooms/turns/enqueued.h"
 #include "homeserver/rooms/write/writer.h"
 
 namespace polder::rooms {
@@ -185,10 +184,8 @@ Task<Status> RoomWriter::fetch_missing(FetchFrom from, events::EventPtr event, R
   POLDER_CO_TRY(
       const auto news,
       co_await runtime::on_pool(parts_.runtime, runtime::Lane::kShort, [self, known, verified] {
-        const auto snapshot = self->parts_.database.snapshot();
-        const RoomContent content(known->number, known->rules);
-        RoomView view(content, *snapshot, self->parts_.names, self->caches_);
-        return without_history(view, known->record.extremities, std::move(*verified));
+        StoredRoom stored(self->source(), *known);
+        return without_history(stored.view(), known->record.extremities, std::move(*verified));
       }));
   for (const events::EventPtr& missing : news) {
     if (missing->id() == event->id()) continue;

@@ -1,6 +1,5 @@
 #include "homeserver/rooms/write/received_state.h"
 
-#include <algorithm>
 #include <set>
 
 namespace polder::rooms {

@@ -98,7 +98,6 @@ Result<events::EventDraft> RoomWriter::draft(const Room& room, RoomView& view,
 
 Result<events::EventPtr> RoomWriter::sign(const events::EventDraft& draft,
                                           const events::RoomVersionRules& rules) const {
-  // Only where servers choose ids: each letter is a question to the kernel.
   std::string chosen;
   if (rules.event_ids == events::EventIdFormat::kServerGiven)
     chosen = parts_.runtime.random().letters(18);
@@ -110,8 +109,13 @@ Result<events::EventPtr> RoomWriter::sign(const events::EventDraft& draft,
 Result<Decided> RoomWriter::permit(const Room& room, const RoomView& view,
                                    const events::Event& event, const policy::Actor& actor) const {
   POLDER_TRY(Decided decided, decide(view, room.record.edge(), parts_.own_name, event, actor));
+  POLDER_CHECK(permitted(decided));
+  return decided;
+}
+
+Status RoomWriter::permitted(const Decided& decided) const {
   const policy::Refusal* refusal = policy::refusal_of(decided.decision);
-  if (refusal == nullptr) return decided;
+  if (refusal == nullptr) return {};
   audit_->add_refused(decided);
   return to_error(*refusal);
 }
@@ -126,19 +130,13 @@ Task<Status> RoomWriter::permit_act(policy::Act act, policy::Actor actor, UserId
                       return decide_outside(parts.names, *parts.database.snapshot(), parts.own_name,
                                             act, actor, user, facts);
                     }));
-  const policy::Refusal* refusal = policy::refusal_of(decided.decision);
-  if (refusal == nullptr) co_return Status();
-  audit_->add_refused(decided);
-  co_return to_error(*refusal);
+  co_return permitted(decided);
 }
 
 Status RoomWriter::permit_known(const policy::Act& act, const policy::Actor& actor,
                                 const policy::Facts& facts, kv::Batch* batch) {
   const Decided decided{act, actor, policy::decide(act, actor, facts)};
-  if (const policy::Refusal* refusal = policy::refusal_of(decided.decision)) {
-    audit_->add_refused(decided);
-    return to_error(*refusal);
-  }
+  POLDER_CHECK(permitted(decided));
   if (batch != nullptr) audit_->add_permitted(decided, "", *batch);
   return {};
 }

@@ -202,6 +202,7 @@ class RoomWriter {
   // What the policy permits; its refusal as an error, which is then on record.
   Result<Decided> permit(const Room& room, const RoomView& view, const events::Event& event,
                          const policy::Actor& actor) const;
+  Status permitted(const Decided& decided) const;
   Result<Staged> build_and_stage(Room& room, const kv::Snapshot& snapshot,
                                  const LocalEvent& event) const;
   Result<std::vector<Staged>> stage_new_room(Room& room, events::EventPtr create,

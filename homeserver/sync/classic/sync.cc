@@ -86,9 +86,6 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
   runtime::Runtime& runtime = services_.rooms.runtime;
   kv::Committer& committer = services_.committer;
   const auto deadline = runtime.clock().steady() + request.timeout;
-  const auto left = [&runtime, deadline] {
-    return std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
-  };
   std::optional<StreamToken> since;
   if (!request.since.empty()) {
     POLDER_CO_TRY(since, parse_since(request.since, committer.visible()));
@@ -100,7 +97,7 @@ Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
   Poll poll{
       std::make_shared<const SyncRequest>(std::move(request)), since ? incremental_ : initial_, {}};
   poll.stats->requests.add();
-  if (waits && left() > Millis(0)) {
+  if (waits && poll.request->timeout > Millis(0)) {
     poll.waiter = last_answers_.take(runtime.current_shard(), poll.request->number,
                                      poll.request->device, *since, poll.request->filter);
   }

@@ -1,7 +1,5 @@
 #include "homeserver/users/sessions/sessions.h"
 
-#include <algorithm>
-
 #include "homeserver/base/crypto/hash.h"
 #include "homeserver/protocol/e2ee/key_checks.h"
 #include "homeserver/users/accounts/ending.h"
