@@ -68,6 +68,31 @@ TEST_F(PagingTest, APageGoesNoFurtherThanItIsToldTo) {
   EXPECT_EQ(messages("dir=b&to=nonsense").status, 400);
 }
 
+// A page ends between events: its last event is the first of the page back.
+TEST_F(PagingTest, WhoTurnsBackIsGivenTheLastEventAgain) {
+  for (const auto& [there, back] : {std::pair("dir=b", "&dir=f"), std::pair("dir=f", "&dir=b")}) {
+    const Answer first = messages(there + std::string("&limit=3"));
+    std::vector<std::string> returned = ids_in(first);
+    std::ranges::reverse(returned);
+    EXPECT_EQ(ids_in(messages("limit=3&from=" + first.text({"end"}) + back)), returned) << there;
+  }
+  for (const auto& [limit, backwards, forwards] :
+       std::initializer_list<std::tuple<const char*, const char*, const char*>>{
+           {"0", "210", "2345"}, {"1", "3210", "2345"}, {"2", "3210", "12345"}}) {
+    const Answer context =
+        call("GET", rooms(room_, "/context/" + said_[2] + "?limit=" + limit), alice_);
+    const std::string filter =
+        "&limit=50&filter=" + base::percent_encode(R"({"types":["m.room.message"]})");
+    EXPECT_EQ(bodies_in(messages("dir=b&from=" + context.text({"end"}) + filter)), backwards);
+    EXPECT_EQ(bodies_in(messages("dir=f&from=" + context.text({"start"}) + filter)), forwards);
+  }
+  for (const char* reply : {"a", "b", "c"})
+    relate(bob_, "m.thread", said_[0], reply);
+  const std::string first = relations(said_[0], "?dir=f&limit=2").text({"next_batch"});
+  EXPECT_EQ(bodies_in(relations(said_[0], "?dir=b&from=" + first)), "ba");
+  EXPECT_EQ(bodies_in(relations(said_[0], "?dir=f&from=" + first)), "c");
+}
+
 TEST_F(PagingTest, APageOfNoEventsHasNone) {
   EXPECT_EQ(bodies_in(messages("dir=b&limit=0")), "");
   for (const auto& [limit, before, after] :

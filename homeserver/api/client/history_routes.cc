@@ -24,8 +24,9 @@ bool is_hidden(const events::Event& event, const ReaderOf& of) {
   return of.hides(event.sender().view(), event.is_state());
 }
 
-// Where a page begins, and where it ends at the latest: up to what a token of a sync covers, up to
-// and with the event at which another page ended.
+// Where a page begins, and where it ends at the latest: boundaries between events. What a token of
+// a sync covers lies before its boundary; a page's end lies behind the last event of the page, as
+// seen in its direction, so that who turns back there is given that event again.
 struct PageRange {
   sync::HistoryPosition from;
   stores::DepthPlace to;
@@ -46,8 +47,8 @@ Result<PageRange> range_of(const RoomReader& reader, const kit::Paging& paging) 
   return range;
 }
 
-// A page of the order by depth and position: from after a place on, in one direction, up to and
-// with another, if there is one.
+// A page of the order by depth and position: from one boundary, in one direction, to another, if
+// there is one.
 struct PageQuery {
   sync::HistoryPosition from;
   bool backwards = true;
@@ -74,15 +75,14 @@ Status note_gap(const RoomReader& reader, const rooms::HeldEvent& held, Page& pa
 // Events may be missing before the very event at which the last page ended.
 Status find_gap_at(const RoomReader& reader, stores::DepthPlace place, Page& page) {
   if (place.position == 0 || place.position == kv::kLastPosition) return {};
-  POLDER_TRY(const auto at, stores::read_after(reader.snapshot(), reader.head().number,
-                                               {place.depth, place.position - 1}, 1));
+  POLDER_TRY(const auto at, stores::read_from(reader.snapshot(), reader.head().number, place, 1));
   if (at.empty() || at[0].place != place) return {};
   POLDER_TRY(const auto held, reader.view().load(at[0].number));
   return note_gap(reader, held, page);
 }
 
 bool is_past(stores::DepthPlace place, const PageQuery& query) {
-  return query.to && (query.backwards ? place < *query.to : place > *query.to);
+  return query.to && (query.backwards ? place < *query.to : place >= *query.to);
 }
 
 Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQuery& query,
@@ -97,7 +97,7 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
     const size_t want = limit - page.events.size() + 1;
     POLDER_TRY(const auto entries,
                query.backwards ? stores::read_before(reader.snapshot(), room, page.end.place, want)
-                               : stores::read_after(reader.snapshot(), room, page.end.place, want));
+                               : stores::read_from(reader.snapshot(), room, page.end.place, want));
     for (const stores::DepthEntry& entry : entries) {
       if (is_past(entry.place, query)) return page;
       if (page.events.size() == limit) {
@@ -105,7 +105,7 @@ Result<Page> read_page(const RoomReader& reader, const ReaderOf& of, const PageQ
         return page;
       }
       ++scanned;
-      page.end.place = entry.place;
+      page.end.place = query.backwards ? entry.place : stores::after(entry.place);
       POLDER_TRY(const auto held, reader.view().load(entry.number));
       POLDER_CHECK(note_gap(reader, held, page));
       const bool told =
@@ -231,11 +231,13 @@ Result<Response> context(const Api& api, const RoomReader& reader, const ReaderO
                          const Call& call) {
   POLDER_TRY(const auto found, find_visible(reader, of, call));
   POLDER_TRY(const size_t limit, call.query().limit({.limit_min = 0}));
-  const sync::HistoryPosition place{{found.second.record.depth, found.second.record.position}};
+  const stores::DepthPlace place{found.second.record.depth, found.second.record.position};
   bool lazy_members = false;
   POLDER_TRY(const sync::EventFilter filter, filter_of(call, lazy_members));
   const auto page = [&](bool backwards, size_t count) {
-    return read_page(reader, of, {place, backwards, {}, count, filter}, call);
+    return read_page(reader, of,
+                     {{backwards ? place : stores::after(place)}, backwards, {}, count, filter},
+                     call);
   };
   POLDER_TRY(const Page before, page(true, limit / 2));
   POLDER_TRY(const Page after, page(false, limit - limit / 2));

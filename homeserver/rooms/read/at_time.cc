@@ -46,8 +46,8 @@ Result<bool> may_be_closer_elsewhere(const RoomReader& room, TimeQuery query,
   if (!found) return query.forwards || room.head().record.history_from == 0;
   POLDER_TRY(const HeldEvent held, room.view().load(found->number));
   if (query.forwards) return has_gap_before(room, held);
-  const stores::DepthPlace place{held.record.depth, held.record.position};
-  POLDER_TRY(const auto next, stores::read_after(room.snapshot(), room.head().number, place, 1));
+  const stores::DepthPlace behind = stores::after({held.record.depth, held.record.position});
+  POLDER_TRY(const auto next, stores::read_from(room.snapshot(), room.head().number, behind, 1));
   if (next.empty()) return false;
   POLDER_TRY(const HeldEvent after, room.view().load(next.front().number));
   return has_gap_before(room, after);

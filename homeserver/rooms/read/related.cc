@@ -18,7 +18,7 @@ bool is_wanted(const Relation& relation, const RelatedQuery& query) {
 }
 
 bool is_past(DepthPlace place, const RelatedQuery& query) {
-  return query.forwards ? place > query.to : place < query.to;
+  return query.forwards ? place >= query.to : place < query.to;
 }
 
 // Relations to one event from a place on, in either direction.
@@ -41,7 +41,7 @@ class Page {
       page_.next = last_;
       return false;
     }
-    last_ = relation.place;
+    last_ = query_.forwards ? stores::after(relation.place) : relation.place;
     if (!is_wanted(relation, query_)) return true;
     POLDER_TRY(HeldEvent held, room_.view().load(relation.child));
     const bool client_has =
@@ -76,7 +76,7 @@ Status read_direct(const RoomReader& room, const EventId& parent, const RelatedQ
       if (!more) return {};
     }
     if (rows.size() < kRowsAtOnce) return {};
-    from = rows.back().place;
+    from = query.forwards ? stores::after(rows.back().place) : rows.back().place;
   }
   page.break_off();
   return {};
@@ -113,8 +113,7 @@ Status read_all(const RoomReader& room, const EventId& parent, const RelatedQuer
                 Page& page) {
   POLDER_TRY(const auto found, gather(room, parent, query.forwards));
   for (const Relation& relation : found) {
-    const bool before =
-        query.forwards ? relation.place <= query.from : relation.place >= query.from;
+    const bool before = query.forwards ? relation.place < query.from : relation.place >= query.from;
     if (before) continue;
     POLDER_TRY(const bool more, page.add(relation));
     if (!more) return {};

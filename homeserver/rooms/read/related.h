@@ -18,7 +18,7 @@ struct RelatedQuery {
   std::string rel_type = {}, type = {};  // empty: all
   bool forwards = false;
   bool recurse = false;  // also what relates to what relates to the event, and so on
-  // From after one place on, in the direction, up to and with another.
+  // From one boundary between events to another, in the direction.
   stores::DepthPlace from = {}, to = {};
   kv::Position client_has_from =
       kv::kLastPosition;  // backwards: what the timeline has had since is left out

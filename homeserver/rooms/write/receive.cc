@@ -59,7 +59,7 @@ Result<MissingEvents> missing_between(const kv::Snapshot& snapshot, const RoomHe
     range.earliest.push_back(parsed->id());
   }
   range.latest.push_back(event);
-  POLDER_TRY(const auto oldest, stores::read_after(snapshot, head.number, {}, 1));
+  POLDER_TRY(const auto oldest, stores::read_from(snapshot, head.number, {}, 1));
   if (!oldest.empty()) range.min_depth = oldest.front().place.depth;
   range.limit = kMissingEventsMax;
   return range;

@@ -27,8 +27,9 @@ std::optional<StreamToken> parse_stream_token(std::string_view token);  // nothi
 // and of places to which this database never got: it begins anew. kInvalid for what is no token.
 Result<std::optional<StreamToken>> parse_since(std::string_view token, kv::Position visible);
 
-// A place in a room's history, from which it is paged by depth. Depth and position do not agree
-// where servers sent side by side: what a client got by position is left out of what comes before.
+// A boundary between events of a room's history, from which it is paged by depth, either way. Depth
+// and position do not agree where servers sent side by side: what a client got by position is left
+// out of what comes before.
 struct HistoryPosition {
   stores::DepthPlace place;
   kv::Position told_from = kv::kLastPosition;  // of the timeline, all from here on was told

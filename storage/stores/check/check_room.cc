@@ -150,7 +150,7 @@ class RoomChecker {
   }
 
   Status check_depths() const {
-    POLDER_TRY(const auto entries, read_after(context_.snapshot, room_, {}, ~size_t{0}));
+    POLDER_TRY(const auto entries, read_from(context_.snapshot, room_, {}, ~size_t{0}));
     for (const DepthEntry& entry : entries) {
       const auto found = events_.find(entry.number);
       if (found == events_.end() || found->second.record.position != entry.place.position ||

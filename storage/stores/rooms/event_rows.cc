@@ -260,10 +260,9 @@ Result<std::vector<DepthEntry>> read_before(const kv::Snapshot& snapshot, RoomNu
   return collect<DepthEntry>(*rows, limit, false, decode_depth);
 }
 
-Result<std::vector<DepthEntry>> read_after(const kv::Snapshot& snapshot, RoomNumber room,
-                                           DepthPlace from, size_t limit) {
-  const DepthPlace first{from.depth, from.position + 1};
-  const auto rows = snapshot.iterate(kTimelines, {depth_key(room, first), depth_key(room + 1, {})});
+Result<std::vector<DepthEntry>> read_from(const kv::Snapshot& snapshot, RoomNumber room,
+                                          DepthPlace from, size_t limit) {
+  const auto rows = snapshot.iterate(kTimelines, {depth_key(room, from), depth_key(room + 1, {})});
   rows->seek_to_first();
   return collect<DepthEntry>(*rows, limit, true, decode_depth);
 }

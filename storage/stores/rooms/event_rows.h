@@ -87,22 +87,27 @@ Result<std::vector<TimelineEntry>> read_timeline_forwards(const kv::Snapshot& sn
                                                           RoomNumber room, kv::Position from,
                                                           kv::Position to, size_t limit);
 
-// A place in the order by (depth, position); events before and after it are well defined.
+// A place in the order by (depth, position). Where a page ends it stands for the boundary before
+// the event that is there, so that events before it, and from it on, are well defined.
 struct DepthPlace {
   int64_t depth = 0;
   kv::Position position = 0;
   friend auto operator<=>(const DepthPlace&, const DepthPlace&) = default;
 };
+// The boundary behind the event that is there.
+constexpr DepthPlace after(DepthPlace event) {
+  return {event.depth, event.position + 1};
+}
 // After every event.
 inline constexpr DepthPlace kLastPlace{std::numeric_limits<int64_t>::max(), kv::kLastPosition};
 struct DepthEntry {
   DepthPlace place;
   EventNumber number = 0;
 };
-// Strictly before `from`, newest first; strictly after `from`, oldest first.
+// Strictly before `from`, newest first; from `from` on, oldest first.
 Result<std::vector<DepthEntry>> read_before(const kv::Snapshot& snapshot, RoomNumber room,
                                             DepthPlace from, size_t limit);
-Result<std::vector<DepthEntry>> read_after(const kv::Snapshot& snapshot, RoomNumber room,
-                                           DepthPlace from, size_t limit);
+Result<std::vector<DepthEntry>> read_from(const kv::Snapshot& snapshot, RoomNumber room,
+                                          DepthPlace from, size_t limit);
 
 }  // namespace polder::stores

@@ -140,11 +140,10 @@ Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snaps
 }
 
 Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
-                                                      const EventId& parent, DepthPlace after,
+                                                      const EventId& parent, DepthPlace from,
                                                       size_t limit) {
-  const DepthPlace first{after.depth, after.position + 1};
   const auto rows = snapshot.iterate(
-      kRelations, {relation_key(room, parent, first), relation_key(room, parent, kLastPlace)});
+      kRelations, {relation_key(room, parent, from), relation_key(room, parent, kLastPlace)});
   rows->seek_to_first();
   return collect(*rows, limit, true);
 }

@@ -22,13 +22,13 @@ struct Relation {
 void put_relation(kv::Batch& batch, RoomNumber room, const EventId& parent,
                   const Relation& relation, kv::PositionSlot slot);
 void erase_relation(kv::Batch& batch, RoomNumber room, const EventId& parent, DepthPlace child);
-// Relations to an event whose places are strictly before `before` (newest first) or after `after`
+// Relations to an event whose places are strictly before `before` (newest first) or from `from` on
 // (oldest first); at most limit.
 Result<std::vector<Relation>> read_relations_backwards(const kv::Snapshot& snapshot,
                                                        RoomNumber room, const EventId& parent,
                                                        DepthPlace before, size_t limit);
 Result<std::vector<Relation>> read_relations_forwards(const kv::Snapshot& snapshot, RoomNumber room,
-                                                      const EventId& parent, DepthPlace after,
+                                                      const EventId& parent, DepthPlace from,
                                                       size_t limit);
 
 // With the parent's id as in event_ids.
