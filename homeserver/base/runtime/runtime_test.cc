@@ -15,7 +15,6 @@ class ThreadsTest : public testing::Test {
     runtime_ = Threads::create({.shards = 2, .pool_threads = 3}, clock_, random_, log_);
     spawn(*runtime_, runtime_->shard(0), "test", finish(std::move(body)));
     runtime_->run();
-    runtime_.reset();
   }
 
  private:
@@ -145,14 +144,34 @@ TEST_F(ThreadsTest, SignalsWakeOrTimeOut) {
   });
 }
 
-TEST_F(ThreadsTest, WhatIsSuspendedAtTheEndIsDestroyed) {
-  run([](Runtime& runtime) -> Task<void> {
-    auto signal = std::make_shared<Signal>(runtime);
-    spawn(runtime, runtime.shard(0), "waits",
-          [](std::shared_ptr<Signal> mine) -> Task<void> { co_await mine->wait(); }(signal));
-    co_await sleep_for(runtime, Millis(1));
-    EXPECT_EQ(signal->waiting(), 1u);
+// What a task has to do with its service when it dies.
+struct Service {
+  explicit Service(Runtime& of) : runtime(of), signal(of) {}
+  Runtime& runtime;
+  Signal signal;
+  std::vector<size_t> left_on;  // the shards on which tasks died
+};
+struct Uses {
+  Service& service;
+  ~Uses() { service.left_on.push_back(service.runtime.current_shard()); }
+};
+Task<void> wait_in(Service& service) {
+  const Uses uses{service};
+  co_await service.signal.wait();
+}
+
+TEST_F(ThreadsTest, WhatIsSuspendedAtTheEndDiesBeforeItsServices) {
+  std::unique_ptr<Service> service;
+  run([&service](Runtime& runtime) -> Task<void> {
+    service = std::make_unique<Service>(runtime);
+    for (size_t shard = 0; shard < runtime.shard_count(); ++shard)
+      spawn(runtime, runtime.shard(shard), "waits", wait_in(*service));
+    co_await sleep_for(runtime, Millis(20));
+    EXPECT_EQ(service->signal.waiting(), 2u);
+    EXPECT_TRUE(service->left_on.empty());
   });
+  EXPECT_EQ(service->left_on, (std::vector<size_t>{0, 1}));
+  service.reset();
 }
 
 Task<void> take_turn(Runtime& runtime, SerialQueue& queue, int number, std::vector<int>& order) {

@@ -186,7 +186,7 @@ class ThreadsImpl final : public Threads {
     run_shard(0);
     for (std::thread& thread : threads)
       thread.join();
-    stop_pools();
+    end();
   }
 
   void stop() override {
@@ -195,16 +195,27 @@ class ThreadsImpl final : public Threads {
   }
 
  private:
+  struct Context : boost::asio::io_context {
+    using io_context::io_context;
+    // What is suspended dies; executors, timers and sockets of others can still be let go of.
+    void destroy_tasks() { shutdown(); }
+  };
   struct Shard {
-    boost::asio::io_context context{1};
+    Context context{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{
         context.get_executor()};
   };
 
-  // Suspended tasks die with their io_context, after the pool has stopped: nothing runs any more.
+  // Suspended tasks die after the pool has stopped, when nothing runs any more: each as on its
+  // shard, and before the services that it refers to. What they post as they die dies with them.
   void end() {
     stop_pools();
-    shards_.clear();
+    for (int pass = 0; pass < 2; ++pass) {
+      for (size_t i = 0; i < shards_.size(); ++i) {
+        const OnShard here(this, i);
+        shards_[i]->context.destroy_tasks();
+      }
+    }
   }
 
   Pool& pool(Lane lane) {
@@ -225,17 +236,26 @@ class ThreadsImpl final : public Threads {
       pool->stop();
   }
 
+  // The calling thread is the shard's meanwhile.
+  struct OnShard {
+    OnShard(const Runtime* runtime, size_t index) {
+      current_runtime = runtime;
+      current_index = index;
+    }
+    OnShard(const OnShard&) = delete;
+    OnShard& operator=(const OnShard&) = delete;
+    ~OnShard() {
+      current_runtime = nullptr;
+      current_index = kNoShard;
+    }
+  };
+
   void run_shard(size_t index) {
-    current_runtime = this;
-    current_index = index;
+    const OnShard here(this, index);
     // Shard 0 is the process's first thread, whose name is the program's.
     if (index > 0) pthread_setname_np(pthread_self(), ("shard-" + std::to_string(index)).c_str());
-    {
-      const base::WatchedThread watched(misuses_, base::ThreadRole::kAnswers);
-      shards_[index]->context.run();
-    }
-    current_runtime = nullptr;
-    current_index = kNoShard;
+    const base::WatchedThread watched(misuses_, base::ThreadRole::kAnswers);
+    shards_[index]->context.run();
   }
 
   const Clock& clock_;
