@@ -7,13 +7,14 @@ import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crash"))
-from homeserver import Homeserver  # noqa: E402
+from homeserver import Client, Homeserver  # noqa: E402
 
 METRICS_LISTENER = """
 [[listeners]]
@@ -68,6 +69,24 @@ class Service(unittest.TestCase):
         self.server.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.told(), "STOPPING=1\n")
         self.assertEqual(self.server.process.wait(20), 0)
+
+    def test_it_ends_cleanly_with_requests_that_wait(self):
+        self.server.start()
+        alice = Client(self.server)
+        alice.register("alice")
+        alice.call("POST", "/_matrix/client/v3/createRoom", {})
+        _, synced = alice.call("GET", "/_matrix/client/v3/sync")
+        polls = []
+        for _ in range(200):
+            polls.append(socket.create_connection(("127.0.0.1", self.server.port), timeout=20))
+            self.addCleanup(polls[-1].close)
+            polls[-1].sendall(("GET /_matrix/client/v3/sync?timeout=60000&since=%s HTTP/1.1\r\nHost: localhost\r\n"
+                               "Authorization: Bearer %s\r\n\r\n" % (synced["next_batch"], alice.token)).encode())
+        for poll in polls[::2]:
+            poll.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            poll.close()  # with a reset
+        self.server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.server.process.wait(20), 0, "".join(self.server.lines))
 
     def test_sighup_takes_what_may_change_and_names_what_may_not(self):
         self.server.start()
