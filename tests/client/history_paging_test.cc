@@ -106,6 +106,18 @@ TEST_F(PagingTest, APageOfNoEventsHasNone) {
   }
 }
 
+// What stands around an event may be larger than a piece of the answer.
+TEST_F(PagingTest, TheContextOfLargeEventsHasAnEnd) {
+  const std::string large(40'000, 'x');
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i)
+    ids.push_back(say(alice_, room_, large, "large" + std::to_string(i)).text({"event_id"}));
+  const Answer context = call("GET", rooms(room_, "/context/" + ids[2] + "?limit=4"), alice_);
+  EXPECT_EQ(bodies_in(context, "events_before").size(), 2 * large.size());
+  EXPECT_EQ(bodies_in(context, "events_after").size(), 2 * large.size());
+  EXPECT_EQ(context.body.as_object()->find_array("state")->size(), 7u);
+}
+
 TEST_F(PagingTest, AFilterAsksForWhatOthersRelateTo) {
   relate(alice_, "m.thread", said_[1], "t");
   relate(bob_, "m.thread", said_[2], "u");

@@ -6,7 +6,8 @@ namespace {
 using rooms::ReaderOf;
 using rooms::RoomReader;
 
-// A piece ends with the event that makes it as large.
+// A piece ends with the event of the list that makes it as large, what stands before the list aside:
+// so each has one at least, and there are as many as it takes.
 constexpr size_t kPieceBytes = 128 * 1024;
 
 class Pieces {
@@ -19,9 +20,9 @@ class Pieces {
 
   // On the pool.
   Result<std::string> next(const RoomReader& reader) {
-    std::string text;
-    if (next_ == 0) text.append(pieces_.begin);
-    for (; next_ < events_.size() && text.size() < kPieceBytes; ++next_) {
+    std::string text = std::exchange(pieces_.begin, {});
+    const size_t full = text.size() + kPieceBytes;
+    for (; next_ < events_.size() && text.size() < full; ++next_) {
       entry_.clear();
       POLDER_CHECK(pieces_.append(reader, of_, events_[next_], entry_));
       if (entry_.empty()) continue;
@@ -43,7 +44,7 @@ class Pieces {
  private:
   const rooms::RoomSource& rooms_;
   const ReaderOf of_;
-  const StatePieces pieces_;
+  StatePieces pieces_;
   const std::vector<stores::EventNumber> events_;
   size_t next_ = 0;
   bool any_ = false, done_ = false;
