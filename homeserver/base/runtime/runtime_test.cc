@@ -284,5 +284,33 @@ TEST(Simulation, NothingOfACrashedRuntimeRunsAgain) {
   EXPECT_EQ(steps, at_crash);
 }
 
+Task<void> uses_the_disk(Runtime& runtime, bool on_shard, bool under_lock) {
+  const auto use = [under_lock] {
+    base::Mutex mutex;
+    base::Lock lock(mutex);
+    if (!under_lock) lock.unlock();
+    base::note_disk_use("a file");
+  };
+  if (on_shard) {
+    use();
+  } else {
+    co_await on_pool(runtime, use);
+  }
+}
+
+void simulate_use_of_the_disk(bool on_shard, bool under_lock) {
+  const auto simulation = Simulation::create(1);
+  const auto runtime = simulation->add_runtime("a");
+  spawn(*runtime, runtime->shard(0), "uses", uses_the_disk(*runtime, on_shard, under_lock));
+  simulation->run_for(Millis(1));
+}
+
+TEST(Simulation, EndsWithTheFirstMisuseOfTheDisk) {
+  simulate_use_of_the_disk(false, false);
+  base::note_disk_use("outside of all runtimes");
+  EXPECT_DEATH(simulate_use_of_the_disk(true, false), "a: the disk was used .a file. on a shard");
+  EXPECT_DEATH(simulate_use_of_the_disk(false, true), "a: the disk was used .a file. under a lock");
+}
+
 }  // namespace
 }  // namespace polder::runtime

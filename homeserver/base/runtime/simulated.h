@@ -17,7 +17,8 @@ class Simulation {
   static std::unique_ptr<Simulation> create(uint64_t seed);
   virtual ~Simulation() = default;
 
-  // One homeserver's runtime, with one shard. The log's lines enter the trace hash.
+  // One homeserver's runtime, with one shard. The log's lines enter the trace hash. Who uses the
+  // disk on its shard, or with a lock held, ends the process, which says what was used.
   virtual std::unique_ptr<Runtime> add_runtime(std::string_view name) = 0;
   // A crash: whatever the runtime had pending never runs; its suspended tasks are destroyed, while
   // the services which they refer to still live. Those die next, then the runtime object.
