@@ -198,6 +198,9 @@ Status Homeserver::open() {
   local_passwords_ = std::make_unique<users::LocalPasswords>(*accounts_);
   identities_ = std::make_unique<client_api::LimitedIdentities>(
       rate_limits_, outside_.identities != nullptr ? *outside_.identities : *local_passwords_);
+  password_stage_ = std::make_unique<users::PasswordStage>(*identities_, config_.server_name);
+  authentication_ = std::make_unique<users::InteractiveAuthentication>(
+      outside_.runtime, std::vector<users::Stage*>{password_stage_.get(), &dummy_stage_});
   account_data_ =
       std::make_unique<users::AccountData>(parts, accounts_->turns(), account_data_limits(config_));
   device_keys_ = std::make_unique<users::DeviceKeys>(*accounts_);
@@ -257,17 +260,13 @@ Status Homeserver::reconfigure(const Config& config) {
 }
 
 void Homeserver::add_routes() {
-  api_ = std::make_unique<client_api::Api>(client_api::Api{outside_.runtime,    outside_.database,
-                                                           *committer_,         engine_->source(),
-                                                           engine_->writer,     *accounts_,
-                                                           *sessions_,          *identities_,
-                                                           *account_data_,      *device_keys_,
-                                                           *receipts_,          *typing_,
-                                                           *push_rules_,        *sync_,
-                                                           *devices_,           *entry_,
-                                                           *federation_client_, rate_limits_,
-                                                           alias_turns_,        profile_turns_,
-                                                           client_settings_});
+  api_ = std::make_unique<client_api::Api>(
+      client_api::Api{outside_.runtime, outside_.database,   *committer_,   engine_->source(),
+                      engine_->writer,  *accounts_,          *sessions_,    *identities_,
+                      *authentication_, *account_data_,      *device_keys_, *receipts_,
+                      *typing_,         *push_rules_,        *sync_,        *devices_,
+                      *entry_,          *federation_client_, rate_limits_,  alias_turns_,
+                      profile_turns_,   client_settings_});
   add_health_routes(router_, outside_.database);
   client_api::add_server_routes(router_, *api_);
   client_api::add_session_routes(router_, *api_);

@@ -35,6 +35,8 @@
 #include "homeserver/sync/push/rules.h"
 #include "homeserver/users/accounts/accounts.h"
 #include "homeserver/users/accounts/local_passwords.h"
+#include "homeserver/users/authentication/interactive_authentication.h"
+#include "homeserver/users/authentication/stages.h"
 #include "homeserver/users/data/account_data.h"
 #include "homeserver/users/data/device_messages.h"
 #include "homeserver/users/data/receipts.h"
@@ -120,6 +122,9 @@ class Homeserver {
   std::unique_ptr<users::Sessions> sessions_;
   std::unique_ptr<users::LocalPasswords> local_passwords_;
   std::unique_ptr<client_api::LimitedIdentities> identities_;
+  std::unique_ptr<users::PasswordStage> password_stage_;
+  users::DummyStage dummy_stage_;
+  std::unique_ptr<users::InteractiveAuthentication> authentication_;
   std::unique_ptr<users::AccountData> account_data_;
   std::unique_ptr<users::DeviceKeys> device_keys_;
   std::unique_ptr<users::DeviceMessages> device_messages_;

@@ -57,6 +57,34 @@ TEST_F(RegistrationTest, RegistrationWithoutLoginIsAskedForOnce) {
   EXPECT_EQ((*one)->body, (*other)->body);
 }
 
+// Clients that ask for the flows before they ask people for a name say it in the same session; and
+// another, if it is taken.
+TEST_F(RegistrationTest, RegistrationsMayGatherWhatTheyWant) {
+  const Answer first = post("/register", "", {});
+  EXPECT_EQ(first.status, 401);
+  const auto with = [&](json::Object body) {
+    body.set("auth",
+             json::object({{"type", "m.login.dummy"}, {"session", first.text({"session"})}}));
+    return body;
+  };
+  join_token("bob");
+  const Answer taken = post("/register", "", with({{"username", "bob"}, {"password", "pw"}}));
+  EXPECT_EQ(taken.text({"errcode"}), "M_USER_IN_USE");
+  const Answer made = post("/register", "", with({{"username", "alice"}}));
+  EXPECT_EQ(made.text({"user_id"}), "@alice:own");
+  EXPECT_EQ(log_in("alice", "pw").status, 200);
+  const Answer again = post("/register", "", with({{"username", "carol"}, {"password", "pw"}}));
+  EXPECT_EQ(again.body, made.body) << "a session makes one account";
+  EXPECT_EQ(call("GET", "/_matrix/client/v3/register/available?username=carol").status, 200);
+}
+
+TEST_F(RegistrationTest, TheHashOfAPasswordIsNotForClientsToGive) {
+  json::Object wanted = wanting("alice");
+  wanted.set("password_hash", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$AAAA");
+  EXPECT_EQ(post("/register", "", wanted).status, 200);
+  EXPECT_EQ(log_in("alice", "").status, 403);
+}
+
 // Whoever is refused may be anybody: of many refusals some are recorded, the others counted.
 TEST_F(RegistrationTest, RefusalsAreOnRecordAndDoNotFillTheDisk) {
   configure_ = [](Config& config) { config.registration.enabled = false; };

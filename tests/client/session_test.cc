@@ -55,6 +55,33 @@ TEST_F(SessionTest, RegistersLogsInAndOut) {
       200);
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#identifier-types
+TEST_F(SessionTest, NobodyLogsInByWhatNobodyIsKnownBy) {
+  join_token("alice");
+  struct Case {
+    json::Object identifier;
+    int status;
+    const char* errcode;
+  };
+  const std::vector<Case> cases = {
+      {{{"type", "m.id.user"}, {"user", "alice"}}, 200, ""},
+      {{{"type", "m.id.thirdparty"}, {"medium", "email"}, {"address", "alice@own"}},
+       403,
+       "M_FORBIDDEN"},
+      {{{"type", "m.id.phone"}, {"country", "GB"}, {"phone", "1"}}, 403, "M_FORBIDDEN"},
+      {{{"type", "m.id.phone"}, {"country", "GB"}}, 400, "M_MISSING_PARAM"},
+      {{{"type", "m.id.pigeon"}}, 400, "M_UNKNOWN"},
+      {{{"user", "alice"}}, 400, "M_MISSING_PARAM"},
+  };
+  for (const Case& c : cases) {
+    const Answer answer =
+        post("/login", "",
+             {{"type", "m.login.password"}, {"identifier", c.identifier}, {"password", "pw"}});
+    EXPECT_EQ(answer.status, c.status) << json::write(c.identifier);
+    EXPECT_EQ(answer.text({"errcode"}), c.errcode) << json::write(c.identifier);
+  }
+}
+
 TEST_F(SessionTest, WhoIsDeactivatedIsToldSoByTheRightPasswordOnly) {
   const std::string alice = join_token("alice");
   ASSERT_EQ(post("/account/deactivate", alice, with_password({}, "alice")).status, 200);

@@ -24,6 +24,7 @@
 #include "homeserver/sync/push/rules.h"
 #include "homeserver/users/accounts/accounts.h"
 #include "homeserver/users/accounts/identity_provider.h"
+#include "homeserver/users/authentication/interactive_authentication.h"
 #include "homeserver/users/data/account_data.h"
 #include "homeserver/users/data/receipts.h"
 #include "homeserver/users/keys/device_keys.h"
@@ -80,6 +81,7 @@ struct Api {
   users::Accounts& accounts;
   users::Sessions& sessions;
   users::IdentityProvider& identities;
+  users::InteractiveAuthentication& authentication;
   users::AccountData& account_data;
   users::DeviceKeys& device_keys;
   users::Receipts& receipts;

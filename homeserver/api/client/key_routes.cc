@@ -92,20 +92,26 @@ Task<Result<Response>> claim(const Api& api, Call& call) {
   co_return answer_json(answer);
 }
 
+Task<Result<json::Object>> replace_cross_signing(const Api& api, users::Session session,
+                                                 json::Object body) {
+  POLDER_CO_CHECK(
+      co_await api.device_keys.upload_cross_signing(std::move(session), std::move(body), true));
+  co_return json::Object();
+}
+
 // Keys that are new beside none need no confirmation, and neither do those that are there already
 // (https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload).
 Task<Result<Response>> upload_cross_signing(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto confirmation, read_confirmation(api, call));
   for (const std::string_view key : {"master_key", "self_signing_key", "user_signing_key"})
     POLDER_CO_CHECK(call.fields().optional_object(key));
   POLDER_CO_TRY(const auto outcome,
                 co_await api.device_keys.upload_cross_signing(call.session(), call.body, false));
-  if (outcome == users::CrossSigning::kUnconfirmed) {
-    POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
-    if (challenge) co_return *std::move(challenge);
-    POLDER_CO_CHECK(
-        co_await api.device_keys.upload_cross_signing(call.session(), std::move(call.body), true));
-  }
-  co_return empty_json();
+  if (outcome != users::CrossSigning::kUnconfirmed) co_return empty_json();
+  auto carry_out = [&api, session = call.session(), body = call.body] {
+    return replace_cross_signing(api, session, body);
+  };
+  co_return co_await confirmed(api, call, std::move(confirmation), std::move(carry_out));
 }
 
 Task<Result<Response>> upload_signatures(const Api& api, Call& call) {

@@ -15,7 +15,7 @@ using http::RateClass;
 using http::Response;
 
 Task<Result<Response>> register_user(Registering& registering, Call& call) {
-  return register_account(registering.api, registering.registrations, call);
+  return register_account(registering.api, call);
 }
 
 Task<Result<Response>> register_available(Registering& registering, Call& call) {

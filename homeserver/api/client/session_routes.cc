@@ -3,6 +3,7 @@
 #include "homeserver/api/client/departure.h"
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/client/login.h"
+#include "homeserver/users/authentication/identifier.h"
 
 namespace polder::client_api {
 namespace {
@@ -17,36 +18,12 @@ Task<Result<Response>> login_flows(const Api&, Call&) {
   co_return ok_json({{"flows", json::Array(1, json::object({{"type", "m.login.password"}}))}});
 }
 
-// The user that a login names: a full id of this server, or a localpart.
-Result<UserId> login_user(const Api& api, const json::Object& body) {
-  std::string name;
-  const json::Reader in(body);
-  POLDER_TRY(const json::Object* identifier, in.optional_object("identifier"));
-  if (identifier != nullptr) {
-    const json::Reader of(*identifier, "identifier.");
-    POLDER_TRY(const std::string type, of.string("type"));
-    if (type != "m.id.user")
-      return fail(ErrorCode::kInvalid, "M_UNKNOWN", "Unknown login identifier");
-    POLDER_TRY(name, of.string("user"));
-  } else {
-    POLDER_TRY(name, in.string("user"));
-  }
-  const ServerName& own = api.accounts.parts().own_name;
-  // Localparts are lower case, as are server names; people's keyboards are not.
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  auto user =
-      name.starts_with('@') ? UserId::parse(name) : UserId::parse("@" + name + ":" + own.str());
-  if (!user.ok() || user->server() != own.view())
-    return fail(ErrorCode::kForbidden, "Invalid username or password");
-  return user;
-}
-
 Task<Result<Response>> login(const Api& api, Call& call) {
   POLDER_CO_TRY(const std::string type, call.fields().string("type"));
   if (type != "m.login.password")
     co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "Unknown login type");
-  POLDER_CO_TRY(const UserId named, login_user(api, call.body));
+  POLDER_CO_TRY(const UserId named,
+                users::read_identifier(call.body, api.accounts.parts().own_name));
   POLDER_CO_TRY(const std::string password, call.fields().string("password"));
   POLDER_CO_CHECK(call.fields().boolean_or("refresh_token", false));
   POLDER_CO_TRY(auto session, read_new_session(call));
@@ -126,17 +103,31 @@ Task<Result<Response>> put_device(const Api& api, Call& call) {
   co_return empty_json();
 }
 
+Task<Result<json::Object>> remove_devices(const Api& api, UserId user,
+                                          std::vector<DeviceId> devices) {
+  POLDER_CO_CHECK(co_await api.sessions.delete_devices(std::move(user), std::move(devices)));
+  co_return json::Object();
+}
+
+// What is carried out once the caller has confirmed it.
+users::InteractiveAuthentication::CarryOut removing(const Api& api, const Call& call,
+                                                    std::vector<DeviceId> devices) {
+  return [&api, user = call.session().user, devices = std::move(devices)] {
+    return remove_devices(api, user, devices);
+  };
+}
+
 Task<Result<Response>> delete_device(const Api& api, Call& call) {
-  POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
-  if (challenge) co_return *std::move(challenge);
+  POLDER_CO_TRY(auto confirmation, read_confirmation(api, call));
   POLDER_CO_TRY(const DeviceId device, DeviceId::parse(call.path("deviceId")));
   std::vector<DeviceId> one(1, device);
-  POLDER_CO_CHECK(co_await api.sessions.delete_devices(call.session().user, std::move(one)));
-  co_return empty_json();
+  auto carry_out = removing(api, call, std::move(one));
+  co_return co_await confirmed(api, call, std::move(confirmation), std::move(carry_out));
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices
 Task<Result<Response>> delete_devices(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto confirmation, read_confirmation(api, call));
   POLDER_CO_TRY(const auto named,
                 call.fields().strings("devices", {.count_max = kDevicesAtOnceMax}));
   std::vector<DeviceId> devices;
@@ -144,10 +135,8 @@ Task<Result<Response>> delete_devices(const Api& api, Call& call) {
     POLDER_CO_TRY(DeviceId device, DeviceId::parse(name));
     devices.push_back(std::move(device));
   }
-  POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
-  if (challenge) co_return *std::move(challenge);
-  POLDER_CO_CHECK(co_await api.sessions.delete_devices(call.session().user, std::move(devices)));
-  co_return empty_json();
+  auto carry_out = removing(api, call, std::move(devices));
+  co_return co_await confirmed(api, call, std::move(confirmation), std::move(carry_out));
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid: "may be
@@ -170,27 +159,41 @@ Task<Result<Response>> whois(const Api& api, Call& call) {
   co_return ok_json({{"user_id", user.str()}, {"devices", std::move(by_device)}});
 }
 
-Task<Result<Response>> change_password(const Api& api, Call& call) {
-  POLDER_CO_TRY(const bool logs_out, call.fields().boolean_or("logout_devices", true));
-  POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
-  if (challenge) co_return *std::move(challenge);
-  POLDER_CO_TRY(const std::string password, call.fields().string("new_password", kNewPasswords));
+// If `logs_out`, the sessions of all other devices end.
+Task<Result<json::Object>> set_password(const Api& api, users::Session session,
+                                        std::optional<std::string> password, bool logs_out) {
+  if (!password) co_return fail(ErrorCode::kMissing, "new_password is missing");
   POLDER_CO_CHECK(co_await api.accounts.set_password(
-      call.session().user, password,
-      logs_out ? std::optional(call.session().device) : std::nullopt));
-  co_return empty_json();
+      session.user, *std::move(password), logs_out ? std::optional(session.device) : std::nullopt));
+  co_return json::Object();
+}
+
+Task<Result<Response>> change_password(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto confirmation, read_confirmation(api, call, true));
+  POLDER_CO_TRY(const bool logs_out, call.fields().boolean_or("logout_devices", true));
+  POLDER_CO_TRY(const auto password, call.fields().optional_string("new_password", kNewPasswords));
+  auto carry_out = [&api, session = call.session(), password, logs_out] {
+    return set_password(api, session, password, logs_out);
+  };
+  co_return co_await confirmed(api, call, std::move(confirmation), std::move(carry_out));
+}
+
+Task<Result<json::Object>> end_account(const Api& api, UserId user, bool erase) {
+  POLDER_CO_CHECK(co_await api.accounts.deactivate(std::move(user), erase));
+  runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "departure",
+                 leave_rooms_of_deactivated(api));
+  co_return json::Object{{"id_server_unbind_result", "no-support"}};
 }
 
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
 Task<Result<Response>> deactivate(const Api& api, Call& call) {
+  POLDER_CO_TRY(auto confirmation, read_confirmation(api, call));
   POLDER_CO_TRY(const bool erase, call.fields().boolean_or("erase", false));
   POLDER_CO_CHECK(call.fields().optional_string("id_server"));
-  POLDER_CO_TRY(auto challenge, co_await confirm_password(api, call));
-  if (challenge) co_return *std::move(challenge);
-  POLDER_CO_CHECK(co_await api.accounts.deactivate(call.session().user, erase));
-  runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "departure",
-                 leave_rooms_of_deactivated(api));
-  co_return ok_json({{"id_server_unbind_result", "no-support"}});
+  auto carry_out = [&api, user = call.session().user, erase] {
+    return end_account(api, user, erase);
+  };
+  co_return co_await confirmed(api, call, std::move(confirmation), std::move(carry_out));
 }
 
 using http::Authentication;
