@@ -52,12 +52,12 @@ TEST_F(ReceiptsTest, AReceiptIsOfAThreadThatItsEventIsIn) {
     EXPECT_EQ(answer.text({"errcode"}), "M_INVALID_PARAM") << c.event << c.thread;
   }
   EXPECT_EQ(told(since), "");
-  for (const Case& c : std::vector<Case>{{reply, root, 200},
-                                         {root, root, 200},
+  for (const Case& c : std::vector<Case>{{root, root, 200},
+                                         {reply, root, 200},
                                          {reaction, root, 200},
                                          {root, "main", 200},
-                                         {reaction, "main", 200},
-                                         {other, "main", 200}}) {
+                                         {other, "main", 200},
+                                         {reaction, "main", 200}}) {
     EXPECT_EQ(receipt(c.event, c.thread).status, c.status) << c.event << c.thread;
     EXPECT_NE(told(since).find(c.event), std::string::npos) << c.event << c.thread;
   }
@@ -71,6 +71,51 @@ TEST_F(ReceiptsTest, OfSeveralMarkersNoneMovesIfOneIsWrong) {
                 .status,
             404);
   EXPECT_EQ(sync(bob_, since).text({"rooms", "join", room_}), "");
+}
+
+// A client that is behind tells of what it shows: nothing that was read is unread again. Threads,
+// and what is of no thread, are read each by itself.
+TEST_F(ReceiptsTest, ReceiptsNeverGoBack) {
+  const std::string older = say_in_room("older");
+  const std::string newer = say_in_room("newer");
+  for (const char* type : {"m.read", "m.read.private"}) {
+    for (const char* body : {"{}", R"({"thread_id":"main"})"}) {
+      const auto post = [&](const std::string& event) {
+        const std::string since = next(bob_);
+        EXPECT_EQ(
+            call("POST", rooms(room_, std::string("/receipt/") + type + "/" + event), bob_, body)
+                .status,
+            200);
+        return sync(bob_, since).text({"rooms", "join", room_, "ephemeral", "events"});
+      };
+      EXPECT_NE(post(newer).find(newer), std::string::npos) << type << body;
+      EXPECT_EQ(post(older), "") << type << body;
+      EXPECT_EQ(post(newer), "") << type << body;
+    }
+  }
+  const std::string newest = say_in_room("newest");
+  EXPECT_EQ(receipt(newest).status, 200);
+  EXPECT_NE(told("").find(newest), std::string::npos);
+}
+
+TEST_F(ReceiptsTest, ReadMarkersNeverGoBack) {
+  const std::vector<std::string> events = {say_in_room("older"), say_in_room("newer"),
+                                           say_in_room("newest")};
+  const std::string path =
+      "/_matrix/client/v3/user/@bob:own/rooms/" + room_ + "/account_data/m.fully_read";
+  struct Case {
+    size_t marked, found;
+  };
+  for (const Case& c : std::vector<Case>{{1, 1}, {0, 1}, {1, 1}, {2, 2}, {1, 2}}) {
+    EXPECT_EQ(call("POST", rooms(room_, "/read_markers"), bob_,
+                   R"({"m.fully_read":")" + events[c.marked] + "\"}")
+                  .status,
+              200);
+    EXPECT_EQ(call("GET", path, bob_).text({"event_id"}), events[c.found]) << c.marked;
+  }
+  EXPECT_EQ(call("POST", rooms(room_, "/receipt/m.fully_read/" + events[0]), bob_, "{}").status,
+            200);
+  EXPECT_EQ(call("GET", path, bob_).text({"event_id"}), events[2]);
 }
 
 TEST_F(ReceiptsTest, ReceiptsOfOneUserAtOnceLeaveOneRow) {
@@ -101,9 +146,9 @@ TEST_F(ReceiptsTest, TheOldestReceiptsOfAUserGoWhenThereAreTooMany) {
   users::Receipts receipts(
       {*runtime_, *database_, homeserver_->committer(), **names, ServerName::trusted("own")});
   const auto set = [&](std::string thread) {
-    auto done = std::make_shared<std::optional<Status>>();
+    auto done = std::make_shared<std::optional<Result<bool>>>();
     const auto task = [](users::Receipts& table, std::string in,
-                         std::shared_ptr<std::optional<Status>> result) -> Task<void> {
+                         std::shared_ptr<std::optional<Result<bool>>> result) -> Task<void> {
       *result = co_await table.set(7, 7, {"m.read", std::move(in), EventId::trusted("$e"), 1});
     };
     runtime::spawn(*runtime_, runtime_->shard(0), "test", task(receipts, std::move(thread), done));

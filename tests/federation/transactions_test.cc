@@ -245,6 +245,27 @@ TEST_F(TransactionsTest, ReceiptsAreForMembersOfTheOriginAndEventsOfTheRoom) {
   EXPECT_EQ(receipt(bob_.view(), event, {{"ts", 7}, {"thread_id", "$other"}}), 2u);
 }
 
+// One about an event that is yet to come cannot be compared, and is believed.
+TEST_F(TransactionsTest, ReceiptsNeverGoBack) {
+  const RoomId room = shared_room();
+  const EventId older = say(room, "older");
+  const EventId newer = say(room, "newer");
+  const EventId unknown = EventId::trusted("$to-come");
+  const auto number = *names_->find(stores::NameKind::kRoom, room.view());
+  struct Case {
+    EventId named, found;
+  };
+  for (const Case& c : std::vector<Case>{
+           {newer, newer}, {older, newer}, {unknown, unknown}, {older, older}, {newer, newer}}) {
+    const auto one = json::object(
+        {{"event_ids", json::Array{c.named.str()}}, {"data", json::object({{"ts", 5}})}});
+    edu("m.receipt", {{room.str(), json::object({{"m.read", json::object({{bob_.str(), one}})}})}});
+    const auto receipts = stores::read_receipts(*database_->snapshot(), *number);
+    ASSERT_EQ(receipts->size(), 1u);
+    EXPECT_EQ(receipts->front().event, c.found) << c.named.view();
+  }
+}
+
 TEST_F(TransactionsTest, MessagesToDevicesComeOnce) {
   users::NewSession wanted;
   wanted.device = DeviceId::trusted("PHONE");

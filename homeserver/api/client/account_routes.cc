@@ -37,7 +37,7 @@ Task<Result<std::optional<stores::RoomNumber>>> room_number(const Api& api, cons
 Task<Result<Response>> put_account_data(const Api& api, Call& call) {
   POLDER_CO_CHECK(require_self(call));
   const std::string type(call.path("type"));
-  if (type == "m.fully_read" || type == stores::kPushRulesType) {
+  if (type == users::kFullyReadType || type == stores::kPushRulesType) {
     Response response =
         http::error_response(405, "M_BAD_JSON", "Cannot set " + type + " through this API");
     co_return response;

@@ -50,14 +50,12 @@ Status check_marker(const rooms::RoomReader& reader, const Marker& marker) {
 
 Task<Status> set_marker(const Api& api, const Call& call, rooms::RoomHeadPtr head, Marker marker) {
   const stores::UserNumber user = call.session().number;
-  if (marker.type == "m.fully_read") {
-    POLDER_CO_CHECK(co_await api.account_data.set(user, head->number, marker.type,
-                                                  json::Object{{"event_id", marker.event.str()}}));
-    co_return Status();
-  }
-  POLDER_CO_CHECK(
+  if (marker.type == users::kFullyReadType)
+    co_return co_await api.account_data.set_fully_read(user, head->number, marker.event);
+  POLDER_CO_TRY(
+      const bool moved,
       co_await api.receipts.set(user, head->number, {marker.type, marker.thread, marker.event}));
-  if (marker.type == "m.read") {
+  if (moved && marker.type == "m.read") {
     co_await api.devices.ephemeral.receipt(
         head, call.session().user,
         {marker.type, marker.thread, marker.event, api.runtime.clock().wall_ms()});
@@ -81,7 +79,7 @@ Task<Status> set_markers(const Api& api, const Call& call, rooms::RoomHeadPtr he
 }
 
 bool is_marker(std::string_view type) {
-  return type == "m.read" || type == "m.read.private" || type == "m.fully_read";
+  return type == "m.read" || type == "m.read.private" || type == users::kFullyReadType;
 }
 
 Task<Result<Response>> post_receipt(const Api& api, Call& call) {
@@ -92,7 +90,7 @@ Task<Result<Response>> post_receipt(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto thread,
                 call.fields().optional_string(
                     "thread_id", {.bytes_min = 1, .bytes_max = users::kThreadIdBytesMax}));
-  if (thread && marker.type == "m.fully_read")
+  if (thread && marker.type == users::kFullyReadType)
     co_return fail(ErrorCode::kInvalid, "m.fully_read has no threads");
   marker.thread = thread.value_or("");
   POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
@@ -104,7 +102,8 @@ Task<Result<Response>> post_receipt(const Api& api, Call& call) {
 Task<Result<Response>> post_read_markers(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto head, co_await joined_room(api, call));
   std::vector<Marker> markers;
-  for (const std::string_view type : {"m.fully_read", "m.read", "m.read.private"}) {
+  for (const std::string_view type :
+       {users::kFullyReadType, std::string_view("m.read"), std::string_view("m.read.private")}) {
     POLDER_CO_TRY(const auto named, call.fields().optional_string(type));
     if (!named) continue;
     POLDER_CO_TRY(EventId event, EventId::parse(*named));

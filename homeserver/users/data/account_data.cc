@@ -2,7 +2,9 @@
 
 #include <charconv>
 
+#include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
+#include "homeserver/users/data/read_order.h"
 #include "storage/stores/users/user_rows.h"
 
 namespace polder::users {
@@ -15,22 +17,37 @@ Error too_much(std::string_view what) {
   return fail(ErrorCode::kTooLarge, std::string("There is too much account data ").append(what));
 }
 
-// What was there before, if it may become the new content: what grows by nothing always may.
-Result<std::optional<stores::AccountDataRow>> replaceable(
-    const kv::Snapshot& snapshot, const AccountDataLimits& limits, stores::UserNumber user,
-    stores::RoomNumber room, const std::string& type, const std::string& text) {
-  POLDER_TRY(auto before, stores::read_account_data(snapshot, user, room, type));
-  if (before && before->content.size() >= text.size()) return before;
-  POLDER_TRY(const auto sizes, stores::measure_account_data(snapshot, user, room));
-  const size_t types = before ? 0 : 1;
-  const size_t bytes = before ? text.size() - before->content.size() : type.size() + text.size();
-  const auto fits = [&](const stores::AccountDataSize& size, size_t types_max, size_t bytes_max) {
-    return size.types + types <= types_max && size.bytes + bytes <= bytes_max;
-  };
-  if (!fits(sizes.of_room, limits.room_types, limits.room_bytes))
-    return too_much(room == 0 ? "of the account" : "of this room");
-  if (!fits(sizes.all, limits.types, limits.bytes)) return too_much("of the account and its rooms");
-  return before;
+// Writes it in place of what was there before, and what there is then in all, if that may be: what
+// grows by nothing always may.
+Status put(const kv::Snapshot& snapshot, const AccountDataLimits& limits, stores::UserNumber user,
+           stores::RoomNumber room, const std::string& type, const std::string& text,
+           kv::Batch& batch) {
+  POLDER_TRY(const auto before, stores::read_account_data(snapshot, user, room, type));
+  POLDER_TRY(auto sizes, stores::read_account_data_sizes(snapshot, user, room));
+  for (stores::AccountDataSize* size : {&sizes.of_room, &sizes.all}) {
+    size->types += before ? 0 : 1;
+    size->bytes += text.size() + (before ? 0 : type.size());
+    size->bytes -= before ? before->content.size() : 0;
+  }
+  if (!before || before->content.size() < text.size()) {
+    if (sizes.of_room.types > limits.room_types || sizes.of_room.bytes > limits.room_bytes)
+      return too_much(room == 0 ? "of the account" : "of this room");
+    if (sizes.all.types > limits.types || sizes.all.bytes > limits.bytes)
+      return too_much("of the account and its rooms");
+  }
+  stores::put_account_data(batch, user, room, type, text, batch.reserve_position(),
+                           before ? before->position : 0);
+  stores::put_account_data_sizes(batch, user, room, sizes);
+  return {};
+}
+
+// The event of a read marker; nothing if it is none.
+std::optional<EventId> marked_event(const std::string& content) {
+  const auto object = json::parse_object(content);
+  const std::string* text = object.ok() ? object->find_string("event_id") : nullptr;
+  if (text == nullptr) return std::nullopt;
+  auto event = EventId::parse(*text);
+  return event.ok() ? std::optional(*std::move(event)) : std::nullopt;
 }
 
 // Clients add the same filter again at every start: then nothing is written.
@@ -57,11 +74,24 @@ Task<Status> AccountData::set(stores::UserNumber user, stores::RoomNumber room, 
   if (text.size() > kAccountDataBytesMax)
     co_return fail(ErrorCode::kTooLarge, "the content is too large");
   auto make = [this, user, room, type = std::move(type), text](const kv::Snapshot& snapshot,
-                                                               kv::Batch& batch) -> Status {
-    POLDER_TRY(const auto before, replaceable(snapshot, limits_, user, room, type, text));
-    stores::put_account_data(batch, user, room, type, text, batch.reserve_position(),
-                             before ? before->position : 0);
-    return {};
+                                                               kv::Batch& batch) {
+    return put(snapshot, limits_, user, room, type, text, batch);
+  };
+  co_return co_await turns_.change(user, std::move(make));
+}
+
+Task<Status> AccountData::set_fully_read(stores::UserNumber user, stores::RoomNumber room,
+                                         EventId event) {
+  auto make = [this, user, room, event](const kv::Snapshot& snapshot, kv::Batch& batch) -> Status {
+    const std::string type(kFullyReadType);
+    POLDER_TRY(const auto before, stores::read_account_data(snapshot, user, room, type));
+    const auto marked = before ? marked_event(before->content) : std::nullopt;
+    if (marked) {
+      POLDER_TRY(const bool moves, goes_on(snapshot, room, *marked, event));
+      if (!moves) return {};
+    }
+    const std::string text = json::write(json::Object{{"event_id", event.str()}});
+    return put(snapshot, limits_, user, room, type, text, batch);
   };
   co_return co_await turns_.change(user, std::move(make));
 }

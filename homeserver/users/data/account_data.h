@@ -9,6 +9,7 @@
 namespace polder::users {
 
 inline constexpr size_t kAccountDataBytesMax = 65536;
+inline constexpr std::string_view kFullyReadType = "m.fully_read";
 
 // All of it goes into a new device's first sync.
 struct AccountDataLimits {
@@ -28,6 +29,9 @@ class AccountData {
   // long.
   Task<Status> set(stores::UserNumber user, stores::RoomNumber room, std::string type,
                    json::Object content);
+  // The room's read marker (https://spec.matrix.org/v1.19/client-server-api/#fully-read-markers):
+  // as `set`, but it stays where it is if that is at the same event or at a newer one.
+  Task<Status> set_fully_read(stores::UserNumber user, stores::RoomNumber room, EventId event);
   Task<Result<std::string>> get(stores::UserNumber user, stores::RoomNumber room,
                                 std::string type);  // JSON; kNotFound
 

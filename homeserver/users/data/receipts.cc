@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "homeserver/users/data/read_order.h"
+
 namespace polder::users {
 namespace {
 
@@ -11,7 +13,7 @@ constexpr Millis kTypingMax{60'000};
 // What a new receipt takes the place of.
 struct Replaced {
   std::optional<kv::Position> position;      // of the receipt of the same thread
-  bool same_event = false;                   // that one says the same
+  bool stays = false;                        // that one is at the same event, or at a newer one
   std::vector<stores::ReceiptRow> outdated;  // of other threads, that were too many
 };
 
@@ -22,7 +24,8 @@ Result<Replaced> find_replaced(const kv::Snapshot& snapshot, stores::UserNumber 
              stores::read_receipt(snapshot, room, user, receipt.type, receipt.thread));
   if (known) {
     replaced.position = known->position;
-    replaced.same_event = known->event == receipt.event;
+    POLDER_TRY(const bool moves, goes_on(snapshot, room, known->event, receipt.event));
+    replaced.stays = !moves;
   }
   if (known || receipt.thread.empty()) return replaced;
   POLDER_TRY(auto others, stores::read_receipts_of(snapshot, room, user));
@@ -39,7 +42,8 @@ Result<Replaced> find_replaced(const kv::Snapshot& snapshot, stores::UserNumber 
 
 }  // namespace
 
-Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, NewReceipt receipt) {
+Task<Result<bool>> Receipts::set(stores::UserNumber user, stores::RoomNumber room,
+                                 NewReceipt receipt) {
   if (receipt.type != "m.read" && receipt.type != "m.read.private")
     co_return fail(ErrorCode::kInvalid, "unknown receipt type");
   if (receipt.thread.size() > kThreadIdBytesMax)
@@ -50,15 +54,15 @@ Task<Status> Receipts::set(stores::UserNumber user, stores::RoomNumber room, New
   co_return co_await queues_.in_turn(user, std::move(make));
 }
 
-Task<Status> Receipts::set_in_turn(stores::UserNumber user, stores::RoomNumber room,
-                                   NewReceipt receipt) {
+Task<Result<bool>> Receipts::set_in_turn(stores::UserNumber user, stores::RoomNumber room,
+                                         NewReceipt receipt) {
   const Receipts* self = this;
   auto shared = std::make_shared<const NewReceipt>(std::move(receipt));
   POLDER_CO_TRY(const Replaced replaced,
                 co_await runtime::on_pool(parts_.runtime, [self, user, room, shared] {
                   return find_replaced(*self->parts_.database.snapshot(), user, room, *shared);
                 }));
-  if (replaced.same_event) co_return Status();
+  if (replaced.stays) co_return false;
   stores::ReceiptRow row;
   row.user = user;
   row.type = shared->type;
@@ -77,7 +81,7 @@ Task<Status> Receipts::set_in_turn(stores::UserNumber user, stores::RoomNumber r
                                                      kv::Position& last = table->last_[room];
                                                      last = std::max(last, positions.at(slot));
                                                    }));
-  co_return Status();
+  co_return true;
 }
 
 kv::Position Receipts::last(stores::RoomNumber room) const {

@@ -27,14 +27,16 @@ class Receipts {
   explicit Receipts(Parts parts)
       : parts_(std::move(parts)), at_start_(parts_.committer.visible()), queues_(parts_.runtime) {}
 
-  // Those of one user are set one after the other. kInvalid for other types, and for threads whose
-  // id is too long.
-  Task<Status> set(stores::UserNumber user, stores::RoomNumber room, NewReceipt receipt);
+  // Those of one user are set one after the other. False: the one that the user has of the type and
+  // thread is at the same event or at a newer one, and stays. kInvalid for other types, and for
+  // threads whose id is too long.
+  Task<Result<bool>> set(stores::UserNumber user, stores::RoomNumber room, NewReceipt receipt);
   // No receipt of the room is newer than this position.
   kv::Position last(stores::RoomNumber room) const;
 
  private:
-  Task<Status> set_in_turn(stores::UserNumber user, stores::RoomNumber room, NewReceipt receipt);
+  Task<Result<bool>> set_in_turn(stores::UserNumber user, stores::RoomNumber room,
+                                 NewReceipt receipt);
 
   const Parts parts_;
   const kv::Position at_start_;

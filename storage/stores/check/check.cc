@@ -38,6 +38,7 @@ class Checker {
       context_.fault("rows name room " + std::to_string(room) + ", which is not there");
     POLDER_CHECK(check_outsiders());
     POLDER_CHECK(check_sessions());
+    POLDER_CHECK(check_account_data());
     POLDER_CHECK(check_aliases());
     return check_cursors();
   }
@@ -127,6 +128,16 @@ class Checker {
         },
         [this](UserNumber user, const Digest& token) -> Status {
           if (sessions_.erase({user, token}) == 0) context_.fault("a user's session is not there");
+          return {};
+        });
+  }
+
+  Status check_account_data() {
+    return for_each_account_data_size(
+        snapshot(),
+        [this](UserNumber user, std::optional<RoomNumber> room, AccountDataSize size) -> Status {
+          POLDER_TRY(const auto measured, measure_account_data(snapshot(), user, room));
+          if (measured != size) context_.fault("the size of account data is another one");
           return {};
         });
   }

@@ -43,7 +43,8 @@ using EventReader =
 //   and counts of members are those of the current state, or are outside rooms not followed;
 // - timelines: each of the four orders (a room by position, depth and time, all by position) has
 //   every event that belongs there, once, and no other;
-// - users: sessions and aliases have both of their rows, sessions an account and a device;
+// - users: sessions and aliases have both of their rows, sessions an account and a device; account
+//   data is as much as its sizes say;
 // - cursors: none is beyond the last position, and destinations are server names.
 // With a reader, also that an event's content has the id, and the state key, by which it is found.
 // The error is a failure to read at all.

@@ -397,6 +397,10 @@ TEST(Check, EveryKindOfDamageIsNamed) {
        [](WholeDatabase& whole, kv::Batch& batch) {
          batch.erase(kSessions, KeyWriter(2).u64(whole.user).tail(as_text(whole.token)));
        }},
+      {"the size of account data is another one",
+       [](WholeDatabase& whole, kv::Batch& batch) {
+         put_account_data_sizes(batch, whole.user, whole.room, {{1, 7}, {1, 7}});
+       }},
       {"a room's alias is not there",
        [](WholeDatabase&, kv::Batch& batch) {
          batch.erase(kDirectory, KeyWriter(1).tail("#lobby:own"));

@@ -32,6 +32,12 @@ std::string user_token_key(UserNumber user, const Digest& token) {
 std::string data_key(UserNumber user, RoomNumber room, std::string_view type) {
   return keys::KeyWriter(kAccountDataTag).u64(user).u64(room).tail(type).str();
 }
+std::string size_in_room_key(UserNumber user, RoomNumber room) {
+  return keys::KeyWriter(tag_of(Row::kAccountDataInRoom)).u64(user).u64(room).str();
+}
+std::string size_in_all_key(UserNumber user) {
+  return keys::KeyWriter(tag_of(Row::kAccountDataInAll)).u64(user).str();
+}
 std::string filter_key(UserNumber user, uint64_t number) {
   return keys::KeyWriter(kFilterTag).u64(user).u64(number).str();
 }
@@ -99,6 +105,24 @@ Result<AccountDataRow> decode_account_data(std::string_view type, std::string_vi
   row.content = reader.tail();
   POLDER_CHECK(reader.finish("account data"));
   return row;
+}
+
+Result<AccountDataSize> decode_size(std::string_view bytes) {
+  keys::ValueReader reader(bytes, kFormat);
+  AccountDataSize size;
+  size.types = reader.varint();
+  size.bytes = reader.varint();
+  POLDER_CHECK(reader.finish("size of account data"));
+  return size;
+}
+
+// If it is written.
+Result<std::optional<AccountDataSize>> read_size(const kv::Snapshot& snapshot,
+                                                 std::string_view key) {
+  POLDER_TRY(const auto value, snapshot.get(kUserData, key));
+  if (!value) return std::optional<AccountDataSize>();
+  POLDER_TRY(const AccountDataSize size, decode_size(*value));
+  return std::optional(size);
 }
 
 // The value of a row that is only text.
@@ -299,23 +323,60 @@ Result<std::vector<AccountDataRow>> read_all_account_data(const kv::Snapshot& sn
   return all;
 }
 
-Result<AccountDataSizes> measure_account_data(const kv::Snapshot& snapshot, UserNumber user,
-                                              RoomNumber room) {
-  AccountDataSizes sizes;
-  const auto add = [](AccountDataSize& size, size_t bytes) {
-    ++size.types;
-    size.bytes += bytes;
+void put_account_data_sizes(kv::Batch& batch, UserNumber user, RoomNumber room,
+                            const AccountDataSizes& sizes) {
+  const auto value = [](const AccountDataSize& size) {
+    return keys::ValueWriter(kFormat).varint(size.types).varint(size.bytes).str();
   };
-  const std::string of_room = data_key(user, room, "");
+  batch.put(kUserData, size_in_room_key(user, room), value(sizes.of_room));
+  batch.put(kUserData, size_in_all_key(user), value(sizes.all));
+}
+
+Result<AccountDataSizes> read_account_data_sizes(const kv::Snapshot& snapshot, UserNumber user,
+                                                 RoomNumber room) {
+  POLDER_TRY(auto of_room, read_size(snapshot, size_in_room_key(user, room)));
+  POLDER_TRY(auto all, read_size(snapshot, size_in_all_key(user)));
+  if (!of_room) {
+    POLDER_TRY(of_room, measure_account_data(snapshot, user, room));
+  }
+  if (!all) {
+    POLDER_TRY(all, measure_account_data(snapshot, user, std::nullopt));
+  }
+  return AccountDataSizes{*of_room, *all};
+}
+
+Result<AccountDataSize> measure_account_data(const kv::Snapshot& snapshot, UserNumber user,
+                                             std::optional<RoomNumber> room) {
+  AccountDataSize size;
   const std::string of_user = keys::KeyWriter(kAccountDataTag).u64(user).str();
-  const auto rows = snapshot.iterate(kUserData, kv::prefix_range(of_user));
+  const size_t type_at = of_user.size() + sizeof(RoomNumber);
+  const auto rows =
+      snapshot.iterate(kUserData, kv::prefix_range(room ? data_key(user, *room, "") : of_user));
   for (rows->seek_to_first(); rows->valid(); rows->next()) {
-    const size_t bytes = rows->key().size() - of_room.size() + rows->value().size();
-    add(sizes.all, bytes);
-    if (rows->key().starts_with(of_room)) add(sizes.of_room, bytes);
+    POLDER_TRY(const auto row, decode_account_data(rows->key().substr(type_at), rows->value()));
+    ++size.types;
+    size.bytes += row.type.size() + row.content.size();
   }
   POLDER_CHECK(rows->status());
-  return sizes;
+  return size;
+}
+
+Status for_each_account_data_size(
+    const kv::Snapshot& snapshot,
+    const std::function<Status(UserNumber, std::optional<RoomNumber>, AccountDataSize)>& visit) {
+  const std::string from = keys::KeyWriter(tag_of(Row::kAccountDataInRoom)).str();
+  const std::string to = keys::KeyWriter(tag_of(Row::kAccountDataInAll)).str();
+  const auto rows = snapshot.iterate(kUserData, {from, kv::prefix_range(to).to});
+  for (rows->seek_to_first(); rows->valid(); rows->next()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    const UserNumber user = key.u64();
+    const bool of_room = rows->key().starts_with(from);
+    const auto room = of_room ? std::optional<RoomNumber>(key.u64()) : std::nullopt;
+    POLDER_TRY(const AccountDataSize size, decode_size(rows->value()));
+    POLDER_CHECK(visit(user, room, size));
+  }
+  return rows->status();
 }
 
 Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_changes(

@@ -82,17 +82,29 @@ Result<std::optional<AccountDataRow>> read_account_data(const kv::Snapshot& snap
                                                         std::string_view type);
 Result<std::vector<AccountDataRow>> read_all_account_data(const kv::Snapshot& snapshot,
                                                           UserNumber user, RoomNumber room);
+// How much there is of it: written with every change, so that nobody has to read all.
 struct AccountDataSize {
   size_t types = 0;
   size_t bytes = 0;  // of types and contents
+  friend bool operator==(const AccountDataSize&, const AccountDataSize&) = default;
 };
 // Of the room (0: global), and of everything that the user has.
 struct AccountDataSizes {
   AccountDataSize of_room;
   AccountDataSize all;
 };
-Result<AccountDataSizes> measure_account_data(const kv::Snapshot& snapshot, UserNumber user,
-                                              RoomNumber room);
+void put_account_data_sizes(kv::Batch& batch, UserNumber user, RoomNumber room,
+                            const AccountDataSizes& sizes);
+// Two rows, but for account data that has not changed since the sizes are written: then all of it.
+Result<AccountDataSizes> read_account_data_sizes(const kv::Snapshot& snapshot, UserNumber user,
+                                                 RoomNumber room);
+// The same by reading all of it; of no room: of everything.
+Result<AccountDataSize> measure_account_data(const kv::Snapshot& snapshot, UserNumber user,
+                                             std::optional<RoomNumber> room);
+// Every size that is written.
+Status for_each_account_data_size(
+    const kv::Snapshot& snapshot,
+    const std::function<Status(UserNumber, std::optional<RoomNumber>, AccountDataSize)>& visit);
 // What changed with from < position <= to: room and type, oldest first.
 Result<std::vector<std::pair<RoomNumber, std::string>>> read_account_data_changes(
     const kv::Snapshot& snapshot, UserNumber user, kv::Position from, kv::Position to);
