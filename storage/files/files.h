@@ -70,8 +70,8 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
-// Thread-safe. Errors: kNotFound, kExists, kIo (with errno's text). Names and renames are durable
-// after sync_directory() of the folder that holds them.
+// Thread-safe. Errors: kNotFound, kExists, kInvalid (opened is no regular file), kIo (with errno's
+// text). Names and renames are durable after sync_directory() of the folder that holds them.
 class FileSystem {
  public:
   virtual ~FileSystem() = default;

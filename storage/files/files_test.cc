@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "storage/files/encrypted.h"
 #include "storage/files/forgetting.h"
@@ -391,6 +392,24 @@ TEST_F(EncryptedFilesTest, AFileWhosePrefixWasNotSyncedIsEmpty) {
   EXPECT_EQ(files->info("/a")->size, 0u);
   ASSERT_TRUE((*files->open_for_write("/a", OpenMode::kAppend))->append("anew").ok());
   EXPECT_EQ(files->read_all("/a", 10).value_or("(none)"), "anew");
+}
+
+// Whoever is at the other end of a pipe may never come.
+TEST(RealFiles, OnlyRegularFilesAreOpened) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder.path() + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto files = real_files();
+  EXPECT_EQ(files->open_for_read(pipe).error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(files->read_all(pipe, 100).error().code, ErrorCode::kInvalid);
+  EXPECT_FALSE(files->open_for_write(pipe, OpenMode::kAppend).ok());
+  EXPECT_EQ(files->open_random(pipe).error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(files->lock(pipe).error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(files->open_for_read("/dev/zero").error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(files->open_for_read(folder.path()).error().code, ErrorCode::kInvalid);
+  ASSERT_EQ(::symlink("real", (folder.path() + "/link").c_str()), 0);
+  ASSERT_TRUE(files->write_atomically(folder.path() + "/real", "text").ok());
+  EXPECT_EQ(files->read_all(folder.path() + "/link", 100).value_or(""), "text");
 }
 
 }  // namespace

@@ -53,6 +53,16 @@ class Descriptor {
     return Descriptor(number, path);
   }
 
+  // Only a regular file. Of a pipe or a device that somebody put there, neither the opening nor a
+  // read waits for who is at its other end.
+  static Result<Descriptor> open_file(const std::string& path, int flags) {
+    POLDER_TRY(auto file, open(path, flags | O_NONBLOCK));
+    struct stat about{};
+    if (::fstat(file.number(), &about) != 0) return file.error("fstat");
+    if (!S_ISREG(about.st_mode)) return fail(ErrorCode::kInvalid, path + ": not a regular file");
+    return file;
+  }
+
   int number() const { return number_; }
 
   // Short writes are continued.
@@ -176,16 +186,16 @@ class RealFiles final : public FileSystem {
   Result<std::unique_ptr<WritableFile>> open_for_write(const std::string& path,
                                                        OpenMode mode) override {
     const int truncate = mode == OpenMode::kTruncate ? O_TRUNC : 0;
-    POLDER_TRY(auto file, Descriptor::open(path, O_WRONLY | O_CREAT | truncate));
+    POLDER_TRY(auto file, Descriptor::open_file(path, O_WRONLY | O_CREAT | truncate));
     POLDER_TRY(const uint64_t size, file.size());
     return std::unique_ptr<WritableFile>(std::make_unique<RealWritable>(std::move(file), size));
   }
   Result<std::unique_ptr<ReadableFile>> open_for_read(const std::string& path) override {
-    POLDER_TRY(auto file, Descriptor::open(path, O_RDONLY));
+    POLDER_TRY(auto file, Descriptor::open_file(path, O_RDONLY));
     return std::unique_ptr<ReadableFile>(std::make_unique<RealReadable>(std::move(file)));
   }
   Result<std::unique_ptr<RandomFile>> open_random(const std::string& path) override {
-    POLDER_TRY(auto file, Descriptor::open(path, O_RDWR | O_CREAT));
+    POLDER_TRY(auto file, Descriptor::open_file(path, O_RDWR | O_CREAT));
     return std::unique_ptr<RandomFile>(std::make_unique<RealRandom>(std::move(file)));
   }
 
@@ -255,7 +265,7 @@ class RealFiles final : public FileSystem {
   }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
-    POLDER_TRY(auto file, Descriptor::open(path, O_RDWR | O_CREAT));
+    POLDER_TRY(auto file, Descriptor::open_file(path, O_RDWR | O_CREAT));
     if (uninterrupted([&] { return ::flock(file.number(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno == EWOULDBLOCK) return fail(ErrorCode::kExists, path + ": locked by another");
       return file.error("flock");

@@ -9,6 +9,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "storage/files/files.h"
+
 namespace polder::http {
 namespace {
 
@@ -181,16 +183,35 @@ std::unique_ptr<Stream> make_tls_client(Socket socket, TlsContext context,
   return stream;
 }
 
+namespace {
+
+constexpr uint64_t kPemBytesMax = 4 << 20;
+
+Error unusable(const std::string& file, const boost::system::error_code& error) {
+  return fail(ErrorCode::kInvalid, file + ": " + error.message());
+}
+
+// Not by OpenSSL itself, which would wait for ever for what is no regular file.
+Result<std::string> read_pem(const std::string& file) {
+  return files::real_files()->read_all(file, kPemBytesMax);
+}
+
+}  // namespace
+
 Result<TlsContext> server_context(const std::string& certificate_file,
                                   const std::string& key_file) {
+  POLDER_TRY(const std::string certificate, read_pem(certificate_file));
+  POLDER_TRY(const std::string key, read_pem(key_file));
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
   harden(*context);
   SSL_CTX_set_alpn_select_cb(context->native_handle(), choose_alpn, nullptr);
   boost::system::error_code error;
-  context->use_certificate_chain_file(certificate_file, error);
-  if (error) return fail(ErrorCode::kInvalid, certificate_file + ": " + error.message());
-  context->use_private_key_file(key_file, ssl::context::pem, error);
-  if (error) return fail(ErrorCode::kInvalid, key_file + ": " + error.message());
+  context->use_certificate_chain(boost::asio::buffer(certificate), error);
+  if (error) return unusable(certificate_file, error);
+  // A key that needs a password cannot be used: OpenSSL would ask for it at the terminal.
+  context->set_password_callback([](size_t, ssl::context::password_purpose) { return ""; }, error);
+  if (!error) context->use_private_key(boost::asio::buffer(key), ssl::context::pem, error);
+  if (error) return unusable(key_file, error);
   return context;
 }
 
@@ -200,8 +221,9 @@ Result<TlsContext> client_context(const std::vector<std::string>& extra_ca_files
   boost::system::error_code error;
   context->set_default_verify_paths(error);
   for (const std::string& file : extra_ca_files) {
-    context->load_verify_file(file, error);
-    if (error) return fail(ErrorCode::kInvalid, file + ": " + error.message());
+    POLDER_TRY(const std::string authorities, read_pem(file));
+    context->add_certificate_authority(boost::asio::buffer(authorities), error);
+    if (error) return unusable(file, error);
   }
   return context;
 }

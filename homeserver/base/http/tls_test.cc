@@ -2,6 +2,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <sys/stat.h>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
@@ -11,6 +12,7 @@
 #include <memory>
 #include <thread>
 
+#include "homeserver/base/http/client.h"
 #include "homeserver/base/http/server.h"
 #include "homeserver/base/runtime/threads.h"
 
@@ -147,6 +149,26 @@ TEST_F(TlsServerTest, NewCertificatesAreShownToWhoComesLater) {
   std::filesystem::remove(directory_ + "/key");
   EXPECT_FALSE(server_->reload_certificates().ok());
   EXPECT_EQ(shown(), second);
+}
+
+// Nobody ever writes into the pipe.
+TEST_F(TlsServerTest, OnlyRegularFilesHaveCertificates) {
+  const std::string pipe = directory_ + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  struct Case {
+    std::string certificate, key;
+  };
+  for (const Case& c : {Case{pipe, directory_ + "/key"}, Case{directory_ + "/crt", pipe},
+                        Case{directory_, directory_ + "/key"}}) {
+    ListenerOptions options;
+    options.bind = "127.0.0.1";
+    options.tls_certificate = c.certificate;
+    options.tls_key = c.key;
+    EXPECT_EQ(server_->listen(options).error().code, ErrorCode::kInvalid);
+  }
+  EXPECT_EQ(make_transport(*runtime_, {pipe}).error().code, ErrorCode::kInvalid);
+  ASSERT_EQ(::rename(pipe.c_str(), (directory_ + "/key").c_str()), 0);
+  EXPECT_FALSE(server_->reload_certificates().ok());
 }
 
 }  // namespace
