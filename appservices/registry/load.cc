@@ -12,6 +12,16 @@ Result<Registration> load_registration(files::FileSystem& files, const std::stri
   return registration;
 }
 
+// Of all its regular expressions.
+size_t size_of(const Registration& registration) {
+  size_t size = 0;
+  for (const auto* kind : {&registration.users, &registration.aliases, &registration.rooms}) {
+    for (const Namespace& one : *kind)
+      size += one.pattern.size();
+  }
+  return size;
+}
+
 // The file in front of each line.
 void add_faults(std::string& faults, const std::string& path, std::string_view lines) {
   while (!lines.empty()) {
@@ -47,9 +57,12 @@ Result<Registry> load_registry(files::FileSystem& files, const std::string& dire
   }
   std::vector<Registration> registrations;
   std::string faults;
+  size_t size = 0;  // beyond what is allowed no more is compiled: then it is refused
   for (const std::string& path : *paths) {
+    if (size > 3 * kSetSizeMax) break;
     auto registration = load_registration(files, path);
     if (registration.ok()) {
+      size += size_of(*registration);
       registrations.push_back(*std::move(registration));
     } else {
       add_faults(faults, path, registration.error().message);

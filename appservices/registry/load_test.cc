@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sys/stat.h>
+
 namespace polder::appservices {
 namespace {
 
@@ -51,6 +53,34 @@ TEST_F(LoadTest, EveryFaultOfEveryFileIsNamed) {
       << message;
   write("c.yaml", std::string(kRegistrationBytesMax + 1, ' '));
   EXPECT_NE(load().error().message.find("/c.yaml: "), std::string::npos);
+}
+
+// Nobody ever writes into the pipe.
+TEST_F(LoadTest, WhatIsNoRegularFileIsAFault) {
+  ASSERT_EQ(::mkfifo((directory_ + "/a.yaml").c_str(), 0600), 0);
+  write("b.yaml", registration("b"));
+  EXPECT_EQ(load().error().message,
+            directory_ + "/a.yaml: " + directory_ + "/a.yaml: not a regular file");
+}
+
+// Each regular expression and each file is within its bounds.
+TEST_F(LoadTest, RegularExpressionsThatAreTooLargeTogetherAreRefused) {
+  const auto registration_of = [](const std::string& id, const std::string& kind) {
+    std::string text = registration(id);
+    text.replace(text.find("namespaces: {}"), std::string::npos, "namespaces:\n  " + kind + ":\n");
+    for (int i = 0; i < 450; ++i)
+      text += "    - {exclusive: true, regex: '@" + std::to_string(i) + "[a-z]{90}x.*'}\n";
+    return text;
+  };
+  write("a.yaml", registration_of("a", "users"));
+  write("b.yaml", registration_of("b", "aliases"));
+  ASSERT_TRUE(load().ok()) << load().error().message;
+  write("c.yaml", registration_of("c", "users"));
+  EXPECT_TRUE(load().error().message.starts_with(
+      directory_ +
+      "/c.yaml: namespaces.users: its regular expressions and those of the files"
+      " before it are too large together: "))
+      << load().error().message;
 }
 
 TEST_F(LoadTest, TwoOfOneIdAreRefused) {

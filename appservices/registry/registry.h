@@ -14,7 +14,8 @@ namespace polder::appservices {
 class Registry {
  public:
   Registry() = default;  // of none
-  // kInvalid names what two of them must not share: id, tokens, sender.
+  // kInvalid names what two of them must not share (id, tokens, sender), or whose regular
+  // expressions are too large with those before them.
   static Result<Registry> create(std::vector<Registration> registrations,
                                  const ServerName& own_name);
 
@@ -33,13 +34,33 @@ class Registry {
   const Registration* owner_of(const RoomAlias& alias) const;
 
  private:
+  // The namespaces of one kind, of all registrations.
+  struct Namespaces {
+    struct Place {
+      size_t registration = 0;
+      bool exclusive = false;
+    };
+    PatternSet patterns;
+    std::vector<Place> places;  // of the patterns
+  };
+
   Registry(std::vector<Registration> registrations, ServerName own_name)
       : registrations_(std::move(registrations)), own_name_(std::move(own_name)) {}
 
+  // Of one kind; `name` is what registrations call it.
+  Result<Namespaces> join(std::vector<Namespace> Registration::* kind, std::string_view name) const;
   bool is_own(const UserId& user) const { return user.server() == own_name_.view(); }
+  // Which of the registrations, in their order, have the id in a namespace.
+  std::vector<bool> holders(const Namespaces& namespaces, std::string_view id,
+                            bool exclusively) const;
+  // The same of a user of this server; whose sender it is has it exclusively.
+  std::vector<bool> holders_of(const UserId& user, bool exclusively) const;
+  Interested those(const std::vector<bool>& chosen) const;
+  const Registration* first(const std::vector<bool>& chosen) const;
 
   std::vector<Registration> registrations_;
   ServerName own_name_;
+  Namespaces users_, aliases_, rooms_;
 };
 
 }  // namespace polder::appservices
