@@ -191,6 +191,26 @@ TEST_F(RegistrationTest, NobodyTakesANameThatAnApplicationServiceHasForItself) {
             "M_EXCLUSIVE");
 }
 
+// A name that the server makes up is not another's either: half of them are, or all.
+TEST_F(RegistrationTest, NamesThatAreMadeUpAreNotThoseOfAnApplicationService) {
+  guests_ = true;
+  for (const auto& [regex, free] :
+       std::vector<std::pair<std::string, bool>>{{"@[a-m]", true}, {"@.*", false}}) {
+    register_bridge(regex);
+    crash();
+    for (int i = 0; i < 8; ++i) {
+      for (const Answer& answer :
+           {post("/register", "",
+                 json::Object{{"auth", json::object({{"type", "m.login.dummy"}})}}),
+            post("/register?kind=guest", "", json::Object())}) {
+        EXPECT_EQ(answer.status, free ? 200 : 400) << regex;
+        if (!free) EXPECT_EQ(answer.text({"errcode"}), "M_EXCLUSIVE");
+        if (free) EXPECT_FALSE(answer.text({"user_id"}) < "@n") << answer.text({"user_id"});
+      }
+    }
+  }
+}
+
 TEST_F(RegistrationTest, RegistrationsOfServicesAreReadAgainWholeOrNotAtAll) {
   Config config = homeserver_->config();
   const std::string available = "/_matrix/client/v3/register/available?username=_irc_x";

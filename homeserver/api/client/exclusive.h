@@ -10,6 +10,9 @@ namespace polder::client_api {
 
 // M_EXCLUSIVE if an application service claims the name. What is no name of a user is free.
 Status check_user_not_claimed(const Api& api, const std::string& localpart);
+// The name for a new user: the wanted one, or one that is made up if none is. M_EXCLUSIVE if it is
+// claimed, or all that were made up are.
+Result<std::string> new_localpart(const Api& api, std::string wanted);
 Status check_alias_not_claimed(const Api& api, const RoomAlias& alias);
 
 }  // namespace polder::client_api

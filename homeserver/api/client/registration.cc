@@ -44,8 +44,8 @@ Task<Result<json::Object>> make_account(const Api& api, json::Object wanted, boo
                                         std::string address) {
   const json::Reader in(wanted);
   users::NewAccount account;
-  POLDER_CO_TRY(account.localpart, in.string_or("username", ""));
-  POLDER_CO_CHECK(check_user_not_claimed(api, account.localpart));
+  POLDER_CO_TRY(std::string username, in.string_or("username", ""));
+  POLDER_CO_TRY(account.localpart, new_localpart(api, std::move(username)));
   POLDER_CO_TRY(account.password_hash, in.optional_string("password_hash"));
   account.guest = guest;
   users::NewSession session;

@@ -73,7 +73,7 @@ Task<Result<Response>> register_with_secret(Registering& registering, Call& call
   POLDER_CO_TRY(const bool inhibit_login, call.fields().boolean_or("inhibit_login", false));
   POLDER_CO_TRY(auto session, read_new_session(call));
   POLDER_CO_TRY(auto account, read_proved_account(registering, call));
-  POLDER_CO_CHECK(check_user_not_claimed(api, account.localpart));
+  POLDER_CO_TRY(account.localpart, new_localpart(api, std::move(account.localpart)));
   POLDER_CO_CHECK(api.writer.permit_known(
       {.point = policy::Point::kRegister, .target = account.localpart}, policy::Administrator(),
       {.registration = policy::Registration{.open = api.settings->registration_enabled}},

@@ -142,15 +142,17 @@ class HomeserverTest : public testing::Test {
     if (!since.empty()) target += "&since=" + since;
     return call("GET", std::move(target), token);
   }
-  // A bridge that has the users @_irc_… and the aliases #_irc_… for itself; from the next start.
-  void register_bridge() {
+  // A bridge that has the users @_irc_… (or others) and the aliases #_irc_… for itself; from the
+  // next start.
+  void register_bridge(const std::string& users = "@_irc_.*") {
     const std::string directory = directory_ + "/appservices";
     EXPECT_TRUE(files_->create_directories(directory).ok());
-    constexpr std::string_view kRegistration =
+    const std::string registration =
         R"({id: irc, url: null, as_token: as, hs_token: hs, sender_localpart: ircbot, namespaces: {
-              users: [{exclusive: true, regex: "@_irc_.*"}, {exclusive: false, regex: "@seen_.*"}],
+              users: [{exclusive: true, regex: ")" +
+        users + R"("}, {exclusive: false, regex: "@seen_.*"}],
               aliases: [{exclusive: true, regex: "#_irc_.*"}]}})";
-    EXPECT_TRUE(files_->write_atomically(directory + "/irc.yaml", kRegistration).ok());
+    EXPECT_TRUE(files_->write_atomically(directory + "/irc.yaml", registration).ok());
     configure_ = [directory](Config& config) { config.appservices.directory = directory; };
   }
   // The bodies of the messages in a room's timeline of a sync.

@@ -71,9 +71,12 @@ Task<Result<std::string>> Accounts::hash_password(std::string password) {
                                       [password] { return crypto::hash_password(password); });
 }
 
+std::string Accounts::make_up_localpart() const {
+  return lower(parts_.runtime.random().letters(kMadeUpNameLetters));
+}
+
 Task<Result<UserId>> Accounts::register_user(NewAccount account) {
-  std::string localpart = lower(std::move(account.localpart));
-  if (localpart.empty()) localpart = lower(parts_.runtime.random().letters(kMadeUpNameLetters));
+  const std::string localpart = lower(std::move(account.localpart));
   POLDER_CO_TRY(const UserId user, UserId::create(localpart, parts_.own_name));
   stores::AccountRow row;
   row.admin = account.admin;

@@ -15,7 +15,7 @@
 namespace polder::users {
 
 struct NewAccount {
-  std::string localpart;  // empty: one is made up
+  std::string localpart;
   std::optional<std::string> password;
   std::optional<std::string> password_hash = {};  // instead of it: of hash_password()
   bool admin = false;
@@ -39,6 +39,8 @@ class Accounts {
   explicit Accounts(Parts parts) : parts_(std::move(parts)), turns_(parts_) {}
 
   Task<Result<UserId>> register_user(NewAccount account);
+  // For who does not say which: one that nobody has, but for an accident.
+  std::string make_up_localpart() const;
   // For NewAccount: kInvalid if it is empty, kTooLarge.
   Task<Result<std::string>> hash_password(std::string password);
   // Whether a new user may have the name: kInvalid, kExists.
