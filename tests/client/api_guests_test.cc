@@ -53,6 +53,22 @@ TEST_F(GuestsTest, ComeInWhereTheRoomLetsThemAndTalkThere) {
   }
 }
 
+// One answer for rooms that let no guests in, that let nobody in, and that are not there.
+TEST_F(GuestsTest, DoNotFindOutWhichRoomsThereAre) {
+  const std::string alice = join_token("alice");
+  const std::string guest = guest_token();
+  const std::string invite_only =
+      create_room(alice, R"({"preset":"private_chat","initial_state":[{"type":"m.room.guest_access",
+                  "content":{"guest_access":"can_join"}}]})");
+  const std::string closed = create_room(alice, R"({"preset":"public_chat"})");
+  for (const std::string& room : {invite_only, closed, std::string("!nowhere:own")}) {
+    const Answer refused = call("POST", rooms(room, "/join"), guest, "{}");
+    EXPECT_EQ(refused.status, 403) << room;
+    EXPECT_EQ(refused.text({"errcode"}), "M_GUEST_ACCESS_FORBIDDEN") << room;
+    EXPECT_EQ(refused.text({"error"}), "The room lets no guests in, or there is none") << room;
+  }
+}
+
 TEST_F(GuestsTest, DoNotComeInByARuleThatWasTakenBack) {
   const std::string alice = join_token("alice");
   const std::string guest = guest_token();

@@ -37,14 +37,19 @@ Task<Result<entry::MembershipRequest>> request_of(const Api& api, const Call& ca
 }
 
 // Rooms that do not let the caller in and rooms that are not known are told alike: nobody finds out
-// by trying which rooms there are. What has an errcode of its own is told.
-Status hide_whether_known(Status entered) {
+// by trying which rooms there are. What has an errcode of its own is told. To a guest a room that
+// lets no guests in is one of them.
+Status hide_whether_known(const Call& call, Status entered) {
   if (entered.ok()) return entered;
   const Error& error = entered.error();
   const bool refused = error.code == ErrorCode::kForbidden || error.code == ErrorCode::kNotFound;
   const std::string_view errcode = error.errcode.view();
   const bool special = !errcode.empty() && errcode != "M_FORBIDDEN" && errcode != "M_NOT_FOUND";
-  if (!refused || special) return entered;
+  if (!refused) return entered;
+  if (call.session().guest && (!special || errcode == "M_GUEST_ACCESS_FORBIDDEN"))
+    return fail(ErrorCode::kForbidden, "M_GUEST_ACCESS_FORBIDDEN",
+                "The room lets no guests in, or there is none");
+  if (special) return entered;
   return fail(ErrorCode::kForbidden, "The room does not let you in, or there is none");
 }
 
@@ -65,7 +70,7 @@ Task<Result<Response>> join(const Api& api, Call& call) {
     if (key != "membership" && key != "third_party_signed" && key != kAuthoriser)
       request.content.set(key, value);
   }
-  POLDER_CO_CHECK(hide_whether_known(co_await api.entry.join(std::move(request))));
+  POLDER_CO_CHECK(hide_whether_known(call, co_await api.entry.join(std::move(request))));
   if (!call.body.contains("displayname") && !call.body.contains("avatar_url"))
     POLDER_CO_CHECK(co_await renew_profile(api, call.session(), room, shown));
   co_return ok_json({{"room_id", room.str()}});
@@ -77,7 +82,7 @@ Task<Result<Response>> knock(const Api& api, Call& call) {
                 co_await resolve_with_query(api, call, std::string(call.path("roomIdOrAlias"))));
   const RoomId room = address.room;
   POLDER_CO_TRY(auto request, co_await request_of(api, call, std::move(address), "knock"));
-  POLDER_CO_CHECK(hide_whether_known(co_await api.entry.knock(std::move(request))));
+  POLDER_CO_CHECK(hide_whether_known(call, co_await api.entry.knock(std::move(request))));
   co_return ok_json({{"room_id", room.str()}});
 }
 
@@ -201,8 +206,8 @@ Task<Result<EventId>> send_membership(const Api& api, Call& call, RoomId room, U
   const std::string membership = named != nullptr ? *named : "";
   POLDER_CO_TRY(const auto now, co_await current_membership(api, room, user, target));
   if (membership == "join" && target == user && now != stores::Membership::kJoin) {
-    POLDER_CO_CHECK(
-        hide_whether_known(co_await api.entry.join({user, room, std::move(content), {}, actor})));
+    POLDER_CO_CHECK(hide_whether_known(
+        call, co_await api.entry.join({user, room, std::move(content), {}, actor})));
     co_return co_await current_member_event(api, room, target);
   }
   if (membership == "invite" && !api.accounts.is_local(target)) {

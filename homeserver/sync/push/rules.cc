@@ -9,6 +9,8 @@ namespace polder::push {
 namespace {
 
 constexpr size_t kParsedMax = 1000;  // sets of rules that are remembered
+constexpr size_t kParsedBytesMax =
+    4 << 20;  // of what is on disk of them: parsed, some five times that
 
 Result<push_rules::RuleSet> parse_changes(std::string_view text) {
   POLDER_TRY(const json::Object changes, json::parse_object(text));
@@ -32,14 +34,16 @@ Result<RulesOf> Rules::parsed(const std::string& changes) const {
   }
   POLDER_TRY(auto rules, parse_changes(changes));
   const base::Lock lock(mutex_);
-  if (parsed_.size() >= kParsedMax) {
+  if (parsed_.size() >= kParsedMax || parsed_bytes_ >= kParsedBytesMax) {
     figures_.evictions += parsed_.size();
     parsed_.clear();
+    parsed_bytes_ = 0;
   }
   const auto [place, fresh] = parsed_.try_emplace(changes);
   if (fresh) {
     place->second.rules = std::make_shared<const push_rules::RuleSet>(std::move(rules));
     place->second.number = ++last_number_;
+    parsed_bytes_ += changes.size();
   }
   return place->second;
 }
@@ -48,6 +52,7 @@ metrics::CacheFigures Rules::figures() const {
   const base::Lock lock(mutex_);
   metrics::CacheFigures figures = figures_;
   figures.entries = parsed_.size();
+  figures.bytes = parsed_bytes_;
   return figures;
 }
 

@@ -67,7 +67,8 @@ class Rules {
   mutable base::Mutex mutex_;
   mutable metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   mutable std::unordered_map<std::string, RulesOf> parsed_
-      GUARDED_BY(mutex_);  // by what is on disk
+      GUARDED_BY(mutex_);                               // by what is on disk
+  mutable size_t parsed_bytes_ GUARDED_BY(mutex_) = 0;  // of that
   mutable uint64_t last_number_ GUARDED_BY(mutex_) = 0;
 };
 
