@@ -67,6 +67,7 @@ struct Sender::Transaction {
   std::vector<std::pair<EduSource*, uint64_t>> tokens;
   std::vector<size_t> of_source;
   std::vector<EduQueue::Entry> short_lived;
+  bool unread = false;  // there may be more: a source could not be read
   bool empty() const { return pdus.empty() && edus.empty(); }
 };
 
@@ -302,6 +303,7 @@ Task<void> Sender::add_edus(DestinationPtr to, std::optional<Unanswered> again, 
     if (!pending.ok()) {
       parts_.runtime.log().error("federation cannot read what waits",
                                  {{"server", to->name}, {"error", pending.error().message}});
+      built.unread = true;
       continue;
     }
     if (pending->edus.empty()) continue;
@@ -348,7 +350,7 @@ Task<Status> Sender::fill(DestinationPtr to, std::shared_ptr<Transaction> transa
   }
   *transaction = co_await build(to);
   // What was not answered may be gone; there may be other things all the same.
-  if (transaction->empty() && to->unanswered) {
+  if (transaction->empty() && !transaction->unread && to->unanswered) {
     to->unanswered.reset();
     *transaction = co_await build(to);
   }
@@ -373,8 +375,11 @@ Task<bool> Sender::attempt(DestinationPtr to) {
     return fill(to, transaction, filled);
   };
   const auto answer = co_await parts_.servers.request(to->name, std::move(call));
-  if (!answer.ok() && answer.error().code == ErrorCode::kMissing && transaction->empty())
-    co_return false;
+  if (!answer.ok() && answer.error().code == ErrorCode::kMissing && transaction->empty()) {
+    // It is not idle if that is all that is known of what waits for it.
+    if (transaction->unread) to->not_before = parts_.runtime.clock().steady() + kAfterFailure;
+    co_return transaction->unread;
+  }
   // An answer that cannot be read is one all the same: it tells nothing that would matter here.
   if (answer.ok() || answer.error().code == ErrorCode::kMalformed) {
     to->refusals = 0;

@@ -146,6 +146,25 @@ TEST_F(SenderTest, SourcesAreEmptiedInOrderAlsoDuringABacklog) {
   EXPECT_EQ(servers_->edus[kB].back(), "m.device_list_update");
 }
 
+TEST_F(SenderTest, ASourceThatCannotBeReadIsReadAgain) {
+  source_.failing = true;
+  source_.pending[kB] = {"m.direct_to_device"};
+  start();
+  run(60'000);
+  EXPECT_EQ(servers_->calls, 0);
+  EXPECT_GT(source_.asked, 10);
+  EXPECT_LT(source_.asked, 100) << "a damaged row must not keep the server busy";
+  source_.failing = false;
+  run(2000);
+  EXPECT_EQ(servers_->edus[kB], Types{"m.direct_to_device"});
+  // Nor does it hold up what can be read.
+  source_.failing = true;
+  set_room({kB});
+  send("m.room.message");
+  run(2000);
+  EXPECT_EQ(servers_->types[kB], Types{"m.room.message"});
+}
+
 TEST_F(SenderTest, ShortLivedDataReplacesOlderAndExpires) {
   start();
   servers_->failing[kB] = ErrorCode::kUnavailable;

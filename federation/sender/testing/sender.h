@@ -79,7 +79,11 @@ class FakeServers final : public transport::Servers {
 class FakeSource final : public EduSource {
  public:
   std::map<ServerName, std::vector<std::string>> pending;
+  bool failing = false;
+  int asked = 0;
   Task<Result<PendingEdus>> next(ServerName destination, size_t limit) override {
+    ++asked;
+    if (failing) co_return fail(ErrorCode::kIo, "cannot be read");
     PendingEdus found;
     for (const std::string& type : pending[destination]) {
       if (found.edus.size() < limit) found.edus.push_back({type, {}});
