@@ -22,6 +22,8 @@ class Cache {
     return found->second.answer;
   }
   void insert(const std::string& name, const Result<T>& answer, std::chrono::nanoseconds now) {
+    // That there was no place for the question says nothing of the answer.
+    if (!answer.ok() && answer.error().code == ErrorCode::kRateLimited) return;
     const seconds keep = answer.ok() ? std::clamp(answer->ttl, kShortest, kLongest) : kFailure;
     const base::Lock lock(mutex_);
     if (entries_.size() >= kEntriesMax) {

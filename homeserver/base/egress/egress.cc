@@ -164,7 +164,14 @@ std::string domain_of(std::string_view name) {
 template <class T>
 metrics::Counter& outcome_of(const Result<T>& answer, LookUpStats& stats) {
   if (answer.ok()) return stats.answered;
-  return answer.error().code == ErrorCode::kNotFound ? stats.none : stats.failed;
+  switch (answer.error().code) {
+    case ErrorCode::kRateLimited:
+      return stats.no_slot;
+    case ErrorCode::kNotFound:
+      return stats.none;
+    default:
+      return stats.failed;
+  }
 }
 
 }  // namespace

@@ -127,13 +127,16 @@ class FakeResolver final : public Resolver {
  public:
   std::map<std::string, std::vector<std::string>> hosts;
   int asked = 0;
+  bool busy = false;
   Task<Result<Addresses>> addresses(std::string host) override {
     ++asked;
+    if (busy) co_return fail(ErrorCode::kRateLimited, "too many DNS look-ups");
     if (!hosts.contains(host)) co_return fail(ErrorCode::kNotFound, "no such host");
     co_return Addresses{hosts[host], std::chrono::seconds(60)};
   }
   Task<Result<Services>> services(std::string) override {
     ++asked;
+    if (busy) co_return fail(ErrorCode::kRateLimited, "too many DNS look-ups");
     co_return fail(ErrorCode::kNotFound, "no such service");
   }
 };
@@ -294,6 +297,17 @@ TEST_F(EgressTest, NamesAreRememberedForTheirTime) {
   simulation_->run_for(Millis(61'000));
   EXPECT_TRUE(run(cache->addresses("a.example")).ok());
   EXPECT_EQ(resolver_.asked, 3);
+}
+
+TEST_F(EgressTest, WhatNobodyWasAskedIsNotRemembered) {
+  resolver_.hosts["a.example"] = {"9.9.9.9"};
+  const auto cache = make_caching_resolver(resolver_, runtime_->clock());
+  resolver_.busy = true;
+  EXPECT_EQ(run(cache->addresses("a.example")).error().code, ErrorCode::kRateLimited);
+  EXPECT_EQ(run(cache->services("_x._tcp.a.example")).error().code, ErrorCode::kRateLimited);
+  resolver_.busy = false;
+  EXPECT_TRUE(run(cache->addresses("a.example")).ok());
+  EXPECT_EQ(run(cache->services("_x._tcp.a.example")).error().code, ErrorCode::kNotFound);
 }
 
 Task<void> look_up_localhost(runtime::Threads& runtime, Resolver& resolver,

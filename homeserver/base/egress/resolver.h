@@ -27,8 +27,8 @@ struct Services {
   std::chrono::seconds ttl{0};
 };
 
-// kNotFound if the name has no such record, kUnavailable if nobody could say. Thread-safe; called
-// on shards.
+// kNotFound if the name has no such record, kUnavailable if nobody could say, kRateLimited if this
+// server asked nobody, because it asks too much already. Thread-safe; called on shards.
 class Resolver {
  public:
   virtual ~Resolver() = default;
@@ -44,7 +44,7 @@ class Resolver {
 Result<std::unique_ptr<Resolver>> make_system_resolver();
 
 // Remembers what another resolver says, for its time to live (at most an hour) and failures for a
-// moment. Bounded. Both outlive it.
+// moment; not what nobody was asked. Bounded. Both outlive it.
 std::unique_ptr<Resolver> make_caching_resolver(Resolver& resolver, const Clock& clock);
 
 }  // namespace polder::egress

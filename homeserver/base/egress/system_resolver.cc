@@ -105,7 +105,7 @@ class SystemResolver final : public Resolver {
     auto start = [this, question, look_up](std::function<void()> resume) {
       question->resume = std::move(resume);
       if (!enqueue([this, question, look_up] { (this->*look_up)(question); }))
-        question->give(fail(ErrorCode::kUnavailable, "too many DNS look-ups"));
+        question->give(fail(ErrorCode::kRateLimited, "too many DNS look-ups"));
     };
     co_await runtime::internal::suspend(std::move(start));
     co_return *std::move(question->answer);
