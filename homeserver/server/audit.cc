@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "homeserver/base/json/write.h"
+#include "homeserver/base/runtime/repeat.h"
 #include "storage/stores/audit/audit_rows.h"
 
 namespace polder::server {
@@ -60,15 +61,13 @@ Status list_audit(const kv::Database& database, const AuditFilter& filter,
 }
 
 Task<void> AuditRetention::run(Millis pause) {
-  runtime_.jobs().can_stop(kAuditJob);
-  do {
-    const auto gone = co_await pass();
-    if (!gone.ok()) {
-      runtime_.log().warning("audit_retention_failed", {{"reason", gone.error().message}});
-    } else if (*gone > 0) {
-      runtime_.log().info("audit_erased", {{"records", *gone}});
-    }
-  } while (co_await runtime::sleep_unless_stopped(runtime_, kAuditJob, pause));
+  return runtime::repeat(runtime_, kAuditJob, pause, [this] { return pass_and_tell(); });
+}
+
+Task<Status> AuditRetention::pass_and_tell() {
+  POLDER_CO_TRY(const uint64_t gone, co_await pass());
+  if (gone > 0) runtime_.log().info("audit_erased", {{"records", gone}});
+  co_return Status();
 }
 
 Task<Result<uint64_t>> AuditRetention::pass() {

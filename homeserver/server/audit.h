@@ -49,6 +49,7 @@ class AuditRetention {
     uint64_t bytes = 0;
     bool more = false;  // there may be others behind it
   };
+  Task<Status> pass_and_tell();
   Task<Result<uint64_t>> bytes_of_all();
   // Those that are too old, or whose end leaves at least so many bytes too much.
   Result<Stretch> find_old(kv::Position after, int64_t before_ms, uint64_t too_much) const;

@@ -1,5 +1,6 @@
 #include "homeserver/rooms/upkeep/reclaim.h"
 
+#include "homeserver/base/runtime/repeat.h"
 #include "storage/stores/rooms/purge_rows.h"
 #include "storage/stores/rooms/state_sweep.h"
 
@@ -13,15 +14,13 @@ constexpr Millis kBreath{5};  // between two steps, for others
 }  // namespace
 
 Task<void> Reclaimer::run(Millis pause) {
-  runtime_.jobs().can_stop(kReclaimJob);
-  do {
-    const auto rows = co_await pass();
-    if (!rows.ok()) {
-      runtime_.log().warning("reclaim_failed", {{"reason", rows.error().message}});
-    } else if (*rows > 0) {
-      runtime_.log().info("reclaimed", {{"state_rows", *rows}});
-    }
-  } while (co_await runtime::sleep_unless_stopped(runtime_, kReclaimJob, pause));
+  return runtime::repeat(runtime_, kReclaimJob, pause, [this] { return pass_and_tell(); });
+}
+
+Task<Status> Reclaimer::pass_and_tell() {
+  POLDER_CO_TRY(const uint64_t rows, co_await pass());
+  if (rows > 0) runtime_.log().info("reclaimed", {{"state_rows", rows}});
+  co_return Status();
 }
 
 Task<Result<uint64_t>> Reclaimer::pass() {

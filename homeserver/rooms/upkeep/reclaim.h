@@ -20,7 +20,7 @@ class Reclaimer {
   Reclaimer(runtime::Runtime& runtime, kv::Database& database, kv::Committer& committer)
       : runtime_(runtime), database_(database), committer_(committer) {}
 
-  // A pass over all rooms every so often, for ever.
+  // A pass over all rooms every so often, until the job is asked to stop.
   Task<void> run(Millis pause);
   // Erases nodes of state maps that nothing leads to, of the rooms that made nodes. A pass judges
   // only nodes that were there at the last one: younger ones may be of a state that was fetched for
@@ -40,6 +40,7 @@ class Reclaimer {
   };
   using Rooms = std::vector<Listed>;
 
+  Task<Status> pass_and_tell();
   Task<Result<uint64_t>> sweep(RoomNumber room, uint64_t upto);
 
   runtime::Runtime& runtime_;
