@@ -122,15 +122,17 @@ Task<void> end_after_repair(Running& running, std::string data_dir) {
   co_await end(running, Ended::kByRepair);
 }
 
-// SIGHUP: the configuration, the registrations, the certificates.
+// SIGHUP: the configuration, the registrations, the certificates. All are read before one of them
+// is taken, so that a mistake in any changes nothing.
 Task<Status> reload(Running& running) {
   if (std::exchange(running.reloading, true)) co_return Status();
   notify_reloading();
   const Status reloaded =
       co_await runtime::on_pool(running.threads, runtime::Lane::kLong, [&running]() -> Status {
-        POLDER_CHECK(running.server.reload_certificates());
-        return running.config_file.reload([&running](const Config& config) -> Status {
+        POLDER_TRY(const auto certificates, running.server.read_certificates());
+        return running.config_file.reload([&](const Config& config) -> Status {
           POLDER_CHECK(running.homeserver.reconfigure(config));
+          running.server.use(*certificates);
           running.log.set_level(config.log_level);
           return {};
         });

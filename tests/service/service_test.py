@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -21,6 +22,15 @@ METRICS_LISTENER = """
 bind = "127.0.0.1"
 port = 0
 resources = ["metrics"]
+"""
+
+TLS_LISTENER = """
+[[listeners]]
+bind = "127.0.0.1"
+port = 0
+resources = ["client"]
+tls_certificate = "{0}/tls.crt"
+tls_key = "{0}/tls.key"
 """
 
 OPERATIONS = pathlib.Path(__file__).resolve().parents[2] / "docs/operations.md"
@@ -132,6 +142,30 @@ class Service(unittest.TestCase):
         self.reload()
         self.assertTrue(self.server.logs("job_failed job=reload"))
         self.assertEqual(self.register("still"), 200)
+
+    def test_a_bad_file_keeps_the_certificates_too(self):
+        self.make_certificate()
+        self.change("[registration]", TLS_LISTENER.format(self.server.directory) + "\n[registration]")
+        self.server.start()
+        self.told()
+        port = next(int(port) for line in self.server.lines for port in re.findall(r" listening .*port=(\d+)", line)
+                    if int(port) != self.server.port)
+        shown = [ssl.get_server_certificate(("127.0.0.1", port))]
+        self.make_certificate()
+        self.change("[registration]", "[registratoin]")
+        self.reload()
+        self.assertTrue(self.server.logs("job_failed job=reload"))
+        shown.append(ssl.get_server_certificate(("127.0.0.1", port)))
+        self.change("[registratoin]", "[registration]")
+        self.reload()
+        shown.append(ssl.get_server_certificate(("127.0.0.1", port)))
+        self.assertEqual(shown[0], shown[1])
+        self.assertNotEqual(shown[1], shown[2])
+
+    def make_certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-keyout", self.server.directory / "tls.key",
+                        "-out", self.server.directory / "tls.crt"], check=True, capture_output=True)
 
     def test_metrics_have_a_listener_of_their_own(self):
         self.change("[registration]", METRICS_LISTENER + "\n[registration]")

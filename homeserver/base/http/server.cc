@@ -220,15 +220,24 @@ Result<uint16_t> Server::listen(const ListenerOptions& options) {
   return endpoint.port();
 }
 
-Status Server::reload_certificates() {
+// In the order of the listeners that have TLS.
+class Server::Certificates {
+ public:
   std::vector<TlsContext> contexts;
+};
+
+Result<std::shared_ptr<const Server::Certificates>> Server::read_certificates() const {
+  auto read = std::make_shared<Certificates>();
   for (const auto& listener : impl_->tls_listeners) {
     POLDER_TRY(auto context, server_context(listener->certificate, listener->key));
-    contexts.push_back(std::move(context));
+    read->contexts.push_back(std::move(context));
   }
-  for (size_t i = 0; i < contexts.size(); ++i)
-    impl_->tls_listeners[i]->set_tls(std::move(contexts[i]));
-  return {};
+  return std::shared_ptr<const Certificates>(std::move(read));
+}
+
+void Server::use(const Certificates& certificates) {
+  for (size_t i = 0; i < certificates.contexts.size(); ++i)
+    impl_->tls_listeners[i]->set_tls(certificates.contexts[i]);
 }
 
 Task<void> Server::drain(Millis time) {

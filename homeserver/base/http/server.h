@@ -31,9 +31,13 @@ class Server {
   // Binds and starts to accept, on every shard. Gives the port. Before or while the runtime runs.
   Result<uint16_t> listen(const ListenerOptions& options);
 
-  // Reads the certificates of all listeners again, for connections that come from now on. An error
-  // changes nothing. Reads files; from any thread, but not beside listen().
-  Status reload_certificates();
+  // Certificates that were read, and of which no connection knows.
+  class Certificates;
+  // Reads those of all listeners again. Reads files; from any thread, but not beside listen().
+  Result<std::shared_ptr<const Certificates>> read_certificates() const;
+  // For connections that come from now on. Never fails, so that what is reloaded with it can be
+  // checked in between.
+  void use(const Certificates& certificates);
 
   // Accepts no more, ends connections as soon as they have no request in flight, and returns when
   // all have, or the time is over (then what is left is closed).

@@ -3,12 +3,14 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
+#include <openssl/x509v3.h>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -25,12 +27,19 @@ using asio::ip::tcp;
 template <class T, void (*Free)(T*)>
 using Owned = std::unique_ptr<T, decltype([](T* made) { Free(made); })>;
 
-// A key and a certificate for it, in PEM files.
+// A key and a certificate for it, of b.example and 127.0.0.1, in PEM files.
 void make_certificate(const std::string& certificate_file, const std::string& key_file) {
   const Owned<EVP_PKEY, EVP_PKEY_free> key(EVP_EC_gen("P-256"));
   const Owned<X509, X509_free> certificate(X509_new());
   X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
   X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+  X509_NAME* name = X509_get_subject_name(certificate.get());
+  X509_NAME_add_entry_by_NID(name, NID_organizationName, MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>("polder"), -1, -1, 0);
+  X509_set_issuer_name(certificate.get(), name);
+  const Owned<X509_EXTENSION, X509_EXTENSION_free> names(
+      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:b.example,IP:127.0.0.1"));
+  X509_add_ext(certificate.get(), names.get(), -1);
   X509_set_pubkey(certificate.get(), key.get());
   X509_sign(certificate.get(), key.get(), EVP_sha256());
   const auto write = [](const std::string& path, auto put) {
@@ -52,6 +61,12 @@ class TlsServerTest : public testing::Test {
     make_certificate(directory_ + "/crt", directory_ + "/key");
     router_.add({.method = Method::kGet, .path = "/", .handler = [](Exchange&) -> Task<Response> {
                    co_return Response::json(200, "{}");
+                 }});
+    router_.add({.method = Method::kPost,
+                 .path = "/echo",
+                 .body_max = 1'000'000,
+                 .handler = [](Exchange& exchange) -> Task<Response> {
+                   co_return Response::json(200, exchange.request.body);
                  }});
     runtime_ = runtime::Threads::create({.shards = 1, .pool_threads = 1}, clock_, random_, log_);
     ServerLimits limits;
@@ -116,6 +131,40 @@ TEST_F(TlsServerTest, AHandshakeHasItsTime) {
   EXPECT_LT(clock_.steady() - started, std::chrono::seconds(4));
 }
 
+Task<void> ask(Transport& transport, ClientRequest request,
+               std::promise<Result<ClientResponse>>& answer) {
+  answer.set_value(co_await transport.send(std::move(request)));
+}
+
+TEST_F(TlsServerTest, AClientTrustsTheNameOrAddressOfTheCertificateOnly) {
+  const std::string large(200'000, 'x');
+  struct Case {
+    std::string name;
+    bool known_authority, answered;
+  };
+  for (const Case& c : {Case{"b.example", true, true}, Case{"127.0.0.1", true, true},
+                        Case{"c.example", true, false}, Case{"127.0.0.2", true, false},
+                        Case{"", true, false}, Case{"b.example", false, false}}) {
+    std::vector<std::string> authorities;
+    if (c.known_authority) authorities.push_back(directory_ + "/crt");
+    const auto transport = make_transport(*runtime_, authorities);
+    ClientRequest request;
+    request.address = "127.0.0.1";
+    request.port = port_;
+    request.tls_name = c.name;
+    request.host = "h";
+    request.method = Method::kPost;
+    request.target = "/echo";
+    request.body = large;
+    std::promise<Result<ClientResponse>> answer;
+    runtime::spawn(*runtime_, runtime_->shard(0), "ask",
+                   ask(**transport, std::move(request), answer));
+    const auto answered = answer.get_future().get();
+    EXPECT_EQ(answered.ok(), c.answered) << c.name;
+    if (answered.ok()) EXPECT_EQ(answered->body, large) << "of many records, both ways";
+  }
+}
+
 TEST_F(TlsServerTest, WhoNeverSaysGoodbyeIsLetGo) {
   asio::ssl::context tls(asio::ssl::context::tls_client);
   asio::ssl::stream<tcp::socket> stream(connect(), tls);
@@ -143,11 +192,14 @@ TEST_F(TlsServerTest, NewCertificatesAreShownToWhoComesLater) {
   const std::string first = shown();
   make_certificate(directory_ + "/crt", directory_ + "/key");
   EXPECT_EQ(shown(), first);
-  ASSERT_TRUE(server_->reload_certificates().ok());
+  const auto read = server_->read_certificates();
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(shown(), first) << "they are not in use yet";
+  server_->use(**read);
   const std::string second = shown();
   EXPECT_NE(second, first);
   std::filesystem::remove(directory_ + "/key");
-  EXPECT_FALSE(server_->reload_certificates().ok());
+  EXPECT_FALSE(server_->read_certificates().ok());
   EXPECT_EQ(shown(), second);
 }
 
