@@ -92,7 +92,7 @@ class Connection {
     RequestBody body(head, exchange, input_, context_.timeouts,
                      [&] { return context_.bodies.share(who(exchange), context_.end); });
     exchange.request.body_stream = &body;
-    exchange.client_ended = [this] { return stream_.peer_ended(); };
+    exchange.client_ended = [this] { return stream_.peer_gone(); };
     input_.give_back();
     Response response = co_await context_.router.handle(exchange);
     auto held = context_.answers.share(who(exchange), context_.end);

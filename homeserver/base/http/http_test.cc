@@ -1,3 +1,5 @@
+#include <netinet/tcp.h>
+
 #include "homeserver/base/http/client.h"
 #include "homeserver/base/http/errors.h"
 #include "homeserver/base/http/testing/server.h"
@@ -67,6 +69,63 @@ TEST_F(HttpTest, OnlyATrustedProxyTellsOfOthers) {
   proxied.trusted_proxies.push_back(*IpRange::parse("127.0.0.0/8"));
   port_ = *server_->listen(proxied);
   EXPECT_NE(raw(asking).find("\r\n\r\n192.0.2.1"), std::string::npos);
+}
+
+// A request that waits for the test, or until its client is gone.
+class WaitingTest : public HttpTest {
+ protected:
+  WaitingTest() {
+    router_.add({.method = Method::kGet, .path = "/wait", .handler = [this](Exchange& exchange) {
+                   return wait(exchange);
+                 }});
+  }
+  Task<Response> wait(Exchange& exchange) {
+    waits_ = true;
+    while (!ends_ && !exchange.client_ended())
+      co_await runtime::sleep_for(*runtime_, Millis(1));
+    gone_ = exchange.client_ended();
+    co_return Response::json(200, "waited");
+  }
+  boost::asio::ip::tcp::socket ask() {
+    auto socket = connect();
+    const std::string request = "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n";
+    boost::asio::write(socket, boost::asio::buffer(request));
+    EXPECT_TRUE(soon([this] { return waits_.load(); }));
+    return socket;
+  }
+  static bool soon(const std::function<bool()>& done) {
+    for (int i = 0; i < 4000 && !done(); ++i)
+      std::this_thread::sleep_for(Millis(5));
+    return done();
+  }
+
+  std::atomic<bool> waits_ = false;
+  std::atomic<bool> ends_ = false;
+  std::atomic<bool> gone_ = false;
+};
+
+TEST_F(WaitingTest, AClientThatHasEndedItsOwnSideIsWaitedFor) {
+  auto socket = ask();
+  socket.shutdown(boost::asio::ip::tcp::socket::shutdown_send);
+  ASSERT_TRUE(soon([&] {  // the other side's kernel knows it
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    getsockopt(socket.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size);
+    return info.tcpi_state == TCP_FIN_WAIT2;
+  }));
+  ends_ = true;
+  const std::string answer = rest_of(socket);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+  EXPECT_TRUE(answer.ends_with("waited")) << answer;
+  EXPECT_FALSE(gone_);
+}
+
+TEST_F(WaitingTest, AClientWhoseConnectionBrokeIsNotWaitedFor) {
+  auto socket = ask();
+  socket.set_option(boost::asio::socket_base::linger(true, 0));
+  socket.close();
+  EXPECT_TRUE(soon([this] { return gone_.load(); }));
+  ends_ = true;
 }
 
 TEST(Errors, HaveTheErrcodeOfTheirKindUnlessOneIsNamed) {

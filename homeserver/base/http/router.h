@@ -39,8 +39,8 @@ struct Exchange {
   std::string held_for;
   // Called once the answer has been handed to the socket, or could not be.
   std::function<void()> answered;
-  // Whether the client has closed its side, so that nobody may wait for the answer; empty: nobody
-  // can say. Quick; on the connection's shard.
+  // Whether the client's connection has broken, so that nobody waits for the answer (stream.h);
+  // empty: nobody can say. Quick; on the connection's shard.
   std::function<bool()> client_ended;
 };
 

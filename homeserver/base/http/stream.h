@@ -26,8 +26,14 @@ class Stream {
   virtual Task<void> shutdown() = 0;  // says goodbye where the transport has a way to
   virtual void end_writing() {}       // says so at once, where that can be said on its own
   virtual void close() = 0;           // at once; what is under way fails
-  // Whether the peer has closed its side, as far as can be seen without reading. Quick.
-  virtual bool peer_ended() const { return false; }
+  // Whether the connection has broken: nothing that is written reaches the peer. Quick.
+  //
+  // A peer that has ended its own side only is not gone. Programs and proxies do so once they have
+  // said all, and take what is answered (a half-closed connection, RFC 9293, section 3.6); that
+  // others who do so have closed both sides shows in the answer to the first write only. To wait
+  // for those costs what a peer costs who stays: a place among the connections, for no longer than
+  // the wait that it asked for. Who ended within a request is not waited for (request_body.h).
+  virtual bool peer_gone() const { return false; }
 };
 
 // Closes the stream when the time is over, unless it is stopped or set again first.

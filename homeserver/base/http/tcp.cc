@@ -48,12 +48,12 @@ Task<Status> write_to(Lower& lower, std::vector<std::string_view> pieces) {
 }
 
 // Of TLS too: what says goodbye there is not read before the end of the connection is seen here.
-bool has_peer_ended(const Socket& socket) {
+bool is_peer_gone(const Socket& socket) {
   tcp_info info{};
   socklen_t size = sizeof info;
   const int handle = const_cast<Socket&>(socket).native_handle();
   if (getsockopt(handle, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
-  return info.tcpi_state != TCP_ESTABLISHED;
+  return info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_CLOSE_WAIT;
 }
 
 void close_socket(Socket& socket) {
@@ -80,7 +80,7 @@ class TcpStream final : public Stream {
     socket_.shutdown(Socket::shutdown_send, ignored);
   }
   void close() override { close_socket(socket_); }
-  bool peer_ended() const override { return has_peer_ended(socket_); }
+  bool peer_gone() const override { return is_peer_gone(socket_); }
 
  private:
   Socket socket_;
@@ -103,7 +103,7 @@ class TlsStream final : public Stream {
   }
   Task<void> shutdown() override { co_await stream_.async_shutdown(kTuple); }
   void close() override { close_socket(stream_.next_layer()); }
-  bool peer_ended() const override { return has_peer_ended(stream_.next_layer()); }
+  bool peer_gone() const override { return is_peer_gone(stream_.next_layer()); }
 
   Task<Status> handshake() override {
     auto [error] = co_await stream_.async_handshake(side_, kTuple);
