@@ -3,9 +3,6 @@
 #include <netinet/tcp.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -18,58 +15,24 @@ namespace asio = boost::asio;
 namespace ssl = boost::asio::ssl;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
-Error broken(const boost::system::error_code& error) {
-  return fail(ErrorCode::kUnavailable, "connection: " + error.message());
-}
-
-bool is_end(const boost::system::error_code& error) {
-  return error == asio::error::eof || error == ssl::error::stream_truncated;
-}
-
-// Over any stream of Asio's; instantiated for TCP and for TLS, and nowhere else.
-template <class Lower>
-Task<Result<size_t>> read_from(Lower& lower, std::span<char> buffer) {
-  auto [error, size] =
-      co_await lower.async_read_some(asio::buffer(buffer.data(), buffer.size()), kTuple);
-  if (is_end(error)) co_return size_t{0};
-  if (error) co_return broken(error);
-  co_return size;
-}
-
-template <class Lower>
-Task<Status> write_to(Lower& lower, std::vector<std::string_view> pieces) {
-  std::vector<asio::const_buffer> buffers;
-  buffers.reserve(pieces.size());
-  for (const std::string_view piece : pieces)
-    buffers.emplace_back(piece.data(), piece.size());
-  auto [error, size] = co_await asio::async_write(lower, buffers, kTuple);
-  if (error) co_return broken(error);
-  co_return Status();
-}
-
-// Of TLS too: what says goodbye there is not read before the end of the connection is seen here.
-bool is_peer_gone(const Socket& socket) {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  const int handle = const_cast<Socket&>(socket).native_handle();
-  if (getsockopt(handle, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
-  return info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_CLOSE_WAIT;
-}
-
-void close_socket(Socket& socket) {
-  boost::system::error_code ignored;
-  socket.shutdown(Socket::shutdown_both, ignored);
-  socket.close(ignored);
-}
-
 class TcpStream final : public Stream {
  public:
   explicit TcpStream(Socket socket) : socket_(std::move(socket)) {}
   Task<Result<size_t>> read_some(std::span<char> buffer) override {
-    return read_from(socket_, buffer);
+    auto [error, size] =
+        co_await socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()), kTuple);
+    if (error == asio::error::eof) co_return size_t{0};
+    if (error) co_return broken(error);
+    co_return size;
   }
   Task<Status> write(std::vector<std::string_view> pieces) override {
-    return write_to(socket_, std::move(pieces));
+    std::vector<asio::const_buffer> buffers;
+    buffers.reserve(pieces.size());
+    for (const std::string_view piece : pieces)
+      buffers.emplace_back(piece.data(), piece.size());
+    auto [error, size] = co_await asio::async_write(socket_, buffers, kTuple);
+    if (error) co_return broken(error);
+    co_return Status();
   }
   Task<void> shutdown() override {
     end_writing();
@@ -85,44 +48,6 @@ class TcpStream final : public Stream {
  private:
   Socket socket_;
 };
-
-class TlsStream final : public Stream {
- public:
-  TlsStream(Socket socket, TlsContext context, ssl::stream_base::handshake_type side)
-      : context_(std::move(context)), stream_(std::move(socket), *context_), side_(side) {}
-  Task<Result<size_t>> read_some(std::span<char> buffer) override {
-    return read_from(stream_, buffer);
-  }
-  Task<Status> write(std::vector<std::string_view> pieces) override {
-    // One record for what fits one, instead of one a piece.
-    std::string joined;
-    for (const std::string_view piece : pieces)
-      joined.append(piece);
-    std::vector<std::string_view> one(1, joined);
-    co_return co_await write_to(stream_, std::move(one));
-  }
-  Task<void> shutdown() override { co_await stream_.async_shutdown(kTuple); }
-  void close() override { close_socket(stream_.next_layer()); }
-  bool peer_gone() const override { return is_peer_gone(stream_.next_layer()); }
-
-  Task<Status> handshake() override {
-    auto [error] = co_await stream_.async_handshake(side_, kTuple);
-    if (error) co_return fail(ErrorCode::kUnavailable, "TLS: " + error.message());
-    co_return Status();
-  }
-  ssl::stream<Socket>& lower() { return stream_; }
-
- private:
-  TlsContext context_;
-  ssl::stream<Socket> stream_;
-  const ssl::stream_base::handshake_type side_;
-};
-
-bool is_address(const std::string& name) {
-  boost::system::error_code error;
-  asio::ip::make_address(name, error);
-  return !error;
-}
 
 void harden(ssl::context& context) {
   context.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
@@ -146,6 +71,24 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
 
 }  // namespace
 
+Error broken(const boost::system::error_code& error) {
+  return fail(ErrorCode::kUnavailable, "connection: " + error.message());
+}
+
+bool is_peer_gone(const Socket& socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  const int handle = const_cast<Socket&>(socket).native_handle();
+  if (getsockopt(handle, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+  return info.tcpi_state != TCP_ESTABLISHED && info.tcpi_state != TCP_CLOSE_WAIT;
+}
+
+void close_socket(Socket& socket) {
+  boost::system::error_code ignored;
+  socket.shutdown(Socket::shutdown_both, ignored);
+  socket.close(ignored);
+}
+
 std::unique_ptr<Stream> make_stream(Socket socket) {
   return std::make_unique<TcpStream>(std::move(socket));
 }
@@ -159,28 +102,6 @@ Task<bool> wait_readable(runtime::Runtime& runtime, Socket& socket, Millis timeo
   const auto [error] = co_await socket.async_wait(Socket::wait_read, kTuple);
   timer->cancel();
   co_return !error && !*expired;
-}
-
-Task<Result<std::unique_ptr<Stream>>> accept_tls(runtime::Runtime& runtime, Socket socket,
-                                                 TlsContext context, Millis timeout) {
-  auto stream =
-      std::make_unique<TlsStream>(std::move(socket), std::move(context), ssl::stream_base::server);
-  Deadline deadline(runtime, *stream);
-  deadline.set(timeout);
-  POLDER_CO_CHECK(co_await stream->handshake());
-  deadline.stop();
-  if (deadline.expired()) co_return fail(ErrorCode::kTimeout, "the TLS handshake took too long");
-  co_return std::unique_ptr<Stream>(std::move(stream));
-}
-
-std::unique_ptr<Stream> make_tls_client(Socket socket, TlsContext context,
-                                        const std::string& name) {
-  auto stream =
-      std::make_unique<TlsStream>(std::move(socket), std::move(context), ssl::stream_base::client);
-  if (!is_address(name)) SSL_set_tlsext_host_name(stream->lower().native_handle(), name.c_str());
-  stream->lower().set_verify_mode(ssl::verify_peer);
-  stream->lower().set_verify_callback(ssl::host_name_verification(name));
-  return stream;
 }
 
 namespace {

@@ -14,6 +14,10 @@ using Socket = boost::asio::ip::tcp::socket;
 using TlsContext = std::shared_ptr<boost::asio::ssl::context>;
 
 std::unique_ptr<Stream> make_stream(Socket socket);
+// What both kinds of streams do with their socket.
+Error broken(const boost::system::error_code& error);  // kUnavailable
+bool is_peer_gone(const Socket& socket);               // as Stream::peer_gone()
+void close_socket(Socket& socket);
 // Whether the peer has sent something, or ended, in time. Costs less than a stream: who says
 // nothing gets none.
 Task<bool> wait_readable(runtime::Runtime& runtime, Socket& socket, Millis timeout);
