@@ -15,9 +15,14 @@ namespace {
 namespace asio = boost::asio;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
+// What one step reads at most before others of the shard have their turn: a peer that sends without
+// end, and nothing for us (changes of keys, empty records), is read no faster than that.
+constexpr size_t kStepBytes = 64 * 1024;
+
 // What OpenSSL knows of the socket.
 struct Wire {
   Socket socket;
+  size_t step_left = kStepBytes;
   bool ended = false;  // nothing more comes
 };
 
@@ -32,10 +37,16 @@ int outcome(BIO* bio, ssize_t size, int retry) {
 
 int wire_read(BIO* bio, char* buffer, int size) {
   auto& wire = *static_cast<Wire*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
   if (!wire.socket.is_open()) return -1;
-  const ssize_t got =
-      recv(wire.socket.native_handle(), buffer, static_cast<size_t>(size), MSG_DONTWAIT);
+  if (wire.step_left == 0) {
+    BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+    return -1;
+  }
+  const size_t most = std::min(static_cast<size_t>(size), wire.step_left);
+  const ssize_t got = recv(wire.socket.native_handle(), buffer, most, MSG_DONTWAIT);
   wire.ended = got == 0;
+  if (got > 0) wire.step_left -= static_cast<size_t>(got);
   return outcome(bio, got, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
 }
 
@@ -135,6 +146,7 @@ class TlsStream final : public Stream {
   Task<Result<size_t>> drive(Step step) {
     for (;;) {
       ERR_clear_error();
+      wire_.step_left = kStepBytes;
       const int done = step();
       if (done > 0) co_return static_cast<size_t>(done);
       const int why = SSL_get_error(ssl_.get(), done);
