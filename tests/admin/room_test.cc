@@ -1,4 +1,6 @@
 // What administrators do to rooms while the server runs.
+#include <map>
+
 #include "homeserver/server/testing/homeserver.h"
 #include "storage/stores/check/check.h"
 
@@ -151,6 +153,64 @@ TEST_F(AdminTest, ADeletedRoomIsLeftByAllAndGone) {
   }
   EXPECT_EQ(call("DELETE", path, admin_, "{}").status, 404);
   check();
+}
+
+// Clients show a room until they are told that it was left.
+TEST_F(AdminTest, WhoHadADeletedRoomIsToldThatTheyLeftIt) {
+  ASSERT_TRUE(homeserver_->start().ok());  // the sender reads what is to be erased
+  std::map<std::string, std::string> tokens, since;
+  for (const char* name : {"alice", "bob", "carol", "dave", "erin", "frank", "gina"})
+    tokens[name] = join_token(name);
+  const std::string room = create_room(
+      tokens["alice"],
+      R"({"invite":["@bob:own","@carol:own","@erin:own","@frank:own","@gina:own"],"initial_state":[{
+          "type":"m.room.join_rules","content":{"join_rule":"knock"}}]})");
+  for (const char* name : {"bob", "erin", "frank", "gina"})
+    act(tokens[name], room, "join");
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/knock/" + room, tokens["dave"], "{}").status, 200);
+  act(tokens["gina"], room, "leave");
+  for (const auto& [name, token] : tokens)
+    since[name] = sync(token).text({"next_batch"});
+  act(tokens["erin"], room, "leave");
+  act(tokens["alice"], room, "ban", "frank");
+  call("DELETE", "/_synapse/admin/v2/rooms/" + room, admin_, "{}");
+  // Who waits meanwhile hears of the others, and then that they are out themselves.
+  bool told = false;
+  std::string at = since["bob"];
+  for (int i = 0; i < 20 && !told; ++i) {
+    const Answer answer =
+        call("GET", "/_matrix/client/v3/sync?timeout=30000&since=" + at, tokens["bob"]);
+    told = answer.text({"rooms", "leave", room}) != "";
+    at = answer.text({"next_batch"});
+  }
+  EXPECT_TRUE(told);
+  simulation_->run_for(Millis(10'000));
+  crash();
+  for (const auto& [name, token] : tokens) {
+    const Answer late = sync(token, since[name]);
+    EXPECT_EQ(late.text({"rooms", "leave", room}) != "", name != "gina") << name;
+    const std::string timeline = late.text({"rooms", "leave", room, "timeline", "events"});
+    EXPECT_EQ(timeline.find("@" + name + ":own") != std::string::npos, name != "gina") << timeline;
+    for (const char* section : {"join", "invite", "knock"})
+      EXPECT_EQ(late.text({"rooms", section, room}), "") << name;
+    EXPECT_EQ(sync(token, late.text({"next_batch"})).text({"rooms", "leave", room}), "") << name;
+    const Answer first = sync(token, "", R"({"room":{"include_leave":true}})");
+    EXPECT_EQ(first.text({"rooms", "leave", room}), "") << name;
+  }
+  check();
+}
+
+// Also if history is purged beyond the point at which they left.
+TEST_F(AdminTest, WhoLeftBeforeAPurgeOfHistoryIsTold) {
+  const std::string alice = join_token("alice");
+  const std::string bob = join_token("bob");
+  const std::string room = create_room(alice, R"({"preset":"public_chat"})");
+  act(bob, room, "join");
+  const std::string since = sync(bob).text({"next_batch"});
+  act(bob, room, "leave");
+  const std::string point = said(alice, room, "kept");
+  purge(room, R"({"delete_local_events":true,"purge_up_to_event_id":")" + point + "\"}");
+  EXPECT_NE(sync(bob, since).text({"rooms", "leave", room}), "");
 }
 
 }  // namespace

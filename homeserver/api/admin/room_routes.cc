@@ -1,6 +1,7 @@
 // Purging the history of rooms, and deleting them.
 // https://element-hq.github.io/synapse/latest/admin_api/purge_history_api.html
 // https://element-hq.github.io/synapse/latest/admin_api/rooms.html#version-2-new-version
+#include <algorithm>
 #include <charconv>
 
 #include "homeserver/api/admin/api.h"
@@ -85,7 +86,8 @@ Task<Result<Response>> purge_history_status(const Api& api, Call& call) {
 
 // --- Rooms ---
 
-// Members come last: as long as one is there, the others can be let go from within the room.
+// Also those with an invite, or a knock, that they have outside. Members come last: as long as one
+// is there, the others can be let go from within the room.
 Result<std::vector<UserId>> local_users(const Api& api, const RoomId& room) {
   POLDER_TRY(const auto head, api.rooms.head(room));
   if (!head) return fail(ErrorCode::kNotFound, "Unknown room");
@@ -102,6 +104,12 @@ Result<std::vector<UserId>> local_users(const Api& api, const RoomId& room) {
         if (user.ok() && user->server() == own && !out)
           users.insert(member ? users.end() : users.begin(), *user);
       }));
+  POLDER_TRY(const auto outsiders, stores::read_outsiders(reader.snapshot(), head->number));
+  for (const stores::UserNumber number : outsiders) {
+    POLDER_TRY(std::string name, api.rooms.names.name(stores::NameKind::kUser, number));
+    UserId user = UserId::trusted(std::move(name));
+    if (std::ranges::find(users, user) == users.end()) users.push_back(std::move(user));
+  }
   return users;
 }
 

@@ -1,5 +1,6 @@
 // Purging whole rooms: first, in the room's turn, it is no longer there; then, in the background,
 // what leads to its events is erased in small steps, and at last all else by ranges.
+#include "homeserver/protocol/events/client_format.h"
 #include "homeserver/rooms/upkeep/upkeep.h"
 #include "storage/stores/rooms/directory_rows.h"
 #include "storage/stores/rooms/purge_rows.h"
@@ -7,41 +8,93 @@
 namespace polder::rooms {
 namespace {
 
+using stores::Membership;
 using stores::PurgeRow;
 
 constexpr EventNumber kEventsAtOnce = 200;
 constexpr Millis kBreath{5};  // between two steps, for others
 
-// The memberships that follow from the current state, and the aliases.
-Status erase_mentions(kv::Batch& batch, const Room& room, const RoomView& view) {
-  const stores::Names& names = view.names();
-  POLDER_TRY(const auto type, names.find(stores::NameKind::kType, "m.room.member"));
-  std::vector<uint64_t> keys;
-  if (type) {
-    POLDER_CHECK(stores::state_for_each(view.nodes(), room.record.state,
+// What users know of a room that goes.
+class Mentions {
+ public:
+  Mentions(const Room& room, const RoomView& view, const ServerName& own_name, kv::Batch& batch)
+      : room_(room), view_(view), own_name_(own_name), batch_(batch) {}
+
+  // The memberships that follow from the current state, those of users outside, and the aliases.
+  Status erase() {
+    const stores::Names& names = view_.names();
+    POLDER_TRY(const auto keys, keys_of_members());
+    for (const uint64_t key : keys) {
+      POLDER_TRY(const std::string name, names.name(stores::NameKind::kStateKey, key));
+      POLDER_TRY(const auto user, names.find(stores::NameKind::kUser, name));
+      if (user) POLDER_CHECK(end_membership(*user, name));
+    }
+    POLDER_TRY(const auto outsiders, stores::read_outsiders(view_.snapshot(), room_.number));
+    for (const stores::UserNumber user : outsiders) {
+      POLDER_TRY(const std::string name, names.name(stores::NameKind::kUser, user));
+      POLDER_CHECK(end_membership(user, name));
+    }
+    POLDER_TRY(const auto aliases, stores::read_aliases_of(view_.snapshot(), room_.record.id));
+    for (const RoomAlias& alias : aliases)
+      stores::erase_alias(batch_, alias, room_.record.id);
+    return {};
+  }
+
+ private:
+  Result<std::vector<uint64_t>> keys_of_members() const {
+    std::vector<uint64_t> keys;
+    POLDER_TRY(const auto type, view_.names().find(stores::NameKind::kType, "m.room.member"));
+    if (!type) return keys;
+    POLDER_CHECK(stores::state_for_each(view_.nodes(), room_.record.state,
                                         static_cast<uint32_t>(*type),
                                         [&](const stores::StateEntry& entry) {
                                           keys.push_back(entry.key.key);
                                           return true;
                                         }));
+    return keys;
   }
-  for (const uint64_t key : keys) {
-    POLDER_TRY(const std::string name, names.name(stores::NameKind::kStateKey, key));
-    POLDER_TRY(const auto user, names.find(stores::NameKind::kUser, name));
-    if (user) stores::erase_membership(batch, *user, room.number);
-  }
-  POLDER_TRY(const auto aliases, stores::read_aliases_of(view.snapshot(), room.record.id));
-  for (const RoomAlias& alias : aliases)
-    stores::erase_alias(batch, alias, room.record.id);
-  return {};
-}
 
-Result<kv::Batch> stage_purge(const Room& room, const RoomView& view) {
+  // Clients show a room until they are told that it was left, also those that come much later. So
+  // of a user of this server there stays that they are out of it, from when that came to be, with
+  // what redaction leaves of the event. Who still was invited, or knocked, is out from now on.
+  Status end_membership(stores::UserNumber user, const std::string& name) {
+    const auto id = UserId::parse(name);
+    if (!id.ok() || id->server() != own_name_.view()) {
+      stores::erase_membership(batch_, user, room_.number);
+      return {};
+    }
+    POLDER_TRY(auto row, stores::read_membership(view_.snapshot(), user, room_.number));
+    if (!row) return {};
+    std::optional<kv::PositionSlot> now;
+    if (row->membership != Membership::kLeave && row->membership != Membership::kBan) {
+      if (!ended_) ended_ = batch_.reserve_position();
+      now = ended_;
+      row->membership = Membership::kLeave;
+      row->stripped_state.clear();
+    } else if (row->event != 0) {
+      POLDER_TRY(const HeldEvent held, view_.load(row->event));
+      row->stripped_state = "[" + events::client_head(*held.event, true) + "}]";
+    }
+    row->event = 0;
+    row->asked_by = {};
+    row->forgotten = true;
+    stores::put_membership(batch_, user, room_.number, *row, now);
+    return {};
+  }
+
+  const Room& room_;
+  const RoomView& view_;
+  const ServerName& own_name_;
+  kv::Batch& batch_;
+  std::optional<kv::PositionSlot> ended_;  // the position of this end
+};
+
+Result<kv::Batch> stage_purge(const Room& room, const RoomView& view, const ServerName& own_name) {
   if (!room.exists) return fail(ErrorCode::kNotFound, "no such room here");
   if (room.record.local_joined)
     return fail(ErrorCode::kForbidden, "users of this server are in the room");
   kv::Batch batch;
-  POLDER_CHECK(erase_mentions(batch, room, view));
+  POLDER_CHECK(Mentions(room, view, own_name, batch).erase());
   stores::erase_room(batch, room.number);
   stores::put_purge(batch, room.number,
                     {room.record.version, room.record.last_event, room.record.last_node});
@@ -83,7 +136,7 @@ Task<Status> RoomUpkeep::begin_purge(RoomNumber number) {
                 co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, target] {
                   const auto snapshot = self->parts_.database.snapshot();
                   const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
-                  return stage_purge(*target, view);
+                  return stage_purge(*target, view, self->parts_.own_name);
                 }));
   POLDER_CO_CHECK(co_await parts_.committer.commit(
       std::move(batch), kv::Durability::kDurable,

@@ -28,8 +28,9 @@ class RoomUpkeep final : public PartialStates {
 
   // Removes a room that no local user is in, with all its events. The room is gone at once; its
   // rows are erased in the background, in small steps, and then its disk is given back: the call
-  // returns after that. Until then nobody can enter the room again (kUnavailable). kNotFound if the
-  // room is not here, kForbidden if local users are in it.
+  // returns after that. Until then nobody can enter the room again (kUnavailable). What stays is
+  // that local users left it, or that their invites ended, for their clients to be told. kNotFound
+  // if the room is not here, kForbidden if local users are in it.
   Task<Status> purge(RoomId room);
   // Purges the history before an event: all events of smaller depth but forward extremities. From
   // then on nobody can read it, and other servers are not asked for it; the rows are erased in the

@@ -87,15 +87,24 @@ class Builder {
 
   Status find_rooms() {
     POLDER_TRY(reading_.rooms, stores::read_rooms_of(*rooms_.database.snapshot(), request_.number));
-    for (const auto& [number, row] : reading_.rooms) {
-      const bool joined = row.membership == Membership::kJoin && row.event != 0;
+    for (auto& [number, row] : reading_.rooms) {
       Room room{number, &row, rooms_.head(number)};
+      if (row.event != 0 && !room.head) POLDER_CHECK(read_again(number, row));
+      const bool joined = row.membership == Membership::kJoin && row.event != 0;
       if (row.event != 0 &&
           (!room.head || !request_.filter->allows_room(room.head->record.id.view())))
         continue;
       if (joined) answer_.joined.push_back(number);
       (joined ? joined_ : others_).push_back(std::move(room));
     }
+    return {};
+  }
+
+  // Of a room that was purged since its row was read, which says now that the user left.
+  Status read_again(stores::RoomNumber number, stores::MembershipRow& row) {
+    POLDER_TRY(auto now,
+               stores::read_membership(*rooms_.database.snapshot(), request_.number, number));
+    if (now) row = *std::move(now);
     return {};
   }
 

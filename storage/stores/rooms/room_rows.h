@@ -53,14 +53,16 @@ Membership membership_from(std::string_view text);  // kNone for what is none
 std::string_view to_string(Membership membership);
 
 // A user's place in a room, by the room's current state; for a room that this server is not in, by
-// the invite or knock that reached it, or by what ended that (an outside membership).
+// the invite or knock that reached it, or by what ended that (an outside membership). For a room
+// that was purged: that the user is out of it.
 struct MembershipRow {
   Membership membership = Membership::kNone;
   EventNumber event = 0;      // of the membership event; 0 if outside, or if the state has none
   kv::Position position = 0;  // when it came to be
   bool forgotten = false;     // the user does not want to see the room any more
   // A JSON array, if outside: of an invite or knock its stripped state, of a leave or ban that
-  // event as clients get it. Empty for one that ended because this server entered the room.
+  // event as clients get it. Empty for one that ended because this server entered the room, or
+  // purged it.
   std::string stripped_state;
   EventId asked_by = {};  // if outside, the invite or knock; empty once that has ended
 };
