@@ -298,18 +298,35 @@ int serve(const Config& config, const std::string& path) {
 
 namespace {
 
-Task<Status> change_user(users::Accounts& accounts, UserCommand command, UserArguments arguments) {
+policy::Point point_of(UserCommand command) {
+  switch (command) {
+    case UserCommand::kCreate:
+      return policy::Point::kRegister;
+    case UserCommand::kDeactivate:
+      return policy::Point::kDeactivate;
+    default:
+      return policy::Point::kPassword;
+  }
+}
+
+Task<Status> change_user(Homeserver& homeserver, UserCommand command, UserArguments arguments) {
+  users::Accounts& accounts = homeserver.accounts();
+  const policy::Act act{.point = point_of(command), .target = arguments.localpart};
+  kv::Batch with;  // what is on record of it
+  POLDER_CO_CHECK(homeserver.rooms().writer.permit_known(act, policy::Administrator(), {}, &with));
   if (command == UserCommand::kCreate) {
     users::NewAccount account;
     account.localpart = arguments.localpart;
     account.password = arguments.password;
     account.admin = arguments.admin;
+    account.with = std::move(with);
     POLDER_CO_CHECK(co_await accounts.register_user(std::move(account)));
     co_return Status();
   }
   POLDER_CO_TRY(const UserId user, UserId::create(arguments.localpart, accounts.parts().own_name));
-  if (command == UserCommand::kDeactivate) co_return co_await accounts.deactivate(user);
-  co_return co_await accounts.set_password(user, arguments.password);
+  if (command == UserCommand::kDeactivate)
+    co_return co_await accounts.deactivate(user, false, std::move(with));
+  co_return co_await accounts.set_password(user, arguments.password, std::nullopt, std::move(with));
 }
 
 Task<void> run_and_stop(Task<Status> work, runtime::Threads& threads, Status& outcome) {
@@ -348,15 +365,16 @@ int run_offline(const Config& config, const std::string& what,
 
 int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments) {
   return run_offline(config, "cannot change " + arguments.localpart, [&](Homeserver& homeserver) {
-    return change_user(homeserver.accounts(), command, arguments);
+    return change_user(homeserver, command, arguments);
   });
 }
 
 int purge_room(const Config& config, const std::string& room) {
   const auto id = RoomId::parse(room);
   if (!id.ok()) return failed("no room id", id.error());
-  return run_offline(config, "cannot purge " + room,
-                     [&](Homeserver& homeserver) { return homeserver.rooms().upkeep.purge(*id); });
+  return run_offline(config, "cannot purge " + room, [&](Homeserver& homeserver) {
+    return homeserver.rooms().upkeep.purge(*id, policy::Administrator());
+  });
 }
 
 int check_database(const Config& config) {

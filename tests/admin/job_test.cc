@@ -1,5 +1,6 @@
 // Background work as administrators see it.
 #include "homeserver/server/testing/homeserver.h"
+#include "storage/stores/audit/audit_rows.h"
 
 namespace polder::server {
 namespace {
@@ -74,6 +75,17 @@ TEST_F(JobRoutesTest, AJobThatDoesNotLookIsNot) {
   EXPECT_EQ(stop_job("sleeper").status, 400);
   EXPECT_EQ(stop_job("unknown").status, 404);
   EXPECT_EQ(*job("sleeper").find_string("state"), "running");
+}
+
+TEST_F(JobRoutesTest, WhoStopsOneIsOnRecordFirst) {
+  runtime::spawn(*runtime_, runtime_->shard(0), "count", counts(*runtime_));
+  EXPECT_EQ(stop_job("count").status, 200);
+  const auto records = *stores::read_audit(*database_->snapshot(), 0, 10);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].act, "stop_job");
+  EXPECT_EQ(records[0].target, "count");
+  EXPECT_EQ(records[0].actor, "@root:own");
+  EXPECT_TRUE(records[0].permitted);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "homeserver/server/testing/homeserver.h"
+#include "storage/stores/audit/audit_rows.h"
 #include "storage/stores/check/check.h"
 
 namespace polder::server {
@@ -211,6 +212,29 @@ TEST_F(AdminTest, WhoLeftBeforeAPurgeOfHistoryIsTold) {
   const std::string point = said(alice, room, "kept");
   purge(room, R"({"delete_local_events":true,"purge_up_to_event_id":")" + point + "\"}");
   EXPECT_NE(sync(bob, since).text({"rooms", "leave", room}), "");
+}
+
+// Each is in the batch of what it tells of.
+TEST_F(AdminTest, PurgesAndWhatTheyDoToUsersAreOnRecord) {
+  ASSERT_TRUE(homeserver_->start().ok());
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice, R"({"invite":["@bob:own"]})");
+  join_token("bob");
+  const std::string point = said(alice, room, "kept");
+  purge(room, R"({"purge_up_to_event_id":")" + point + "\"}");
+  call("DELETE", "/_synapse/admin/v2/rooms/" + room, admin_, "{}");
+  simulation_->run_for(Millis(10'000));
+  std::vector<std::string> acts;
+  const auto records = *stores::read_audit(*database_->snapshot(), 0, 100);
+  for (const stores::AuditRecord& record : records) {
+    EXPECT_EQ(record.room, room);
+    EXPECT_EQ(record.actor_kind, "administrator");
+    EXPECT_EQ(record.actor, "@root:own");
+    EXPECT_TRUE(record.permitted);
+    acts.push_back(record.act + " " + record.target);
+  }
+  EXPECT_EQ(acts, (std::vector<std::string>{"purge " + point, "leave @bob:own", "leave @alice:own",
+                                            "purge "}));
 }
 
 }  // namespace

@@ -215,7 +215,7 @@ void Scenario::reclaim(size_t turn) {
 // --- While a room is purged, and when it is entered again. ---
 
 Task<void> purge(rooms::RoomUpkeep& upkeep, RoomId room, Status& outcome) {
-  outcome = co_await upkeep.purge(std::move(room));
+  outcome = co_await upkeep.purge(std::move(room), policy::Administrator());
 }
 
 std::optional<stores::PurgeRow> Scenario::purge_row(const std::string& room) {

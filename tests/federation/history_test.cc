@@ -277,7 +277,8 @@ TEST_F(HistoryTest, PurgedEventsComeWithoutTheirContentOrNotAtAll) {
   ASSERT_TRUE(run(engine_.writer.receive(other_, theirs)).ok());
   const EventId point = say(room, "point");
   const EventId last = say(room, "last");
-  ASSERT_TRUE(run(engine_.upkeep.purge_history(room, point, false)).ok());
+  ASSERT_TRUE(
+      run(engine_.upkeep.purge_history(room, {point, false}, policy::Administrator())).ok());
   EXPECT_EQ(last_body(event(own)), "") << "it is hidden at once";
   simulation_->run_for(Millis(10'000));
   EXPECT_EQ(bodies(backfill(room, last, "10").list("pdus")),

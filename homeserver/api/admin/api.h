@@ -17,6 +17,7 @@ namespace polder::admin_api {
 struct Api {
   runtime::Runtime& runtime;
   const rooms::RoomSource& rooms;
+  rooms::RoomWriter& writer;
   rooms::RoomUpkeep& upkeep;
   entry::RoomEntry& entry;
   sender::Sender& sender;

@@ -47,11 +47,14 @@ Task<Result<Response>> jobs(const Api& api, Call&) {
 
 Task<Result<Response>> stop_job(const Api& api, Call& call) {
   const std::string name(call.path("name"));
+  const UserId user = call.session().user;
+  const policy::Act act{.point = policy::Point::kStopJob, .target = name};
+  POLDER_CO_CHECK(co_await api.writer.permit_act(act, policy::Administrator{user}, user));
   const Status stopped = api.runtime.jobs().stop(name);
   if (!stopped.ok() && stopped.error().code == ErrorCode::kUnsupported)
     co_return fail(ErrorCode::kInvalid, "M_UNRECOGNIZED", stopped.error().message);
   POLDER_CO_CHECK(stopped);
-  api.runtime.log().info("job_stopping", {{"job", name}, {"by", call.session().user}});
+  api.runtime.log().info("job_stopping", {{"job", name}, {"by", user}});
   co_return kit::empty_json();
 }
 

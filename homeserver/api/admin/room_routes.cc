@@ -61,7 +61,9 @@ Task<Result<Response>> purge_history(const Api& api, Call& call) {
   POLDER_CO_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
   POLDER_CO_TRY(const bool local_too, call.fields().boolean_or("delete_local_events", false));
   POLDER_CO_TRY(const EventId up_to, co_await point_of(api, room, call));
-  const auto below = co_await api.upkeep.purge_history(room, up_to, local_too);
+  const rooms::HistoryPoint point{up_to, local_too};
+  const policy::Administrator actor{call.session().user};
+  const auto below = co_await api.upkeep.purge_history(room, point, actor);
   if (!below.ok() && below.error().code == ErrorCode::kExists)
     co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "Purge already in progress");
   if (!below.ok()) co_return below.error();
@@ -113,10 +115,10 @@ Result<std::vector<UserId>> local_users(const Api& api, const RoomId& room) {
   return users;
 }
 
-Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> users, bool purge) {
+Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> users, bool purge,
+                       policy::Administrator actor) {
   for (UserId& user : users) {
-    const Status left =
-        co_await api.entry.leave({user, deletion.room, {}, {}, policy::Administrator()});
+    const Status left = co_await api.entry.leave({user, deletion.room, {}, {}, actor});
     (left.ok() ? deletion.kicked : deletion.failed_to_kick).push_back(std::move(user));
     api.deletions->update(deletion);
   }
@@ -125,7 +127,7 @@ Task<void> delete_room(const Api& api, Deletion deletion, std::vector<UserId> us
     deletion.status = "purging";
     api.deletions->update(deletion);
     co_await api.sender.caught_up();  // other servers hear that the users left
-    outcome = co_await api.upkeep.purge(deletion.room);
+    outcome = co_await api.upkeep.purge(deletion.room, actor);
   }
   deletion.status = outcome.ok() ? "complete" : "failed";
   if (!outcome.ok()) deletion.error = outcome.error().message;
@@ -149,7 +151,8 @@ Task<Result<Response>> begin_deletion(const Api& api, Call& call) {
     co_return fail(ErrorCode::kInvalid, "M_UNKNOWN", "The room is being deleted already");
   const std::string id = deletion.id;
   runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "delete_room",
-                 delete_room(api, std::move(deletion), std::move(users), purge));
+                 delete_room(api, std::move(deletion), std::move(users), purge,
+                             policy::Administrator{call.session().user}));
   co_return ok_json({{"delete_id", id}});
 }
 

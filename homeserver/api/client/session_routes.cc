@@ -3,6 +3,7 @@
 #include "homeserver/api/client/departure.h"
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/client/login.h"
+#include "homeserver/api/client/membership.h"
 #include "homeserver/users/authentication/identifier.h"
 
 namespace polder::client_api {
@@ -159,10 +160,17 @@ Task<Result<Response>> whois(const Api& api, Call& call) {
   co_return ok_json({{"user_id", user.str()}, {"devices", std::move(by_device)}});
 }
 
+// What the caller does to their own account.
+Task<Status> permit_own(const Api& api, users::Session session, policy::Point point) {
+  const policy::Act act{.point = point, .target = session.user.str()};
+  co_return co_await api.writer.permit_act(act, actor_of(session), session.user);
+}
+
 // If `logs_out`, the sessions of all other devices end.
 Task<Result<json::Object>> set_password(const Api& api, users::Session session,
                                         std::optional<std::string> password, bool logs_out) {
   if (!password) co_return fail(ErrorCode::kMissing, "new_password is missing");
+  POLDER_CO_CHECK(co_await permit_own(api, session, policy::Point::kPassword));
   POLDER_CO_CHECK(co_await api.accounts.set_password(
       session.user, *std::move(password), logs_out ? std::optional(session.device) : std::nullopt));
   co_return json::Object();
@@ -178,8 +186,9 @@ Task<Result<Response>> change_password(const Api& api, Call& call) {
   co_return co_await confirmed(api, call, std::move(confirmation), std::move(carry_out));
 }
 
-Task<Result<json::Object>> end_account(const Api& api, UserId user, bool erase) {
-  POLDER_CO_CHECK(co_await api.accounts.deactivate(std::move(user), erase));
+Task<Result<json::Object>> end_account(const Api& api, users::Session session, bool erase) {
+  POLDER_CO_CHECK(co_await permit_own(api, session, policy::Point::kDeactivate));
+  POLDER_CO_CHECK(co_await api.accounts.deactivate(session.user, erase));
   runtime::spawn(api.runtime, api.runtime.shard(api.runtime.current_shard()), "departure",
                  leave_rooms_of_deactivated(api));
   co_return json::Object{{"id_server_unbind_result", "no-support"}};
@@ -190,8 +199,8 @@ Task<Result<Response>> deactivate(const Api& api, Call& call) {
   POLDER_CO_TRY(auto confirmation, read_confirmation(api, call));
   POLDER_CO_TRY(const bool erase, call.fields().boolean_or("erase", false));
   POLDER_CO_CHECK(call.fields().optional_string("id_server"));
-  auto carry_out = [&api, user = call.session().user, erase] {
-    return end_account(api, user, erase);
+  auto carry_out = [&api, session = call.session(), erase] {
+    return end_account(api, session, erase);
   };
   co_return co_await confirmed(api, call, std::move(confirmation), std::move(carry_out));
 }

@@ -6,9 +6,10 @@ namespace polder::policy {
 namespace {
 
 constexpr std::array<std::string_view, kPoints> kWords = {
-    "create",   "message",  "state", "redact",      "invite",      "join",      "knock",
-    "leave",    "kick",     "ban",   "profile",     "alias",       "directory", "upload",
-    "download", "register", "login", "federate_in", "federate_out"};
+    "create",       "message",  "state",      "redact",   "invite",  "join",
+    "knock",        "leave",    "kick",       "ban",      "profile", "alias",
+    "directory",    "upload",   "download",   "register", "login",   "federate_in",
+    "federate_out", "password", "deactivate", "purge",    "stop_job"};
 
 Point point_of_membership(const EventShape& event) {
   const bool own = event.state_key == event.sender;

@@ -36,8 +36,12 @@ enum class Point : uint8_t {
   kLogin,        // to an account
   kFederateIn,   // something of another server
   kFederateOut,  // something to another server
+  kPassword,     // of an account: a new one
+  kDeactivate,   // an account
+  kPurge,        // a room, or its history before an event
+  kStopJob,      // that goes on by itself
 };
-inline constexpr size_t kPoints = 19;
+inline constexpr size_t kPoints = 23;
 
 std::string_view to_string(Point point);
 std::optional<Point> point_of(std::string_view word);
@@ -72,7 +76,7 @@ struct Act {
   Point point = Point::kMessage;
   std::string room{};    // its id
   std::string type{};    // of an event; the field of a profile
-  std::string target{};  // whom or what it is done to: a user, an event, an alias
+  std::string target{};  // whom or what it is done to: a user, an event, an alias, a job
 };
 
 // What the act is that an event stands for.

@@ -16,6 +16,9 @@ constexpr std::array kRules = {
     Rule{"federation", "Where federation is off, nothing comes from other servers or goes to them.",
          check_federation},
     Rule{"redaction", "Others' events are redacted by who has the redact level.", check_redaction},
+    Rule{"administration",
+         "Rooms are purged, jobs stopped and others' accounts changed by administrators.",
+         check_administration},
     Rule{"privileges", "What administrators and moderators do over others is on record.",
          check_privileges},
 };

@@ -11,6 +11,7 @@ TEST(PrivilegesRule, WhatAdministratorsAndModeratorsDoIsAPrivilege) {
     const bool moderation = act.point == Point::kKick || act.point == Point::kBan;
     EXPECT_EQ(privilege_of(decide(act, Administrator(), {})), "administrator");
     EXPECT_EQ(privilege_of(decide(act, Client(), {})), moderation ? "moderation" : "");
+    EXPECT_EQ(privilege_of(decide(act, Server(), {})), moderation ? "moderation" : "");
   }
 }
 

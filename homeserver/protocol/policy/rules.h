@@ -12,6 +12,8 @@ Finding check_registration(const Act& act, const Actor& actor,
 Finding check_federation(const Act& act, const Actor& actor,
                          const Facts& facts);                                     // federation.cc
 Finding check_redaction(const Act& act, const Actor& actor, const Facts& facts);  // redaction.cc
+Finding check_administration(const Act& act, const Actor& actor,
+                             const Facts& facts);  // administration.cc
 Finding check_privileges(const Act& act, const Actor& actor,
                          const Facts& facts);  // privileges.cc
 

@@ -126,18 +126,24 @@ Result<kv::Batch> stage_erasing(const kv::Snapshot& snapshot, RoomNumber room, P
 
 }  // namespace
 
-Task<Status> RoomUpkeep::begin_purge(RoomNumber number) {
+Task<Status> RoomUpkeep::begin_purge(RoomNumber number, policy::Actor actor) {
   Room& room = rooms_.room_at(number);
   const auto turn = co_await room.queue.turn();
   POLDER_CO_CHECK(co_await rooms_.begin_turn(room));
   RoomUpkeep* self = this;
   Room* target = &room;
-  POLDER_CO_TRY(auto batch,
-                co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, target] {
-                  const auto snapshot = self->parts_.database.snapshot();
-                  const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
-                  return stage_purge(*target, view, self->parts_.own_name);
-                }));
+  POLDER_CO_TRY(
+      auto batch,
+      co_await runtime::on_pool(
+          parts_.runtime, runtime::Lane::kLong, [self, target, actor]() -> Result<kv::Batch> {
+            const auto snapshot = self->parts_.database.snapshot();
+            const RoomView view(*target, *snapshot, self->parts_.names, self->caches_);
+            POLDER_TRY(auto staged, stage_purge(*target, view, self->parts_.own_name));
+            POLDER_CHECK(self->writer_.permit_with(
+                *snapshot, {.point = policy::Point::kPurge, .room = target->record.id.str()}, actor,
+                staged));
+            return staged;
+          }));
   POLDER_CO_CHECK(co_await parts_.committer.commit(
       std::move(batch), kv::Durability::kDurable,
       [this, number](kv::Committed) { rooms_.remove_head(number); }));
@@ -173,9 +179,9 @@ Task<Status> RoomUpkeep::erase_purged(RoomNumber number) {
       });
 }
 
-Task<Status> RoomUpkeep::purge(RoomId room) {
+Task<Status> RoomUpkeep::purge(RoomId room, policy::Actor actor) {
   POLDER_CO_TRY(const RoomNumber number, co_await rooms_.number_of(std::move(room)));
-  auto begin = [this, number] { return begin_purge(number); };
+  auto begin = [this, number, actor] { return begin_purge(number, actor); };
   POLDER_CO_CHECK(
       co_await runtime::on_shard(parts_.runtime, rooms_.shard_of(number), std::move(begin)));
   co_return co_await erase_purged(number);

@@ -118,23 +118,27 @@ Status check_purgeable(const Room& room) {
 
 }  // namespace
 
-Task<Result<int64_t>> RoomUpkeep::purge_history(RoomId room, EventId up_to, bool local_too) {
+Task<Result<int64_t>> RoomUpkeep::purge_history(RoomId room, HistoryPoint point,
+                                                policy::Actor actor) {
   POLDER_CO_TRY(const RoomNumber number, co_await rooms_.number_of(std::move(room)));
-  auto make = [this, number, up_to, local_too] {
-    return begin_history_purge(number, up_to, local_too);
-  };
+  auto make = [this, number, point, actor] { return begin_history_purge(number, point, actor); };
   co_return co_await runtime::on_shard(parts_.runtime, rooms_.shard_of(number), std::move(make));
 }
 
-Task<Result<int64_t>> RoomUpkeep::begin_history_purge(RoomNumber number, EventId up_to,
-                                                      bool local_too) {
+Task<Result<int64_t>> RoomUpkeep::begin_history_purge(RoomNumber number, HistoryPoint point,
+                                                      policy::Actor actor) {
   const auto begun = std::make_shared<HistoryPurgeRow>();
   RoomUpkeep* self = this;
-  Rooms::Step step = [self, begun, up_to, local_too](
-                         Room& room, const kv::Snapshot& snapshot) -> Result<Staged> {
+  Rooms::Step step = [self, begun, point, actor](Room& room,
+                                                 const kv::Snapshot& snapshot) -> Result<Staged> {
     POLDER_CHECK(check_purgeable(room));
+    Staged staged;
+    POLDER_CHECK(self->writer_.permit_with(
+        snapshot,
+        {.point = policy::Point::kPurge, .room = room.record.id.str(), .target = point.up_to.str()},
+        actor, staged.batch));
     const RoomView view(room, snapshot, self->parts_.names, self->caches_);
-    POLDER_TRY(const auto found, view.find(up_to));
+    POLDER_TRY(const auto found, view.find(point.up_to));
     if (!found) return fail(ErrorCode::kNotFound, "no such event in the room");
     POLDER_TRY(const auto record, view.record(*found));
     if (record.standing.outlier)
@@ -142,10 +146,9 @@ Task<Result<int64_t>> RoomUpkeep::begin_history_purge(RoomNumber number, EventId
     POLDER_TRY(const auto before, stores::read_history_purge(snapshot, room.number));
     if (before && !before->done) return fail(ErrorCode::kExists, "a purge is under way");
     begun->below = std::max(record.depth, room.record.history_from);
-    begun->local_too = local_too;
+    begun->local_too = point.local_too;
     begun->last = room.record.last_event;
     room.record.history_from = begun->below;
-    Staged staged;
     stores::put_history_purge(staged.batch, room.number, *begun);
     stores::put_room(staged.batch, room.number, room.record);
     return staged;

@@ -37,7 +37,8 @@ class PurgeHistoryTest : public RoomsTest {
   }
   // Everything before the event, and waits for the end.
   Status purge(const RoomId& room, const EventId& up_to, bool local_too = true) {
-    const auto begun = run(engine_->upkeep.purge_history(room, up_to, local_too));
+    const auto begun =
+        run(engine_->upkeep.purge_history(room, {up_to, local_too}, policy::Administrator()));
     if (!begun.ok()) return begun.error();
     EXPECT_TRUE(simulation_->run_until([&] { return is_done(room); }, Millis(600'000)));
     return {};
@@ -212,7 +213,8 @@ TEST_F(PurgeHistoryTest, ACrashAtAnyWriteIsGoneOnFrom) {
     for (int i = 0; i < 350; ++i)
       ids.push_back(said(room, std::to_string(i)));
     disk_.fail_after(write);
-    const bool begun = run(engine_->upkeep.purge_history(room, ids[340], true)).ok();
+    const bool begun =
+        run(engine_->upkeep.purge_history(room, {ids[340], true}, policy::Administrator())).ok();
     simulation_->run_for(Millis(10'000));
     crash();
     disk_.repair();

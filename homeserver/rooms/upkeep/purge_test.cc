@@ -24,7 +24,7 @@ class PurgeTest : public RoomsTest {
     return *stores::read_membership(*database_->snapshot(), *user_number, *room_number);
   }
   Status purge(const RoomId& room) {
-    return run(engine_->upkeep.purge(room));
+    return run(engine_->upkeep.purge(room, policy::Administrator()));
   }
   Task<bool> finish() {
     co_await engine_->upkeep.finish_purges();

@@ -15,6 +15,12 @@
 
 namespace polder::rooms {
 
+// Up to where history is purged, and of whom.
+struct HistoryPoint {
+  EventId up_to;           // what is before it goes
+  bool local_too = false;  // also the content of events of this server's users
+};
+
 class RoomUpkeep final : public PartialStates {
  public:
   // The writer outlives it, and asks it for nothing before this.
@@ -29,17 +35,18 @@ class RoomUpkeep final : public PartialStates {
   // Removes a room that no local user is in, with all its events. The room is gone at once; its
   // rows are erased in the background, in small steps, and then its disk is given back: the call
   // returns after that. Until then nobody can enter the room again (kUnavailable). What stays is
-  // that local users left it, or that their invites ended, for their clients to be told. kNotFound
-  // if the room is not here, kForbidden if local users are in it.
-  Task<Status> purge(RoomId room);
+  // that local users left it, or that their invites ended, for their clients to be told; and that
+  // the actor had it purged, on record. kNotFound if the room is not here, kForbidden if local
+  // users are in it, and what the policy refuses.
+  Task<Status> purge(RoomId room, policy::Actor actor);
   // Purges the history before an event: all events of smaller depth but forward extremities. From
   // then on nobody can read it, and other servers are not asked for it; the rows are erased in the
   // background, a few in each turn of the room. State, redactions of what stays and, unless
   // local_too, the events of this server's users are kept as events whose place is not known, for
-  // others to refer to. Gives the depth before which all goes, once that is certain. kNotFound if
-  // room or event are not here; kExists while another purge is under way; kUnavailable if the state
-  // is known in part.
-  Task<Result<int64_t>> purge_history(RoomId room, EventId up_to, bool local_too);
+  // others to refer to. Gives the depth before which all goes, once that is certain and on record.
+  // kNotFound if room or event are not here; kExists while another purge is under way; kUnavailable
+  // if the state is known in part; and what the policy refuses the actor.
+  Task<Result<int64_t>> purge_history(RoomId room, HistoryPoint point, policy::Actor actor);
   // Goes on with what a crash interrupted of either. At start.
   Task<void> finish_purges();
   // Whether the purge that gave the depth has come to its end; nothing if there was none. Reads.
@@ -58,9 +65,10 @@ class RoomUpkeep final : public PartialStates {
     std::unordered_map<RoomNumber, std::pair<EventNumber, ReceivedStatePtr>> rests;
   };
 
-  Task<Status> begin_purge(RoomNumber number);
+  Task<Status> begin_purge(RoomNumber number, policy::Actor actor);
   Task<Status> erase_purged(RoomNumber number);
-  Task<Result<int64_t>> begin_history_purge(RoomNumber number, EventId up_to, bool local_too);
+  Task<Result<int64_t>> begin_history_purge(RoomNumber number, HistoryPoint point,
+                                            policy::Actor actor);
   Task<Status> erase_history(RoomNumber number);
   Task<Status> erase_old_highlights(RoomNumber number);
   Task<void> erase_history_and_tell(RoomNumber number);

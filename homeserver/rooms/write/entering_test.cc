@@ -21,7 +21,7 @@ TEST_F(EnteringTest, ARoomThatWasPurgedBeginsAnew) {
   ASSERT_TRUE(enter(history_, join_of_alice()).ok());
   ASSERT_TRUE(say(room_, alice_, "hello").ok());
   ASSERT_TRUE(set_membership(room_, alice_, alice_, "leave").ok());
-  ASSERT_TRUE(run(engine_->upkeep.purge(room_)).ok());
+  ASSERT_TRUE(run(engine_->upkeep.purge(room_, policy::Administrator())).ok());
   ASSERT_TRUE(enter(history_, join_of_alice()).ok());
   EXPECT_EQ(timeline_size(room_), 1u);
   EXPECT_TRUE(say(room_, alice_, "again").ok());

@@ -11,7 +11,9 @@ namespace {
 using policy::Point;
 
 constexpr size_t kRefusalsPerMinute = 600;
+constexpr size_t kRefusalsOfActor = 60;
 constexpr size_t kStrangersPerMinute = 10;  // at each of their points
+constexpr size_t kStrangersOfActor = 3;     // of those who say who they are
 constexpr int64_t kMinuteMs = 60'000;
 
 // Who is refused there may be anybody.
@@ -152,21 +154,36 @@ void Audit::add_permitted(const Decided& decided, std::string event, kv::Batch& 
   stores::put_audit(batch, record);
 }
 
+bool Audit::take_place_in(Budget& budget, size_t most, size_t most_of_actor,
+                          const stores::AuditRecord& record) {
+  const int64_t minute = record.at_ms / kMinuteMs;
+  if (std::exchange(budget.minute, minute) != minute) {
+    budget.in_minute = 0;
+    budget.of_actor.clear();
+  }
+  if (budget.in_minute == most) return false;
+  if (!record.actor.empty()) {
+    size_t& of_actor = budget.of_actor[record.actor];
+    if (of_actor == most_of_actor) return false;
+    ++of_actor;
+  }
+  ++budget.in_minute;
+  return true;
+}
+
 bool Audit::take_place(Point point, std::string_view rule, stores::AuditRecord& record) {
   const bool strangers = is_strangers(point);
-  const size_t most = strangers ? kStrangersPerMinute : kRefusalsPerMinute;
   const base::Lock lock(mutex_);
   ++refusals_[rule];
   Budget& budget = budgets_[strangers ? static_cast<size_t>(point) : 0];
-  const int64_t minute = record.at_ms / kMinuteMs;
-  if (std::exchange(budget.minute, minute) != minute) budget.in_minute = 0;
-  if (budget.in_minute == most) {
+  const bool has_place = take_place_in(budget, strangers ? kStrangersPerMinute : kRefusalsPerMinute,
+                                       strangers ? kStrangersOfActor : kRefusalsOfActor, record);
+  if (has_place) {
+    record.left_out = std::exchange(budget.left_out, 0);
+  } else {
     ++budget.left_out;
-    return false;
   }
-  ++budget.in_minute;
-  record.left_out = std::exchange(budget.left_out, 0);
-  return true;
+  return has_place;
 }
 
 void Audit::add_refused(const Decided& decided) {

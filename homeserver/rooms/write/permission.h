@@ -48,8 +48,9 @@ class Audit {
   // recorded of what is permitted.
   void add_permitted(const Decided& decided, std::string event, kv::Batch& batch) const;
   // In a batch of its own that nobody waits for. Of many refusals in a short time some are counted
-  // only, so that nobody fills the disk by asking for what is refused; nor do strangers, who are
-  // counted apart for each point, keep what others are refused off the record.
+  // only, so that nobody fills the disk by asking for what is refused. Nobody keeps what others are
+  // refused off the record: neither one actor, of whom a part is recorded, nor strangers, who are
+  // counted apart for each point.
   void add_refused(const Decided& decided);
 
   // Since the start, by the rule that refused.
@@ -59,13 +60,16 @@ class Audit {
   // Of the refusals at one point where strangers are, or at all others.
   struct Budget {
     int64_t minute = 0;
-    size_t in_minute = 0;   // recorded
-    uint64_t left_out = 0;  // since the last record
+    size_t in_minute = 0;                                      // recorded
+    uint64_t left_out = 0;                                     // since the last record
+    std::map<std::string, size_t, std::less<>> of_actor = {};  // of those recorded in the minute
   };
 
   stores::AuditRecord record_of(const Decided& decided) const;
   // False if it is counted only.
   bool take_place(policy::Point point, std::string_view rule, stores::AuditRecord& record);
+  static bool take_place_in(Budget& budget, size_t most, size_t most_of_actor,
+                            const stores::AuditRecord& record);
 
   runtime::Runtime& runtime_;
   kv::Committer& committer_;

@@ -130,7 +130,21 @@ Task<Status> RoomWriter::permit_act(policy::Act act, policy::Actor actor, UserId
                       return decide_outside(parts.names, *parts.database.snapshot(), parts.own_name,
                                             act, actor, user, facts);
                     }));
-  co_return permitted(decided);
+  POLDER_CO_CHECK(permitted(decided));
+  kv::Batch batch;
+  audit_->add_permitted(decided, "", batch);
+  if (!batch.empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
+  co_return Status();
+}
+
+Status RoomWriter::permit_with(const kv::Snapshot& snapshot, policy::Act act,
+                               const policy::Actor& actor, kv::Batch& batch) const {
+  const UserId user = UserId::parse(policy::name_of(actor)).value_or(UserId());
+  POLDER_TRY(const Decided decided, decide_outside(parts_.names, snapshot, parts_.own_name,
+                                                   std::move(act), actor, user, {}));
+  POLDER_CHECK(permitted(decided));
+  audit_->add_permitted(decided, "", batch);
+  return {};
 }
 
 Status RoomWriter::permit_known(const policy::Act& act, const policy::Actor& actor,

@@ -149,10 +149,16 @@ class RoomWriter {
                                                    json::Array stripped_state);
 
   // Whether the policy permits an act of a local user that is no event of a room here: in a room
-  // that other servers are asked for, or outside of rooms. Its refusal is on record. The facts are
-  // what is known besides the user's account.
+  // that other servers are asked for, or outside of rooms. Its refusal is on record; that only a
+  // privilege permits it, too, before this returns. The facts are what is known besides the user's
+  // account.
   Task<Status> permit_act(policy::Act act, policy::Actor actor, UserId user,
                           policy::Facts facts = {});
+
+  // The same within a turn, or what else is one change: what only a privilege permits is on record
+  // in its batch. Reads the account of the actor, if a local user is named.
+  Status permit_with(const kv::Snapshot& snapshot, policy::Act act, const policy::Actor& actor,
+                     kv::Batch& batch) const;
 
   // The same of whom all facts are known. What only a privilege permits is on record in the batch,
   // if there is one.

@@ -133,13 +133,15 @@ Task<Result<PasswordProof>> Accounts::check_password(UserId user, std::string pa
 }
 
 Task<Status> Accounts::set_password(UserId user, std::string password,
-                                    std::optional<DeviceId> only_goes_on) {
+                                    std::optional<DeviceId> only_goes_on, kv::Batch with) {
   POLDER_CO_TRY(const std::string hash, co_await hash_password(std::move(password)));
   co_return co_await change_sessions(
       std::move(user),
-      [hash, only_goes_on](const kv::Snapshot& snapshot, stores::UserNumber number,
-                           stores::AccountRow& row, kv::Batch& batch) -> Status {
+      [hash, only_goes_on, with = std::move(with)](
+          const kv::Snapshot& snapshot, stores::UserNumber number, stores::AccountRow& row,
+          kv::Batch& batch) -> Status {
         if (row.deactivated) return fail(ErrorCode::kForbidden, "the user is deactivated");
+        batch.append(with);
         row.password_hash = hash;
         if (!only_goes_on) return {};
         return end_all_devices(snapshot, batch, number, *only_goes_on);
@@ -147,11 +149,12 @@ Task<Status> Accounts::set_password(UserId user, std::string password,
 }
 
 // The password stays, so that its owner is told why it does not help any more.
-Task<Status> Accounts::deactivate(UserId user, bool erase) {
+Task<Status> Accounts::deactivate(UserId user, bool erase, kv::Batch with) {
   co_return co_await change_sessions(
       std::move(user),
-      [erase](const kv::Snapshot& snapshot, stores::UserNumber number, stores::AccountRow& row,
-              kv::Batch& batch) -> Status {
+      [erase, with = std::move(with)](const kv::Snapshot& snapshot, stores::UserNumber number,
+                                      stores::AccountRow& row, kv::Batch& batch) -> Status {
+        batch.append(with);
         row.deactivated = true;
         row.leaving = true;
         row.erased = row.erased || erase;

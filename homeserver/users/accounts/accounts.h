@@ -47,13 +47,15 @@ class Accounts {
   Task<Status> check_available(std::string localpart);
   // kForbidden for wrong passwords and unknown users alike.
   Task<Result<PasswordProof>> check_password(UserId user, std::string password);
-  // With a device: the sessions of all others end with the change. kInvalid for no password.
+  // With a device: the sessions of all others end with the change. kInvalid for no password. `with`
+  // are rows to be committed with it, here and below.
   Task<Status> set_password(UserId user, std::string password,
-                            std::optional<DeviceId> only_goes_on = std::nullopt);
+                            std::optional<DeviceId> only_goes_on = std::nullopt,
+                            kv::Batch with = {});
   // Ends every session; the name stays taken. If erased, account data goes, and who was no member
   // when the user's events came gets them redacted. Whoever calls it has the user leave their
   // rooms.
-  Task<Status> deactivate(UserId user, bool erase = false);
+  Task<Status> deactivate(UserId user, bool erase = false, kv::Batch with = {});
   // Deactivated users who may still be in rooms; and that one of them is in none any more.
   Task<Result<std::vector<UserId>>> leaving();
   Task<Status> left_all_rooms(UserId user);

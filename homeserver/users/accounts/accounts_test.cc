@@ -27,5 +27,25 @@ TEST_F(AccountsTest, APasswordIsNeitherEmptyNorEndless) {
   }
 }
 
+// What is on record of a change, say.
+TEST_F(AccountsTest, RowsAreCommittedWithAChangeOrNotAtAll) {
+  const UserId alice = add("alice");
+  const stores::UserNumber number = number_of(alice);
+  const auto row = [&](uint64_t filter) {
+    kv::Batch batch;
+    stores::put_filter(batch, number, filter, "{}");
+    return batch;
+  };
+  const auto has = [&](uint64_t filter) {
+    return stores::read_filter(*database_->snapshot(), number, filter)->has_value();
+  };
+  EXPECT_TRUE(run(accounts_->set_password(alice, "another", std::nullopt, row(1))).ok());
+  EXPECT_TRUE(has(1));
+  EXPECT_TRUE(run(accounts_->deactivate(alice, false, row(2))).ok());
+  EXPECT_TRUE(has(2));
+  EXPECT_FALSE(run(accounts_->set_password(alice, "late", std::nullopt, row(3))).ok());
+  EXPECT_FALSE(has(3));
+}
+
 }  // namespace
 }  // namespace polder::users
