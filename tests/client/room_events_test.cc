@@ -155,6 +155,25 @@ TEST_F(RoomEventsTest, ATransactionIdBelongsToItsPath) {
   EXPECT_EQ(events.size(), paths.size());
 }
 
+// "The scope of a transaction ID is for a single device": one that has ended, and one that begins
+// with the same id, are two.
+TEST_F(RoomEventsTest, ATransactionIdEndsWithItsDevice) {
+  join_token("alice");
+  const auto log_in = [&] {
+    return call("POST", "/_matrix/client/v3/login", "",
+                R"({"type":"m.login.password","user":"alice","password":"pw","device_id":"PHONE"})")
+        .text({"access_token"});
+  };
+  const std::string first = log_in();
+  const std::string room = create_room(first);
+  EXPECT_EQ(say(first, room, "one", "t").status, 200);
+  const std::string again = log_in();
+  EXPECT_EQ(say(again, room, "one", "t").status, 200) << "the same device";
+  EXPECT_EQ(call("POST", "/_matrix/client/v3/logout", again).status, 200);
+  EXPECT_EQ(say(log_in(), room, "two", "t").status, 200);
+  EXPECT_EQ(bodies(sync(log_in()), room), "one;two;");
+}
+
 TEST_F(RoomEventsTest, RelationsThatBreakTheirRulesAreRefused) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

@@ -69,7 +69,10 @@ Task<Result<SessionToken>> Sessions::log_in(UserId user, NewSession wanted) {
         POLDER_CHECK(check_device_name(snapshot, number, session->device));
         POLDER_TRY(const auto known, stores::read_device(snapshot, number, session->device));
         stores::DeviceRow device = known.value_or(stores::DeviceRow());
-        if (!known) device.display_name = wanted.display_name;
+        if (!known) {
+          device.display_name = wanted.display_name;
+          POLDER_CHECK(stores::erase_rest_of_device(snapshot, batch, number, session->device));
+        }
         device.last_seen_ms = self->parts_.runtime.clock().wall_ms();
         device.last_seen_ip = wanted.address;
         stores::put_device(batch, number, session->device, device);

@@ -46,6 +46,46 @@ TEST_F(SessionsTest, TokensOutliveACrashAndEndWithTheirDevice) {
   EXPECT_FALSE(run(sessions_->authenticate(laptop->access_token)).ok());
 }
 
+// What a device was answered ends with it, so that a new one with its id is not answered with it;
+// even if it came while the device ended.
+TEST_F(SessionsTest, ANewDeviceHasNoTransactionsOfAnOldOne) {
+  const UserId alice = add("alice");
+  NewSession wanted;
+  wanted.device = DeviceId::trusted("PHONE");
+  const EventId event = EventId::trusted("$event");
+  const auto log_in = [&](const char* device) {
+    wanted.device = DeviceId::trusted(device);
+    return run(sessions_->log_in(alice, wanted))->session;
+  };
+  const auto put = [&](const Session& session) {
+    kv::Batch batch;
+    stores::put_transaction(batch, session.number, session.device, "send", "t", "$event");
+    stores::put_event_transaction(batch, session.number, session.device, event, "t");
+    ASSERT_TRUE(run(committer_->commit(std::move(batch))).ok());
+  };
+  const auto there = [&](const Session& session) {
+    const auto snapshot = database_->snapshot();
+    const auto answer =
+        stores::read_transaction(*snapshot, session.number, session.device, "send", "t");
+    const auto id =
+        stores::read_event_transaction(*snapshot, session.number, session.device, event);
+    EXPECT_EQ(answer->has_value(), id->has_value());
+    return answer->has_value();
+  };
+  const Session phone = log_in("PHONE"), tablet = log_in("TABLET");
+  put(phone);
+  put(tablet);
+  log_in("PHONE");
+  EXPECT_TRUE(there(phone)) << "the device is the same";
+  ASSERT_TRUE(run(sessions_->log_out(phone)).ok());
+  EXPECT_FALSE(there(phone));
+  EXPECT_TRUE(there(tablet));
+  put(phone);
+  log_in("PHONE");
+  EXPECT_FALSE(there(phone));
+  EXPECT_TRUE(there(tablet));
+}
+
 TEST_F(SessionsTest, ANewLoginOfADeviceEndsTheOldOne) {
   const UserId alice = add("alice");
   NewSession wanted;

@@ -23,6 +23,13 @@ constexpr uint8_t kEventTag = tag_of(Row::kEventTransaction);
 std::string device_key(UserNumber user, const DeviceId& device) {
   return keys::KeyWriter(kDeviceTag).u64(user).tail(device.view()).str();
 }
+// What keys of a kind that begin with a user begin with.
+keys::KeyWriter key_of_user(const RowKind& kind, UserNumber user) {
+  keys::KeyWriter key;
+  if (kind.tag != kUntagged) key.u8(kind.tag);
+  key.u64(user);
+  return key;
+}
 std::string token_key(const Digest& token) {
   return keys::KeyWriter(tag_of(Row::kSession)).tail(as_text(token)).str();
 }
@@ -189,9 +196,7 @@ void put_device(kv::Batch& batch, UserNumber user, const DeviceId& device, const
 void erase_device(kv::Batch& batch, UserNumber user, const DeviceId& device) {
   for (const RowKind& kind : kRowKinds) {
     if (kind.lifetime != Lifetime::kDevice) continue;
-    keys::KeyWriter key;
-    if (kind.tag != kUntagged) key.u8(kind.tag);
-    key.u64(user);
+    keys::KeyWriter key = key_of_user(kind, user);
     if (kind.key[1].form == Form::kRest) {
       batch.erase(kind.column, key.tail(device.view()));
     } else {
@@ -199,6 +204,19 @@ void erase_device(kv::Batch& batch, UserNumber user, const DeviceId& device) {
       batch.erase_range(kind.column, range.from, range.to);
     }
   }
+}
+
+Status erase_rest_of_device(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user,
+                            const DeviceId& device) {
+  for (const RowKind& kind : kRowKinds) {
+    if (kind.lifetime != Lifetime::kDevice || kind.key[1].form == Form::kRest) continue;
+    const kv::Range range = kv::prefix_range(key_of_user(kind, user).text(device.view()));
+    const auto row = snapshot.iterate(kind.column, range);
+    row->seek_to_first();
+    if (row->valid()) batch.erase_range(kind.column, range.from, range.to);
+    POLDER_CHECK(row->status());
+  }
+  return {};
 }
 
 Result<std::optional<DeviceRow>> read_device(const kv::Snapshot& snapshot, UserNumber user,

@@ -39,8 +39,12 @@ struct DeviceRow {
   std::string last_seen_ip;
 };
 void put_device(kv::Batch& batch, UserNumber user, const DeviceId& device, const DeviceRow& row);
-// And all that stays with a device: keys, messages to it.
+// And all that stays with a device: keys, messages to it, answers to its transactions.
 void erase_device(kv::Batch& batch, UserNumber user, const DeviceId& device);
+// What came for a device while it ended, or stayed of those that ended before it was erased, if
+// there is anything: for a new device, which may have the same id.
+Status erase_rest_of_device(const kv::Snapshot& snapshot, kv::Batch& batch, UserNumber user,
+                            const DeviceId& device);
 Result<std::optional<DeviceRow>> read_device(const kv::Snapshot& snapshot, UserNumber user,
                                              const DeviceId& device);
 Result<std::vector<std::pair<DeviceId, DeviceRow>>> read_devices(const kv::Snapshot& snapshot,
