@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/e2ee/key_checks.h"
 #include "homeserver/users/keys/key_signatures.h"
@@ -62,6 +63,15 @@ Status put_keys_of_device(const kv::Snapshot& snapshot, kv::Batch& batch, const 
   return {};
 }
 
+// Whether a one-time key is the one that is there, whoever uploads it: a client that does not know
+// whether its upload was taken may sign it anew.
+Result<bool> same_one_time_key(const std::string& known, const json::Value& given) {
+  POLDER_TRY(const json::Value before, json::parse(known));
+  const json::Object* a = before.as_object();
+  const json::Object* b = given.as_object();
+  return a != nullptr && b != nullptr ? same_but_signatures(*a, *b) : before == given;
+}
+
 Status put_one_time_keys(const kv::Snapshot& snapshot, kv::Batch& batch, const Session& session,
                          const json::Object& keys) {
   POLDER_TRY(auto counts, stores::count_one_time_keys(snapshot, session.number, session.device));
@@ -76,9 +86,11 @@ Status put_one_time_keys(const kv::Snapshot& snapshot, kv::Batch& batch, const S
     const std::string text = json::write(key);
     POLDER_TRY(const auto known,
                stores::read_one_time_key(snapshot, session.number, session.device, parsed));
-    if (known && *known != text)
-      return bad("one-time key " + id + " exists already and is another");
-    if (known) continue;
+    if (known) {
+      POLDER_TRY(const bool same, same_one_time_key(*known, key));
+      if (!same) return bad("one-time key " + id + " exists already and is another");
+      continue;
+    }
     // "Each one-time key is only claimed once". The client learns from the counts that there are
     // fewer than it thought, and makes new ones.
     POLDER_TRY(const bool claimed,

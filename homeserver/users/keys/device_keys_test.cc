@@ -129,6 +129,46 @@ TEST_F(DeviceKeysTest, OneTimeKeysAreGivenInTheOrderOfTheirUpload) {
   EXPECT_EQ(claim(), "e");
 }
 
+// Of an upload that is repeated, as signatures of one key need not be equal.
+TEST_F(DeviceKeysTest, AOneTimeKeyIsTheSameWhateverItsSignatures) {
+  const Session alice = log_in("alice", "PHONE");
+  const auto key = [&](const char* text, const char* signature) {
+    return json::object(
+        {{"key", text},
+         {"signatures",
+          json::object({{alice.user.str(), json::object({{"ed25519:PHONE", signature}})}})}});
+  };
+  const auto upload_key = [&](json::Value value) {
+    return upload(alice,
+                  {{"one_time_keys", json::object({{"signed_curve25519:a", std::move(value)}})}});
+  };
+  ASSERT_TRUE(upload_key(key("k", "first")).ok());
+  struct Case {
+    const char* what;
+    json::Value key;
+    bool taken;
+  };
+  json::Value more = key("k", "first");
+  more.as_object()->set("fallback", true);
+  const std::vector<Case> cases = {
+      {"equal", key("k", "first"), true},
+      {"signed anew", key("k", "second"), true},
+      {"unsigned", json::object({{"key", "k"}}), true},
+      {"another", key("l", "first"), false},
+      {"with more in it", more, false},
+  };
+  for (const Case& c : cases) {
+    const auto outcome = upload_key(c.key);
+    ASSERT_EQ(outcome.ok(), c.taken) << c.what;
+    if (!c.taken) EXPECT_EQ(outcome.error().code, ErrorCode::kInvalid) << c.what;
+  }
+  const auto claimed = run(keys_->claim({{alice.user, alice.device, "signed_curve25519"}}));
+  EXPECT_EQ(*json::at(*claimed, {"@alice:own.example", "PHONE", "signed_curve25519:a", "signatures",
+                                 "@alice:own.example", "ed25519:PHONE"})
+                 ->as_string(),
+            "first");
+}
+
 TEST_F(DeviceKeysTest, TheIdsOfClaimedKeysAreRememberedUpToANumber) {
   const Session alice = log_in("alice", "PHONE");
   const auto key = [](size_t i) { return "a:" + std::to_string(i); };
