@@ -121,6 +121,9 @@ TEST_F(GuestsTest, DoNothingThatIsNotListed) {
       {"GET", rooms(room, "/members"), ""},
       {"GET", rooms(room, "/state"), ""},
       {"PUT", client + "/profile/" + guest_ + "/displayname", R"({"displayname":"Guest"})"},
+      // State events of any type since v1.2: that of their membership is no field of their profile.
+      {"PUT", rooms(room, "/state/m.room.member/" + guest_),
+       R"({"membership":"join","avatar_url":"mxc://own/x"})"},
       {"POST", client + "/keys/upload", "{}"},
       {"POST", rooms(room, "/leave"), "{}"},
       {"GET", client + "/capabilities", ""},
