@@ -57,6 +57,7 @@ struct Config {
     bool enabled = false;
     std::string shared_secret;
     bool allow_guests = false;
+    std::vector<std::string> tokens;
   } registration;
   struct Rooms {
     std::string default_version = "12";

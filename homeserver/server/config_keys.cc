@@ -63,6 +63,19 @@ Status set_default_version(Config& config, const ConfigValue& value) {
   return {};
 }
 
+// https://spec.matrix.org/v1.19/appendices/#opaque-identifiers, of at most 64 characters.
+Status set_registration_tokens(Config& config, const ConfigValue& value) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  config.registration.tokens = std::get<std::vector<std::string>>(value);
+  for (const std::string& token : config.registration.tokens) {
+    if (token.empty() || token.size() > 64 ||
+        token.find_first_not_of(kLetters) != std::string::npos)
+      return wrong("must be tokens of 1 to 64 of A-Z a-z 0-9 - . _ ~");
+  }
+  return {};
+}
+
 // Whether a name is known is asked where it is used (surroundings.h).
 Status set_bind(ListenerConfig& listener, const ConfigValue& value) {
   const std::string& bind = std::get<std::string>(value);
@@ -252,8 +265,11 @@ std::vector<ConfigKey> make_config_keys() {
        "PEM files of authorities trusted for outbound connections, besides the system's.",
        Strings{}, false, true,
        store<Strings, Config>([](Config& c) -> auto& { return c.tls.extra_ca_files; })},
-      {"registration.enabled", "Whether anybody may register (with m.login.dummy).", false, false,
-       false, flag([](Config& c) -> auto& { return c.registration.enabled; })},
+      {"registration.enabled", "Whether people may register.", false, false, false,
+       flag([](Config& c) -> auto& { return c.registration.enabled; })},
+      {"registration.tokens",
+       "Whoever registers needs one of these (m.login.registration_token); none: anybody may.",
+       Strings{}, false, false, set_registration_tokens},
       {"registration.shared_secret",
        "Lets tools register users at /_synapse/admin/v1/register; empty: off.", std::string(),
        false, false, text([](Config& c) -> auto& { return c.registration.shared_secret; })},

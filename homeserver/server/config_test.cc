@@ -40,6 +40,7 @@ TEST(Config, ChangesAreToldByWhenTheyTakeEffect) {
       {"", {}, {}},
       {"[registration]\nenabled = false\n", {}, {}},  // as it is without
       {"[registration]\nenabled = true\n", {"registration.enabled"}, {}},
+      {"[registration]\ntokens = [\"abc\"]\n", {"registration.tokens"}, {}},
       {"[turn]\nuris = [\"turn:a\"]\n", {"turn.uris"}, {}},
       {"[rooms]\ncache_mb = 9\ndefault_version = \"11\"\n",
        {"rooms.default_version"},
@@ -116,6 +117,17 @@ at_once = 3
   ASSERT_EQ(config->listeners.front().trusted_proxies.size(), 2u);
   EXPECT_TRUE(
       config->listeners.front().trusted_proxies.front().contains(*IpAddress::parse("10.1.2.3")));
+}
+
+TEST(Config, RegistrationTokensAreOpaqueIdentifiers) {
+  const auto with = [](const std::string& token) {
+    return parse_config(std::string(kSmallest) + "[registration]\ntokens = [\"" + token + "\"]\n");
+  };
+  for (const std::string& token : {std::string("a"), std::string("A-z.0_~"), std::string(64, 'x')})
+    EXPECT_TRUE(with(token).ok()) << token;
+  for (const std::string& token :
+       {std::string(), std::string("a b"), std::string("a+"), std::string(65, 'x')})
+    EXPECT_FALSE(with(token).ok()) << token;
 }
 
 TEST(Config, NamesTheNearestKeyForAnUnknownOne) {

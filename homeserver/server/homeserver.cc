@@ -78,6 +78,7 @@ client_api::Settings client_settings(const Config& config) {
   client_api::Settings settings;
   settings.registration_enabled = config.registration.enabled;
   settings.guests_allowed = config.registration.allow_guests;
+  settings.registration_tokens = config.registration.tokens;
   settings.registration_secret = config.registration.shared_secret;
   settings.default_room_version = config.rooms.default_version;
   settings.public_base_url = config.client.public_base_url;
@@ -107,6 +108,9 @@ Homeserver::Homeserver(Config config, Outside outside, crypto::SigningKey key)
       alias_turns_(outside.runtime),
       profile_turns_(outside.runtime),
       client_settings_({}),
+      registration_token_stage_([this](std::string_view token) {
+        return client_api::is_registration_token(*client_settings_.get(), token);
+      }),
       request_metrics_(outside.runtime.clock()) {}
 
 Homeserver::~Homeserver() = default;
@@ -200,7 +204,8 @@ Status Homeserver::open() {
       rate_limits_, outside_.identities != nullptr ? *outside_.identities : *local_passwords_);
   password_stage_ = std::make_unique<users::PasswordStage>(*identities_, config_.server_name);
   authentication_ = std::make_unique<users::InteractiveAuthentication>(
-      outside_.runtime, std::vector<users::Stage*>{password_stage_.get(), &dummy_stage_});
+      outside_.runtime,
+      std::vector<users::Stage*>{password_stage_.get(), &registration_token_stage_, &dummy_stage_});
   account_data_ =
       std::make_unique<users::AccountData>(parts, accounts_->turns(), account_data_limits(config_));
   device_keys_ = std::make_unique<users::DeviceKeys>(*accounts_);

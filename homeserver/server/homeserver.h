@@ -123,6 +123,7 @@ class Homeserver {
   std::unique_ptr<users::LocalPasswords> local_passwords_;
   std::unique_ptr<client_api::LimitedIdentities> identities_;
   std::unique_ptr<users::PasswordStage> password_stage_;
+  users::RegistrationTokenStage registration_token_stage_;
   users::DummyStage dummy_stage_;
   std::unique_ptr<users::InteractiveAuthentication> authentication_;
   std::unique_ptr<users::AccountData> account_data_;

@@ -87,6 +87,8 @@ TEST_F(ParametersTest, EachOfTheQueryIsReadOrRefused) {
       {"sync", "v3/sync?filter=", "no-such-filter"},
       {"register", "v3/register?kind=", "robot"},
       {"checkUsernameAvailability", "v3/register/available?username=", "", "M_MISSING_PARAM"},
+      {"registrationTokenValidity", "v1/register/m.login.registration_token/validity?token=", "",
+       "M_MISSING_PARAM"},
       {"joinRoom", "v3/join/{R}?via=", "not a server"},
       {"knockRoom", "v3/knock/{R}?via=", "not a server"},
       {"setPushRule", "v3/pushrules/global/content/cake?before=", "none", "M_UNKNOWN"},

@@ -78,6 +78,60 @@ TEST_F(RegistrationTest, RegistrationsMayGatherWhatTheyWant) {
   EXPECT_EQ(call("GET", "/_matrix/client/v3/register/available?username=carol").status, 200);
 }
 
+// https://spec.matrix.org/v1.19/client-server-api/#token-authenticated-registration
+TEST_F(RegistrationTest, WhereThereAreTokensOneIsNeeded) {
+  configure_ = [](Config& config) { config.registration.tokens = {"good", "better"}; };
+  stop();
+  start();
+  const auto validity = [&](const std::string& token) {
+    return call("GET", "/_matrix/client/v1/register/m.login.registration_token/validity" + token);
+  };
+  EXPECT_EQ(validity("?token=better").text({"valid"}), "true");
+  EXPECT_EQ(validity("?token=bad").text({"valid"}), "false");
+  EXPECT_EQ(validity("").text({"errcode"}), "M_MISSING_PARAM");
+  const Answer first = post("/register", "", {{"username", "alice"}, {"password", "pw"}});
+  EXPECT_EQ(first.text({"flows"}),
+            R"([{"stages":["m.login.registration_token","m.login.dummy"]}])");
+  struct Step {
+    const char* type;
+    const char* token;
+    int status;
+    const char* completed;
+    const char* errcode;
+  };
+  const Step steps[] = {
+      {"m.login.dummy", "", 401, "[]", "M_FORBIDDEN"},
+      {"m.login.registration_token", "bad", 401, "[]", "M_UNAUTHORIZED"},
+      {"m.login.registration_token", "good", 401, R"(["m.login.registration_token"])", ""},
+      {"m.login.registration_token", "bad", 401, R"(["m.login.registration_token"])", ""},
+      {"m.login.dummy", "", 200, "", ""},
+  };
+  for (const Step& step : steps) {
+    const Answer answer = post("/register", "",
+                               {{"auth", json::object({{"type", step.type},
+                                                       {"token", step.token},
+                                                       {"session", first.text({"session"})}})}});
+    EXPECT_EQ(answer.status, step.status) << step.type << step.token;
+    EXPECT_EQ(answer.text({"completed"}), step.completed) << step.type << step.token;
+    EXPECT_EQ(answer.text({"errcode"}), step.errcode) << step.type << step.token;
+  }
+  EXPECT_EQ(log_in("alice", "pw").status, 200);
+  EXPECT_EQ(post("/register", "", wanting("bob")).status, 401) << "the dummy alone";
+}
+
+TEST_F(RegistrationTest, TokensAreOfNoUseWhereNobodyRegisters) {
+  configure_ = [](Config& config) {
+    config.registration.enabled = false;
+    config.registration.tokens = {"good"};
+  };
+  stop();
+  start();
+  EXPECT_EQ(
+      call("GET", "/_matrix/client/v1/register/m.login.registration_token/validity?token=good")
+          .text({"errcode"}),
+      "M_FORBIDDEN");
+}
+
 TEST_F(RegistrationTest, TheHashOfAPasswordIsNotForClientsToGive) {
   json::Object wanted = wanting("alice");
   wanted.set("password_hash", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$AAAA");

@@ -40,6 +40,7 @@ namespace polder::client_api {
 struct Settings {
   bool registration_enabled = false;
   bool guests_allowed = false;
+  std::vector<std::string> registration_tokens;  // of which one is needed; none: nobody needs one
   std::string registration_secret;
   std::string default_room_version;
   std::string public_base_url;

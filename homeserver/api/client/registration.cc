@@ -3,6 +3,7 @@
 #include "homeserver/api/client/exclusive.h"
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/client/login.h"
+#include "homeserver/base/values/bytes.h"
 #include "homeserver/rooms/write/writer.h"
 
 namespace polder::client_api {
@@ -62,11 +63,6 @@ Task<Result<json::Object>> make_account(const Api& api, json::Object wanted, boo
   co_return co_await begin_session(api, *user, std::move(session));
 }
 
-Status may_register(const Api& api, bool open) {
-  return api.writer.permit_known({.point = policy::Point::kRegister}, policy::Client(),
-                                 {.registration = policy::Registration{.open = open}});
-}
-
 // "All parameters in the request body with the exception of initial_device_display_name MUST BE
 // ignored by the server."
 Task<Result<Response>> register_guest(const Api& api, const Call& call) {
@@ -90,7 +86,24 @@ Task<Status> check_wanted(const Api& api, json::Object wanted) {
   co_return Status();
 }
 
+users::Flows flows_of(const Settings& settings) {
+  if (settings.registration_tokens.empty()) return {{users::kDummyStage}};
+  return {{users::kRegistrationTokenStage, users::kDummyStage}};
+}
+
 }  // namespace
+
+Status may_register(const Api& api, bool open) {
+  return api.writer.permit_known({.point = policy::Point::kRegister}, policy::Client(),
+                                 {.registration = policy::Registration{.open = open}});
+}
+
+bool is_registration_token(const Settings& settings, std::string_view token) {
+  bool known = false;
+  for (const std::string& one : settings.registration_tokens)
+    known = base::equal_in_constant_time(one, token) || known;
+  return known;
+}
 
 Task<Result<Response>> register_account(const Api& api, Call& call) {
   POLDER_CO_TRY(const auto kind, call.query().one_of("kind", {"guest", "user"}));
@@ -100,7 +113,7 @@ Task<Result<Response>> register_account(const Api& api, Call& call) {
   users::GuardedRequest request = guarded_request(call);
   request.user.reset();
   request.kind = users::Parameters::kGathered;
-  request.flows = {{users::kDummyStage}};
+  request.flows = flows_of(*api.settings.get());
   POLDER_CO_TRY(request.parameters, co_await read_account(api, call));
   if (auth) request.parameters = api.authentication.recall(request, *auth);
   json::Object wanted = request.parameters;

@@ -15,6 +15,11 @@ struct Registering {
 };
 void add_registration_routes(http::Router& router, Registering& registering);
 
+// Takes as long whichever it is.
+bool is_registration_token(const Settings& settings, std::string_view token);
+// Whether people may make themselves accounts now; else a refusal, which is on record.
+Status may_register(const Api& api, bool open);
+
 // https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register
 Task<Result<http::Response>> register_account(const Api& api, Call& call);
 

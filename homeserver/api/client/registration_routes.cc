@@ -26,6 +26,13 @@ Task<Result<Response>> register_available(Registering& registering, Call& call) 
   co_return ok_json({{"available", true}});
 }
 
+Task<Result<Response>> token_validity(Registering& registering, Call& call) {
+  const Api& api = registering.api;
+  POLDER_CO_TRY(const std::string_view token, call.query().text("token"));
+  POLDER_CO_CHECK(may_register(api, api.settings->registration_enabled));
+  co_return ok_json({{"valid", is_registration_token(*api.settings.get(), token)}});
+}
+
 // --- Synapse's registration with a shared secret, which tools use: a nonce, then an HMAC over it.
 
 Status check_enabled(const Api& api) {
@@ -96,6 +103,8 @@ constexpr kit::Operation<Registering> kOperations[] = {
     {"register", Method::kPost, "/_matrix/client/v3/register", register_user, kRegister},
     {"checkUsernameAvailability", Method::kGet, "/_matrix/client/v3/register/available",
      register_available, kAvailable},
+    {"registrationTokenValidity", Method::kGet,
+     "/_matrix/client/v1/register/m.login.registration_token/validity", token_validity, kAvailable},
     {"admin.getRegistrationNonce", Method::kGet, "/_synapse/admin/v1/register", get_nonce, kNonce},
     {"admin.registerWithSecret", Method::kPost, "/_synapse/admin/v1/register", register_with_secret,
      kSecret},

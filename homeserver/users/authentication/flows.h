@@ -12,6 +12,7 @@ namespace polder::users {
 // https://spec.matrix.org/v1.19/client-server-api/#authentication-types
 inline constexpr const char* kPasswordStage = "m.login.password";
 inline constexpr const char* kDummyStage = "m.login.dummy";
+inline constexpr const char* kRegistrationTokenStage = "m.login.registration_token";
 
 using Stages = std::vector<std::string>;  // in the order in which they are completed
 using Flows = std::vector<Stages>;        // of which a client follows one

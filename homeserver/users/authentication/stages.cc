@@ -43,4 +43,15 @@ Task<Result<Refusal>> DummyStage::attempt(std::optional<UserId>, json::Object) {
   co_return Refusal();
 }
 
+std::string_view RegistrationTokenStage::type() const {
+  return kRegistrationTokenStage;
+}
+
+Task<Result<Refusal>> RegistrationTokenStage::attempt(std::optional<UserId>, json::Object auth) {
+  POLDER_CO_TRY(const std::string token, json::Reader(auth, "auth.").string("token"));
+  if (is_good_(token)) co_return Refusal();
+  co_return Refusal(
+      fail(ErrorCode::kForbidden, "M_UNAUTHORIZED", "The registration token is not valid"));
+}
+
 }  // namespace polder::users

@@ -31,4 +31,18 @@ class DummyStage final : public Stage {
   Task<Result<Refusal>> attempt(std::optional<UserId> user, json::Object auth) override;
 };
 
+// https://spec.matrix.org/v1.19/client-server-api/#token-authenticated-registration
+class RegistrationTokenStage final : public Stage {
+ public:
+  // What tells whether a token is good now. Thread-safe.
+  using IsGood = std::function<bool(std::string_view token)>;
+  explicit RegistrationTokenStage(IsGood is_good) : is_good_(std::move(is_good)) {}
+
+  std::string_view type() const override;
+  Task<Result<Refusal>> attempt(std::optional<UserId> user, json::Object auth) override;
+
+ private:
+  const IsGood is_good_;
+};
+
 }  // namespace polder::users

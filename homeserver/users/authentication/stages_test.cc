@@ -125,6 +125,15 @@ TEST_F(StagesTest, WhoIsDeactivatedProvesNothing) {
   EXPECT_TRUE(attempt(stage, R"({"password":"right"})")->has_value());
 }
 
+TEST_F(StagesTest, ARegistrationTokenIsGoodOrNot) {
+  RegistrationTokenStage stage([](std::string_view token) { return token == "good"; });
+  EXPECT_EQ(stage.type(), kRegistrationTokenStage);
+  EXPECT_FALSE(attempt(stage, R"({"token":"good"})")->has_value());
+  EXPECT_EQ((*attempt(stage, R"({"token":"bad"})"))->errcode.view(), "M_UNAUTHORIZED");
+  EXPECT_EQ(attempt(stage, "{}").error().code, ErrorCode::kMissing);
+  EXPECT_EQ(attempt(stage, R"({"token":5})").error().code, ErrorCode::kBadType);
+}
+
 TEST_F(StagesTest, TheDummyStageAlwaysSucceeds) {
   DummyStage stage;
   EXPECT_EQ(stage.type(), kDummyStage);
