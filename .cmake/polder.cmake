@@ -10,7 +10,10 @@
 #     has the headers of the house; neither changes anything else.
 # (d) THREAD_TESTS names the unit tests with more than one thread: the threads lane builds no others.
 # (e) TEST_DEPS names what the unit tests use besides, of any level: a reader's tests write first.
-# (f) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
+# (f) With POLDER_JOIN the sources of modules with coroutines are compiled six at a time: what costs is
+#     to instantiate them, and that is done once for the six. So names in unnamed namespaces are
+#     unique in such a module.
+# (g) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
 
 function(polder_module path)
   cmake_parse_arguments(M "COROUTINES" "LEVEL" "DEPS;TEST_DEPS;THREAD_TESTS;LIBS" ${ARGN})
@@ -49,6 +52,7 @@ function(polder_module path)
     set(scope PUBLIC)
     target_precompile_headers(${target} REUSE_FROM ${pch})
     polder_optimise(${target} ${M_COROUTINES})
+    polder_join(${target} ${M_COROUTINES})
   else()
     add_library(${target} INTERFACE)
     set(scope INTERFACE)
@@ -70,6 +74,7 @@ function(polder_module path)
     add_executable(${target}_test ${tests})
     target_precompile_headers(${target}_test REUSE_FROM ${test_pch})
     polder_optimise(${target}_test ${M_COROUTINES})
+    polder_join(${target}_test ${M_COROUTINES})
     target_link_libraries(${target}_test PRIVATE ${target} ${M_LIBS} GTest::gtest GTest::gtest_main)
     foreach(dep ${M_TEST_DEPS})
       string(REPLACE "/" "_" dep_target "polder_${dep}")
@@ -83,6 +88,12 @@ endfunction()
 function(polder_optimise target coroutines)
   if(POLDER_LANE STREQUAL "sanitize" AND NOT coroutines)
     target_compile_options(${target} PRIVATE -O1)
+  endif()
+endfunction()
+
+function(polder_join target coroutines)
+  if(POLDER_JOIN AND coroutines)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
   endif()
 endfunction()
 

@@ -26,6 +26,7 @@ function(polder_simulation)
 
   add_library(polder_simulation STATIC ${sources})
   target_precompile_headers(polder_simulation REUSE_FROM polder_house_task_pch)
+  polder_join(polder_simulation TRUE)
   target_include_directories(polder_simulation PUBLIC "${include_root}")
   target_link_libraries(polder_simulation PUBLIC polder_options)
   foreach(dep ${S_DEPS})

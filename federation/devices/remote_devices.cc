@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kTurns = 256;
 constexpr size_t kResyncsMax = 2000;  // beyond, lists stay unknown until somebody asks again
-constexpr size_t kAskingMax = 16;     // servers at once
+constexpr size_t kRefreshesMax = 16;  // servers at once
 constexpr int kAttemptsMax = 8;
 constexpr Millis kFirstPause{10'000};  // doubles
 
@@ -204,7 +204,7 @@ void RemoteDevices::start_resync(const UserId& user, stores::UserNumber witness)
 Task<void> RemoteDevices::resync(UserId user, std::shared_ptr<Resync> state) {
   Millis pause = kFirstPause;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    while (asking_ >= kAskingMax)
+    while (asking_ >= kRefreshesMax)
       co_await asked_.wait();
     ++asking_;
     state->again = false;

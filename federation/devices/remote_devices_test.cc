@@ -6,7 +6,7 @@ namespace polder::devices {
 namespace {
 
 const std::string kDevicesPath = "/_matrix/federation/v1/user/devices/%40bob%3Ab.example";
-constexpr const char* kQueryPath = "/_matrix/federation/v1/user/keys/query";
+constexpr const char* kKeyQueryPath = "/_matrix/federation/v1/user/keys/query";
 
 class RemoteDevicesTest : public WorldTest {
  protected:
@@ -25,7 +25,7 @@ class RemoteDevicesTest : public WorldTest {
     }
     servers_->answers[kDevicesPath] = {
         {"user_id", kBob.str()}, {"stream_id", stream_id}, {"devices", std::move(list)}};
-    servers_->answers[kQueryPath] = {
+    servers_->answers[kKeyQueryPath] = {
         {"device_keys", json::object({{kBob.str(), std::move(by_device)}})}};
   }
   static json::Object update(int64_t stream_id, std::vector<int64_t> prev_ids,
@@ -74,7 +74,7 @@ TEST_F(RemoteDevicesTest, AListIsAskedForOnceAndThenKnown) {
   set_devices(5, {{"A", "a"}, {"B", "b"}});
   EXPECT_EQ(query(), "A=a B=b");
   run(1000);
-  EXPECT_EQ(servers_->calls[kQueryPath], 1);
+  EXPECT_EQ(servers_->calls[kKeyQueryPath], 1);
   EXPECT_EQ(servers_->calls[kDevicesPath], 1);
   servers_->down = {kB};
   EXPECT_EQ(query(), "A=a B=b");

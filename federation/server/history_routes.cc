@@ -205,7 +205,7 @@ Task<Result<Response>> event(Api& api, Call& call) {
   return runtime::on_pool(api.runtime(), [&api, &call] { return read_event(api, call); });
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kHistoryOperations[] = {
     {"getRoomState", Method::kGet, "/_matrix/federation/v1/state/{roomId}", reading<state>,
      signed_by_server()},
     {"getRoomStateIds", Method::kGet, "/_matrix/federation/v1/state_ids/{roomId}",
@@ -225,7 +225,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_history_routes(http::Router& router, Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kHistoryOperations);
 }
 
 }  // namespace polder::federation_server

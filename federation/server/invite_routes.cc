@@ -18,7 +18,7 @@ struct Invite {
   json::Array room_state;
 };
 
-Error bad(std::string_view why) {
+Error bad_invite(std::string_view why) {
   return fail(ErrorCode::kInvalid, std::string(why));
 }
 
@@ -27,16 +27,16 @@ Error bad(std::string_view why) {
 Status check_shape(const Api& api, const Call& call, const events::Event& event) {
   POLDER_TRY(const RoomId room, RoomId::parse(call.path("roomId")));
   POLDER_TRY(const EventId id, EventId::parse(call.path("eventId")));
-  if (event.room_id() != room) return bad("The event is of another room than the path");
-  if (event.id() != id) return bad("The event has another id than the path");
-  if (!event.is("m.room.member")) return bad("The event is no m.room.member");
-  if (event.membership() != "invite") return bad("The event is no invite");
+  if (event.room_id() != room) return bad_invite("The event is of another room than the path");
+  if (event.id() != id) return bad_invite("The event has another id than the path");
+  if (!event.is("m.room.member")) return bad_invite("The event is no m.room.member");
+  if (event.membership() != "invite") return bad_invite("The event is no invite");
   if (event.sender().server() != call.origin().view())
-    return bad("The sender is not of your server");
+    return bad_invite("The sender is not of your server");
   const auto user = UserId::parse(event.state_key().value_or(""));
   if (!user.ok() || user->server() != api.own_name().view())
-    return bad("The state_key is no user of this server");
-  if (!events::content_hash_matches(event.object())) return bad("The content hash is wrong");
+    return bad_invite("The state_key is no user of this server");
+  if (!events::content_hash_matches(event.object())) return bad_invite("The content hash is wrong");
   return {};
 }
 
@@ -48,7 +48,7 @@ Result<bool> check_room(Api& api, const ServerName& origin, const events::Event&
   const bool same =
       &rules == &event.rules() || (rules.event_ids == events::EventIdFormat::kServerGiven &&
                                    event.rules().event_ids == events::EventIdFormat::kServerGiven);
-  if (!same) return bad("The room is of another version");
+  if (!same) return bad_invite("The room is of another version");
   POLDER_TRY(const auto room, open_own_room(api, event.room_id(), origin));
   POLDER_CHECK(room->federation.allows(event));
   return true;
@@ -65,22 +65,24 @@ Task<Result<json::Array>> check_room_state(Api& api, events::EventPtr invite, js
   bool created = false;
   json::Array shown;
   for (json::Value& entry : given) {
-    if (entry.as_object() == nullptr) co_return bad("invite_room_state has what is no event");
+    if (entry.as_object() == nullptr)
+      co_return bad_invite("invite_room_state has what is no event");
     const auto event = events::Event::parse(*entry.as_object(), invite->rules());
-    if (!event.ok()) co_return bad("invite_room_state: " + event.error().message);
+    if (!event.ok()) co_return bad_invite("invite_room_state: " + event.error().message);
     if ((*event)->room_id() != invite->room_id())
-      co_return bad("invite_room_state has an event of another room");
-    if (!(*event)->is_state()) co_return bad("invite_room_state has an event that is no state");
+      co_return bad_invite("invite_room_state has an event of another room");
+    if (!(*event)->is_state())
+      co_return bad_invite("invite_room_state has an event that is no state");
     if (!events::content_hash_matches((*event)->object()))
-      co_return bad("invite_room_state has an event with a wrong hash");
+      co_return bad_invite("invite_room_state has an event with a wrong hash");
     const bool create = (*event)->is_state("m.room.create", "");
     const auto verified = co_await api.writer().verify(*event);
     if (!verified.ok() && verified.error().code == ErrorCode::kBadSignature)
-      co_return bad("invite_room_state: " + verified.error().message);
+      co_return bad_invite("invite_room_state: " + verified.error().message);
     created = created || create;
     if (verified.ok() || create) shown.push_back(std::move(entry));
   }
-  if (!created) co_return bad("invite_room_state has no m.room.create event");
+  if (!created) co_return bad_invite("invite_room_state has no m.room.create event");
   co_return shown;
 }
 
@@ -149,7 +151,7 @@ Task<Result<Response>> invite_v1(Api& api, Call& call) {
   co_return Response::json(200, json::write(json::Value(std::move(answer))));
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kInviteOperations[] = {
     {"sendInviteV1", Method::kPut, "/_matrix/federation/v1/invite/{roomId}/{eventId}", invite_v1,
      signed_by_server(kInviteBody)},
     {"sendInviteV2", Method::kPut, "/_matrix/federation/v2/invite/{roomId}/{eventId}", invite_v2,
@@ -159,7 +161,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_invite_routes(http::Router& router, Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kInviteOperations);
 }
 
 }  // namespace polder::federation_server

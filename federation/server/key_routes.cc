@@ -121,7 +121,7 @@ constexpr kit::Terms open(size_t body_max = 0) {
   terms.authentication = Authentication::kNone;
   return terms;
 }
-constexpr Operation kOperations[] = {
+constexpr Operation kKeyOperations[] = {
     {"getVersion", Method::kGet, "/_matrix/federation/v1/version", version, open()},
     {"getServerKey", Method::kGet, "/_matrix/key/v2/server", server_keys, open()},
     {"perspectivesKeyQuery", Method::kGet, "/_matrix/key/v2/query/{serverName}", query_one, open()},
@@ -132,7 +132,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_key_routes(http::Router& router, Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kKeyOperations);
 }
 
 }  // namespace polder::federation_server

@@ -355,7 +355,7 @@ Task<Result<Response>> send_knock(Api& api, Call& call) {
 }
 
 constexpr kit::Terms kEvent = signed_by_server(kEventBody);
-constexpr Operation kOperations[] = {
+constexpr Operation kMembershipOperations[] = {
     {"makeJoin", Method::kGet, "/_matrix/federation/v1/make_join/{roomId}/{userId}", make_join,
      signed_by_server()},
     {"makeLeave", Method::kGet, "/_matrix/federation/v1/make_leave/{roomId}/{userId}", make_leave,
@@ -377,7 +377,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_membership_routes(http::Router& router, Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kMembershipOperations);
 }
 
 }  // namespace polder::federation_server

@@ -118,7 +118,7 @@ Task<Result<Response>> user_devices(Api& api, Call& call) {
   co_return ok_json(answer);
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kQueryOperations[] = {
     {"queryProfile", Method::kGet, "/_matrix/federation/v1/query/profile", profile,
      signed_by_server()},
     {"queryRoomDirectory", Method::kGet, "/_matrix/federation/v1/query/directory", directory,
@@ -133,7 +133,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_query_routes(http::Router& router, Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kQueryOperations);
 }
 
 }  // namespace polder::federation_server

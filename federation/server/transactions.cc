@@ -94,7 +94,7 @@ constexpr kit::Terms in_parts() {
   terms.body = http::Body::kText;
   return terms;
 }
-constexpr Operation kOperations[] = {
+constexpr Operation kTransactionsOperations[] = {
     {"sendTransaction", http::Method::kPut, "/_matrix/federation/v1/send/{txnId}", send,
      in_parts()},
 };
@@ -102,7 +102,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_transaction_routes(http::Router& router, Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kTransactionsOperations);
 }
 
 }  // namespace polder::federation_server

@@ -90,7 +90,7 @@ Task<Result<Response>> legacy_download(const Api& api, Call& call) {
 constexpr kit::Terms kUser{.rate = http::RateClass::kMedia};
 constexpr kit::Terms kAnybody{.authentication = Authentication::kOptionalAccessToken,
                               .rate = http::RateClass::kMedia};
-constexpr Operation kOperations[] = {
+constexpr Operation kDownloadOperations[] = {
     {"getContentAuthed", Method::kGet, "/_matrix/client/v1/media/download/{serverName}/{mediaId}",
      download, kUser},
     {"getContentOverrideNameAuthed", Method::kGet,
@@ -104,7 +104,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_download_routes(http::Router& router, const Api& api) {
-  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kDownloadOperations));
 }
 
 }  // namespace polder::media_api

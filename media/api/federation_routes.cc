@@ -31,7 +31,7 @@ class FramedBody final : public http::BodySource {
 };
 
 // https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid
-Task<Result<http::Response>> download(const Api& api, Call& call) {
+Task<Result<http::Response>> download_for_server(const Api& api, Call& call) {
   POLDER_CO_TRY(auto uri, uri_of(api.library.parts().own_name.view(), call.path("mediaId")));
   POLDER_CO_TRY(const Millis wait, wait_of(call));
   POLDER_CO_CHECK(api.ask({.point = policy::Point::kDownload, .target = uri.str()},
@@ -52,18 +52,18 @@ Task<Result<http::Response>> download(const Api& api, Call& call) {
   co_return response;
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kFederationOperations[] = {
     {"getContent",
      http::Method::kGet,
      "/_matrix/federation/v1/media/download/{mediaId}",
-     download,
+     download_for_server,
      {.authentication = http::Authentication::kServer, .rate = http::RateClass::kFederation}},
 };
 
 }  // namespace
 
 void add_federation_routes(http::Router& router, const Api& api) {
-  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kFederationOperations));
 }
 
 }  // namespace polder::media_api

@@ -82,7 +82,7 @@ Task<Result<Response>> config(const Api& api, Call&) {
 
 constexpr kit::Terms kStream{.rate = http::RateClass::kMedia, .body = http::Body::kStream};
 constexpr kit::Terms kAsk{.rate = http::RateClass::kMedia};
-constexpr Operation kOperations[] = {
+constexpr Operation kUploadOperations[] = {
     {"uploadContent", Method::kPost, "/_matrix/media/v3/upload", upload, kStream},
     {"uploadContentToMXC", Method::kPut, "/_matrix/media/v3/upload/{serverName}/{mediaId}",
      upload_to, kStream},
@@ -94,7 +94,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_upload_routes(http::Router& router, const Api& api) {
-  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kUploadOperations));
 }
 
 }  // namespace polder::media_api

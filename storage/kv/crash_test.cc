@@ -67,7 +67,7 @@ class RocksCrashPlace final : public CrashPlace {
   ForgettingRocksPlace place_{clock_};
 };
 
-std::string big_endian(uint64_t value) {
+std::string write_big_endian(uint64_t value) {
   std::string out;
   for (int shift = 56; shift >= 0; shift -= 8)
     out.push_back(static_cast<char>(value >> shift & 255));
@@ -96,8 +96,8 @@ struct Item {
     Batch batch;
     for (uint32_t i = 0; i < positions(); ++i) {
       const Batch::Patch patch{0, batch.reserve_position()};
-      batch.put(kByPosition, big_endian(0), {&patch, 1}, name(), {});
-      if (i == 0) batch.put(kByName, name(), {}, big_endian(0), {&patch, 1});
+      batch.put(kByPosition, write_big_endian(0), {&patch, 1}, name(), {});
+      if (i == 0) batch.put(kByName, name(), {}, write_big_endian(0), {&patch, 1});
     }
     return batch;
   }

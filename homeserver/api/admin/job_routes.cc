@@ -58,7 +58,7 @@ Task<Result<Response>> stop_job(const Api& api, Call& call) {
   co_return kit::empty_json();
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kJobOperations[] = {
     {"admin.jobs",
      Method::kGet,
      "/_polder/admin/v1/jobs",
@@ -74,7 +74,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_job_routes(http::Router& router, const Api& api) {
-  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kJobOperations));
 }
 
 }  // namespace polder::admin_api

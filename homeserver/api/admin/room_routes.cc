@@ -191,7 +191,7 @@ constexpr kit::Terms kAsk{.authentication = http::Authentication::kAdmin};
 constexpr kit::Terms kOrder{.authentication = http::Authentication::kAdmin,
                             .body_max = kit::kSmallBody,
                             .body = http::Body::kOptional};
-constexpr Operation kOperations[] = {
+constexpr Operation kRoomOperations[] = {
     {"admin.purgeHistory", Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}",
      purge_history, kOrder},
     {"admin.purgeHistory", Method::kPost, "/_synapse/admin/v1/purge_history/{roomId}/{eventId}",
@@ -209,7 +209,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_room_routes(http::Router& router, const Api& api) {
-  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kOperations));
+  kit::add_operations(router, api.runtime, api, std::span<const Operation>(kRoomOperations));
 }
 
 }  // namespace polder::admin_api

@@ -139,7 +139,7 @@ Task<Result<Response>> put_profile(const Api& api, Call& call) {
 
 constexpr kit::Terms kOpen{.authentication = http::Authentication::kNone};
 constexpr kit::Terms kLarge{.body_max = kLargeBody};
-constexpr Operation kOperations[] = {
+constexpr Operation kAccountOperations[] = {
     {"setAccountData", Method::kPut, "/_matrix/client/v3/user/{userId}/account_data/{type}",
      put_account_data, kLarge},
     {"getAccountData", Method::kGet, "/_matrix/client/v3/user/{userId}/account_data/{type}",
@@ -161,7 +161,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_account_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kAccountOperations);
 }
 
 }  // namespace polder::client_api

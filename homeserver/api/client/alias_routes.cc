@@ -157,7 +157,7 @@ Result<Response> aliases_of(const Api&, const rooms::RoomReader& reader, const r
 }
 
 constexpr std::string_view kAlias = "/_matrix/client/v3/directory/room/{roomAlias}";
-constexpr Operation kOperations[] = {
+constexpr Operation kAliasOperations[] = {
     {"getRoomIdByAlias",
      Method::kGet,
      kAlias,
@@ -172,7 +172,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_alias_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kAliasOperations);
 }
 
 }  // namespace polder::client_api

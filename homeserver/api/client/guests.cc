@@ -8,47 +8,48 @@ namespace {
 
 using http::Method;
 
-struct Operation {
+struct OpenOperation {
   Method method;
   std::string_view path;
 };
 
 constexpr std::array kOpen = {
     // "for retrieving events and associated media"
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state"},
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}"},
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/"},
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}"},
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/context/{eventId}"},
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/event/{eventId}"},
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages"},
-    Operation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/members"},
-    Operation{Method::kGet, "/_matrix/client/v3/sync"},
-    Operation{Method::kGet, "/_matrix/client/v1/media/download/{serverName}/{mediaId}"},
-    Operation{Method::kGet, "/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}"},
-    Operation{Method::kGet, "/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/context/{eventId}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/event/{eventId}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/members"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/sync"},
+    OpenOperation{Method::kGet, "/_matrix/client/v1/media/download/{serverName}/{mediaId}"},
+    OpenOperation{Method::kGet,
+                  "/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}"},
     // "for sending events"; a room is joined by its alias as it is by its id.
-    Operation{Method::kPost, "/_matrix/client/v3/rooms/{roomId}/join"},
-    Operation{Method::kPost, "/_matrix/client/v3/join/{roomIdOrAlias}"},
-    Operation{Method::kPost, "/_matrix/client/v3/rooms/{roomId}/leave"},
-    Operation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}"},
-    Operation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}"},
-    Operation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/"},
-    Operation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}"},
-    Operation{Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}"},
+    OpenOperation{Method::kPost, "/_matrix/client/v3/rooms/{roomId}/join"},
+    OpenOperation{Method::kPost, "/_matrix/client/v3/join/{roomIdOrAlias}"},
+    OpenOperation{Method::kPost, "/_matrix/client/v3/rooms/{roomId}/leave"},
+    OpenOperation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}"},
+    OpenOperation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}"},
+    OpenOperation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/"},
+    OpenOperation{Method::kPut, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}"},
+    OpenOperation{Method::kPut, "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}"},
     // "for their own account maintenance"; whoever has a session may end it. Of the profile the
     // policy permits the display name only.
-    Operation{Method::kPut, "/_matrix/client/v3/profile/{userId}/{keyName}"},
-    Operation{Method::kDelete, "/_matrix/client/v3/profile/{userId}/{keyName}"},
-    Operation{Method::kGet, "/_matrix/client/v3/devices"},
-    Operation{Method::kGet, "/_matrix/client/v3/devices/{deviceId}"},
-    Operation{Method::kPut, "/_matrix/client/v3/devices/{deviceId}"},
-    Operation{Method::kGet, "/_matrix/client/v3/account/whoami"},
-    Operation{Method::kPost, "/_matrix/client/v3/logout"},
+    OpenOperation{Method::kPut, "/_matrix/client/v3/profile/{userId}/{keyName}"},
+    OpenOperation{Method::kDelete, "/_matrix/client/v3/profile/{userId}/{keyName}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/devices"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/devices/{deviceId}"},
+    OpenOperation{Method::kPut, "/_matrix/client/v3/devices/{deviceId}"},
+    OpenOperation{Method::kGet, "/_matrix/client/v3/account/whoami"},
+    OpenOperation{Method::kPost, "/_matrix/client/v3/logout"},
     // "for end-to-end encryption"
-    Operation{Method::kPost, "/_matrix/client/v3/keys/upload"},
-    Operation{Method::kPost, "/_matrix/client/v3/keys/query"},
-    Operation{Method::kPost, "/_matrix/client/v3/keys/claim"},
+    OpenOperation{Method::kPost, "/_matrix/client/v3/keys/upload"},
+    OpenOperation{Method::kPost, "/_matrix/client/v3/keys/query"},
+    OpenOperation{Method::kPost, "/_matrix/client/v3/keys/claim"},
 };
 
 }  // namespace
@@ -58,7 +59,7 @@ bool is_open_to_guests(const http::Route& route) {
   if (route.authentication == http::Authentication::kNone ||
       route.authentication == http::Authentication::kOptionalAccessToken)
     return true;
-  return std::ranges::any_of(kOpen, [&](const Operation& operation) {
+  return std::ranges::any_of(kOpen, [&](const OpenOperation& operation) {
     return operation.method == route.method && operation.path == route.path;
   });
 }

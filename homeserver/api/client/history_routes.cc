@@ -308,7 +308,7 @@ Result<Response> relations(const Api&, const RoomReader& reader, const ReaderOf&
   return Response::json(200, std::move(text));
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kHistoryOperations[] = {
     {"getRoomEvents", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/messages", messages},
     {"getOneRoomEvent", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/event/{eventId}",
      reading_event<event>},
@@ -326,7 +326,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_history_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kHistoryOperations);
 }
 
 }  // namespace polder::client_api

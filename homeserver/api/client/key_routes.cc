@@ -149,7 +149,7 @@ Task<Result<Response>> send_to_device(const Api& api, Call& call) {
 }
 
 constexpr kit::Terms kBody{.body_max = kLargeBody};
-constexpr Operation kOperations[] = {
+constexpr Operation kKeyOperations[] = {
     {"uploadKeys", Method::kPost, "/_matrix/client/v3/keys/upload", upload, kBody},
     {"queryKeys", Method::kPost, kQueryPath, query, kBody},
     {"claimKeys", Method::kPost, "/_matrix/client/v3/keys/claim", claim, kBody},
@@ -167,7 +167,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_key_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kKeyOperations);
 }
 
 }  // namespace polder::client_api

@@ -251,7 +251,7 @@ constexpr kit::Terms kEnter{.rate = RateClass::kJoin,
 constexpr kit::Terms kLeave{
     .body_max = kLargeBody, .body = http::Body::kOptional, .changes_own_place = true};
 constexpr kit::Terms kOther{.rate = RateClass::kMessage, .body_max = kLargeBody};
-constexpr Operation kOperations[] = {
+constexpr Operation kMembershipOperations[] = {
     {"joinRoom", Method::kPost, "/_matrix/client/v3/join/{roomIdOrAlias}", join, kEnter},
     {"knockRoom", Method::kPost, "/_matrix/client/v3/knock/{roomIdOrAlias}", knock, kEnter},
     {"joinRoomById", Method::kPost, "/_matrix/client/v3/rooms/{roomId}/join", join, kEnter},
@@ -266,7 +266,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_membership_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kMembershipOperations);
 }
 
 }  // namespace polder::client_api

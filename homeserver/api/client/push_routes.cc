@@ -109,7 +109,7 @@ constexpr kit::Terms kBody{.body_max = kSmallBody};
 constexpr std::string_view kRule = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}";
 constexpr std::string_view kEnabled = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled";
 constexpr std::string_view kActions = "/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions";
-constexpr Operation kOperations[] = {
+constexpr Operation kPushOperations[] = {
     {"getPushRules", Method::kGet, "/_matrix/client/v3/pushrules/", get_all},
     {"getPushRulesGlobal", Method::kGet, "/_matrix/client/v3/pushrules/global/", get_global},
     {"getPushRule", Method::kGet, kRule, get_rule},
@@ -124,7 +124,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_push_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kPushOperations);
 }
 
 }  // namespace polder::client_api

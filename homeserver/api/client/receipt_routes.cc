@@ -131,7 +131,7 @@ Task<Result<Response>> put_typing(const Api& api, Call& call) {
   co_return empty_json();
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kReceiptOperations[] = {
     {"postReceipt",
      Method::kPost,
      "/_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}",
@@ -152,7 +152,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_receipt_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kReceiptOperations);
 }
 
 }  // namespace polder::client_api

@@ -99,7 +99,7 @@ constexpr kit::Terms kAvailable{.authentication = Authentication::kNone,
                                 .rate = RateClass::kRegistration};
 constexpr kit::Terms kNonce{.authentication = Authentication::kNone};
 constexpr kit::Terms kSecret{.authentication = Authentication::kNone, .body_max = kSmallBody};
-constexpr kit::Operation<Registering> kOperations[] = {
+constexpr kit::Operation<Registering> kRegistrationOperations[] = {
     {"register", Method::kPost, "/_matrix/client/v3/register", register_user, kRegister},
     {"checkUsernameAvailability", Method::kGet, "/_matrix/client/v3/register/available",
      register_available, kAvailable},
@@ -114,7 +114,7 @@ constexpr kit::Operation<Registering> kOperations[] = {
 
 void add_registration_routes(http::Router& router, Registering& registering) {
   kit::add_operations(router, registering.api.runtime, registering,
-                      std::span<const kit::Operation<Registering>>(kOperations));
+                      std::span<const kit::Operation<Registering>>(kRegistrationOperations));
 }
 
 }  // namespace polder::client_api

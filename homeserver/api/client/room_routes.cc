@@ -206,7 +206,7 @@ Task<Result<Response>> create(const Api& api, Call& call) {
 constexpr kit::Terms kEvent{.rate = RateClass::kMessage, .body_max = kLargeBody};
 constexpr kit::Terms kState{
     .rate = RateClass::kMessage, .body_max = kLargeBody, .changes_own_place = true};
-constexpr Operation kOperations[] = {
+constexpr Operation kRoomOperations[] = {
     {"createRoom",
      Method::kPost,
      "/_matrix/client/v3/createRoom",
@@ -227,7 +227,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_room_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kRoomOperations);
 }
 
 }  // namespace polder::client_api

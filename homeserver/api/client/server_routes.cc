@@ -65,7 +65,7 @@ Task<Result<Response>> turn_server(const Api& api, Call& call) {
 
 constexpr kit::Terms kUncounted{.authentication = http::Authentication::kNone,
                                 .rate = http::RateClass::kNone};
-constexpr Operation kOperations[] = {
+constexpr Operation kServerOperations[] = {
     {"getVersions", Method::kGet, "/_matrix/client/versions", versions, kUncounted},
     {"getWellknown", Method::kGet, "/.well-known/matrix/client", well_known, kUncounted},
     {"getCapabilities", Method::kGet, "/_matrix/client/v3/capabilities", capabilities},
@@ -77,7 +77,7 @@ constexpr Operation kOperations[] = {
 void add_server_routes(http::Router& router, const Api& api) {
   // The versions r0.* that clients are told of have their paths.
   router.add_alias("/_matrix/client/r0/", "/_matrix/client/v3/");
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kServerOperations);
 }
 
 }  // namespace polder::client_api

@@ -212,7 +212,7 @@ constexpr kit::Terms kLogin{
 constexpr kit::Terms kAccount{.rate = RateClass::kLogin, .body_max = kSmallBody};
 constexpr kit::Terms kBody{.body_max = kSmallBody};
 constexpr kit::Terms kBodyOrNone{.body_max = kSmallBody, .body = http::Body::kOptional};
-constexpr Operation kOperations[] = {
+constexpr Operation kSessionOperations[] = {
     {"getLoginFlows", Method::kGet, "/_matrix/client/v3/login", login_flows, kOpen},
     {"login", Method::kPost, "/_matrix/client/v3/login", login, kLogin},
     {"logout", Method::kPost, "/_matrix/client/v3/logout", logout},
@@ -234,7 +234,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_session_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kSessionOperations);
 }
 
 }  // namespace polder::client_api

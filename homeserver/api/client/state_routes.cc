@@ -137,7 +137,7 @@ Task<Result<Response>> joined_rooms(const Api& api, Call& call) {
   co_return ok_json({{"joined_rooms", joined}});
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kStateOperations[] = {
     {"getRoomState", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state", reading<all_state>},
     {"getRoomStateWithKey", Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}",
      reading<one_state>},
@@ -156,7 +156,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_state_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kStateOperations);
 }
 
 }  // namespace polder::client_api

@@ -60,12 +60,12 @@ Task<Result<Response>> sync(const Api& api, Call& call) {
   co_return response;
 }
 
-constexpr Operation kOperations[] = {{"sync", http::Method::kGet, kPath, sync}};
+constexpr Operation kSyncOperations[] = {{"sync", http::Method::kGet, kPath, sync}};
 
 }  // namespace
 
 void add_sync_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kSyncOperations);
 }
 
 }  // namespace polder::client_api

@@ -51,14 +51,14 @@ Result<Response> threads(const Api&, const RoomReader& reader, const ReaderOf& o
   return Response::json(200, std::move(text));
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kThreadOperations[] = {
     {"getThreadRoots", Method::kGet, "/_matrix/client/v1/rooms/{roomId}/threads", reading<threads>},
 };
 
 }  // namespace
 
 void add_thread_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kThreadOperations);
 }
 
 }  // namespace polder::client_api

@@ -86,7 +86,7 @@ Task<Result<Response>> timestamp_to_event(const Api& api, Call& call) {
       {{"event_id", local.found->id.str()}, {"origin_server_ts", local.found->origin_server_ts}});
 }
 
-constexpr Operation kOperations[] = {
+constexpr Operation kTimestampOperations[] = {
     {"getEventByTimestamp", Method::kGet, "/_matrix/client/v1/rooms/{roomId}/timestamp_to_event",
      timestamp_to_event},
 };
@@ -94,7 +94,7 @@ constexpr Operation kOperations[] = {
 }  // namespace
 
 void add_timestamp_routes(http::Router& router, const Api& api) {
-  add_operations(router, api, kOperations);
+  add_operations(router, api, kTimestampOperations);
 }
 
 }  // namespace polder::client_api

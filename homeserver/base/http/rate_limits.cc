@@ -24,12 +24,12 @@ constexpr std::array<std::string_view, kRateClasses> kClassNames = {
     "media", "federation", "login_account", "login_failed", "token_failed"};
 
 // A rule in nanoseconds, so that a bucket is one number: when it will be full again.
-struct Pace {
+struct Refill {
   int64_t token;  // that one token takes to come
   int64_t whole;  // that an empty bucket takes
 };
 
-Pace pace_of(const RateRule& rule) {
+Refill pace_of(const RateRule& rule) {
   const auto token = static_cast<int64_t>(1e9 / rule.per_second);
   return {token, token * rule.burst};
 }
@@ -81,7 +81,7 @@ struct RateLimits::Table {
 struct RateLimits::Place {
   Table::Part& part;
   uint64_t key;
-  Pace pace;
+  Refill pace;
 
   std::span<Bucket> set() const REQUIRES(part.mutex) {
     if (part.buckets.empty()) part.buckets.resize(kSetsInPart * kPlacesInSet);

@@ -5,7 +5,7 @@
 namespace polder::policy {
 namespace {
 
-constexpr std::array<std::string_view, kPoints> kWords = {
+constexpr std::array<std::string_view, kPoints> kPointWords = {
     "create",       "message",  "state",      "redact",   "invite",  "join",
     "knock",        "leave",    "kick",       "ban",      "profile", "alias",
     "directory",    "upload",   "download",   "register", "login",   "federate_in",
@@ -24,12 +24,12 @@ Point point_of_membership(const EventShape& event) {
 }  // namespace
 
 std::string_view to_string(Point point) {
-  return kWords.at(static_cast<size_t>(point));
+  return kPointWords.at(static_cast<size_t>(point));
 }
 
 std::optional<Point> point_of(std::string_view word) {
-  for (size_t i = 0; i < kWords.size(); ++i) {
-    if (kWords[i] == word) return static_cast<Point>(i);
+  for (size_t i = 0; i < kPointWords.size(); ++i) {
+    if (kPointWords[i] == word) return static_cast<Point>(i);
   }
   return std::nullopt;
 }

@@ -24,7 +24,7 @@ Federation& federation(Question& question) {
                                    : question.facts.federation.emplace();
 }
 
-constexpr std::array kWords = {
+constexpr std::array kFactWords = {
     Word{"by=client", "a user acts through a client, which is the default",
          [](Question& q, std::string_view) { q.actor = Client(); }},
     Word{"by=administrator", "somebody acts through the administration API or the command line",
@@ -80,7 +80,7 @@ std::optional<std::string_view> value_in(const Word& known, std::string_view wor
 }
 
 Status add_word(Question& question, std::string_view word) {
-  for (const Word& known : kWords) {
+  for (const Word& known : kFactWords) {
     if (const auto value = value_in(known, word)) {
       known.apply(question, *value);
       return {};
@@ -115,7 +115,7 @@ std::string vocabulary() {
   for (size_t i = 0; i < kPoints; ++i)
     text.append(" ").append(to_string(static_cast<Point>(i)));
   text.append("\nfacts:\n");
-  for (const Word& word : kWords)
+  for (const Word& word : kFactWords)
     text.append("  ").append(word.name).append(": ").append(word.meaning).append("\n");
   return text;
 }

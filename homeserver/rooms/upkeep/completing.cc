@@ -8,7 +8,7 @@
 namespace polder::rooms {
 namespace {
 
-constexpr size_t kEventsAtOnce = 50;  // put right in one turn of the room
+constexpr size_t kEventsATurn = 50;  // put right in one turn of the room
 constexpr size_t kServersAsked = 5;
 constexpr Millis kFirstPause{2000};
 constexpr Millis kPauseMax{120'000};
@@ -88,7 +88,7 @@ Task<Result<bool>> RoomUpkeep::complete_once(RoomNumber number) {
           auto completion,
           co_await runtime::on_pool(parts_.runtime, runtime::Lane::kLong, [self, target, whole] {
             return stage_completion(self->context_, *target, *self->parts_.database.snapshot(),
-                                    *whole, kEventsAtOnce);
+                                    *whole, kEventsATurn);
           }));
       done = completion.done;
       if (completion.staged.empty()) co_return done;

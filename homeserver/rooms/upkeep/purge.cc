@@ -11,8 +11,8 @@ namespace {
 using stores::Membership;
 using stores::PurgeRow;
 
-constexpr EventNumber kEventsAtOnce = 200;
-constexpr Millis kBreath{5};  // between two steps, for others
+constexpr EventNumber kEventsAStep = 200;
+constexpr Millis kBreathAfterStep{5};  // between two steps, for others
 
 // What users know of a room that goes.
 class Mentions {
@@ -106,7 +106,7 @@ Result<kv::Batch> stage_erasing(const kv::Snapshot& snapshot, RoomNumber room, P
   kv::Batch batch;
   const events::RoomVersionRules* rules = events::find_room_version(row.version);
   if (rules == nullptr) return fail(ErrorCode::kCorrupt, "a purged room of an unknown version");
-  const EventNumber end = std::min(row.last_event, row.unlisted + kEventsAtOnce);
+  const EventNumber end = std::min(row.last_event, row.unlisted + kEventsAStep);
   row.done = row.unlisted == row.last_event;
   while (row.unlisted < end) {
     const stores::EventPlace place{room, ++row.unlisted};
@@ -168,7 +168,7 @@ Task<Status> RoomUpkeep::erase_purged(RoomNumber number) {
     if (batch.empty()) co_return Status();
     POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
     if (row->done) break;
-    co_await runtime::sleep_for(parts_.runtime, kBreath);
+    co_await runtime::sleep_for(parts_.runtime, kBreathAfterStep);
   }
   RoomUpkeep* self = this;
   co_return co_await runtime::on_pool(

@@ -16,9 +16,9 @@ namespace {
 
 using stores::HistoryPurgeRow;
 
-constexpr EventNumber kEventsAtOnce = 100;  // looked at in one turn of the room
-constexpr Millis kBreath{5};                // between two turns, for others
-constexpr Millis kLater{60'000};            // while states are known in part
+constexpr EventNumber kEventsLookedAt = 100;  // looked at in one turn of the room
+constexpr Millis kBreathAfterTurn{5};         // between two turns, for others
+constexpr Millis kLater{60'000};              // while states are known in part
 
 // Goes through some events in the room's turn.
 class Purging {
@@ -29,7 +29,7 @@ class Purging {
 
   Status run(HistoryPurgeRow& row) {
     row_ = row;
-    const EventNumber end = std::min(row.last, row.reached + kEventsAtOnce);
+    const EventNumber end = std::min(row.last, row.reached + kEventsLookedAt);
     while (row.reached < end)
       POLDER_CHECK(look_at(++row.reached));
     return {};
@@ -178,7 +178,7 @@ Task<Status> RoomUpkeep::erase_history(RoomNumber number) {
     const auto staged = co_await rooms_.change(number, step);
     const bool later = !staged.ok() && staged.error().code == ErrorCode::kUnavailable;
     if (!staged.ok() && !later) co_return staged.error();
-    co_await runtime::sleep_for(parts_.runtime, later ? kLater : kBreath);
+    co_await runtime::sleep_for(parts_.runtime, later ? kLater : kBreathAfterTurn);
   }
   POLDER_CO_CHECK(co_await erase_old_highlights(number));
   row->done = true;
@@ -208,7 +208,7 @@ Task<Status> RoomUpkeep::erase_old_highlights(RoomNumber number) {
                                     return erased;
                                   }));
     if (!batch.empty()) POLDER_CO_CHECK(co_await parts_.committer.commit(std::move(batch)));
-    co_await runtime::sleep_for(parts_.runtime, kBreath);
+    co_await runtime::sleep_for(parts_.runtime, kBreathAfterTurn);
   }
   co_return Status();
 }

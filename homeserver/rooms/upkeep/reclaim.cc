@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kReadsAtOnce = 500;  // milliseconds of a thread of the pool
 constexpr size_t kRowsAtOnce = 500;
-constexpr Millis kBreath{5};  // between two steps, for others
+constexpr Millis kBreathOfReclaim{5};  // between two steps, for others
 
 }  // namespace
 
@@ -70,7 +70,7 @@ Task<Result<uint64_t>> Reclaimer::sweep(RoomNumber room, uint64_t upto) {
                               }
                               return (*sweep)->step(kReadsAtOnce);
                             }));
-    if (!done) co_await runtime::sleep_for(runtime_, kBreath);
+    if (!done) co_await runtime::sleep_for(runtime_, kBreathOfReclaim);
   }
   if (!*sweep) co_return uint64_t{0};
   const std::vector<uint64_t> rows = (*sweep)->unreachable_rows();

@@ -79,9 +79,9 @@ struct Usage {
   std::string_view key;   // in the devices of a user
   std::string_view usage;
 };
-constexpr Usage kUsages[] = {{"master_keys", "master_key", "master"},
-                             {"self_signing_keys", "self_signing_key", "self_signing"},
-                             {"user_signing_keys", "", "user_signing"}};
+constexpr Usage kAnsweredUsages[] = {{"master_keys", "master_key", "master"},
+                                     {"self_signing_keys", "self_signing_key", "self_signing"},
+                                     {"user_signing_keys", "", "user_signing"}};
 
 Result<json::Object> read_query(const KeyReader& reader, const WantedKeys& wanted) {
   json::Object answer;
@@ -98,7 +98,7 @@ Result<json::Object> read_query(const KeyReader& reader, const WantedKeys& wante
       of_user.set(device.id.str(), std::move(device.keys));
     }
     all_devices.set(user.str(), std::move(of_user));
-    for (const Usage& usage : kUsages) {
+    for (const Usage& usage : kAnsweredUsages) {
       POLDER_TRY(auto key, reader.cross_signing_key(user, *number, usage.usage));
       if (!key) continue;
       if (answer.find_object(usage.list) == nullptr)
@@ -126,7 +126,7 @@ Result<json::Object> read_devices_for_server(const KeyReader& reader, const User
       if (!device.name.empty()) entry.set("device_display_name", device.name);
       list.emplace_back(std::move(entry));
     }
-    for (const Usage& usage : kUsages) {
+    for (const Usage& usage : kAnsweredUsages) {
       POLDER_TRY(auto key, reader.cross_signing_key(user, *number, usage.usage));
       if (key) answer.set(std::string(usage.key), *std::move(key));
     }
@@ -143,7 +143,7 @@ Task<Result<json::Object>> DeviceKeys::query(UserId asker, WantedKeys wanted) {
   co_return co_await runtime::on_pool(
       parts_.runtime, [self, asker, shared]() -> Result<json::Object> {
         POLDER_TRY(json::Object answer, read_query(KeyReader(self->parts_, asker, true), *shared));
-        for (const Usage& usage : kUsages) {
+        for (const Usage& usage : kAnsweredUsages) {
           if (!answer.contains(usage.list)) answer.set(std::string(usage.list), json::Object());
         }
         return answer;
@@ -189,7 +189,7 @@ Result<json::Object> DeviceKeys::signing_key_update(const UserId& user,
                                                     stores::UserNumber number) const {
   const KeyReader reader(parts_, {}, options_.names_to_other_servers);
   json::Object content{{"user_id", user.str()}};
-  for (const Usage& usage : kUsages) {
+  for (const Usage& usage : kAnsweredUsages) {
     POLDER_TRY(auto key, reader.cross_signing_key(user, number, usage.usage));
     if (key) content.set(std::string(usage.key), *std::move(key));
   }
