@@ -4,6 +4,7 @@
 #include "federation/server/requests_at_once.h"
 #include "federation/server/transactions.h"
 #include "federation/server/waiting.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::federation_server {
 Api::Api(Parts given)
@@ -15,6 +16,10 @@ Api::Api(Parts given)
       waiting(std::make_unique<WaitingEvents>(*this)) {}
 
 Api::~Api() = default;
+
+const rooms::RoomSource& Api::rooms() const {
+  return parts.writer.source();
+}
 
 Status Api::start() {
   return waiting->start();

@@ -17,11 +17,15 @@
 #include "homeserver/base/http/router.h"
 #include "homeserver/base/json/value.h"
 #include "homeserver/base/runtime/sync.h"
-#include "homeserver/rooms/write/writer.h"
+#include "homeserver/rooms/model/source.h"
 #include "homeserver/users/accounts/accounts.h"
 #include "homeserver/users/data/device_messages.h"
 #include "homeserver/users/data/receipts.h"
 #include "homeserver/users/keys/device_keys.h"
+
+namespace polder::rooms {
+class RoomWriter;
+}  // namespace polder::rooms
 
 namespace polder::federation_server {
 
@@ -67,7 +71,7 @@ struct Api {
   std::unique_ptr<WaitingEvents> waiting;
 
   runtime::Runtime& runtime() const { return parts.runtime; }
-  const rooms::RoomSource& rooms() const { return parts.writer.source(); }
+  const rooms::RoomSource& rooms() const;
   rooms::RoomWriter& writer() const { return parts.writer; }
   const ServerName& own_name() const { return rooms().own_name; }
 };

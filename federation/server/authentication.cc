@@ -8,6 +8,7 @@
 #include "homeserver/base/http/errors.h"
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::federation_server {
 namespace {

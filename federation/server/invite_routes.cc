@@ -3,6 +3,7 @@
 #include "federation/server/open_room.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/signing.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::federation_server {
 namespace {

@@ -7,6 +7,7 @@
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/signing.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::federation_server {
 namespace {

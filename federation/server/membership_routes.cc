@@ -9,6 +9,7 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/read/restricted.h"
+#include "homeserver/rooms/write/writer.h"
 #include "storage/stores/federation/federation_rows.h"
 
 namespace polder::federation_server {

@@ -10,6 +10,7 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/client_format.h"
 #include "homeserver/protocol/events/signing.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::federation_server {
 namespace {

@@ -5,6 +5,7 @@
 #include "federation/server/open_room.h"
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
+#include "homeserver/rooms/write/writer.h"
 
 namespace polder::federation_server {
 namespace {

@@ -1,10 +1,14 @@
 // Profiles, account data, filters.
+#include "federation/client/client.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/membership.h"
 #include "homeserver/api/client/profiles.h"
 #include "homeserver/base/json/parse.h"
 #include "homeserver/rooms/model/refusals.h"
 #include "homeserver/rooms/write/writer.h"
+#include "homeserver/sync/classic/filter.h"
+#include "homeserver/sync/classic/tokens.h"
+#include "homeserver/sync/push/rules.h"
 
 namespace polder::client_api {
 namespace {

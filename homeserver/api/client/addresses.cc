@@ -1,5 +1,6 @@
 #include "homeserver/api/client/addresses.h"
 
+#include "federation/client/client.h"
 #include "storage/stores/rooms/directory_rows.h"
 
 namespace polder::client_api {

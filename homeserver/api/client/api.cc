@@ -1,6 +1,7 @@
 #include "homeserver/api/client/api.h"
 
 #include "homeserver/api/client/guests.h"
+#include "homeserver/sync/classic/sync.h"
 
 namespace polder::client_api {
 namespace {

@@ -8,9 +8,6 @@
 #include <vector>
 
 #include "appservices/registry/registry.h"
-#include "federation/client/client.h"
-#include "federation/devices/devices.h"
-#include "federation/entry/entry.h"
 #include "homeserver/api/kit/operations.h"
 #include "homeserver/api/kit/respond.h"
 #include "homeserver/base/http/errors.h"
@@ -19,20 +16,35 @@
 #include "homeserver/base/runtime/sync.h"
 #include "homeserver/base/values/mutex.h"
 #include "homeserver/rooms/model/source.h"
-#include "homeserver/sync/classic/sync.h"
-#include "homeserver/sync/classic/tokens.h"
-#include "homeserver/sync/push/rules.h"
 #include "homeserver/users/accounts/accounts.h"
 #include "homeserver/users/accounts/identity_provider.h"
 #include "homeserver/users/authentication/interactive_authentication.h"
 #include "homeserver/users/data/account_data.h"
 #include "homeserver/users/data/receipts.h"
-#include "homeserver/users/keys/device_keys.h"
 #include "homeserver/users/sessions/sessions.h"
 
+// What routes use of these, they include: none is compiled anew for what others use.
+namespace polder::client {
+class FederationClient;
+}  // namespace polder::client
+namespace polder::devices {
+class Devices;
+}  // namespace polder::devices
+namespace polder::entry {
+class RoomEntry;
+}  // namespace polder::entry
+namespace polder::push {
+class Rules;
+}  // namespace polder::push
 namespace polder::rooms {
 class RoomWriter;
 }  // namespace polder::rooms
+namespace polder::sync {
+class Sync;
+}  // namespace polder::sync
+namespace polder::users {
+class DeviceKeys;
+}  // namespace polder::users
 
 namespace polder::client_api {
 

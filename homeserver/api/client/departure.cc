@@ -1,4 +1,5 @@
 #include "homeserver/api/client/departure.h"
+#include "federation/entry/entry.h"
 
 namespace polder::client_api {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "federation/entry/entry.h"
 #include "homeserver/rooms/read/reader.h"
 #include "storage/stores/users/user_rows.h"
 

@@ -7,6 +7,8 @@
 #include "homeserver/rooms/read/gaps.h"
 #include "homeserver/rooms/read/related.h"
 #include "homeserver/rooms/write/writer.h"
+#include "homeserver/sync/classic/filter.h"
+#include "homeserver/sync/classic/tokens.h"
 
 namespace polder::client_api {
 namespace {

@@ -1,9 +1,12 @@
 // End-to-end encryption: keys, cross-signing, messages to devices.
 // https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption
+#include "federation/devices/devices.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/kit/key_pieces.h"
 #include "homeserver/sync/classic/device_lists.h"
+#include "homeserver/sync/classic/tokens.h"
+#include "homeserver/users/keys/device_keys.h"
 
 namespace polder::client_api {
 namespace {

@@ -1,4 +1,5 @@
 // Who is in a room: joining, inviting, leaving, banning, forgetting.
+#include "federation/entry/entry.h"
 #include "homeserver/api/client/addresses.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/membership.h"

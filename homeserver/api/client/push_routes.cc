@@ -1,6 +1,7 @@
 // Push rules (https://spec.matrix.org/v1.19/client-server-api/#push-rules-api).
 #include "homeserver/api/client/api.h"
 #include "homeserver/protocol/push_rules/rule_set.h"
+#include "homeserver/sync/push/rules.h"
 
 namespace polder::client_api {
 namespace {

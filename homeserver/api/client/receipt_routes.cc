@@ -1,5 +1,6 @@
 // Receipts, read markers, typing.
 // https://spec.matrix.org/v1.19/client-server-api/#receipts
+#include "federation/devices/devices.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/rooms/model/event_thread.h"
 #include "homeserver/rooms/model/refusals.h"

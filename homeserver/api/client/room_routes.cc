@@ -1,6 +1,7 @@
 // Changing rooms: creation, events, state, redaction.
 #include <algorithm>
 
+#include "federation/entry/entry.h"
 #include "homeserver/api/client/addresses.h"
 #include "homeserver/api/client/api.h"
 #include "homeserver/api/client/create_room.h"

@@ -4,6 +4,7 @@
 #include "homeserver/api/client/interactive_auth.h"
 #include "homeserver/api/client/login.h"
 #include "homeserver/api/client/membership.h"
+#include "homeserver/rooms/write/writer.h"
 #include "homeserver/users/authentication/identifier.h"
 
 namespace polder::client_api {

@@ -3,6 +3,7 @@
 #include "homeserver/api/client/state_pieces.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/model/refusals.h"
+#include "homeserver/sync/classic/tokens.h"
 
 namespace polder::client_api {
 namespace {

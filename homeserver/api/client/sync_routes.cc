@@ -1,6 +1,8 @@
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
 #include "homeserver/api/client/api.h"
 #include "homeserver/base/json/parse.h"
+#include "homeserver/sync/classic/sync.h"
+#include "homeserver/sync/classic/tokens.h"
 
 namespace polder::client_api {
 namespace {

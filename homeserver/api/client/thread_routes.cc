@@ -2,6 +2,7 @@
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/rooms/read/threads.h"
+#include "homeserver/sync/classic/tokens.h"
 
 namespace polder::client_api {
 namespace {

@@ -1,4 +1,5 @@
 // From a time to the event of a room that is closest to it.
+#include "federation/client/client.h"
 #include "homeserver/api/client/room_reading.h"
 #include "homeserver/rooms/read/at_time.h"
 #include "homeserver/rooms/read/gaps.h"
