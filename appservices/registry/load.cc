@@ -22,11 +22,12 @@ size_t size_of(const Registration& registration) {
   return size;
 }
 
-// The file in front of each line.
+// The file in front of each line that does not begin with it.
 void add_faults(std::string& faults, const std::string& path, std::string_view lines) {
   while (!lines.empty()) {
     const size_t end = std::min(lines.find('\n'), lines.size());
-    faults.append(faults.empty() ? "" : "\n").append(path).append(": ");
+    faults.append(faults.empty() ? "" : "\n");
+    if (!lines.starts_with(path)) faults.append(path).append(": ");
     faults.append(lines.substr(0, end));
     lines.remove_prefix(std::min(end + 1, lines.size()));
   }
