@@ -104,7 +104,7 @@ class PushTest : public stores::StoreTest {
   }
   void read(const UserId& user, const EventId& event, std::string_view thread = "",
             std::string_view type = "m.read") {
-    const Status set = run(receipts_->set(number(user), (*engine_->source().head(room_))->number,
+    const auto set = run(receipts_->set(number(user), (*engine_->source().head(room_))->number,
                                           {std::string(type), std::string(thread), event}));
     EXPECT_TRUE(set.ok());
   }
