@@ -36,7 +36,10 @@ Task<Result<std::shared_ptr<const sync::Filter>>> filter_of(const Api& api, cons
   co_return parse_filter(api, key, *stored, sync::parse_stored_filter);
 }
 
-Task<Result<Response>> sync(const Api& api, Call& call) {
+// What answers the request once it is awaited, and holds of it what that takes.
+using Answering = Task<Result<sync::SyncResponse>>;
+
+Task<Result<Answering>> begin(const Api& api, const Call& call) {
   sync::SyncRequest request;
   request.user = call.session().user;
   request.number = call.session().number;
@@ -55,7 +58,21 @@ Task<Result<Response>> sync(const Api& api, Call& call) {
   POLDER_CO_CHECK(query.one_of("set_presence", {"offline", "online", "unavailable"}));
   request.client_ended = call.exchange.client_ended;
   POLDER_CO_TRY(request.filter, co_await filter_of(api, call));
-  POLDER_CO_TRY(sync::SyncResponse answer, co_await api.sync.run(std::move(request)));
+  co_return api.sync.run(std::move(request));
+}
+
+// A request of this kind waits for minutes, and there are many: they hold as little as they can.
+void give_back(http::Request& request) {
+  request.query = decltype(request.query)();
+  request.headers = http::Headers();
+  request.target = std::string();
+  request.path = std::string();
+}
+
+Task<Result<Response>> sync(const Api& api, Call& call) {
+  POLDER_CO_TRY(Answering answering, co_await begin(api, call));
+  give_back(call.exchange.request);
+  POLDER_CO_TRY(sync::SyncResponse answer, co_await std::move(answering));
   Response response = Response::json(200, std::move(answer.text));
   if (answer.more)
     response.stream = kit::streamed(api.runtime.log(), kPath, std::move(answer.more));

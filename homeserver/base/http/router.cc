@@ -219,6 +219,15 @@ void Router::add_alias(std::string prefix, std::string stands_for) {
   aliases_.emplace_back(std::move(prefix), std::move(stands_for));
 }
 
+namespace {
+
+Task<Response> at_once(Response response) {
+  co_return response;
+}
+
+}  // namespace
+
+// No task itself: it would be there as long as the handler's.
 Task<Response> Router::run(Exchange& exchange) const {
   Request& request = exchange.request;
   for (const auto& [prefix, stands_for] : aliases_) {
@@ -228,7 +237,7 @@ Task<Response> Router::run(Exchange& exchange) const {
   if (request.method == Method::kOptions) {
     Response response;
     response.status = 204;
-    co_return response;
+    return at_once(std::move(response));
   }
   const Method method = request.method == Method::kHead ? Method::kGet : request.method;
   const auto found =
@@ -237,20 +246,19 @@ Task<Response> Router::run(Exchange& exchange) const {
   const bool known_path =
       node != nullptr &&
       exchange.served[static_cast<size_t>(node->routes.begin()->second->resource)];
-  if (!known_path) co_return error_response(404, "M_UNRECOGNIZED", "Unrecognized request");
+  if (!known_path) return at_once(error_response(404, "M_UNRECOGNIZED", "Unrecognized request"));
   if (found == node->routes.end()) {
     Response response = error_response(405, "M_UNRECOGNIZED", "Method not allowed here");
     response.headers.set("Allow", node->methods());
-    co_return response;
+    return at_once(std::move(response));
   }
   const Route& route = *found->second;
   exchange.route = &route;
   if (const Status bound = bind_parameters(route, request); !bound.ok()) {
-    co_return error_response(400, "M_INVALID_PARAM", bound.error().message);
+    return at_once(error_response(400, "M_INVALID_PARAM", bound.error().message));
   }
-  const Handler handle_whole = read_and_handle;
-  if (around_) co_return co_await around_(exchange, handle_whole);
-  co_return co_await handle_whole(exchange);
+  static const Handler kHandleWhole = read_and_handle;  // outlives what it begins
+  return around_ ? around_(exchange, kHandleWhole) : kHandleWhole(exchange);
 }
 
 Task<Response> Router::handle(Exchange& exchange) const {

@@ -64,10 +64,16 @@ Task<bool> wait_with_client(runtime::Runtime& runtime, Waiters::Waiter& waiter,
 
 }  // namespace
 
+// One request on its way. Of its tasks those that wait hold little: there are many of them.
 struct Sync::Poll {
+  // Looks, and waits until there is something to tell.
+  static Task<Result<SyncResponse>> answer(Sync& sync, std::shared_ptr<const SyncRequest> request);
+  Task<Result<std::unique_ptr<Answer>>> look(Sync& sync);
+
   std::shared_ptr<const SyncRequest> request;
   std::shared_ptr<SyncStats> stats;
   std::unique_ptr<Waiters::Waiter> waiter;
+  Look next;
 };
 
 SyncResponse Sync::answer_with(Poll& poll, Answer answer) {
@@ -82,58 +88,70 @@ SyncResponse Sync::answer_with(Poll& poll, Answer answer) {
   return response_of(runtime, std::move(answer), poll.stats);
 }
 
-Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
-  runtime::Runtime& runtime = services_.rooms.runtime;
-  kv::Committer& committer = services_.committer;
-  const auto deadline = runtime.clock().steady() + request.timeout;
-  std::optional<StreamToken> since;
-  if (!request.since.empty()) {
-    POLDER_CO_TRY(since, parse_since(request.since, committer.visible()));
+Task<Result<std::unique_ptr<Answer>>> Sync::Poll::look(Sync& sync) {
+  runtime::Runtime& runtime = sync.services_.rooms.runtime;
+  waiter->begin();
+  const auto begun = runtime.clock().steady();
+  auto build = [services = &sync.services_, asked = request,
+                what = next]() -> Result<std::unique_ptr<Answer>> {
+    POLDER_TRY(Answer answer, build_response(*services, asked, what));
+    return std::make_unique<Answer>(std::move(answer));
+  };
+  POLDER_CO_TRY(auto answer, co_await runtime::on_pool(runtime, std::move(build)));
+  stats->looks.add();
+  stats->time.observe(std::chrono::duration<double>(runtime.clock().steady() - begun).count());
+  // From here, not from the pool: what is lazy waits for company on a shard only.
+  if (!answer->acknowledged.empty())
+    sync.services_.committer.enqueue(std::exchange(answer->acknowledged, {}), kv::Durability::kLazy,
+                                     [](const Result<kv::Committed>&) {});
+  // What was looked at, and was nothing for this client, is not looked at again.
+  next.since = answer->next;
+  next.first = false;
+  co_return answer;
+}
+
+Task<Result<SyncResponse>> Sync::Poll::answer(Sync& sync,
+                                              std::shared_ptr<const SyncRequest> request) {
+  runtime::Runtime& runtime = sync.services_.rooms.runtime;
+  const auto deadline = runtime.clock().steady() + request->timeout;
+  Poll poll{std::move(request), {}, {}, {}};
+  const SyncRequest& asked = *poll.request;
+  if (!asked.since.empty()) {
+    POLDER_CO_TRY(poll.next.since, parse_since(asked.since, sync.services_.committer.visible()));
   }
-  const bool waits = since && !request.full_state;
-  Look look{.since = since};
-  if (request.filter->lazy_load_members)
-    look.sent = sent_members_.of(request.number, request.device, since ? since->position : 0);
-  Poll poll{
-      std::make_shared<const SyncRequest>(std::move(request)), since ? incremental_ : initial_, {}};
+  poll.stats = poll.next.since ? sync.incremental_ : sync.initial_;
+  const bool waits = poll.next.since && !asked.full_state;
+  if (asked.filter->lazy_load_members) {
+    poll.next.sent = sync.sent_members_.of(asked.number, asked.device,
+                                           poll.next.since ? poll.next.since->position : 0);
+  }
   poll.stats->requests.add();
-  if (waits && poll.request->timeout > Millis(0)) {
-    poll.waiter = last_answers_.take(runtime.current_shard(), poll.request->number,
-                                     poll.request->device, *since, poll.request->filter);
+  if (waits && asked.timeout > Millis(0)) {
+    poll.waiter = sync.last_answers_.take(runtime.current_shard(), asked.number, asked.device,
+                                          *poll.next.since, asked.filter);
   }
   bool over = false;  // the time has passed, or the client is gone: one more look, and no waiting
   if (poll.waiter) {
-    over = !co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline);
+    over = !co_await wait_with_client(runtime, *poll.waiter, asked, deadline);
   } else {
-    poll.waiter = std::make_unique<Waiters::Waiter>(waiters_, poll.request->number);
+    poll.waiter = std::make_unique<Waiters::Waiter>(sync.waiters_, asked.number);
   }
-  const Services* services = &services_;
-  for (;; look.first = false) {
-    poll.waiter->begin();
-    const auto begun = runtime.clock().steady();
-    POLDER_CO_TRY(Answer answer,
-                  co_await runtime::on_pool(runtime, [services, asked = poll.request, look] {
-                    return build_response(*services, asked, look);
-                  }));
-    poll.stats->looks.add();
-    poll.stats->time.observe(
-        std::chrono::duration<double>(runtime.clock().steady() - begun).count());
-    // From here, not from the pool: what is lazy waits for company on a shard only.
-    if (!answer.acknowledged.empty())
-      committer.enqueue(std::exchange(answer.acknowledged, {}), kv::Durability::kLazy,
-                        [](const Result<kv::Committed>&) {});
-    if (!waits || !answer.empty) {
+  for (;;) {
+    POLDER_CO_TRY(auto answer, co_await poll.look(sync));
+    if (!waits || !answer->empty) {
       // It may tell of what the user is just being answered.
-      co_await waiters_.own_answers().left(poll.request->number);
-      co_return answer_with(poll, std::move(answer));
+      co_await sync.waiters_.own_answers().left(asked.number);
+      co_return sync.answer_with(poll, std::move(*answer));
     }
-    poll.waiter->watch(answer.joined);
-    const bool woken =
-        !over && co_await wait_with_client(runtime, *poll.waiter, *poll.request, deadline);
-    if (!woken) co_return answer_with(poll, std::move(answer));
-    // What was looked at, and was nothing for this client, is not looked at again.
-    look.since = answer.next;
+    poll.waiter->watch(answer->joined);
+    const bool woken = !over && co_await wait_with_client(runtime, *poll.waiter, asked, deadline);
+    if (!woken) co_return sync.answer_with(poll, std::move(*answer));
   }
+}
+
+// No task itself: the request would stay in it.
+Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
+  return Poll::answer(*this, std::make_shared<const SyncRequest>(std::move(request)));
 }
 
 }  // namespace polder::sync
