@@ -19,7 +19,7 @@ def apis():
 
 
 def has_routes(path):
-    return re.search(r"\bkOperations\[\]", path.read_text()) is not None
+    return re.search(r"\bk\w*Operations\[\]", path.read_text()) is not None
 
 
 def route_files(folder):

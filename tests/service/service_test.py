@@ -80,6 +80,16 @@ class Service(unittest.TestCase):
         self.assertEqual(self.told(), "STOPPING=1\n")
         self.assertEqual(self.server.process.wait(20), 0)
 
+    def test_a_port_that_another_program_has_is_not_shared(self):
+        self.server.start()
+        self.told()
+        with tempfile.TemporaryDirectory() as folder:
+            second = Homeserver(sys.argv[1], folder)
+            second.config.write_text(second.config.read_text().replace("port = 0", f"port = {self.server.port}"))
+            code, output = second.run("serve")
+            self.assertNotEqual(code, 0)
+            self.assertIn("Address already in use", output)
+
     def test_it_ends_cleanly_with_requests_that_wait(self):
         self.server.start()
         alice = Client(self.server)
@@ -148,8 +158,7 @@ class Service(unittest.TestCase):
         self.change("[registration]", TLS_LISTENER.format(self.server.directory) + "\n[registration]")
         self.server.start()
         self.told()
-        port = next(int(port) for line in self.server.lines for port in re.findall(r" listening .*port=(\d+)", line)
-                    if int(port) != self.server.port)
+        port = [int(port) for line in self.server.lines for port in re.findall(r" listening .*port=(\d+)", line)][1]
         shown = [ssl.get_server_certificate(("127.0.0.1", port))]
         self.make_certificate()
         self.change("[registration]", "[registratoin]")

@@ -39,8 +39,7 @@ class ConnectionLimiter {
   // behind which there are many (a reverse proxy) is bounded by listener only.
   std::optional<Slot> admit(const IpAddress& address, size_t listener, bool stands_for_many);
   size_t inside() const;
-  // Whether more than half of all slots are taken.
-  bool crowded() const { return inside() > limits_.all / 2; }
+  bool full() const { return inside() >= limits_.all; }
   uint64_t refusals() const { return refusals_.value(); }  // ever
 
  private:

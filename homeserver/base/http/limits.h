@@ -58,6 +58,7 @@ inline constexpr uint64_t kHeldFreely = 16 * 1024;  // bytes that each request m
 struct ServerLimits {
   Timeouts timeouts;
   ConnectionLimits connections;
+  ConnectionLimits handshakes = kHandshakes;  // when all are taken, the oldest makes way
   HeldLimits bodies{uint64_t{128} << 20, uint64_t{32} << 20};   // of requests, read into memory
   HeldLimits answers{uint64_t{128} << 20, uint64_t{16} << 20};  // that wait to be sent
 };

@@ -20,7 +20,6 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 constexpr Millis kDrainStep{10};
 constexpr Millis kAcceptPause{100};  // after a failure such as too many open files
-constexpr int kCrowdedShare = 5;     // of the time for a handshake, while many are under way
 
 struct Listener {
   size_t number = 0;
@@ -61,7 +60,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
         router(table),
         limits(l),
         limiter(r.clock(), r.log(), "connections_refused", l.connections),
-        handshakes(r.clock(), r.log(), "handshakes_refused", kHandshakes),
+        handshakes(r.clock(), r.log(), "handshakes_refused", l.handshakes),
         bodies(r.clock(), r.log(), "bodies_refused", l.bodies),
         answers(r.clock(), r.log(), "answers_refused", l.answers),
         shards(r.shard_count()) {}
@@ -70,11 +69,18 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     std::unique_ptr<Stream> stream;
     bool busy = false;
   };
+  // A TLS handshake under way; without a slot once it had to make way.
+  struct Handshake {
+    Handshake(Stream* of, ConnectionLimiter::Slot&& taken) : stream(of), slot(std::move(taken)) {}
+    Stream* stream;
+    std::optional<ConnectionLimiter::Slot> slot;
+  };
   // Touched only on its shard. Owned by the tasks, which die with their shard's context: whoever
   // owned them here would keep sockets of a context that is gone.
   struct Shard {
     std::list<std::weak_ptr<tcp::acceptor>> acceptors;
     std::list<std::weak_ptr<Connection>> connections;
+    std::list<Handshake> handshakes;  // oldest first
   };
 
   runtime::Runtime& runtime;
@@ -117,23 +123,40 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
                         std::shared_ptr<const Listener> listener, IpAddress peer,
                         std::unique_ptr<ConnectionLimiter::Slot> slot) {
     const auto inside = std::move(slot);  // dies before the limiter
-    auto stream = co_await self->open(std::move(socket), *listener, peer);
+    auto stream = co_await self->open(shard, std::move(socket), *listener, peer);
     if (stream) co_await self->run_connection(shard, std::move(stream), *listener, peer);
   }
 
   // Nothing if it says nothing, or no TLS, in time.
-  Task<std::unique_ptr<Stream>> open(Socket socket, const Listener& listener, IpAddress peer) {
+  Task<std::unique_ptr<Stream>> open(size_t shard, Socket socket, const Listener& listener,
+                                     IpAddress peer) {
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     if (listener.certificate.empty()) co_return make_stream(std::move(socket));
     const Millis timeout = limits.timeouts.handshake;
     if (!co_await wait_readable(runtime, socket, timeout)) co_return nullptr;
-    const auto slot = handshakes.admit(peer, listener.number, listener.trusts(peer));
+    auto& under_way = shards[shard].handshakes;
+    if (handshakes.full()) end_oldest(under_way);
+    auto slot = handshakes.admit(peer, listener.number, listener.trusts(peer));
     if (!slot) co_return nullptr;
-    // Whoever begins many and ends none has the others wait for a fraction of the time only.
-    const Millis left = handshakes.crowded() ? timeout / kCrowdedShare : timeout;
-    auto stream = co_await accept_tls(runtime, std::move(socket), listener.tls(), left);
-    co_return stream.ok() ? *std::move(stream) : nullptr;
+    auto stream = make_tls_server(std::move(socket), listener.tls());
+    const auto place = under_way.emplace(under_way.end(), stream.get(), *std::move(slot));
+    Deadline deadline(runtime, *stream);
+    deadline.set(timeout);
+    const Status agreed = co_await stream->handshake();
+    deadline.stop();
+    under_way.erase(place);
+    if (!agreed.ok() || deadline.expired()) co_return nullptr;
+    co_return stream;
+  }
+
+  // Who has had the longest time for a handshake makes way: who means it needs little.
+  static void end_oldest(std::list<Handshake>& under_way) {
+    const auto oldest =
+        std::ranges::find_if(under_way, [](const Handshake& one) { return one.slot.has_value(); });
+    if (oldest == under_way.end()) return;
+    oldest->slot.reset();
+    oldest->stream->close();
   }
 
   Task<void> run_connection(size_t shard, std::unique_ptr<Stream> stream, const Listener& listener,
@@ -182,6 +205,28 @@ Server::Server(runtime::Runtime& runtime, const Router& router, const ServerLimi
     : impl_(std::make_shared<Impl>(runtime, router, limits)) {}
 Server::~Server() = default;
 
+namespace {
+
+Error cannot_listen(const tcp::endpoint& endpoint, const boost::system::error_code& error) {
+  return fail(ErrorCode::kUnavailable, "cannot listen at " + endpoint.address().to_string() + ":" +
+                                           std::to_string(endpoint.port()) + ": " +
+                                           error.message());
+}
+
+// That nobody else listens there: with the kernel's queues side by side, two programs could.
+Status check_free(runtime::Runtime& runtime, const tcp::endpoint& endpoint) {
+  if (endpoint.port() == 0) return {};
+  boost::system::error_code error;
+  tcp::acceptor alone(runtime.shard(0));
+  alone.open(endpoint.protocol(), error);
+  if (!error) alone.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) alone.bind(endpoint, error);
+  if (error) return cannot_listen(endpoint, error);
+  return {};
+}
+
+}  // namespace
+
 Result<uint16_t> Server::listen(const ListenerOptions& options) {
   auto listener = std::make_shared<Listener>();
   listener->number = impl_->listeners++;
@@ -202,6 +247,7 @@ Result<uint16_t> Server::listen(const ListenerOptions& options) {
   tcp::endpoint endpoint(address, options.port);
   // Each shard has its own queue of the kernel's, at the same port.
   using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+  POLDER_CHECK(check_free(impl_->runtime, endpoint));
   for (size_t shard = 0; shard < impl_->shards.size(); ++shard) {
     auto acceptor = std::make_shared<tcp::acceptor>(impl_->runtime.shard(shard));
     acceptor->open(endpoint.protocol(), error);
@@ -209,10 +255,7 @@ Result<uint16_t> Server::listen(const ListenerOptions& options) {
     if (!error && impl_->shards.size() > 1) acceptor->set_option(ReusePort(true), error);
     if (!error) acceptor->bind(endpoint, error);
     if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
-    if (error)
-      return fail(ErrorCode::kUnavailable, "cannot listen at " + options.bind + ":" +
-                                               std::to_string(endpoint.port()) + ": " +
-                                               error.message());
+    if (error) return cannot_listen(endpoint, error);
     endpoint = acceptor->local_endpoint();
     runtime::spawn(impl_->runtime, impl_->runtime.shard(shard), "accept",
                    Impl::accept(impl_, shard, std::move(acceptor), listener));

@@ -21,9 +21,8 @@ void close_socket(Socket& socket);
 // Whether the peer has sent something, or ended, in time. Costs less than a stream: who says
 // nothing gets none.
 Task<bool> wait_readable(runtime::Runtime& runtime, Socket& socket, Millis timeout);
-// Performs the handshake as a server.
-Task<Result<std::unique_ptr<Stream>>> accept_tls(runtime::Runtime& runtime, Socket socket,
-                                                 TlsContext context, Millis timeout);
+// As a server, before its handshake.
+std::unique_ptr<Stream> make_tls_server(Socket socket, TlsContext context);
 // As a client, before its handshake, which verifies the chain, and the name (or IP address) in the
 // certificate.
 std::unique_ptr<Stream> make_tls_client(Socket socket, TlsContext context, const std::string& name);

@@ -187,15 +187,8 @@ bool want_name(SSL* ssl, const std::string& name) {
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Stream>>> accept_tls(runtime::Runtime& runtime, Socket socket,
-                                                 TlsContext context, Millis timeout) {
-  auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context), Side::kServer);
-  Deadline deadline(runtime, *stream);
-  deadline.set(timeout);
-  POLDER_CO_CHECK(co_await stream->handshake());
-  deadline.stop();
-  if (deadline.expired()) co_return fail(ErrorCode::kTimeout, "the TLS handshake took too long");
-  co_return std::unique_ptr<Stream>(std::move(stream));
+std::unique_ptr<Stream> make_tls_server(Socket socket, TlsContext context) {
+  return std::make_unique<TlsStream>(std::move(socket), std::move(context), Side::kServer);
 }
 
 std::unique_ptr<Stream> make_tls_client(Socket socket, TlsContext context,

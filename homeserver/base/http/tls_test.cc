@@ -72,6 +72,7 @@ class TlsServerTest : public testing::Test {
     ServerLimits limits;
     limits.timeouts.handshake = Millis(300);
     limits.timeouts.goodbye = Millis(300);
+    limits.handshakes = {.all = 3, .listener = 3, .network = 3, .address = 3};
     server_ = std::make_unique<Server>(*runtime_, router_, limits);
     ListenerOptions options;
     options.bind = "127.0.0.1";
@@ -129,6 +130,22 @@ TEST_F(TlsServerTest, AHandshakeHasItsTime) {
   }
   EXPECT_TRUE(error) << "each byte renews the time";
   EXPECT_LT(clock_.steady() - started, std::chrono::seconds(4));
+}
+
+TEST_F(TlsServerTest, TheOldestHandshakeMakesWay) {
+  std::vector<tcp::socket> begun;
+  for (int i = 0; i < 3; ++i) {
+    begun.push_back(connect());
+    asio::write(begun.back(), asio::buffer("\x16", 1));
+  }
+  ASSERT_TRUE(connections(3));
+  asio::ssl::context context(asio::ssl::context::tls_client);
+  for (int i = 0; i < 5; ++i) {
+    asio::ssl::stream<tcp::socket> stream(connect(), context);
+    boost::system::error_code error;
+    stream.handshake(asio::ssl::stream_base::client, error);
+    EXPECT_FALSE(error) << i << ": " << error.message();
+  }
 }
 
 Task<void> ask(Transport& transport, ClientRequest request,
@@ -220,7 +237,7 @@ TEST_F(TlsServerTest, OnlyRegularFilesHaveCertificates) {
   }
   EXPECT_EQ(make_transport(*runtime_, {pipe}).error().code, ErrorCode::kInvalid);
   ASSERT_EQ(::rename(pipe.c_str(), (directory_ + "/key").c_str()), 0);
-  EXPECT_FALSE(server_->reload_certificates().ok());
+  EXPECT_FALSE(server_->read_certificates().ok());
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ class PushTest : public stores::StoreTest {
   void read(const UserId& user, const EventId& event, std::string_view thread = "",
             std::string_view type = "m.read") {
     const auto set = run(receipts_->set(number(user), (*engine_->source().head(room_))->number,
-                                          {std::string(type), std::string(thread), event}));
+                                        {std::string(type), std::string(thread), event}));
     EXPECT_TRUE(set.ok());
   }
   Unread unread(const UserId& user) {
@@ -191,7 +191,8 @@ TEST_F(PushTest, WhatWasPurgedIsNotUnread) {
     say(alice_, "old");
   const EventId topic = send(alice_, "m.room.topic", {{"topic", "t"}}, "");
   expect(bob_, 5, 0, "not read");
-  const auto begun = run(engine_->upkeep.purge_history(room_, topic, true));
+  const auto begun =
+      run(engine_->upkeep.purge_history(room_, {topic, true}, policy::Administrator()));
   ASSERT_TRUE(begun.ok());
   const auto done = [&] {
     const auto purged = engine_->upkeep.is_history_purged(room_, *begun);

@@ -9,8 +9,8 @@ namespace polder::push {
 namespace {
 
 constexpr size_t kParsedMax = 1000;  // sets of rules that are remembered
-constexpr size_t kParsedBytesMax =
-    4 << 20;  // of what is on disk of them: parsed, some five times that
+// Of them, as on disk; parsed they are up to forty times as large.
+constexpr size_t kParsedBytesMax = 1 << 20;
 
 Result<push_rules::RuleSet> parse_changes(std::string_view text) {
   POLDER_TRY(const json::Object changes, json::parse_object(text));
