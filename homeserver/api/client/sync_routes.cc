@@ -65,8 +65,8 @@ Task<Result<Answering>> begin(const Api& api, const Call& call) {
 void give_back(http::Request& request) {
   request.query = decltype(request.query)();
   request.headers = http::Headers();
-  request.target = std::string();
-  request.path = std::string();
+  std::string().swap(request.target);  // an assignment would keep its memory
+  std::string().swap(request.path);
 }
 
 Task<Result<Response>> sync(const Api& api, Call& call) {

@@ -23,8 +23,9 @@ Task<Status> Input::say(std::string text, Millis timeout) {
 }
 
 void Input::give_back() {
-  if (bytes().empty()) buffer_ = std::string();
-  if (buffer_.empty()) used_ = 0;
+  if (!bytes().empty()) return;
+  std::string().swap(buffer_);  // an assignment would keep its memory
+  used_ = 0;
 }
 
 RequestBody::RequestBody(const RequestHead& head, const Exchange& exchange, Input& input,
