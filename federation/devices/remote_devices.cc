@@ -214,6 +214,7 @@ Task<void> RemoteDevices::resync(UserId user, std::shared_ptr<Resync> state) {
     if (done.ok()) break;
     // Not there, or not ours to know: no use to ask again.
     if (done.error().code == ErrorCode::kNotFound) break;
+    parts_.runtime.jobs().failed("device list", done.error(), parts_.runtime.clock().wall_ms());
     co_await runtime::sleep_for(parts_.runtime, pause);
     pause *= 2;
   }

@@ -57,6 +57,7 @@ Task<void> LateLeaves::retry(stores::LateLeave leave) {
     const Status told = co_await retry_(leave);
     const bool expired = runtime().clock().wall_ms() - leave.since_ms > kLongestMs;
     if (told.ok()) break;
+    runtime().jobs().failed("late leave", told.error(), runtime().clock().wall_ms());
     if (!is_temporary(told.error()) || expired) {
       runtime().log().warning("leave_not_told",
                               {{"room", leave.room}, {"reason", told.error().message}});

@@ -119,8 +119,13 @@ TEST_F(EntryTest, ADeclinedInviteIsToldOnceItsServerIsBack) {
   EXPECT_EQ(stores::read_late_leaves(*database_->snapshot())->size(), 1u);
   RoomEntry after_a_start(engine_->writer, *client_);
   ASSERT_TRUE(after_a_start.start().ok());
+  simulation_->run_for(Millis(60'000));
+  const auto jobs = runtime_->jobs().reports();
+  const auto seen = std::ranges::find(jobs, "late leave", &runtime::JobReport::name);
+  ASSERT_NE(seen, jobs.end());
+  EXPECT_GT(seen->failed, 0u);
   servers_->refusal.reset();
-  simulation_->run_for(Millis(90'000));
+  simulation_->run_for(Millis(300'000));
   EXPECT_EQ(membership(*other_engine_, room, alice_), "leave");
   EXPECT_TRUE(stores::read_late_leaves(*database_->snapshot())->empty());
 }

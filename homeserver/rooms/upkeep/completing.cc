@@ -47,6 +47,8 @@ Task<void> RoomUpkeep::complete(RoomNumber number) {
     completing[number] = false;
     const auto done = co_await complete_once(number);
     if (!done.ok()) {
+      parts_.runtime.jobs().failed("complete_state", done.error(),
+                                   parts_.runtime.clock().wall_ms());
       parts_.runtime.log().info("state_not_completed", {{"room", static_cast<int64_t>(number)},
                                                         {"reason", done.error().message}});
     }
