@@ -100,8 +100,10 @@ Task<Result<std::optional<ServerName>>> Discovery::well_known(std::string host, 
   {
     const base::Lock lock(mutex_);
     const auto known = well_knowns_.find(host);
-    if (known != well_knowns_.end() && known->second.expires > runtime_.clock().steady())
-      co_return known->second.delegated;
+    const bool fresh =
+        known != well_knowns_.end() && known->second.expires > runtime_.clock().steady();
+    figures_.count(fresh);
+    if (fresh) co_return known->second.delegated;
   }
   const auto response = co_await fetch_well_known(host, std::move(search));
   // That this server had no place for the question says nothing of the answer.
@@ -130,14 +132,23 @@ void Discovery::remember(const std::string& host, std::optional<ServerName> dele
   const auto now = runtime_.clock().steady();
   const base::Lock lock(mutex_);
   if (well_knowns_.size() >= kWellKnownsMax) {
+    const size_t before = well_knowns_.size();
     std::erase_if(well_knowns_, [&](const auto& entry) { return entry.second.expires <= now; });
     if (well_knowns_.size() >= kWellKnownsMax) well_knowns_.clear();
+    figures_.evictions += before - well_knowns_.size();
   }
   WellKnown& entry = well_knowns_[host];
   entry.failures = delegated ? 0 : std::min(entry.failures + 1, 10);
   if (!delegated) keep = std::min(kKeepFailure * (1 << (entry.failures - 1)), kKeepFailureLongest);
   entry.delegated = std::move(delegated);
   entry.expires = now + keep;
+}
+
+metrics::CacheFigures Discovery::figures() const {
+  const base::Lock lock(mutex_);
+  metrics::CacheFigures figures = figures_;
+  figures.entries = well_knowns_.size();
+  return figures;
 }
 
 // Steps 4 to 6, or 3.3 to 3.5 for a delegated name. The certificate must be for the name that was

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "homeserver/base/egress/egress.h"
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/runtime/runtime.h"
 #include "homeserver/base/values/ids.h"
 #include "homeserver/base/values/mutex.h"
@@ -34,6 +35,9 @@ class Discovery {
   Task<Result<std::vector<Destination>>> resolve(ServerName server, egress::Demand demand,
                                                  Millis timeout);
 
+  // Of the delegations that are remembered. From any thread.
+  metrics::CacheFigures figures() const;
+
  private:
   struct WellKnown {
     std::optional<ServerName> delegated;  // nothing: no valid answer
@@ -54,7 +58,8 @@ class Discovery {
 
   runtime::Runtime& runtime_;
   egress::Egress& egress_;
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
+  metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   std::map<std::string, WellKnown, std::less<>> well_knowns_ GUARDED_BY(mutex_);
 };
 

@@ -141,6 +141,10 @@ TEST_F(DiscoveryTest, AnswersAreKeptForTheirTimeWithinBounds) {
   EXPECT_TRUE(fetched("default.example", 25 * 3600));
   EXPECT_FALSE(fetched("long.example", 47 * 3600));
   EXPECT_TRUE(fetched("long.example", 49 * 3600));
+  const metrics::CacheFigures figures = discovery_.figures();
+  EXPECT_EQ(figures.entries, 4u);
+  EXPECT_EQ(figures.misses, egress_.sent.size());
+  EXPECT_EQ(figures.hits + figures.misses, 16u);
 }
 
 TEST_F(DiscoveryTest, FailuresAreKeptLongerEachTime) {

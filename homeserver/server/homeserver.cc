@@ -1,6 +1,7 @@
 #include "homeserver/server/homeserver.h"
 
 #include "appservices/registry/load.h"
+#include "federation/discovery/probe.h"
 #include "federation/keyring/probe.h"
 #include "federation/sender/probe.h"
 #include "federation/transport/probe.h"
@@ -327,6 +328,7 @@ void Homeserver::add_probes() {
   metrics_.add([this](metrics::Sink& sink) { kv::probe(outside_.database, *committer_, sink); });
   metrics_.add([this](metrics::Sink& sink) { stores::probe(*names_, sink); });
   metrics_.add([this](metrics::Sink& sink) { egress::probe(*egress_, sink); });
+  metrics_.add([this](metrics::Sink& sink) { discovery::probe(*discovery_, sink); });
   metrics_.add([this](metrics::Sink& sink) { keyring::probe(*keyring_, sink); });
   metrics_.add([this](metrics::Sink& sink) { rooms::probe(*engine_, sink); });
   metrics_.add([this](metrics::Sink& sink) { users::probe(*sessions_, sink); });

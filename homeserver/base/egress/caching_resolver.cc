@@ -18,8 +18,9 @@ class Cache {
   std::optional<Result<T>> find(const std::string& name, std::chrono::nanoseconds now) {
     const base::Lock lock(mutex_);
     const auto found = entries_.find(name);
-    if (found == entries_.end() || found->second.expires <= now) return {};
-    return found->second.answer;
+    const bool known = found != entries_.end() && found->second.expires > now;
+    figures_.count(known);
+    return known ? std::optional(found->second.answer) : std::nullopt;
   }
   void insert(const std::string& name, const Result<T>& answer, std::chrono::nanoseconds now) {
     // That there was no place for the question says nothing of the answer.
@@ -27,10 +28,19 @@ class Cache {
     const seconds keep = answer.ok() ? std::clamp(answer->ttl, kShortest, kLongest) : kFailure;
     const base::Lock lock(mutex_);
     if (entries_.size() >= kEntriesMax) {
+      const size_t before = entries_.size();
       std::erase_if(entries_, [&](const auto& entry) { return entry.second.expires <= now; });
       if (entries_.size() >= kEntriesMax) entries_.clear();
+      figures_.evictions += before - entries_.size();
     }
     entries_.insert_or_assign(name, Entry{answer, now + keep});
+  }
+
+  metrics::CacheFigures figures() const {
+    const base::Lock lock(mutex_);
+    metrics::CacheFigures figures = figures_;
+    figures.entries = entries_.size();
+    return figures;
   }
 
  private:
@@ -38,7 +48,8 @@ class Cache {
     Result<T> answer;
     std::chrono::nanoseconds expires;
   };
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
+  metrics::CacheFigures figures_ GUARDED_BY(mutex_);
   std::map<std::string, Entry> entries_ GUARDED_BY(mutex_);
 };
 
@@ -57,6 +68,11 @@ class CachingResolver final : public Resolver {
     auto answer = co_await resolver_.services(name);
     services_.insert(name, answer, clock_.steady());
     co_return answer;
+  }
+  metrics::CacheFigures figures() const override {
+    metrics::CacheFigures all = addresses_.figures();
+    all += services_.figures();
+    return all;
   }
 
  private:

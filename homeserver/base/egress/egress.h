@@ -85,6 +85,7 @@ class CheckedEgress final : public Egress {
   const Slots& slots() const { return *slots_; }
   const Slots& look_ups() const { return *look_ups_; }
   const EgressStats& stats(Cause cause) const { return stats_[static_cast<size_t>(cause)]; }
+  const Resolver& resolver() const { return resolver_; }
   const LookUpStats& look_up_stats(Cause cause) const {
     return look_up_stats_[static_cast<size_t>(cause)];
   }

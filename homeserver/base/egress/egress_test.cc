@@ -297,6 +297,9 @@ TEST_F(EgressTest, NamesAreRememberedForTheirTime) {
   simulation_->run_for(Millis(61'000));
   EXPECT_TRUE(run(cache->addresses("a.example")).ok());
   EXPECT_EQ(resolver_.asked, 3);
+  EXPECT_EQ(cache->figures().misses, 3u);
+  EXPECT_EQ(cache->figures().hits, 3u);
+  EXPECT_EQ(cache->figures().entries, 2u);
 }
 
 TEST_F(EgressTest, WhatNobodyWasAskedIsNotRemembered) {

@@ -41,6 +41,7 @@ void probe_look_ups(const CheckedEgress& egress, Cause cause, const char* name,
 }  // namespace
 
 void probe(const CheckedEgress& egress, metrics::Sink& sink) {
+  metrics::report_cache(sink, "names of hosts", egress.resolver().figures());
   for (const auto& [cause, name] : kNamedCauses) {
     const metrics::Labels labels = {{"cause", name}};
     const auto number = [](size_t value) { return static_cast<double>(value); };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "homeserver/base/metrics/cache.h"
 #include "homeserver/base/runtime/runtime.h"
 
 namespace polder::egress {
@@ -36,6 +37,8 @@ class Resolver {
   virtual Task<Result<Addresses>> addresses(std::string host) = 0;
   // Of a name such as "_matrix-fed._tcp.example.org".
   virtual Task<Result<Services>> services(std::string name) = 0;
+  // Of what it remembers; nothing of a resolver that does not. From any thread.
+  virtual metrics::CacheFigures figures() const { return {}; }
   // Before the runtime ends, from any thread: nothing is answered any more.
   virtual void stop() {}
 };
