@@ -146,9 +146,13 @@ TEST_F(ThreadsTest, SignalsWakeOrTimeOut) {
 
 // What a task has to do with its service when it dies.
 struct Service {
-  explicit Service(Runtime& of) : runtime(of), signal(of) {}
+  explicit Service(Runtime& of) : runtime(of) {
+    for (size_t shard = 0; shard < of.shard_count(); ++shard)
+      signals.push_back(std::make_unique<Signal>(of));
+  }
   Runtime& runtime;
-  Signal signal;
+  std::vector<std::unique_ptr<Signal>> signals;  // one of each shard
+  std::atomic<size_t> waiting = 0;
   std::vector<size_t> left_on;  // the shards on which tasks died
 };
 struct Uses {
@@ -157,7 +161,8 @@ struct Uses {
 };
 Task<void> wait_in(Service& service) {
   const Uses uses{service};
-  co_await service.signal.wait();
+  ++service.waiting;
+  co_await service.signals[service.runtime.current_shard()]->wait();
 }
 
 TEST_F(ThreadsTest, WhatIsSuspendedAtTheEndDiesBeforeItsServices) {
@@ -166,9 +171,8 @@ TEST_F(ThreadsTest, WhatIsSuspendedAtTheEndDiesBeforeItsServices) {
     service = std::make_unique<Service>(runtime);
     for (size_t shard = 0; shard < runtime.shard_count(); ++shard)
       spawn(runtime, runtime.shard(shard), "waits", wait_in(*service));
-    co_await sleep_for(runtime, Millis(20));
-    EXPECT_EQ(service->signal.waiting(), 2u);
-    EXPECT_TRUE(service->left_on.empty());
+    while (service->waiting < runtime.shard_count())
+      co_await sleep_for(runtime, Millis(1));
   });
   EXPECT_EQ(service->left_on, (std::vector<size_t>{0, 1}));
   service.reset();
