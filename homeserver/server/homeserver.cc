@@ -292,6 +292,8 @@ void Homeserver::add_routes() {
   client_api::add_sync_routes(router_, *api_);
   guest_departure_ = std::make_unique<client_api::GuestDeparture>(*api_);
   engine_->rooms.add_observer(*guest_departure_);
+  typing_departure_ = std::make_unique<sync::TypingDeparture>(*typing_);
+  engine_->rooms.add_observer(*typing_departure_);
   admin_api_ = std::make_unique<admin_api::Api>(admin_api::Api{
       outside_.runtime, engine_->source(), engine_->writer, engine_->upkeep, *entry_, *sender_});
   admin_api::add_room_routes(router_, *admin_api_);

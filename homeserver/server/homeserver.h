@@ -30,6 +30,7 @@
 #include "homeserver/server/config.h"
 #include "homeserver/server/metrics.h"
 #include "homeserver/sync/classic/sync.h"
+#include "homeserver/sync/classic/typing_departure.h"
 #include "homeserver/sync/push/counts.h"
 #include "homeserver/sync/push/highlights.h"
 #include "homeserver/sync/push/rules.h"
@@ -145,6 +146,7 @@ class Homeserver {
   std::unique_ptr<media_api::Api> media_api_;
   std::unique_ptr<client_api::Api> api_;
   std::unique_ptr<client_api::Registering> registering_;
+  std::unique_ptr<sync::TypingDeparture> typing_departure_;
   std::unique_ptr<client_api::GuestDeparture> guest_departure_;
   std::unique_ptr<admin_api::Api> admin_api_;
   RequestMetrics request_metrics_;

@@ -53,6 +53,28 @@ TEST_F(AccountTest, AProfileIsBounded) {
   }
 }
 
+// Rooms that show the profile already are not told of it again.
+TEST_F(AccountTest, AProfileThatIsSetAgainIsNoEvent) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice);
+  const auto set = [&](const std::string& name) {
+    EXPECT_EQ(call("PUT", "/_matrix/client/v3/profile/@alice:own/displayname", alice,
+                   R"({"displayname":")" + name + "\"}")
+                  .status,
+              200);
+    return call("GET", rooms(room, "/messages?dir=b&limit=1"), alice).text({"chunk"});
+  };
+  const std::string first = set("Alice");
+  EXPECT_EQ(set("Alice"), first);
+  EXPECT_NE(set("Alicia"), first);
+  // A room that shows another all the same is put right.
+  call("PUT", rooms(room, "/state/m.room.member/@alice:own"), alice,
+       R"({"membership":"join","displayname":"Here only"})");
+  set("Alicia");
+  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.member/@alice:own"), alice).text({"displayname"}),
+            "Alicia");
+}
+
 // Two changes at once end the same for the profile and for the rooms that show it.
 TEST_F(AccountTest, RoomsKeepTheLastOfTwoProfiles) {
   const std::string alice = join_token("alice");

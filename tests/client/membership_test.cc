@@ -65,6 +65,19 @@ TEST_F(MembershipTest, ARestrictedRoomIsEnteredByStateToo) {
   EXPECT_EQ(member(bob, room, "bob", "join_authorised_via_users_server"), "");
 }
 
+TEST_F(MembershipTest, NobodyIsInvitedFromAfarWhereTheRoomDoesNotFederate) {
+  const std::string alice = join_token("alice");
+  join_token("bob");
+  const std::string room = create_room(alice, R"({"creation_content":{"m.federate":false}})");
+  const auto invite = [&](const std::string& user) {
+    return call("POST", rooms(room, "/invite"), alice, R"({"user_id":")" + user + "\"}");
+  };
+  const Answer refused = invite("@carol:elsewhere.example");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(refused.text({"error"}), "The room does not federate");
+  EXPECT_EQ(invite("@bob:own").status, 200);
+}
+
 TEST_F(MembershipTest, OtherMembershipsAreStateLikeAnyOther) {
   const std::string alice = join_token("alice");
   const std::string bob = join_token("bob");

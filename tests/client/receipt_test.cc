@@ -97,5 +97,24 @@ TEST_F(ReceiptTest, TypingIsToldAndEndsByItself) {
   EXPECT_EQ(call("PUT", path, bob_, "{}").status, 400);
 }
 
+TEST_F(ReceiptTest, WhoIsNoLongerInTheRoomDoesNotTypeThere) {
+  const auto typing = [&](const Answer& answer) {
+    return answer.text({"rooms", "join", room_, "ephemeral", "events"});
+  };
+  for (const char* end : {"/leave", "/ban"}) {
+    call("POST", rooms(room_, "/join"), bob_, "{}");
+    call("PUT", rooms(room_, "/typing/@bob:own"), bob_, R"({"typing":true,"timeout":60000})");
+    const Answer told = sync(alice_);
+    EXPECT_NE(typing(told).find("@bob:own"), std::string::npos) << end;
+    const bool leaves = std::string_view(end) == "/leave";
+    EXPECT_EQ(call("POST", rooms(room_, end), leaves ? bob_ : alice_,
+                   leaves ? "{}" : R"({"user_id":"@bob:own"})")
+                  .status,
+              200);
+    EXPECT_NE(typing(sync(alice_, next(told))).find(R"("user_ids":[])"), std::string::npos) << end;
+    EXPECT_EQ(typing(sync(alice_)).find("@bob:own"), std::string::npos) << end;
+  }
+}
+
 }  // namespace
 }  // namespace polder::server

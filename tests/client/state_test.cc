@@ -41,6 +41,31 @@ TEST_F(StateTest, RedactionsRelationsAndStateAreServed) {
   EXPECT_EQ(redacted.text({"unsigned", "redacted_because", "content", "reason"}), "r");
 }
 
+// Nobody could take it back.
+TEST_F(StateTest, AnAclDoesNotShutOutItsOwnServer) {
+  const std::string alice = join_token("alice");
+  const std::string room = create_room(alice);
+  const auto put = [&](const std::string& acl) {
+    return call("PUT", rooms(room, "/state/m.room.server_acl"), alice, acl);
+  };
+  for (const char* acl : {"{}", R"({"allow":[]})", R"({"allow":"*"})",
+                          R"({"allow":["*"],"deny":["own"]})", R"({"allow":["other"]})"}) {
+    const Answer refused = put(acl);
+    EXPECT_EQ(refused.status, 400) << acl;
+    EXPECT_EQ(refused.text({"errcode"}), "M_INVALID_PARAM") << acl;
+    const Answer created =
+        call("POST", "/_matrix/client/v3/createRoom", alice,
+             R"({"initial_state":[{"type":"m.room.server_acl","content":)" + std::string(acl) +
+                 "}]}");
+    EXPECT_EQ(created.status, 400) << acl;
+  }
+  const Answer set = put(R"({"allow":["*"],"deny":["evil.example"]})");
+  EXPECT_EQ(set.status, 200);
+  EXPECT_EQ(
+      call("PUT", rooms(room, "/redact/" + set.text({"event_id"}) + "/t"), alice, "{}").status,
+      403);
+}
+
 TEST_F(StateTest, AnAliasOfAnotherRoomIsNotKnownByWhatElseTheContentHas) {
   const std::string alice = join_token("alice");
   const std::string room = create_room(alice, "{}");

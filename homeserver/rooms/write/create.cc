@@ -3,6 +3,7 @@
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/dag/authorise.h"
 #include "homeserver/rooms/turns/enqueued.h"
+#include "homeserver/rooms/write/consequences.h"
 #include "homeserver/rooms/write/permission.h"
 #include "homeserver/rooms/write/writer.h"
 
@@ -44,6 +45,8 @@ Result<std::vector<Staged>> RoomWriter::stage_new_room(
   const auto snapshot = parts_.database.snapshot();
   const RoomView view(room, *snapshot, parts_.names, caches_);
   POLDER_CHECK(permit(room, view, *create, events.front().actor));
+  for (const LocalEvent& event : events)
+    POLDER_CHECK(check_acl(event, parts_.own_name));
   std::vector<Staged> all;
   StageInput first;
   first.event = std::move(create);

@@ -6,6 +6,7 @@
 #include "homeserver/protocol/events/signing.h"
 #include "homeserver/rooms/model/refusals.h"
 #include "homeserver/rooms/turns/enqueued.h"
+#include "homeserver/rooms/write/consequences.h"
 #include "homeserver/rooms/write/extremities.h"
 #include "homeserver/rooms/write/permission.h"
 #include "homeserver/rooms/write/relation_checks.h"
@@ -71,6 +72,7 @@ Result<events::EventDraft> RoomWriter::draft(const Room& room, RoomView& view,
   // Likewise their numbers: https://spec.matrix.org/v1.19/appendices/#canonical-json
   if (!json::is_canonical(event.content))
     return fail(ErrorCode::kInvalid, "M_BAD_JSON", "numbers must be integers within 53 bits");
+  POLDER_CHECK(check_consequences(room, view, event, parts_.own_name));
   events::EventDraft draft;
   draft.room_id = room.record.id;
   draft.sender = event.sender;

@@ -116,10 +116,11 @@ void Typing::set(stores::RoomNumber room, const UserId& user, Millis timeout) {
 void Typing::clear(stores::RoomNumber room, const UserId& user) {
   {
     const base::Lock lock(mutex_);
-    Room& typing = rooms_[room];
-    expire(typing);
-    if (typing.until.erase(user) == 0) return;
-    typing.changed = ++changes_;
+    const auto typing = rooms_.find(room);
+    if (typing == rooms_.end()) return;
+    expire(typing->second);
+    if (typing->second.until.erase(user) == 0) return;
+    typing->second.changed = ++changes_;
   }
   tell(room, Millis(0));
 }
