@@ -63,7 +63,9 @@ int with_config(const std::string& path, const std::function<int(const Config&)>
 int check_config(const Config& config, const std::string& path) {
   for (const std::string& warning : readable_secrets(config, path))
     std::fprintf(stderr, "polder: warning: %s\n", warning.c_str());
-  const auto faults = unknown_binds(config);
+  auto faults = unknown_binds(config);
+  for (std::string& fault : unusable_certificates(config))
+    faults.push_back(std::move(fault));
   for (const std::string& fault : faults)
     std::fprintf(stderr, "polder: %s: %s\n", path.c_str(), fault.c_str());
   const auto registry = appservices::load_registry(
@@ -108,8 +110,8 @@ int run(int argc, char** argv) {
       user->add_subcommand("create", "Create a user; the password is read from standard input");
   CLI::App* password =
       user->add_subcommand("password", "Set a user's password, read from standard input");
-  CLI::App* deactivate =
-      user->add_subcommand("deactivate", "End a user's sessions for good; the name stays taken");
+  CLI::App* deactivate = user->add_subcommand(
+      "deactivate", "Deactivate a user for good: no log-in any more; the name stays taken");
   for (CLI::App* command : {create, password, deactivate}) {
     takes_config(command);
     command

@@ -72,6 +72,17 @@ Result<Opened> open_database(const Config& config, files::FileSystem& files, Log
   return opened;
 }
 
+// For what looks at a server's data, or changes them: a wrong path must not become an empty server,
+// which has no faults.
+Result<Opened> open_existing(const Config& config, files::FileSystem& files, Log& log) {
+  const auto there = files.list(config.data_dir + "/database");
+  if (!there.ok())
+    return fail(
+        ErrorCode::kNotFound,
+        "there is no server's data (data_dir of the configuration): " + there.error().message);
+  return open_database(config, files, log);
+}
+
 // The real one.
 struct Network {
   static Result<Network> open(const Config& config, runtime::Runtime& runtime) {
@@ -334,14 +345,16 @@ Task<void> run_and_stop(Task<Status> work, runtime::Threads& threads, Status& ou
   threads.stop();
 }
 
-// Does something with the homeserver of a database that no server has open.
-int run_offline(const Config& config, const std::string& what,
+// Does something with the homeserver of a database that no server has open; of a new one, if it may
+// begin one.
+int run_offline(const Config& config, bool may_begin, const std::string& what,
                 const std::function<Task<Status>(Homeserver&)>& work) {
   const base::SystemClock clock;
   base::SystemRandom random;
   const auto log = base::make_system_log(LogLevel::kError);
   const auto files = files::real_files();
-  auto opened = open_database(config, *files, *log);
+  auto opened =
+      may_begin ? open_database(config, *files, *log) : open_existing(config, *files, *log);
   if (!opened.ok())
     return failed("cannot open " + config.data_dir + " (is the server running?)", opened.error());
   const auto threads =
@@ -364,7 +377,9 @@ int run_offline(const Config& config, const std::string& what,
 }  // namespace
 
 int run_user_command(const Config& config, UserCommand command, const UserArguments& arguments) {
-  return run_offline(config, "cannot change " + arguments.localpart, [&](Homeserver& homeserver) {
+  const bool creates = command == UserCommand::kCreate;
+  const std::string what = (creates ? "cannot create " : "cannot change ") + arguments.localpart;
+  return run_offline(config, creates, what, [&](Homeserver& homeserver) {
     return change_user(homeserver, command, arguments);
   });
 }
@@ -372,7 +387,7 @@ int run_user_command(const Config& config, UserCommand command, const UserArgume
 int purge_room(const Config& config, const std::string& room) {
   const auto id = RoomId::parse(room);
   if (!id.ok()) return failed("no room id", id.error());
-  return run_offline(config, "cannot purge " + room, [&](Homeserver& homeserver) {
+  return run_offline(config, false, "cannot purge " + room, [&](Homeserver& homeserver) {
     return homeserver.rooms().upkeep.purge(*id, policy::Administrator());
   });
 }
@@ -380,7 +395,7 @@ int purge_room(const Config& config, const std::string& room) {
 int check_database(const Config& config) {
   const auto files = files::real_files();
   const auto log = base::make_system_log(LogLevel::kWarning);
-  auto opened = open_database(config, *files, *log);
+  auto opened = open_existing(config, *files, *log);
   if (!opened.ok()) return failed("cannot open " + config.data_dir, opened.error());
   auto faults = check_consistency(*opened->database);
   if (!faults.ok()) return failed("cannot check", faults.error());
@@ -388,7 +403,7 @@ int check_database(const Config& config) {
   if (!media.ok()) return failed("cannot check", media.error());
   for (const std::string& fault : faults->faults)
     std::fprintf(stderr, "polder: %s\n", fault.c_str());
-  std::printf("%llu rooms, %llu events: %zu faults\n",
+  std::printf("%s: %llu rooms, %llu events: %zu faults\n", config.data_dir.c_str(),
               static_cast<unsigned long long>(faults->rooms),
               static_cast<unsigned long long>(faults->events), faults->faults.size());
   return faults->faults.empty() ? 0 : 1;
@@ -397,7 +412,7 @@ int check_database(const Config& config) {
 int print_audit(const Config& config, const AuditFilter& filter) {
   const auto files = files::real_files();
   const auto log = base::make_system_log(LogLevel::kWarning);
-  auto opened = open_database(config, *files, *log);
+  auto opened = open_existing(config, *files, *log);
   if (!opened.ok())
     return failed("cannot open " + config.data_dir + " (is the server running?)", opened.error());
   const Status listed = list_audit(*opened->database, filter,

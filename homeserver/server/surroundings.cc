@@ -8,6 +8,8 @@
 #include <set>
 
 #include "appservices/registry/load.h"
+#include "homeserver/base/http/client.h"
+#include "homeserver/base/http/server.h"
 #include "storage/files/files.h"
 
 namespace polder::server {
@@ -53,6 +55,19 @@ std::vector<std::string> unknown_binds(const Config& config) {
     const auto addresses = bind_addresses(listener.bind);
     if (!addresses.ok()) faults.push_back("listeners.bind: " + addresses.error().message);
   }
+  return faults;
+}
+
+std::vector<std::string> unusable_certificates(const Config& config) {
+  std::vector<std::string> faults;
+  for (const ListenerConfig& listener : config.listeners) {
+    if (listener.tls_certificate.empty()) continue;
+    const Status usable = http::check_certificate(listener.tls_certificate, listener.tls_key);
+    if (!usable.ok())
+      faults.push_back("listeners.tls_certificate, tls_key: " + usable.error().message);
+  }
+  const Status usable = http::check_authorities(config.tls.extra_ca_files);
+  if (!usable.ok()) faults.push_back("tls.extra_ca_files: " + usable.error().message);
   return faults;
 }
 

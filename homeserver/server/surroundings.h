@@ -15,6 +15,9 @@ Result<std::vector<std::string>> bind_addresses(const std::string& bind);
 // Listeners whose `bind` stands for no address, one message each.
 std::vector<std::string> unknown_binds(const Config& config);
 
+// Certificates, keys and authorities that cannot be used, one message each. Reads the files.
+std::vector<std::string> unusable_certificates(const Config& config);
+
 // Files with secrets that everybody on the machine may read: the configuration itself, at the
 // path, if it has any, keys of certificates, and registrations of application services. One message
 // each.

@@ -90,6 +90,27 @@ class Service(unittest.TestCase):
             self.assertNotEqual(code, 0)
             self.assertIn("Address already in use", output)
 
+    def test_commands_make_no_data_of_a_wrong_path(self):
+        for command in (["check"], ["audit"], ["user", "deactivate", "alice"], ["room", "purge", "!r:localhost"]):
+            code, output = self.server.run(*command)
+            self.assertEqual(code, 1, command)
+            self.assertIn("there is no server's data", output)
+            self.assertFalse((self.server.directory / "data").exists(), command)
+        self.server.start()
+        self.server.kill()
+        code, output = self.server.run("check")
+        self.assertEqual(code, 0, output)
+        self.assertIn(f"{self.server.directory}/data: 0 rooms, 0 events: 0 faults", output)
+
+    def test_a_certificate_that_cannot_be_used_is_a_fault_of_the_configuration(self):
+        self.make_certificate()
+        self.change("[registration]", TLS_LISTENER.format(self.server.directory) + "\n[registration]")
+        self.assertEqual(self.server.run("config", "check")[0], 0)
+        (self.server.directory / "tls.crt").write_text("no certificate")
+        code, output = self.server.run("config", "check")
+        self.assertEqual(code, 2)
+        self.assertIn("listeners.tls_certificate", output)
+
     def test_it_ends_cleanly_with_requests_that_wait(self):
         self.server.start()
         alice = Client(self.server)

@@ -62,5 +62,7 @@ class Transport {
 // system's authorities and those of the files.
 Result<std::unique_ptr<Transport>> make_transport(runtime::Runtime& runtime,
                                                   const std::vector<std::string>& extra_ca_files);
+// Whether it could trust the authorities of these PEM files; kInvalid. Reads them.
+Status check_authorities(const std::vector<std::string>& extra_ca_files);
 
 }  // namespace polder::http

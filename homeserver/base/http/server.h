@@ -22,6 +22,9 @@ struct ListenerOptions {
   std::vector<IpRange> trusted_proxies = {};  // whose X-Forwarded-For is believed
 };
 
+// Whether a TLS listener could use these PEM files; kInvalid. Reads them.
+Status check_certificate(const std::string& certificate_file, const std::string& key_file);
+
 class Server {
  public:
   // The router and the runtime outlive it.

@@ -6,6 +6,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "homeserver/base/http/client.h"
+#include "homeserver/base/http/server.h"
 #include "storage/files/files.h"
 
 namespace polder::http {
@@ -134,6 +136,16 @@ Result<TlsContext> server_context(const std::string& certificate_file,
   if (!error) context->use_private_key(boost::asio::buffer(key), ssl::context::pem, error);
   if (error) return unusable(key_file, error);
   return context;
+}
+
+Status check_certificate(const std::string& certificate_file, const std::string& key_file) {
+  const auto context = server_context(certificate_file, key_file);
+  return context.ok() ? Status() : Status(context.error());
+}
+
+Status check_authorities(const std::vector<std::string>& extra_ca_files) {
+  const auto context = client_context(extra_ca_files);
+  return context.ok() ? Status() : Status(context.error());
 }
 
 Result<TlsContext> client_context(const std::vector<std::string>& extra_ca_files) {
