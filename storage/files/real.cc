@@ -267,7 +267,9 @@ class RealFiles final : public FileSystem {
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     POLDER_TRY(auto file, Descriptor::open_file(path, O_RDWR | O_CREAT));
     if (uninterrupted([&] { return ::flock(file.number(), LOCK_EX | LOCK_NB); }) != 0) {
-      if (errno == EWOULDBLOCK) return fail(ErrorCode::kExists, path + ": locked by another process, such as a running server");
+      if (errno == EWOULDBLOCK)
+        return fail(ErrorCode::kExists,
+                    path + ": locked by another process, such as a running server");
       return file.error("flock");
     }
     return std::unique_ptr<FileLock>(std::make_unique<RealLock>(std::move(file)));
