@@ -71,8 +71,9 @@ TEST_F(AccountTest, AProfileThatIsSetAgainIsNoEvent) {
   call("PUT", rooms(room, "/state/m.room.member/@alice:own"), alice,
        R"({"membership":"join","displayname":"Here only"})");
   set("Alicia");
-  EXPECT_EQ(call("GET", rooms(room, "/state/m.room.member/@alice:own"), alice).text({"displayname"}),
-            "Alicia");
+  EXPECT_EQ(
+      call("GET", rooms(room, "/state/m.room.member/@alice:own"), alice).text({"displayname"}),
+      "Alicia");
 }
 
 // Two changes at once end the same for the profile and for the rooms that show it.

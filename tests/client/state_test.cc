@@ -53,10 +53,9 @@ TEST_F(StateTest, AnAclDoesNotShutOutItsOwnServer) {
     const Answer refused = put(acl);
     EXPECT_EQ(refused.status, 400) << acl;
     EXPECT_EQ(refused.text({"errcode"}), "M_INVALID_PARAM") << acl;
-    const Answer created =
-        call("POST", "/_matrix/client/v3/createRoom", alice,
-             R"({"initial_state":[{"type":"m.room.server_acl","content":)" + std::string(acl) +
-                 "}]}");
+    const Answer created = call(
+        "POST", "/_matrix/client/v3/createRoom", alice,
+        R"({"initial_state":[{"type":"m.room.server_acl","content":)" + std::string(acl) + "}]}");
     EXPECT_EQ(created.status, 400) << acl;
   }
   const Answer set = put(R"({"allow":["*"],"deny":["evil.example"]})");

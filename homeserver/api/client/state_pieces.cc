@@ -6,8 +6,8 @@ namespace {
 using rooms::ReaderOf;
 using rooms::RoomReader;
 
-// A piece ends with the event of the list that makes it as large, what stands before the list aside:
-// so each has one at least, and there are as many as it takes.
+// A piece ends with the event of the list that makes it as large, what stands before the list
+// aside: so each has one at least, and there are as many as it takes.
 constexpr size_t kPieceBytes = 128 * 1024;
 
 class Pieces {
