@@ -26,6 +26,7 @@ class Builder {
         shared_request_(std::move(request)),
         request_(*shared_request_),
         since_(look.since ? std::optional(look.since->position) : std::nullopt),
+        owed_from_(look.since ? look.since->owed_from : 0),
         sent_(std::move(look.sent)),
         reading_{
             .services = services, .request = request_, .since = look.since, .first = look.first},
@@ -44,7 +45,6 @@ class Builder {
     text_.reserve(since_ ? 0 : kPieceBytes);
     writer_.begin_object();
     POLDER_CHECK(note_news(streams_.write(reading_, Part::kMembers, writer_)));
-    writer_.member("next_batch", std::string_view(stream_token(reading_.next)));
     writer_.key("account_data").begin_object().key("events").begin_array();
     POLDER_CHECK(note_news(streams_.write(reading_, Part::kAccountData, writer_)));
     writer_.end_array().end_object();
@@ -126,7 +126,9 @@ class Builder {
     return ReaderOf{request_.user, request_.number, row, {}, std::move(hidden)};
   }
 
-  EventsQuery query() const { return {request_, !since_, reading_.next.position, sent_.get()}; }
+  EventsQuery query() const {
+    return {request_, !since_, reading_.next.position, owed_from_, sent_.get()};
+  }
 
   Status note_news(const Result<bool>& written) {
     if (!written.ok()) return written.error();
@@ -140,8 +142,14 @@ class Builder {
       POLDER_CHECK(add_joined(joined_[next_].head, *joined_[next_].row));
     reading_.snapshot = nullptr;  // not kept while the piece is sent
     done_ = next_ == joined_.size();
-    if (done_) writer_.end_object().end_object().end_object();
+    if (done_) end();
     return std::exchange(text_, {});
+  }
+
+  // The token last: the rooms say what it owes.
+  void end() {
+    writer_.end_object().end_object();
+    writer_.member("next_batch", std::string_view(stream_token(reading_.next))).end_object();
   }
 
   void write_section(std::string_view name, const Section& section) {
@@ -174,7 +182,8 @@ class Builder {
 
   Status add_joined(const rooms::RoomHeadPtr& head, const stores::MembershipRow& row) {
     const bool fresh = !since_ || row.position > *since_ || request_.full_state;
-    const bool events = fresh || head->last > *since_ || head->last_change > *since_;
+    const bool owed = owed_from_ != 0 && head->last >= owed_from_;
+    const bool events = fresh || owed || head->last > *since_ || head->last_change > *since_;
     if (!events && !streams_.have_news(reading_, head->number)) return {};
     const RoomReader reader(rooms_, head, reading_.snapshot);
     POLDER_TRY(const ReaderOf of, reader_of(row));
@@ -201,6 +210,10 @@ class Builder {
     const RoomReading known{reader, from.has_value()};
     writer.begin_object();
     POLDER_TRY(const bool events, room.write(writer, from, reading_.next.position));
+    if (const kv::Position owes = room.owes_from(); owes != 0) {
+      kv::Position& first = reading_.next.owed_from;
+      first = first == 0 ? owes : std::min(first, owes);
+    }
     writer.key("account_data").begin_object().key("events").begin_array();
     POLDER_TRY(const bool data,
                streams_.write_room(reading_, known, Part::kRoomAccountData, writer));
@@ -341,6 +354,7 @@ class Builder {
   const std::shared_ptr<const SyncRequest> shared_request_;
   const SyncRequest& request_;
   const std::optional<kv::Position> since_;
+  const kv::Position owed_from_;
   const std::shared_ptr<SentMembers::OfDevice> sent_;
   Reading reading_;
   Streams streams_;

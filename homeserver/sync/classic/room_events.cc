@@ -115,6 +115,7 @@ Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Positio
   }
   std::ranges::reverse(timeline.events);
   if (timeline.events.empty()) return timeline;
+  POLDER_TRY(timeline.states, states_of(timeline));
   if (timeline.begins_after_gap) {
     // What changed in the gap is known by what holds after it.
     timeline.state_before = timeline.events.front().second->room_state();
@@ -125,6 +126,68 @@ Result<RoomEvents::Timeline> RoomEvents::read_timeline(std::optional<kv::Positio
   if (timeline.state_before->node == 0)
     timeline.state_before = timeline.events.front().second->state_before();
   return timeline;
+}
+
+Result<RoomEvents::States> RoomEvents::states_of(const Timeline& timeline) const {
+  States states;
+  for (const auto& [number, event] : timeline.events) {
+    if (!event->is_state()) continue;
+    POLDER_TRY(const auto key, reader_.view().state_key(event->type(), event->state_key()));
+    if (key) states[*key] = number;
+  }
+  return states;
+}
+
+// A client takes the last state event of a timeline for what holds. One that came late and lost the
+// resolution does not; the winner is told with the next response, since a timeline goes over the
+// state of its own.
+Status RoomEvents::note_owed(const Timeline& timeline, stores::StateRoot end) {
+  for (const auto& [key, last] : timeline.states) {
+    POLDER_TRY(const auto holds, stores::state_get(reader_.view().nodes(), end, key));
+    if (!holds || *holds == last) continue;
+    const auto event =
+        std::ranges::find(timeline.events, last, [](const auto& e) { return e.first; });
+    const kv::Position position = event->second->position();
+    owes_from_ = owes_from_ == 0 ? position : std::min(owes_from_, position);
+  }
+  return {};
+}
+
+// What holds at the end of a timeline that does not say so: state that a resolution brought back,
+// or that a filter kept out of it; and what an earlier timeline said wrongly.
+Result<RoomEvents::States> RoomEvents::not_by_timeline(std::optional<kv::Position> from,
+                                                       stores::StateRoot known,
+                                                       stores::StateRoot end,
+                                                       const Timeline& timeline) const {
+  States states;
+  if (timeline.state_before) {
+    POLDER_TRY(const auto differences,
+               stores::state_diff(reader_.view().nodes(), *timeline.state_before, end));
+    for (const stores::StateDifference& difference : differences) {
+      if (difference.after && !timeline.states.contains(difference.key))
+        states.emplace(difference.key, *difference.after);
+    }
+  }
+  if (from && query_.owed_from != 0) POLDER_CHECK(add_owed(*from, known, end, timeline, states));
+  return states;
+}
+
+// No more than a timeline had: what lies before that was not shown.
+Status RoomEvents::add_owed(kv::Position from, stores::StateRoot known, stores::StateRoot end,
+                            const Timeline& timeline, States& states) const {
+  POLDER_TRY(const auto entries, reader_.timeline_backwards(query_.owed_from - 1, from,
+                                                            request_.filter->timeline_limit));
+  for (const stores::TimelineEntry& entry : entries) {
+    POLDER_TRY(const auto event, reader_.shown(entry.number));
+    if (!event->is_state()) continue;
+    POLDER_TRY(const auto key, reader_.view().state_key(event->type(), event->state_key()));
+    if (!key || timeline.states.contains(*key)) continue;
+    POLDER_TRY(const auto held, stores::state_get(reader_.view().nodes(), known, *key));
+    if (!held || *held == entry.number) continue;
+    POLDER_TRY(const auto holds, stores::state_get(reader_.view().nodes(), end, *key));
+    if (holds) states.emplace(*key, *holds);
+  }
+  return {};
 }
 
 Result<bool> RoomEvents::write(json::Writer& writer, std::optional<kv::Position> from,
@@ -156,8 +219,14 @@ Result<size_t> RoomEvents::write_state(json::Writer& writer, std::optional<kv::P
   const std::string_view name = !request_.use_state_after       ? "state"
                                 : request_.unstable_state_after ? "org.matrix.msc4222.state_after"
                                                                 : "state_after";
+  States instead;
+  if (!request_.use_state_after) {
+    POLDER_TRY(instead, not_by_timeline(from, known, end, timeline));
+    POLDER_CHECK(note_owed(timeline, end));
+  }
   writer.key(name).begin_object().key("events").begin_array();
-  POLDER_TRY(const size_t written, write_state_changes(writer, known, target, timeline));
+  POLDER_TRY(const size_t written,
+             write_state_changes(writer, known, target, timeline, std::move(instead)));
   writer.end_array().end_object();
   return written;
 }
@@ -194,11 +263,21 @@ Result<std::map<uint64_t, std::string_view>> RoomEvents::members_needed(
   return needed;
 }
 
+Result<bool> RoomEvents::write_change(json::Writer& writer, stores::StateKey key,
+                                      stores::EventNumber number, uint32_t member_type) {
+  POLDER_TRY(const auto event, reader_.shown(number));
+  if (!request_.filter->state.allows(*event)) return false;
+  POLDER_CHECK(write_event(writer, number, *event));
+  if (key.type == member_type) note_sent(key, number);
+  return true;
+}
+
 // What the user's client lacks between a state that it knows and the one at the timeline's start
-// (or, with state_after, at its end). With lazy loading, members only where they matter: senders in
-// the timeline, and whoever changed.
+// (or, with state_after, at its end); of some keys, what is told instead. With lazy loading,
+// members only where they matter: senders in the timeline, and whoever changed.
 Result<size_t> RoomEvents::write_state_changes(json::Writer& writer, stores::StateRoot known,
-                                               stores::StateRoot target, const Timeline& timeline) {
+                                               stores::StateRoot target, const Timeline& timeline,
+                                               States instead) {
   size_t written = 0;
   const bool lazy = request_.filter->lazy_load_members;
   POLDER_TRY(const uint32_t member_type, this->member_type());
@@ -211,18 +290,23 @@ Result<size_t> RoomEvents::write_state_changes(json::Writer& writer, stores::Sta
   // After a gap, the state is the one that the first event left.
   std::optional<stores::EventNumber> told;
   if (timeline.begins_after_gap && !request_.use_state_after) told = timeline.events[0].first;
-  for (const stores::StateDifference& difference : differences) {
-    if (!difference.after || difference.after == told) continue;
-    if (lazy && difference.key.type == member_type) {
-      const bool sender = needed.erase(difference.key.key) > 0;
-      if (initial && !sender) continue;
+  const auto change = [&](stores::StateKey key, stores::EventNumber number) -> Status {
+    if (number == told) return {};
+    if (lazy && key.type == member_type) {
+      const bool sender = needed.erase(key.key) > 0;
+      if (initial && !sender) return {};
     }
-    POLDER_TRY(const auto event, reader_.shown(*difference.after));
-    if (!request_.filter->state.allows(*event)) continue;
-    POLDER_CHECK(write_event(writer, *difference.after, *event));
-    if (difference.key.type == member_type) note_sent(difference.key, *difference.after);
-    ++written;
+    POLDER_TRY(const bool shown, write_change(writer, key, number, member_type));
+    written += shown ? 1 : 0;
+    return {};
+  };
+  for (const stores::StateDifference& difference : differences) {
+    const auto other = instead.extract(difference.key);
+    const auto number = other ? std::optional(other.mapped()) : difference.after;
+    if (number) POLDER_CHECK(change(difference.key, *number));
   }
+  for (const auto& [key, number] : instead)
+    POLDER_CHECK(change(key, number));
   // Senders whose membership did not change, if the client was not told of them before.
   for (const auto& [key, user] : needed) {
     if (user == request_.user.view() && !initial) continue;

@@ -14,6 +14,7 @@ struct EventsQuery {
   const SyncRequest& request;
   bool initial = false;                   // without a token
   kv::Position at = 0;                    // the token that the client is given
+  kv::Position owed_from = 0;             // of the token that it gave (StreamToken)
   SentMembers::OfDevice* sent = nullptr;  // with lazy loading of members
 };
 
@@ -30,13 +31,18 @@ class RoomEvents {
   Status append(stores::EventNumber number, const rooms::ShownEvent& event, std::string& out) const;
   // Members other than the user whom a client names the room after, if it has no name.
   Result<json::Array> heroes() const;
+  // Once written: the first position whose event says of the state what did not hold at `to`. Zero
+  // if all did.
+  kv::Position owes_from() const { return owes_from_; }
 
  private:
+  using States = std::map<stores::StateKey, stores::EventNumber>;
   struct Timeline {
     std::vector<std::pair<stores::EventNumber, rooms::ShownEventPtr>> events;  // oldest first
     bool limited = false;
     bool begins_after_gap = false;  // before the first event, others are missing here
     std::optional<stores::StateRoot> state_before;  // the room's, at the first event
+    States states;                                  // the last event of each key
   };
 
   Status write_event(json::Writer& writer, stores::EventNumber number,
@@ -47,12 +53,21 @@ class RoomEvents {
   Result<bool> is_after_gap(stores::EventNumber number, const rooms::ShownEvent& event) const;
   // Newest first.
   Result<Timeline> read_timeline(std::optional<kv::Position> from, kv::Position to) const;
+  Result<States> states_of(const Timeline& timeline) const;
+  Status note_owed(const Timeline& timeline, stores::StateRoot end);
+  Result<States> not_by_timeline(std::optional<kv::Position> from, stores::StateRoot known,
+                                 stores::StateRoot end, const Timeline& timeline) const;
+  Status add_owed(kv::Position from, stores::StateRoot known, stores::StateRoot end,
+                  const Timeline& timeline, States& states) const;
   Result<std::map<uint64_t, std::string_view>> members_needed(const Timeline& timeline) const;
   // The number of events written, both.
   Result<size_t> write_state(json::Writer& writer, std::optional<kv::Position> from,
                              kv::Position to, const Timeline& timeline);
   Result<size_t> write_state_changes(json::Writer& writer, stores::StateRoot known,
-                                     stores::StateRoot target, const Timeline& timeline);
+                                     stores::StateRoot target, const Timeline& timeline,
+                                     States instead);
+  Result<bool> write_change(json::Writer& writer, stores::StateKey key, stores::EventNumber number,
+                            uint32_t member_type);
   Result<uint32_t> member_type() const;
   bool knows(stores::StateKey key, stores::EventNumber event) const;
   void note_sent(stores::StateKey key, stores::EventNumber event);
@@ -63,6 +78,7 @@ class RoomEvents {
   const rooms::RoomReader& reader_;
   const rooms::ReaderOf& of_;
   std::string event_text_;  // of one event at a time
+  kv::Position owes_from_ = 0;
 };
 
 }  // namespace polder::sync

@@ -79,7 +79,8 @@ struct Sync::Poll {
 SyncResponse Sync::answer_with(Poll& poll, Answer answer) {
   runtime::Runtime& runtime = services_.rooms.runtime;
   // What did not fit, or is still being made, is looked for at the next request.
-  if (!answer.more && answer.next.to_device == answer.next.position) {
+  const StreamToken& next = answer.next;
+  if (!answer.more && next.to_device == next.position && next.owed_from == 0) {
     poll.waiter->watch(answer.joined);
     last_answers_.keep(runtime.current_shard(),
                        {poll.request->number, poll.request->device, answer.next,

@@ -8,9 +8,9 @@
 namespace polder::sync {
 namespace {
 
-// The parts of a token besides the position, in order; later ones may be missing in old tokens.
-constexpr uint64_t StreamToken::* kParts[] = {&StreamToken::typing_changes,
-                                              &StreamToken::to_device};
+// The parts of a token besides the position, in order; later ones may be missing.
+constexpr uint64_t StreamToken::* kParts[] = {&StreamToken::typing_changes, &StreamToken::to_device,
+                                              &StreamToken::owed_from};
 
 template <class T>
 bool take_number(std::string_view& text, T& value) {
@@ -51,8 +51,10 @@ std::string stream_token(kv::Position position) {
 
 std::string stream_token(const StreamToken& token) {
   std::string text = stream_token(token.position);
-  for (const uint64_t StreamToken::* part : kParts)
+  for (const uint64_t StreamToken::* part : kParts) {
+    if (part == &StreamToken::owed_from && token.owed_from == 0) break;
     text += "_" + std::to_string(token.*part);
+  }
   return text;
 }
 

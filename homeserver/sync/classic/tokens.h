@@ -1,5 +1,6 @@
 // Tokens are opaque to clients and versioned: "s1_<position>" for a place in the stream of
-// everything (of /sync: "s1_<position>_<typing changes>_<to-device position>"),
+// everything (of /sync: "s1_<position>_<typing changes>_<to-device position>", and where state is
+// owed, "_<position from which>"),
 // "t1_<depth>_<position>" for a place in a room's
 // history, with a third number where that is not all that matters.
 #pragma once
@@ -18,6 +19,9 @@ struct StreamToken {
   uint64_t typing_changes = 0;  // counted from the start of the program
   // Messages to the device up to here were given; behind `position` when not all fitted.
   kv::Position to_device = 0;
+  // From here on, timelines had state events that did not hold at `position`: a client takes them
+  // for what holds until it is told better. None: zero.
+  kv::Position owed_from = 0;
   friend bool operator==(const StreamToken&, const StreamToken&) = default;
 };
 std::string stream_token(const StreamToken& token);

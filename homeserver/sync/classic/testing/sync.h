@@ -34,8 +34,8 @@ class SyncTest : public rooms::RoomsTest {
     request.timeout = timeout;
     return request;
   }
-  json::Object sync(std::string since = "") {
-    auto response = run(sync_->run(request(std::move(since))));
+  json::Object sync(std::string since = "", Millis timeout = Millis(0)) {
+    auto response = run(sync_->run(request(std::move(since), timeout)));
     EXPECT_TRUE(response.ok()) << response.error().message;
     return *json::parse_object(whole(*response));
   }
