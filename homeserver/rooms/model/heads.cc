@@ -32,7 +32,7 @@ std::optional<uint64_t> RecentTimeline::notifying_at(kv::Position position) cons
 
 void RecentTimeline::begin_unknown_after(kv::Position position) {
   begin_after(position);
-  threaded_ = highlighted_ = position;
+  threaded_ = highlighted_ = redacted_ = position;
 }
 
 void RecentTimeline::begin_after(kv::Position position) {

@@ -40,6 +40,8 @@ class RecentTimeline {
   // particular.
   bool may_notify_in_threads(kv::Position after) const { return after < threaded_; }
   bool may_highlight(kv::Position after) const { return after < highlighted_; }
+  // Whether events after the position may be redacted.
+  bool may_be_redacted(kv::Position after) const { return after < redacted_; }
 
   // Begins anew, with nothing: all up to the position is older.
   void begin_after(kv::Position position);
@@ -49,6 +51,7 @@ class RecentTimeline {
   void add(const Entry& entry);
   void note_notified_in_thread(kv::Position position) { threaded_ = position; }
   void note_highlighted(kv::Position position) { highlighted_ = position; }
+  void note_redaction(kv::Position position) { redacted_ = position; }
 
  private:
   static constexpr size_t kEntries = 24;  // more than most clients want in one response
@@ -57,6 +60,7 @@ class RecentTimeline {
   std::vector<Entry> entries_;  // oldest first
   kv::Position threaded_ = kv::kLastPosition;
   kv::Position highlighted_ = kv::kLastPosition;
+  kv::Position redacted_ = kv::kLastPosition;  // the last redaction
 };
 
 struct RoomHead {

@@ -74,8 +74,8 @@ Result<EventNumber> write_redaction(kv::Batch& batch, const RoomView& view,
   return *target;
 }
 
-Status apply_waiting_redactions(kv::Batch& batch, const Room& room, const RoomView& view,
-                                stores::EventPlace place, const events::Event& target) {
+Result<bool> apply_waiting_redactions(kv::Batch& batch, const Room& room, const RoomView& view,
+                                      stores::EventPlace place, const events::Event& target) {
   POLDER_TRY(auto waiting,
              stores::read_waiting_redactions(view.snapshot(), place.room, target.id()));
   for (const auto& [number, held] : room.pending) {
@@ -88,9 +88,9 @@ Status apply_waiting_redactions(kv::Batch& batch, const Room& room, const RoomVi
     POLDER_TRY(const bool applies, redaction_applies(view, redaction, target));
     if (!applies) continue;
     stores::put_redaction(batch, place, number);
-    return {};
+    return true;
   }
-  return {};
+  return false;
 }
 
 }  // namespace polder::rooms

@@ -25,8 +25,8 @@ Result<bool> redaction_applies(const RoomView& view, const HeldEvent& redaction,
 Result<EventNumber> write_redaction(kv::Batch& batch, const RoomView& view,
                                     stores::EventPlace place, const HeldEvent& redaction);
 // "If the server receives the redaction first": from the moment that its target comes, one that may
-// applies, whatever else came.
-Status apply_waiting_redactions(kv::Batch& batch, const Room& room, const RoomView& view,
-                                stores::EventPlace place, const events::Event& target);
+// applies, whatever else came. Whether one does.
+Result<bool> apply_waiting_redactions(kv::Batch& batch, const Room& room, const RoomView& view,
+                                      stores::EventPlace place, const events::Event& target);
 
 }  // namespace polder::rooms

@@ -342,8 +342,8 @@ class Staging {
     if (input_.replaces_edge) POLDER_CHECK(current_.end_outside(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
-      POLDER_CHECK(write_notification(slot));
-      POLDER_CHECK(write_links(slot));
+      POLDER_TRY(const bool redacted, write_links(slot));
+      if (!redacted) POLDER_CHECK(write_notification(slot));
     }
     return write_rows(slot);
   }
@@ -359,13 +359,13 @@ class Staging {
     return {};
   }
 
-  // What the event says of others.
-  Status write_links(kv::PositionSlot slot) {
+  // What the event says of others. Whether it was redacted before it came.
+  Result<bool> write_links(kv::PositionSlot slot) {
     const stores::EventPlace place = staged_.stored.place;
     const HeldEvent& held = room_.pending.at(place.number);
     POLDER_CHECK(write_relation(context_.names, room_, view_.snapshot(), held, slot, staged_));
     POLDER_TRY(staged_.stored.redacts, write_redaction(staged_.batch, view_, place, held));
-    if (input_.origin == Origin::kLocal) return {};
+    if (input_.origin == Origin::kLocal) return false;
     return apply_waiting_redactions(staged_.batch, room_, view_, place, event());
   }
 

@@ -1,5 +1,7 @@
 #include "homeserver/sync/push/counts.h"
 
+#include <set>
+
 #include "homeserver/rooms/model/event_thread.h"
 #include "homeserver/rooms/model/notification.h"
 #include "storage/stores/rooms/push_rows.h"
@@ -88,6 +90,7 @@ class Counts::Reading {
   Result<Unread> run() {
     POLDER_TRY(read_everywhere_, mark({}));
     POLDER_TRY(ignores_somebody_, ignores_somebody_here());
+    if (reader_.head().recent.may_be_redacted(read_everywhere_)) POLDER_CHECK(find_redacted());
     // From the newest to the oldest, as far as is read.
     kv::Position to = up_to_;
     const RulesOf* rules = &judgement_.rules;
@@ -134,6 +137,30 @@ class Counts::Reading {
     return false;
   }
 
+  // What is unread and redacted. Events are numbered in the order in which they come, but for those
+  // that were known before they had a place.
+  Status find_redacted() {
+    POLDER_TRY(const auto read, reader_.timeline_backwards(0, read_everywhere_, 1));
+    const stores::EventPlace first{room_, read.empty() ? 0 : read[0].number + 1};
+    POLDER_TRY(const auto numbers, stores::read_redacted(reader_.snapshot(), first, kRedactedMax));
+    for (const stores::EventNumber number : numbers) {
+      POLDER_TRY(const auto record, reader_.view().find_record(number));
+      if (!record || record->standing.outlier || record->standing.backfilled) continue;
+      if (record->position > read_everywhere_) redacted_.insert(record->position);
+    }
+    return {};
+  }
+
+  // Of those that notify outside of threads.
+  Result<uint64_t> redacted_between(kv::Position from, kv::Position to) const {
+    uint64_t redacted = 0;
+    for (auto at = redacted_.upper_bound(from); at != redacted_.end() && *at <= to; ++at) {
+      POLDER_TRY(const bool notified, stores::is_notifying(reader_.snapshot(), room_, *at));
+      redacted += notified ? 1 : 0;
+    }
+    return redacted;
+  }
+
   // Up to where the user has read in a thread; empty: in all of them. "If the user has both m.read
   // and m.read.private set in the room then the receipt which is more recent/ahead must be used."
   Result<kv::Position> mark(const std::string& thread) const {
@@ -159,9 +186,10 @@ class Counts::Reading {
   Status count_by_default(Span span) {
     const std::string main(rooms::kMainThread);
     POLDER_TRY(const kv::Position read, read_up_to(main));
-    POLDER_TRY(const uint64_t unread,
-               notifying_between(std::min(std::max(read, span.from), span.to), span.to));
-    unread_.threads[main].notifications += unread;
+    const kv::Position from = std::min(std::max(read, span.from), span.to);
+    POLDER_TRY(const uint64_t notifying, notifying_between(from, span.to));
+    POLDER_TRY(const uint64_t redacted, redacted_between(from, span.to));
+    unread_.threads[main].notifications += notifying - std::min(notifying, redacted);
     const rooms::RecentTimeline& recent = reader_.head().recent;
     if (recent.may_notify_in_threads(span.from)) POLDER_CHECK(count_in_threads(span));
     return recent.may_highlight(span.from) ? count_highlights(span) : Status();
@@ -200,7 +228,7 @@ class Counts::Reading {
 
   Status add(const stores::ThreadPlace& place, bool notify, bool highlight) {
     POLDER_TRY(const kv::Position read, read_up_to(place.thread));
-    if (place.position <= read) return {};
+    if (place.position <= read || redacted_.contains(place.position)) return {};
     Count& count = unread_.threads[place.thread];
     count.notifications += notify ? 1 : 0;
     count.highlights += highlight ? 1 : 0;
@@ -211,6 +239,7 @@ class Counts::Reading {
     POLDER_TRY(const auto entries, reader_.timeline_backwards(span.from, span.to, left_));
     left_ -= entries.size();
     for (const stores::TimelineEntry& entry : entries) {
+      if (redacted_.contains(entry.position)) continue;
       const Key key{rules.number, room_, entry.number, 0};
       auto known = counts_.recall(key, of_.number);
       if (!known) {
@@ -270,6 +299,7 @@ class Counts::Reading {
   const kv::Position up_to_;
   kv::Position read_everywhere_ = 0;
   bool ignores_somebody_ = false;
+  std::set<kv::Position> redacted_;
   size_t left_ = kEventsReadMax;  // of events that may be read
   size_t bytes_ = 0;              // of those that were
   std::unordered_map<std::string, kv::Position> marks_;

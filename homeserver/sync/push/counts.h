@@ -4,7 +4,7 @@
 // By default rules the count is a difference of two numbers that are on disk, and a few rows. Only
 // for rules that say otherwise in this room, and for who ignores one of its members, are events
 // read; what comes out is remembered for all users with equal rules. An event is judged by the
-// rules that were in force when it came.
+// rules that were in force when it came. What was redacted counts no more.
 #pragma once
 
 #include <map>
@@ -22,7 +22,8 @@ namespace polder::push {
 // Beyond these, counts are "at least": a client shows no difference.
 inline constexpr size_t kThreadEventsMax = 1000;
 inline constexpr size_t kHighlightsMax = 1000;
-inline constexpr size_t kEventsReadMax = 1000;     // since the receipt, by changed rules; in all
+inline constexpr size_t kRedactedMax = 200;     // the newest; older ones count as if they were not
+inline constexpr size_t kEventsReadMax = 1000;  // since the receipt, by changed rules; in all
 inline constexpr size_t kBytesReadMax = 1u << 20;  // of events that were not yet remembered
 
 struct Count {

@@ -60,6 +60,11 @@ Result<uint64_t> read_notifying(const kv::Snapshot& snapshot, RoomNumber room, k
   return uint64_t{0};
 }
 
+Result<bool> is_notifying(const kv::Snapshot& snapshot, RoomNumber room, kv::Position position) {
+  POLDER_TRY(const auto row, snapshot.get(kTimelines, notifying_key(room, position)));
+  return row.has_value();
+}
+
 void erase_notifying(kv::Batch& batch, RoomNumber room, kv::Position position) {
   batch.erase(kTimelines, notifying_key(room, position));
   batch.erase(kTimelines, thread_key(room, position));

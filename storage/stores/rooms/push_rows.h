@@ -17,6 +17,8 @@ void put_notifying(kv::Batch& batch, RoomNumber room, kv::PositionSlot slot, uin
 // The number of the last one with position <= up_to, or the one before the first there is: what
 // came before that was purged. 0 if there is none.
 Result<uint64_t> read_notifying(const kv::Snapshot& snapshot, RoomNumber room, kv::Position up_to);
+// Whether the event at a position is one of them.
+Result<bool> is_notifying(const kv::Snapshot& snapshot, RoomNumber room, kv::Position position);
 
 // Where in a room, and in which of its threads: "main", or the id of the thread's root.
 struct ThreadPlace {

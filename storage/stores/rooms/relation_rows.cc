@@ -274,6 +274,22 @@ Result<std::vector<Thread>> read_threads(const kv::Snapshot& snapshot, RoomNumbe
   return threads;
 }
 
+Result<std::vector<EventNumber>> read_redacted(const kv::Snapshot& snapshot, EventPlace first,
+                                               size_t limit) {
+  std::vector<EventNumber> redacted;
+  kv::Range range = kv::prefix_range(keys::KeyWriter(kRedactionTag).u64(first.room).str());
+  range.from = redaction_key(first);
+  const auto rows = snapshot.iterate(kRelations, range);
+  for (rows->seek_to_last(); rows->valid() && redacted.size() < limit; rows->prev()) {
+    keys::KeyReader key(rows->key());
+    key.u8();
+    key.u64();
+    redacted.push_back(key.u64());
+  }
+  POLDER_CHECK(rows->status());
+  return redacted;
+}
+
 Status for_each_redaction(
     const kv::Snapshot& snapshot, RoomNumber room,
     const std::function<Status(EventNumber target, EventNumber redaction)>& visit) {

@@ -54,6 +54,10 @@ void put_redaction(kv::Batch& batch, EventPlace target, EventNumber redaction);
 void erase_redaction(kv::Batch& batch, EventPlace target);
 Result<std::optional<EventNumber>> read_redaction(const kv::Snapshot& snapshot, EventPlace target);
 
+// Events from `first` on that are redacted, the newest ones first, at most limit.
+Result<std::vector<EventNumber>> read_redacted(const kv::Snapshot& snapshot, EventPlace first,
+                                               size_t limit);
+
 Status for_each_redaction(
     const kv::Snapshot& snapshot, RoomNumber room,
     const std::function<Status(EventNumber target, EventNumber redaction)>& visit);
