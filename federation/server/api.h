@@ -77,8 +77,9 @@ struct Api {
 };
 
 // Verifies who asks and counts their requests, for routes with Authentication::kServer; passes on
-// all others (https://spec.matrix.org/v1.19/server-server-api/#request-authentication).
-http::Router::Around authentication(Api& api);
+// all others (https://spec.matrix.org/v1.19/server-server-api/#request-authentication). The caller
+// that it finds holds a place among the requests of that server.
+http::Router::Before authentication(Api& api);
 
 void add_routes(http::Router& router, Api& api);
 

@@ -176,9 +176,8 @@ Task<ReadBody> read_proved(Api& api, http::Exchange& exchange, std::vector<Proof
   co_return read;
 }
 
-Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http::Handler& next) {
-  if (exchange.route->authentication != http::Authentication::kServer)
-    co_return co_await next(exchange);
+Task<std::optional<http::Response>> authenticate(Api& api, http::Exchange& exchange) {
+  if (exchange.route->authentication != http::Authentication::kServer) co_return std::nullopt;
   auto headers = read_headers(api, exchange.request);
   if (!headers.ok()) co_return refuse(api, exchange, headers.error());
   const auto already = limited_already(api, exchange, headers->front().origin);
@@ -191,24 +190,22 @@ Task<http::Response> authenticate(Api& api, http::Exchange& exchange, const http
   const auto wait = api.parts.rate_limits.take(exchange.route->rate,
                                                {http::Principal::Kind::kServer, origin.view()});
   if (wait) co_return http::limited(*wait);
-  const auto permit = api.requests_at_once->enter(origin);
+  auto permit = api.requests_at_once->enter(origin);
   if (!permit) co_return http::limited(http::kSoon);
   const Status permitted = api.writer().permit_known(
       {.point = policy::Point::kFederateIn, .type = std::string(exchange.route->operation)},
       policy::Server{origin}, {.federation = policy::Federation()});
   if (!permitted.ok()) co_return http::to_response(permitted.error());
   exchange.held_for = origin.str();
-  exchange.caller =
-      std::make_shared<kit::Caller>(kit::Caller{kit::Server{origin, std::move(read.text)}});
-  co_return co_await next(exchange);
+  exchange.caller = std::make_shared<kit::Caller>(kit::Caller{kit::Server{
+      origin, std::move(read.text), std::make_shared<RequestsAtOnce::Permit>(*std::move(permit))}});
+  co_return std::nullopt;
 }
 
 }  // namespace
 
-http::Router::Around authentication(Api& api) {
-  return [&api](http::Exchange& exchange, const http::Handler& next) {
-    return authenticate(api, exchange, next);
-  };
+http::Router::Before authentication(Api& api) {
+  return [&api](http::Exchange& exchange) { return authenticate(api, exchange); };
 }
 
 }  // namespace polder::federation_server

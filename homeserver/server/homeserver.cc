@@ -43,7 +43,7 @@ class TrackedDeviceLists final : public federation_server::RemoteDeviceLists {
   devices::Devices& devices_;
 };
 
-Task<http::Response> at_once(http::Response response) {
+Task<std::optional<http::Response>> at_once(http::Response response) {
   co_return response;
 }
 
@@ -62,12 +62,11 @@ std::vector<RequestQueue> request_queues(const runtime::Runtime& runtime,
 }
 
 // Callers prove who they are in the way of their route.
-http::Router::Around authentication_of_both(http::Router::Around client,
-                                            http::Router::Around server) {
-  return [client = std::move(client), server = std::move(server)](http::Exchange& exchange,
-                                                                  const http::Handler& next) {
+http::Router::Before authentication_of_both(http::Router::Before client,
+                                            http::Router::Before server) {
+  return [client = std::move(client), server = std::move(server)](http::Exchange& exchange) {
     const bool by_server = exchange.route->authentication == http::Authentication::kServer;
-    return by_server ? server(exchange, next) : client(exchange, next);
+    return by_server ? server(exchange) : client(exchange);
   };
 }
 
@@ -308,15 +307,14 @@ void Homeserver::add_routes() {
   request_metrics_.expect(router_.routes());
   auto authentication = authentication_of_both(client_api::authentication(*api_),
                                                federation_server::authentication(*federation_api_));
-  http::Router::Around inner = [this, authenticated = std::move(authentication)](
-                                   http::Exchange& exchange, const http::Handler& next) {
+  router_.set_before([this, authenticated = std::move(authentication)](http::Exchange& exchange) {
+    request_metrics_.begin(exchange);
     if (auto refused = admission_->refuse(exchange)) return at_once(*std::move(refused));
-    return authenticated(exchange, next);
-  };
-  router_.set_around(
-      [this, inner = std::move(inner)](http::Exchange& exchange, const http::Handler& next) {
-        return request_metrics_.around(exchange, next, inner);
-      });
+    return authenticated(exchange);
+  });
+  router_.set_after([this](const http::Exchange& exchange, const http::Response& response) {
+    request_metrics_.end(exchange, response);
+  });
 }
 
 // One of each module that has something to tell.

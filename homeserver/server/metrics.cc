@@ -18,17 +18,13 @@ void RequestMetrics::expect(const std::vector<const http::Route*>& routes) {
     routes_.emplace(route, std::make_unique<OfRoute>());
 }
 
-Task<http::Response> RequestMetrics::around(http::Exchange& exchange, const http::Handler& next,
-                                            const http::Router::Around& inner) {
-  const auto began = clock_.steady();
-  http::Response response = co_await inner(exchange, next);
+void RequestMetrics::end(const http::Exchange& exchange, const http::Response& response) {
   const auto found = routes_.find(exchange.route);
-  if (found == routes_.end()) co_return response;
+  if (found == routes_.end()) return;
   OfRoute& counted = *found->second;
   const auto status_class = static_cast<size_t>(response.status / 100);
   if (status_class < counted.by_class.size()) counted.by_class[status_class].add();
-  counted.time.observe(std::chrono::duration<double>(clock_.steady() - began).count());
-  co_return response;
+  counted.time.observe(std::chrono::duration<double>(clock_.steady() - exchange.begun).count());
 }
 
 void RequestMetrics::probe(metrics::Sink& sink) const {

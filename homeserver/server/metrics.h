@@ -20,9 +20,9 @@ class RequestMetrics {
 
   // The routes that there are; before the first request.
   void expect(const std::vector<const http::Route*>& routes);
-  // Runs what runs around handlers, and measures it.
-  Task<http::Response> around(http::Exchange& exchange, const http::Handler& next,
-                              const http::Router::Around& inner);
+  // Both of a request that was routed: before all else, and with its answer.
+  void begin(http::Exchange& exchange) const { exchange.begun = clock_.steady(); }
+  void end(const http::Exchange& exchange, const http::Response& response);
   void probe(metrics::Sink& sink) const;
 
  private:

@@ -159,7 +159,7 @@ class ServerTest : public testing::Test {
     servers_.keys = {{other_, &other_key_}, {third_, &third_key_}};
     EXPECT_TRUE(engine_.rooms.load_heads().ok());
     add_routes(router_, api_);
-    router_.set_around(authentication(api_));
+    router_.set_before(authentication(api_));
     users::NewAccount account;
     account.localpart = "alice";
     EXPECT_TRUE(run(accounts_.register_user(account)).ok());

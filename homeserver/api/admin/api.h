@@ -24,7 +24,7 @@ struct Api {
   std::unique_ptr<Deletions> deletions = std::make_unique<Deletions>();
 };
 
-// The routes need a hook around the handlers that lets only administrators pass
+// The routes need a hook before the handlers that lets only administrators pass
 // (http::Authentication::kAdmin).
 void add_room_routes(http::Router& router, const Api& api);  // purging history, deleting rooms
 void add_job_routes(http::Router& router, const Api& api);   // background work

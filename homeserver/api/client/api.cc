@@ -24,22 +24,19 @@ http::Response unauthenticated(const Api& api, const http::Exchange& exchange, c
 }
 
 // Of nobody in particular.
-Task<http::Response> by_address(const Api& api, http::Exchange& exchange,
-                                const http::Handler& next) {
+std::optional<http::Response> by_address(const Api& api, const http::Exchange& exchange) {
   const auto wait = api.rate_limits.take(
       exchange.route->rate, {http::Principal::Kind::kAddress, exchange.request.remote_address});
-  if (wait) co_return http::limited(*wait);
-  co_return co_await next(exchange);
+  return wait ? std::optional(http::limited(*wait)) : std::nullopt;
 }
 
-Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
-                                  const http::Handler& next) {
+Task<std::optional<http::Response>> authenticate(const Api& api, http::Exchange& exchange) {
   const bool optional =
       exchange.route->authentication == http::Authentication::kOptionalAccessToken;
   if (exchange.route->authentication == http::Authentication::kNone)
-    co_return co_await by_address(api, exchange, next);
+    co_return by_address(api, exchange);
   const std::string token(token_of(exchange.request));
-  if (token.empty() && optional) co_return co_await by_address(api, exchange, next);
+  if (token.empty() && optional) co_return by_address(api, exchange);
   if (token.empty()) {
     co_return unauthenticated(
         api, exchange,
@@ -64,7 +61,7 @@ Task<http::Response> authenticate(const Api& api, http::Exchange& exchange,
   exchange.held_for = session->user.str();
   api.sessions.note_seen(*session, exchange.request.remote_address);
   exchange.caller = std::make_shared<kit::Caller>(*std::move(session));
-  co_return co_await next(exchange);
+  co_return std::nullopt;
 }
 
 }  // namespace
@@ -73,10 +70,8 @@ void add_operations(http::Router& router, const Api& api, std::span<const Operat
   kit::add_operations(router, api.runtime, api, table);
 }
 
-http::Router::Around authentication(const Api& api) {
-  return [&api](http::Exchange& exchange, const http::Handler& next) {
-    return authenticate(api, exchange, next);
-  };
+http::Router::Before authentication(const Api& api) {
+  return [&api](http::Exchange& exchange) { return authenticate(api, exchange); };
 }
 
 }  // namespace polder::client_api

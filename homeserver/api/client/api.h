@@ -121,10 +121,10 @@ using kit::room_of;
 using Operation = kit::Operation<const Api>;
 void add_operations(http::Router& router, const Api& api, std::span<const Operation> table);
 
-// Authenticates callers and counts their requests: installed around every handler. Who asks without
+// Authenticates callers and counts their requests, before every handler. Who asks without
 // a token is their address; administrators are not limited, since bots that moderate are, and
 // whoever is may change the limits anyway.
-http::Router::Around authentication(const Api& api);
+http::Router::Before authentication(const Api& api);
 
 // The route groups, one a file.
 void add_server_routes(http::Router& router,

@@ -1,6 +1,7 @@
 // Who asks, as authentication found out.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <variant>
 
@@ -15,7 +16,8 @@ struct Nobody {};
 // Another server, by the signature of its request.
 struct Server {
   ServerName name;
-  std::string text;  // JSON, as it was signed; empty if there is none
+  std::string text;                        // JSON, as it was signed; empty if there is none
+  std::shared_ptr<const void> place = {};  // among its requests that are under way
 };
 
 // An application service, by its token.

@@ -59,32 +59,31 @@ Task<Status> read_body(runtime::Runtime& runtime, Call& call) {
   co_return Status();
 }
 
-Task<Result<http::Response>> act(runtime::Runtime& runtime, http::Exchange& exchange,
-                                 const Action& action) {
-  Call call{exchange, {}};
-  POLDER_CO_CHECK(co_await read_body(runtime, call));
-  co_return co_await action(call);
-}
-
-Task<http::Response> run(runtime::Runtime& runtime, http::Exchange& exchange,
-                         const Action& action) {
-  auto response = co_await act(runtime, exchange, action);
-  Log& log = runtime.log();
-  if (response.ok()) {
-    if (response->status >= 400) {
-      const auto& slices = response->body;
-      log_refusal(log, exchange, response->status,
-                  slices.empty() ? std::string_view() : slices.front().bytes);
-    }
-    co_return *std::move(response);
-  }
-  Error error = std::move(response).error();
+http::Response refused(Log& log, const http::Exchange& exchange, Error error) {
   // What a server is told of an event whose signature is wrong.
   if (error.code == ErrorCode::kBadSignature && exchange.caller && exchange.caller->server())
     error.code = ErrorCode::kInvalid;
   http::Response refusal = http::to_response(error);
   log_refusal(log, exchange, refusal.status, error.message);
-  co_return refusal;
+  return refusal;
+}
+
+http::Response answered(Log& log, const http::Exchange& exchange, Result<http::Response> response) {
+  if (!response.ok()) return refused(log, exchange, std::move(response).error());
+  if (response->status >= 400) {
+    const auto& slices = response->body;
+    log_refusal(log, exchange, response->status,
+                slices.empty() ? std::string_view() : slices.front().bytes);
+  }
+  return *std::move(response);
+}
+
+Task<http::Response> run(runtime::Runtime& runtime, http::Exchange& exchange,
+                         const Action& action) {
+  Call call{exchange, {}};
+  if (const Status read = co_await read_body(runtime, call); !read.ok())
+    co_return refused(runtime.log(), exchange, read.error());
+  co_return answered(runtime.log(), exchange, co_await action(call));
 }
 
 }  // namespace

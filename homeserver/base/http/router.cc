@@ -177,12 +177,6 @@ Status bind_parameters(const Route& route, Request& request) {
   return {};
 }
 
-Task<Response> read_and_handle(Exchange& exchange) {
-  auto refused = co_await read_body(exchange);
-  if (refused) co_return *std::move(refused);
-  co_return co_await exchange.route->handler(exchange);
-}
-
 }  // namespace
 
 namespace {
@@ -219,16 +213,8 @@ void Router::add_alias(std::string prefix, std::string stands_for) {
   aliases_.emplace_back(std::move(prefix), std::move(stands_for));
 }
 
-namespace {
-
-Task<Response> at_once(Response response) {
-  co_return response;
-}
-
-}  // namespace
-
-// No task itself: it would be there as long as the handler's.
-Task<Response> Router::run(Exchange& exchange) const {
+// The answer to what no route is for.
+std::optional<Response> Router::route(Exchange& exchange) const {
   Request& request = exchange.request;
   for (const auto& [prefix, stands_for] : aliases_) {
     if (request.path.starts_with(prefix)) request.path.replace(0, prefix.size(), stands_for);
@@ -237,7 +223,7 @@ Task<Response> Router::run(Exchange& exchange) const {
   if (request.method == Method::kOptions) {
     Response response;
     response.status = 204;
-    return at_once(std::move(response));
+    return response;
   }
   const Method method = request.method == Method::kHead ? Method::kGet : request.method;
   const auto found =
@@ -246,25 +232,28 @@ Task<Response> Router::run(Exchange& exchange) const {
   const bool known_path =
       node != nullptr &&
       exchange.served[static_cast<size_t>(node->routes.begin()->second->resource)];
-  if (!known_path) return at_once(error_response(404, "M_UNRECOGNIZED", "Unrecognized request"));
+  if (!known_path) return error_response(404, "M_UNRECOGNIZED", "Unrecognized request");
   if (found == node->routes.end()) {
     Response response = error_response(405, "M_UNRECOGNIZED", "Method not allowed here");
     response.headers.set("Allow", node->methods());
-    return at_once(std::move(response));
+    return response;
   }
   const Route& route = *found->second;
   exchange.route = &route;
-  if (const Status bound = bind_parameters(route, request); !bound.ok()) {
-    return at_once(error_response(400, "M_INVALID_PARAM", bound.error().message));
-  }
-  static const Handler kHandleWhole = read_and_handle;  // outlives what it begins
-  return around_ ? around_(exchange, kHandleWhole) : kHandleWhole(exchange);
+  if (const Status bound = bind_parameters(route, request); !bound.ok())
+    return error_response(400, "M_INVALID_PARAM", bound.error().message);
+  return std::nullopt;
 }
 
 Task<Response> Router::handle(Exchange& exchange) const {
-  Response response = co_await run(exchange);
-  if (for_browsers(exchange)) add_cors(response);
-  co_return response;
+  std::optional<Response> answer = route(exchange);
+  const bool routed = !answer;
+  if (routed && before_) answer = co_await before_(exchange);
+  if (!answer) answer = co_await read_body(exchange);
+  if (!answer) answer = co_await exchange.route->handler(exchange);
+  if (routed && after_) after_(exchange, *answer);
+  if (for_browsers(exchange)) add_cors(*answer);
+  co_return *std::move(answer);
 }
 
 }  // namespace polder::http

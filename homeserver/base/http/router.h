@@ -31,6 +31,7 @@ std::string_view to_string(Authentication authentication);
 // Lives until its response has been sent.
 struct Exchange {
   Request request;
+  std::chrono::nanoseconds begun{0};  // by the server's clock, when it was routed
   const struct Route* route = nullptr;
   Resources served;                     // by the listener
   std::shared_ptr<kit::Caller> caller;  // as authentication found out; only carried here
@@ -78,24 +79,29 @@ class Router {
   void add_alias(std::string prefix, std::string stands_for);
   std::vector<const Route*> routes() const;
 
-  // Runs around every handler, before the body is read: authentication, rate limits, metrics, logs.
-  // It calls next, which reads the body unless that was done, or answers itself.
-  using Around = std::function<Task<Response>(Exchange&, const Handler& next)>;
-  void set_around(Around around) { around_ = std::move(around); }
+  // Before the body of a request that was routed is read: authentication, rate limits. Nothing, or
+  // the answer.
+  using Before = std::function<Task<std::optional<Response>>(Exchange&)>;
+  void set_before(Before before) { before_ = std::move(before); }
+  // With the answer to a request that was routed.
+  using After = std::function<void(const Exchange&, const Response&)>;
+  void set_after(After after) { after_ = std::move(after); }
 
-  // Finds the route, runs the hook and the handler, adds CORS. Never throws for
-  // what the request holds.
+  // Finds the route; what comes before, the body, the handler, and what comes after, one after the
+  // other, so that while a handler waits nothing of the others is in memory. Adds CORS. Never
+  // throws for what the request holds.
   Task<Response> handle(Exchange& exchange) const;
 
  private:
   struct Node;
   const Node* find(std::string_view path) const;
-  Task<Response> run(Exchange& exchange) const;
+  std::optional<Response> route(Exchange& exchange) const;
 
   std::vector<std::unique_ptr<Route>> routes_;
   std::unique_ptr<Node> root_;
   std::vector<std::pair<std::string, std::string>> aliases_;
-  Around around_;
+  Before before_;
+  After after_;
 };
 
 // Reads the body of a request that was routed, unless its route streams. Nothing, or the refusal of
