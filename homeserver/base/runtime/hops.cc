@@ -80,10 +80,11 @@ void wake(const Executor& home, const std::weak_ptr<Parked>& weak) {
 
 }  // namespace
 
+// No task itself: Asio's own is enough.
 Task<void> suspend(std::function<void(std::function<void()> resume)> start) {
-  const Executor home = co_await boost::asio::this_coro::executor;
-  co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void()>(
-      [home](auto handler, const std::function<void(std::function<void()>)>& begin) {
+  return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void()>(
+      [](auto handler, const std::function<void(std::function<void()>)>& begin) {
+        const Executor home = handler.get_executor();
         auto task = std::make_shared<ParkedHandler<decltype(handler)>>(std::move(handler));
         parking_lot(home).park(task);
         begin([home, weak = std::weak_ptr<Parked>(task)] { wake(home, weak); });

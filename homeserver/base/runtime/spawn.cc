@@ -8,11 +8,6 @@ namespace {
 
 constexpr Millis kStopLook{10'000};
 
-Task<Status> without_failures(Task<void> task) {
-  co_await std::move(task);
-  co_return Status();
-}
-
 void ended(Runtime& runtime, const std::string& name, const Status& how) {
   runtime.jobs().ended(name, how, runtime.clock().wall_ms());
   if (!how.ok())
@@ -43,7 +38,12 @@ void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<Stat
 }
 
 void spawn(Runtime& runtime, Executor executor, std::string_view name, Task<void> task) {
-  spawn(runtime, std::move(executor), name, without_failures(std::move(task)));
+  runtime.jobs().began(name, runtime.clock().wall_ms());
+  boost::asio::co_spawn(executor, std::move(task),
+                        [&runtime, name = std::string(name)](const std::exception_ptr& bug) {
+                          if (bug) die_of(runtime, name, bug);
+                          ended(runtime, name, Status());
+                        });
 }
 
 Task<bool> sleep_unless_stopped(Runtime& runtime, std::string job, Millis delay) {

@@ -49,110 +49,137 @@ namespace {
 
 constexpr Millis kClientLook{10'000};  // whether it is still there
 
-// False if the time passed, or the client went away, before anything was touched.
-Task<bool> wait_with_client(runtime::Runtime& runtime, Waiters::Waiter& waiter,
-                            const SyncRequest& request, std::chrono::nanoseconds deadline) {
-  for (;;) {
-    const auto left = std::chrono::duration_cast<Millis>(deadline - runtime.clock().steady());
-    if (left <= Millis(0)) co_return false;
-    // Also if that was just as the last wait ended: nobody waited for the signal then.
-    if (waiter.touched()) co_return true;
-    if (co_await waiter.wait_for(std::min(left, kClientLook))) co_return true;
-    if (request.client_ended && request.client_ended()) co_return false;
-  }
-}
-
 }  // namespace
 
-// One request on its way. Of its tasks those that wait hold little: there are many of them.
-struct Sync::Poll {
-  // Looks, and waits until there is something to tell.
-  static Task<Result<SyncResponse>> answer(Sync& sync, std::shared_ptr<const SyncRequest> request);
-  Task<Result<std::unique_ptr<Answer>>> look(Sync& sync);
+// One request on its way. There are many that wait: beside this, they hold one small task.
+class Sync::Poll {
+ public:
+  Poll(Sync& sync, SyncRequest request)
+      : sync_(sync),
+        runtime_(sync.services_.rooms.runtime),
+        request_(std::make_shared<const SyncRequest>(std::move(request))),
+        deadline_(runtime_.clock().steady() + request_->timeout) {}
 
-  std::shared_ptr<const SyncRequest> request;
-  std::shared_ptr<SyncStats> stats;
-  std::unique_ptr<Waiters::Waiter> waiter;
-  Look next;
+  // Looks, and waits, until there is something to tell or the time is over.
+  static Task<Result<SyncResponse>> answer(std::unique_ptr<Poll> poll) {
+    poll->begin();
+    while (!poll->response_) {
+      const Millis wait = poll->may_wait();
+      if (wait > Millis(0)) {
+        poll->waited(co_await poll->waiter_->wait_for(wait));
+      } else {
+        co_await poll->look();
+      }
+    }
+    co_return *std::move(poll->response_);
+  }
+
+ private:
+  void begin();
+  Millis may_wait();
+  void waited(bool woken);
+  Task<void> look();
+  Task<Result<Answer>> build() const;
+  void respond(Answer answer);
+
+  Sync& sync_;
+  runtime::Runtime& runtime_;
+  const std::shared_ptr<const SyncRequest> request_;
+  const std::chrono::nanoseconds deadline_;
+  std::shared_ptr<SyncStats> stats_;
+  std::unique_ptr<Waiters::Waiter> waiter_;
+  Look next_;
+  bool waits_ = false;       // if there is nothing to tell
+  bool up_to_date_ = false;  // there was nothing to tell, and nothing was touched since
+  bool over_ = false;        // the client is gone, or the time has passed: one more look
+  std::optional<Result<SyncResponse>> response_;
 };
 
-SyncResponse Sync::answer_with(Poll& poll, Answer answer) {
-  runtime::Runtime& runtime = services_.rooms.runtime;
-  // What did not fit, or is still being made, is looked for at the next request.
-  const StreamToken& next = answer.next;
-  if (!answer.more && next.to_device == next.position && next.owed_from == 0) {
-    poll.waiter->watch(answer.joined);
-    last_answers_.keep(runtime.current_shard(),
-                       {poll.request->number, poll.request->device, answer.next,
-                        poll.request->filter, std::move(poll.waiter)});
+void Sync::Poll::begin() {
+  if (!request_->since.empty()) {
+    auto since = parse_since(request_->since, sync_.services_.committer.visible());
+    if (!since.ok()) {
+      response_ = since.error();
+      return;
+    }
+    next_.since = *since;
   }
-  return response_of(runtime, std::move(answer), poll.stats);
+  stats_ = next_.since ? sync_.incremental_ : sync_.initial_;
+  waits_ = next_.since && !request_->full_state;
+  if (request_->filter->lazy_load_members) {
+    next_.sent = sync_.sent_members_.of(request_->number, request_->device,
+                                        next_.since ? next_.since->position : 0);
+  }
+  stats_->requests.add();
+  if (waits_ && request_->timeout > Millis(0)) {
+    waiter_ = sync_.last_answers_.take(runtime_.current_shard(), request_->number, request_->device,
+                                       *next_.since, request_->filter);
+  }
+  up_to_date_ = waiter_ != nullptr;
+  if (!waiter_) waiter_ = std::make_unique<Waiters::Waiter>(sync_.waiters_, request_->number);
 }
 
-Task<Result<std::unique_ptr<Answer>>> Sync::Poll::look(Sync& sync) {
-  runtime::Runtime& runtime = sync.services_.rooms.runtime;
-  waiter->begin();
-  const auto begun = runtime.clock().steady();
-  auto build = [services = &sync.services_, asked = request,
-                what = next]() -> Result<std::unique_ptr<Answer>> {
-    POLDER_TRY(Answer answer, build_response(*services, asked, what));
-    return std::make_unique<Answer>(std::move(answer));
-  };
-  POLDER_CO_TRY(auto answer, co_await runtime::on_pool(runtime, std::move(build)));
-  stats->looks.add();
-  stats->time.observe(std::chrono::duration<double>(runtime.clock().steady() - begun).count());
+// Until it is time to look; zero: now.
+Millis Sync::Poll::may_wait() {
+  // Also if that was just as the last wait ended: nobody waited for the signal then.
+  if (waiter_->touched()) up_to_date_ = false;
+  const auto left = std::chrono::ceil<Millis>(deadline_ - runtime_.clock().steady());
+  if (left <= Millis(0)) over_ = true;
+  return up_to_date_ && !over_ ? std::min(left, kClientLook) : Millis(0);
+}
+
+void Sync::Poll::waited(bool woken) {
+  if (woken) up_to_date_ = false;
+  if (!woken && request_->client_ended && request_->client_ended()) over_ = true;
+}
+
+Task<Result<Answer>> Sync::Poll::build() const {
+  return runtime::on_pool(runtime_, [services = &sync_.services_, asked = request_, what = next_] {
+    return build_response(*services, asked, what);
+  });
+}
+
+Task<void> Sync::Poll::look() {
+  waiter_->begin();
+  const auto begun = runtime_.clock().steady();
+  auto answer = co_await build();
+  if (!answer.ok()) {
+    response_ = answer.error();
+    co_return;
+  }
+  stats_->looks.add();
+  stats_->time.observe(std::chrono::duration<double>(runtime_.clock().steady() - begun).count());
   // From here, not from the pool: what is lazy waits for company on a shard only.
   if (!answer->acknowledged.empty())
-    sync.services_.committer.enqueue(std::exchange(answer->acknowledged, {}), kv::Durability::kLazy,
-                                     [](const Result<kv::Committed>&) {});
+    sync_.services_.committer.enqueue(std::exchange(answer->acknowledged, {}),
+                                      kv::Durability::kLazy, [](const Result<kv::Committed>&) {});
   // What was looked at, and was nothing for this client, is not looked at again.
-  next.since = answer->next;
-  next.first = false;
-  co_return answer;
+  next_.since = answer->next;
+  next_.first = false;
+  if (waits_ && answer->empty && !over_) {
+    waiter_->watch(answer->joined);
+    up_to_date_ = true;
+    co_return;
+  }
+  // It may tell of what the user is just being answered.
+  if (!answer->empty) co_await sync_.waiters_.own_answers().left(request_->number);
+  respond(*std::move(answer));
 }
 
-Task<Result<SyncResponse>> Sync::Poll::answer(Sync& sync,
-                                              std::shared_ptr<const SyncRequest> request) {
-  runtime::Runtime& runtime = sync.services_.rooms.runtime;
-  const auto deadline = runtime.clock().steady() + request->timeout;
-  Poll poll{std::move(request), {}, {}, {}};
-  const SyncRequest& asked = *poll.request;
-  if (!asked.since.empty()) {
-    POLDER_CO_TRY(poll.next.since, parse_since(asked.since, sync.services_.committer.visible()));
+void Sync::Poll::respond(Answer answer) {
+  const StreamToken& next = answer.next;
+  // What did not fit, or is still being made, is looked for at the next request.
+  if (!answer.more && next.to_device == next.position && next.owed_from == 0) {
+    waiter_->watch(answer.joined);
+    sync_.last_answers_.keep(runtime_.current_shard(), {request_->number, request_->device, next,
+                                                        request_->filter, std::move(waiter_)});
   }
-  poll.stats = poll.next.since ? sync.incremental_ : sync.initial_;
-  const bool waits = poll.next.since && !asked.full_state;
-  if (asked.filter->lazy_load_members) {
-    poll.next.sent = sync.sent_members_.of(asked.number, asked.device,
-                                           poll.next.since ? poll.next.since->position : 0);
-  }
-  poll.stats->requests.add();
-  if (waits && asked.timeout > Millis(0)) {
-    poll.waiter = sync.last_answers_.take(runtime.current_shard(), asked.number, asked.device,
-                                          *poll.next.since, asked.filter);
-  }
-  bool over = false;  // the time has passed, or the client is gone: one more look, and no waiting
-  if (poll.waiter) {
-    over = !co_await wait_with_client(runtime, *poll.waiter, asked, deadline);
-  } else {
-    poll.waiter = std::make_unique<Waiters::Waiter>(sync.waiters_, asked.number);
-  }
-  for (;;) {
-    POLDER_CO_TRY(auto answer, co_await poll.look(sync));
-    if (!waits || !answer->empty) {
-      // It may tell of what the user is just being answered.
-      co_await sync.waiters_.own_answers().left(asked.number);
-      co_return sync.answer_with(poll, std::move(*answer));
-    }
-    poll.waiter->watch(answer->joined);
-    const bool woken = !over && co_await wait_with_client(runtime, *poll.waiter, asked, deadline);
-    if (!woken) co_return sync.answer_with(poll, std::move(*answer));
-  }
+  response_ = response_of(runtime_, std::move(answer), stats_);
 }
 
 // No task itself: the request would stay in it.
 Task<Result<SyncResponse>> Sync::run(SyncRequest request) {
-  return Poll::answer(*this, std::make_shared<const SyncRequest>(std::move(request)));
+  return Poll::answer(std::make_unique<Poll>(*this, std::move(request)));
 }
 
 }  // namespace polder::sync

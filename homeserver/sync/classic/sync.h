@@ -86,9 +86,7 @@ class Sync {
   }
 
  private:
-  struct Poll;
-  // What the client is told. If that is all there is, what comes after it is watched for.
-  SyncResponse answer_with(Poll& poll, Answer answer);
+  class Poll;
   void typing_changed(stores::RoomNumber room, Millis lasts);
 
   const Services services_;
