@@ -3,7 +3,7 @@
 namespace polder::server {
 namespace {
 
-Task<http::Response> health(const kv::Database& database) {
+Task<Result<http::Response>> health(const kv::Database& database) {
   if (database.read_only()) co_return http::Response::json(503, R"({"status":"read_only"})");
   co_return http::Response::json(200, R"({"status":"ok"})");
 }

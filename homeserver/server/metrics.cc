@@ -3,7 +3,7 @@
 namespace polder::server {
 namespace {
 
-Task<http::Response> told(runtime::Runtime& runtime, const metrics::Registry& registry) {
+Task<Result<http::Response>> told(runtime::Runtime& runtime, const metrics::Registry& registry) {
   auto text = co_await runtime::on_pool(runtime, [&registry] { return registry.text(); });
   http::Response response;
   response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");

@@ -5,7 +5,7 @@ namespace {
 
 class AuthenticationTest : public ServerTest {
  protected:
-  Task<http::Response> slow() {
+  Task<Result<http::Response>> slow() {
     co_await runtime::sleep_for(runtime_, Millis(1000));
     co_return ok_json({});
   }

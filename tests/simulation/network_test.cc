@@ -15,7 +15,7 @@ class NetworkTest : public testing::Test {
     route.method = http::Method::kPut;
     route.path = "/_matrix/federation/echo/{word}";
     route.body_max = 1 << 20;
-    route.handler = [this](http::Exchange& exchange) -> Task<http::Response> {
+    route.handler = [this](http::Exchange& exchange) -> Task<Result<http::Response>> {
       ++served_;
       return reply(*b_,
                    std::string(exchange.request.path_parameter("word")) + exchange.request.body,
@@ -24,14 +24,15 @@ class NetworkTest : public testing::Test {
     router_.add(std::move(route));
     route = {};
     route.path = "/client";
-    route.handler = [](http::Exchange&) -> Task<http::Response> {
+    route.handler = [](http::Exchange&) -> Task<Result<http::Response>> {
       co_return http::Response::json(200, "{}");
     };
     router_.add(std::move(route));
     network_.attach("b", *b_, router_);
   }
 
-  static Task<http::Response> reply(runtime::Runtime& runtime, std::string text, Millis takes) {
+  static Task<Result<http::Response>> reply(runtime::Runtime& runtime, std::string text,
+                                            Millis takes) {
     co_await runtime::sleep_for(runtime, takes);
     co_return http::Response::json(200, std::move(text));
   }

@@ -35,7 +35,6 @@ Result<json::Object> parse_body(std::string_view text, const json::ParseLimits& 
 Task<Status> read_body(runtime::Runtime& runtime, Call& call) {
   http::Exchange& exchange = call.exchange;
   const http::Route& route = *exchange.route;
-  if (route.body_max == 0 || route.body == http::Body::kStream) co_return Status();
   auto* server = exchange.caller ? std::get_if<Server>(&exchange.caller->who) : nullptr;
   std::string text = std::move(server != nullptr ? server->text : exchange.request.body);
   if (text.empty() && route.body == http::Body::kOptional) co_return Status();
@@ -78,12 +77,22 @@ http::Response answered(Log& log, const http::Exchange& exchange, Result<http::R
   return *std::move(response);
 }
 
-Task<http::Response> run(runtime::Runtime& runtime, http::Exchange& exchange,
-                         const Action& action) {
-  Call call{exchange, {}};
-  if (const Status read = co_await read_body(runtime, call); !read.ok())
-    co_return refused(runtime.log(), exchange, read.error());
-  co_return answered(runtime.log(), exchange, co_await action(call));
+Task<Result<http::Response>> read_and_act(runtime::Runtime& runtime, Call& call,
+                                          const Action& action) {
+  POLDER_CO_CHECK(co_await read_body(runtime, call));
+  co_return co_await action(call);
+}
+
+bool has_body(const http::Route& route) {
+  return route.body_max > 0 && route.body != http::Body::kStream;
+}
+
+// No task itself where nothing is read: many of those wait.
+Task<Result<http::Response>> run(runtime::Runtime& runtime, http::Exchange& exchange,
+                                 const Action& action) {
+  exchange.call = std::make_shared<Call>(Call{exchange, {}});
+  return has_body(*exchange.route) ? read_and_act(runtime, *exchange.call, action)
+                                   : action(*exchange.call);
 }
 
 }  // namespace
@@ -91,6 +100,9 @@ Task<http::Response> run(runtime::Runtime& runtime, http::Exchange& exchange,
 void add_route(http::Router& router, runtime::Runtime& runtime, http::Route route, Action action) {
   route.handler = [&runtime, action = std::move(action)](http::Exchange& exchange) {
     return run(runtime, exchange, action);
+  };
+  route.conclude = [&runtime](const http::Exchange& exchange, Result<http::Response> given) {
+    return answered(runtime.log(), exchange, std::move(given));
   };
   router.add(std::move(route));
 }

@@ -1,7 +1,7 @@
 #include "homeserver/base/http/connection.h"
 
 #include <algorithm>
-#include <atomic>
+#include <boost/asio/post.hpp>
 
 #include "homeserver/base/http/client_address.h"
 #include "homeserver/base/http/request_body.h"
@@ -65,98 +65,119 @@ Response refusal(const HeadFault& fault) {
   return error_response(fault.status, large ? "M_TOO_LARGE" : "M_UNKNOWN", fault.reason);
 }
 
-class Connection {
- public:
-  Connection(Stream& stream, const ConnectionContext& context)
-      : stream_(stream), context_(context), input_(context.runtime, stream) {}
-
-  Task<void> serve(bool& busy) {
-    bool stays = true;
-    for (bool first = true; stays && !context_.draining; first = false) {
-      Arrived arrived = co_await read_head(input_, context_.timeouts, first);
-      if (!arrived.head && !arrived.fault) co_return;
-      busy = true;
-      if (arrived.fault) {
-        co_await refuse(*std::move(arrived.fault));
-        co_return;
-      }
-      stays = co_await answer(std::move(arrived.head));
-      busy = false;
-    }
-  }
-
- private:
-  Task<void> refuse(HeadFault fault) {
-    auto held = context_.answers.share(context_.peer, context_.end);
-    ResponseWriter writer(context_.runtime, stream_, context_.timeouts, *held);
-    const Status written = co_await writer.write(refusal(fault), {.keep_alive = false});
-    if (written.ok()) co_await go_away();
-  }
-
-  // Gives whether the connection goes on.
-  Task<bool> answer(std::unique_ptr<RequestHead> head) {
-    Exchange exchange;
-    exchange.request = std::move(head->request);
-    exchange.served = context_.resources;
-    exchange.request.remote_address =
-        client_address(context_.peer, exchange.request.headers, context_.trusted_proxies);
-    RequestBody body(*head, exchange, input_, context_.timeouts,
-                     [&] { return context_.bodies.share(who(exchange), context_.end); });
-    exchange.request.body_stream = &body;
-    exchange.client_ended = [this] { return stream_.peer_gone(); };
-    const bool keep_alive = head->keep_alive;
-    const bool http11 = head->http11;
-    head.reset();
-    input_.give_back();
-    Response response = co_await context_.router.handle(exchange);
-    co_return co_await send(exchange, body, response, keep_alive, http11);
-  }
-
-  // The references outlive it. Apart, so that nothing of it is held while the answer is made.
-  Task<bool> send(const Exchange& exchange, RequestBody& body, Response& response, bool keep_alive,
-                  bool http11) {
-    auto held = context_.answers.share(who(exchange), context_.end);
-    if (!held->hold(response.slices_length()))
-      response = limited(kSoon, "Too many answers wait to be read");
-    // The answer does not wait for what nobody read of the body. If that is little, it does not
-    // cost the client its connection.
-    const Writing how{
-        .head_only = exchange.request.method == Method::kHead,
-        .keep_alive = keep_alive && !context_.draining && !response.close && body.worth_skipping(),
-        .may_chunk = http11};
-    ResponseWriter writer(context_.runtime, stream_, context_.timeouts, *held);
-    const Status written = co_await writer.write(response, how);
-    if (exchange.answered) exchange.answered();
-    if (!written.ok()) co_return false;
-    if (how.keep_alive) co_return co_await body.skip();
-    if (!body.done()) co_await go_away();
-    co_return false;
-  }
-
-  // To close while bytes are unread would reset the connection, and the answer might be lost.
-  Task<void> go_away() {
-    stream_.end_writing();
-    co_await linger(input_, context_.timeouts);
-  }
-
-  // Whom it counts for what is held.
-  std::string who(const Exchange& exchange) const {
-    if (!exchange.held_for.empty()) return exchange.held_for;
-    const auto address = IpAddress::parse(exchange.request.remote_address);
-    if (!address) return context_.peer;
-    return address->is_v4() ? address->str() : address->prefix(kNetworkBytesV6 * 8).str();
-  }
-
-  Stream& stream_;
-  const ConnectionContext& context_;
-  Input input_;
-};
-
 }  // namespace
 
-Task<void> serve(Stream& stream, const ConnectionContext& context, bool& busy) {
-  Connection connection(stream, context);
-  co_await connection.serve(busy);
+// A request, until its answer has been sent.
+struct Connection::Asked {
+  Exchange exchange;
+  std::optional<RequestBody> body;
+  std::optional<Response> answer;
+  bool keep_alive = false;
+  bool http11 = false;
+};
+
+Connection::Connection(std::unique_ptr<Stream> stream, const ConnectionContext& context,
+                       const ListenerContext& listener, std::string peer)
+    : stream_(std::move(stream)),
+      context_(context),
+      listener_(listener),
+      peer_(std::move(peer)),
+      input_(context.runtime, *stream_) {}
+
+Connection::~Connection() = default;
+
+Task<void> Connection::serve() {
+  const Router& router = context_.router;
+  for (bool first = true; !context_.draining; first = false) {
+    const std::unique_ptr<Asked> asked = co_await next(first);
+    if (!asked) co_return;
+    Exchange& exchange = asked->exchange;
+    asked->answer = co_await router.prepare(exchange);
+    if (!asked->answer)
+      asked->answer = router.conclude(exchange, co_await exchange.route->handler(exchange));
+    router.finish(exchange, *asked->answer);
+    if (!co_await send(*asked)) co_return;
+    busy_ = false;
+  }
+}
+
+// Nothing if the connection ends with it.
+Task<std::unique_ptr<Connection::Asked>> Connection::next(bool first) {
+  Arrived arrived = co_await read_head(input_, context_.timeouts, first);
+  if (!arrived.head && !arrived.fault) co_return nullptr;
+  busy_ = true;
+  if (arrived.head) co_return taken(*arrived.head);
+  co_await refuse(*std::move(arrived.fault));
+  co_return nullptr;
+}
+
+std::unique_ptr<Connection::Asked> Connection::taken(RequestHead& head) {
+  auto asked = std::make_unique<Asked>();
+  Exchange& exchange = asked->exchange;
+  exchange.request = std::move(head.request);
+  exchange.served = listener_.resources;
+  exchange.request.remote_address =
+      client_address(peer_, exchange.request.headers, listener_.trusted_proxies);
+  asked->body.emplace(head, exchange, input_, context_.timeouts,
+                      [this, of = &exchange] { return context_.bodies.share(who(*of), end()); });
+  exchange.request.body_stream = &*asked->body;
+  exchange.client_ended = [this] { return stream_->peer_gone(); };
+  asked->keep_alive = head.keep_alive;
+  asked->http11 = head.http11;
+  input_.give_back();
+  return asked;
+}
+
+Task<void> Connection::refuse(HeadFault fault) {
+  auto held = context_.answers.share(peer_, end());
+  ResponseWriter writer(context_.runtime, *stream_, context_.timeouts, *held);
+  const Status written = co_await writer.write(refusal(fault), {.keep_alive = false});
+  if (written.ok()) co_await go_away();
+}
+
+// Gives whether the connection goes on.
+Task<bool> Connection::send(Asked& asked) {
+  Response& response = *asked.answer;
+  auto held = context_.answers.share(who(asked.exchange), end());
+  if (!held->hold(response.slices_length()))
+    response = limited(kSoon, "Too many answers wait to be read");
+  // The answer does not wait for what nobody read of the body. If that is little, it does not
+  // cost the client its connection.
+  const Writing how{.head_only = asked.exchange.request.method == Method::kHead,
+                    .keep_alive = asked.keep_alive && !context_.draining && !response.close &&
+                                  asked.body->worth_skipping(),
+                    .may_chunk = asked.http11};
+  ResponseWriter writer(context_.runtime, *stream_, context_.timeouts, *held);
+  const Status written = co_await writer.write(response, how);
+  if (asked.exchange.answered) asked.exchange.answered();
+  if (!written.ok()) co_return false;
+  if (how.keep_alive) co_return co_await asked.body->skip();
+  if (!asked.body->done()) co_await go_away();
+  co_return false;
+}
+
+// To close while bytes are unread would reset the connection, and the answer might be lost.
+Task<void> Connection::go_away() {
+  stream_->end_writing();
+  co_await linger(input_, context_.timeouts);
+}
+
+// Whom it counts for what is held.
+std::string Connection::who(const Exchange& exchange) const {
+  if (!exchange.held_for.empty()) return exchange.held_for;
+  const auto address = IpAddress::parse(exchange.request.remote_address);
+  if (!address) return peer_;
+  return address->is_v4() ? address->str() : address->prefix(kNetworkBytesV6 * 8).str();
+}
+
+// Closes the connection, from any thread.
+std::function<void()> Connection::end() {
+  runtime::Runtime& runtime = context_.runtime;
+  return [executor = runtime.shard(runtime.current_shard()), weak = weak_from_this()] {
+    boost::asio::post(executor, [weak] {
+      if (const auto open = weak.lock()) open->stream_->close();
+    });
+  };
 }
 
 }  // namespace polder::http

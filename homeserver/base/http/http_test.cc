@@ -79,7 +79,7 @@ class WaitingTest : public HttpTest {
                    return wait(exchange);
                  }});
   }
-  Task<Response> wait(Exchange& exchange) {
+  Task<Result<Response>> wait(Exchange& exchange) {
     waits_ = true;
     while (!ends_ && !exchange.client_ended())
       co_await runtime::sleep_for(*runtime_, Millis(1));

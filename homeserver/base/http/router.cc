@@ -239,20 +239,33 @@ std::optional<Response> Router::route(Exchange& exchange) const {
     return response;
   }
   const Route& route = *found->second;
-  exchange.route = &route;
   if (const Status bound = bind_parameters(route, request); !bound.ok())
     return error_response(400, "M_INVALID_PARAM", bound.error().message);
+  exchange.route = &route;
   return std::nullopt;
 }
 
-Task<Response> Router::handle(Exchange& exchange) const {
+Task<std::optional<Response>> Router::prepare(Exchange& exchange) const {
   std::optional<Response> answer = route(exchange);
-  const bool routed = !answer;
-  if (routed && before_) answer = co_await before_(exchange);
+  if (!answer && before_) answer = co_await before_(exchange);
   if (!answer) answer = co_await read_body(exchange);
-  if (!answer) answer = co_await exchange.route->handler(exchange);
-  if (routed && after_) after_(exchange, *answer);
-  if (for_browsers(exchange)) add_cors(*answer);
+  co_return answer;
+}
+
+Response Router::conclude(const Exchange& exchange, Result<Response> given) const {
+  if (exchange.route->conclude) return exchange.route->conclude(exchange, std::move(given));
+  return given.ok() ? *std::move(given) : to_response(given.error());
+}
+
+void Router::finish(const Exchange& exchange, Response& answer) const {
+  if (exchange.route != nullptr && after_) after_(exchange, answer);
+  if (for_browsers(exchange)) add_cors(answer);
+}
+
+Task<Response> Router::handle(Exchange& exchange) const {
+  std::optional<Response> answer = co_await prepare(exchange);
+  if (!answer) answer = conclude(exchange, co_await exchange.route->handler(exchange));
+  finish(exchange, *answer);
   co_return *std::move(answer);
 }
 

@@ -12,10 +12,11 @@
 #include "homeserver/base/http/message.h"
 #include "homeserver/base/http/rate_limits.h"
 
-// Who asks, as the layer of the APIs knows them (homeserver/api/kit/caller.h).
+// Who asks and what, as the layer of the APIs knows them (homeserver/api/kit/caller.h, call.h).
 namespace polder::kit {
 struct Caller;
-}
+struct Call;
+}  // namespace polder::kit
 
 namespace polder::http {
 
@@ -35,6 +36,7 @@ struct Exchange {
   const struct Route* route = nullptr;
   Resources served;                     // by the listener
   std::shared_ptr<kit::Caller> caller;  // as authentication found out; only carried here
+  std::shared_ptr<kit::Call> call;      // the same
   // For whom counts what the request and its answer hold in memory: the user's or the server's
   // name, as authentication found out; empty: the address.
   std::string held_for;
@@ -45,7 +47,9 @@ struct Exchange {
   std::function<bool()> client_ended;
 };
 
-using Handler = std::function<Task<Response>(Exchange&)>;
+using Handler = std::function<Task<Result<Response>>(Exchange&)>;
+// The answer that what a handler gave becomes.
+using Conclude = std::function<Response(const Exchange&, Result<Response>)>;
 
 // Whether a request has to have a body.
 enum class Body : uint8_t {
@@ -62,6 +66,7 @@ struct Route {
   RateClass rate = RateClass::kNone;
   size_t body_max = 0;  // bytes; more is 413. 0: a body is ignored
   Handler handler;
+  Conclude conclude = {};  // empty: to_response() of errors
   Body body = Body::kOptional;
   bool changes_own_place = false;         // in rooms: who asks hears of it by the answer first
   std::string_view operation = {};        // the specification's id of it, or one of this project's
@@ -87,10 +92,15 @@ class Router {
   using After = std::function<void(const Exchange&, const Response&)>;
   void set_after(After after) { after_ = std::move(after); }
 
-  // Finds the route; what comes before, the body, the handler, and what comes after, one after the
-  // other, so that while a handler waits nothing of the others is in memory. Adds CORS. Never
-  // throws for what the request holds.
+  // A request in three steps, so that while a handler waits nothing of the others is in memory.
+  // Never throws for what the request holds.
   Task<Response> handle(Exchange& exchange) const;
+  // Finds the route, then what comes before, then reads the body. Nothing, or the answer.
+  Task<std::optional<Response>> prepare(Exchange& exchange) const;
+  // exchange.route->handler(exchange) is the second step; this is what it gave.
+  Response conclude(const Exchange& exchange, Result<Response> given) const;
+  // What comes after an answer of either; adds CORS.
+  void finish(const Exchange& exchange, Response& answer) const;
 
  private:
   struct Node;

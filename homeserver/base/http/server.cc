@@ -21,10 +21,7 @@ using asio::ip::tcp;
 constexpr Millis kDrainStep{10};
 constexpr Millis kAcceptPause{100};  // after a failure such as too many open files
 
-struct Listener {
-  size_t number = 0;
-  Resources resources;
-  std::vector<IpRange> trusted_proxies;
+struct Listener : ListenerContext {
   std::string certificate, key;  // files; empty: no TLS
 
   TlsContext tls() const {
@@ -65,10 +62,6 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
         answers(r.clock(), r.log(), "answers_refused", l.answers),
         shards(r.shard_count()) {}
 
-  struct Connection {
-    std::unique_ptr<Stream> stream;
-    bool busy = false;
-  };
   // A TLS handshake under way; without a slot once it had to make way.
   struct Handshake {
     Handshake(Stream* of, ConnectionLimiter::Slot&& taken) : stream(of), slot(std::move(taken)) {}
@@ -92,6 +85,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   HeldBytes answers;
   std::vector<Shard> shards;
   std::atomic<bool> draining = false;
+  const ConnectionContext context{runtime, router, limits.timeouts, bodies, answers, draining};
   std::atomic<size_t> open_streams = 0;  // beyond any handshake
   size_t listeners = 0;
   std::vector<std::shared_ptr<Listener>> tls_listeners;
@@ -114,22 +108,42 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
       auto slot = self->limiter.admit(peer, listener->number, listener->trusts(peer));
       if (!slot) continue;  // closes it
       runtime::spawn(runtime, runtime.shard(shard), "connection",
-                     run(self, shard, std::move(socket), listener, peer,
+                     run(self, shard, std::make_unique<Socket>(std::move(socket)), listener, peer,
                          std::make_unique<ConnectionLimiter::Slot>(*std::move(slot))));
     }
   }
 
-  static Task<void> run(std::shared_ptr<Impl> self, size_t shard, Socket socket,
+  // By pointers: of what this holds there is as much as there are connections.
+  static Task<void> run(std::shared_ptr<Impl> self, size_t shard, std::unique_ptr<Socket> accepted,
                         std::shared_ptr<const Listener> listener, IpAddress peer,
                         std::unique_ptr<ConnectionLimiter::Slot> slot) {
     const auto inside = std::move(slot);  // dies before the limiter
-    auto stream = co_await self->open(shard, std::move(socket), *listener, peer);
-    if (stream) co_await self->run_connection(shard, std::move(stream), *listener, peer);
+    const auto connection = co_await self->open(shard, std::move(accepted), *listener, peer);
+    if (!connection) co_return;
+    ++self->open_streams;
+    const auto place = self->enter(shard, connection);
+    co_await connection->serve();
+    self->shards[shard].connections.erase(place);
+    co_await self->say_goodbye(connection->stream());
+    --self->open_streams;
   }
 
-  // Nothing if it says nothing, or no TLS, in time.
-  Task<std::unique_ptr<Stream>> open(size_t shard, Socket socket, const Listener& listener,
-                                     IpAddress peer) {
+  using Connections = std::list<std::weak_ptr<Connection>>;
+  Connections::iterator enter(size_t shard, const std::shared_ptr<Connection>& connection) {
+    Connections& all = shards[shard].connections;
+    return all.insert(all.end(), connection);
+  }
+
+  // Null if it says nothing, or no TLS, in time.
+  Task<std::shared_ptr<Connection>> open(size_t shard, std::unique_ptr<Socket> accepted,
+                                         const Listener& listener, IpAddress peer) {
+    auto stream = co_await open_stream(shard, std::move(*accepted), listener, peer);
+    if (!stream) co_return nullptr;
+    co_return std::make_shared<Connection>(std::move(stream), context, listener, peer.str());
+  }
+
+  Task<std::unique_ptr<Stream>> open_stream(size_t shard, Socket socket, const Listener& listener,
+                                            IpAddress peer) {
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     if (listener.certificate.empty()) co_return make_stream(std::move(socket));
@@ -159,29 +173,10 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     oldest->stream->close();
   }
 
-  Task<void> run_connection(size_t shard, std::unique_ptr<Stream> stream, const Listener& listener,
-                            IpAddress peer) {
-    auto connection = std::make_shared<Connection>();
-    connection->stream = std::move(stream);
-    ++open_streams;
-    auto& list = shards[shard].connections;
-    const auto place = list.insert(list.end(), connection);
-    auto end = [executor = runtime.shard(shard), weak = std::weak_ptr(connection)] {
-      asio::post(executor, [weak] {
-        if (const auto open = weak.lock()) open->stream->close();
-      });
-    };
-    const ConnectionContext context{runtime,         router,
-                                    limits.timeouts, bodies,
-                                    answers,         listener.resources,
-                                    peer.str(),      listener.trusted_proxies,
-                                    draining,        std::move(end)};
-    co_await serve(*connection->stream, context, connection->busy);
-    list.erase(place);
-    Deadline deadline(runtime, *connection->stream);
+  Task<void> say_goodbye(Stream& stream) {
+    Deadline deadline(runtime, stream);
     deadline.set(limits.timeouts.goodbye);
-    co_await connection->stream->shutdown();
-    --open_streams;
+    co_await stream.shutdown();
   }
 
   // On every shard: stops accepting, and closes what is idle (or, at last, everything).
@@ -194,7 +189,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
         }
         for (const auto& weak : self->shards[i].connections) {
           const auto connection = weak.lock();
-          if (connection && (busy_too || !connection->busy)) connection->stream->close();
+          if (connection && (busy_too || !connection->busy())) connection->stream().close();
         }
       });
     }

@@ -59,13 +59,14 @@ class TlsServerTest : public testing::Test {
     directory_ = testing::TempDir() + "polder-tls-XXXXXX";
     EXPECT_NE(mkdtemp(directory_.data()), nullptr);
     make_certificate(directory_ + "/crt", directory_ + "/key");
-    router_.add({.method = Method::kGet, .path = "/", .handler = [](Exchange&) -> Task<Response> {
-                   co_return Response::json(200, "{}");
-                 }});
+    router_.add(
+        {.method = Method::kGet, .path = "/", .handler = [](Exchange&) -> Task<Result<Response>> {
+           co_return Response::json(200, "{}");
+         }});
     router_.add({.method = Method::kPost,
                  .path = "/echo",
                  .body_max = 1'000'000,
-                 .handler = [](Exchange& exchange) -> Task<Response> {
+                 .handler = [](Exchange& exchange) -> Task<Result<Response>> {
                    co_return Response::json(200, exchange.request.body);
                  }});
     runtime_ = runtime::Threads::create({.shards = 1, .pool_threads = 1}, clock_, random_, log_);

@@ -13,7 +13,7 @@
 
 namespace polder::http {
 
-inline Task<Response> echo(Exchange& exchange) {
+inline Task<Result<Response>> echo(Exchange& exchange) {
   std::string text = exchange.request.body;
   for (const auto& [name, value] : exchange.request.path_parameters)
     text.append("|").append(name).append("=").append(value);
@@ -34,27 +34,27 @@ class Counting final : public BodySource {
   int left_;
 };
 
-inline Task<Response> streamed(Exchange&) {
+inline Task<Result<Response>> streamed(Exchange&) {
   Response response = Response::json(200, "first;");
   response.stream = std::make_unique<Counting>(3);
   co_return response;
 }
 
 // More than the operating system's buffers take.
-inline Task<Response> large(Exchange&) {
+inline Task<Result<Response>> large(Exchange&) {
   static const auto kText = std::make_shared<const std::string>(size_t{16} << 20, 'x');
   std::vector<Slice> body(1, slice(kText));
   co_return Response::json(200, std::move(body));
 }
 
-inline Task<Response> unchanged(Exchange&) {
+inline Task<Result<Response>> unchanged(Exchange&) {
   Response response;
   response.status = 304;
   response.headers.add("ETag", "x");
   co_return response;
 }
 
-inline Task<Response> from(Exchange& exchange) {
+inline Task<Result<Response>> from(Exchange& exchange) {
   co_return Response::json(200, exchange.request.remote_address);
 }
 
