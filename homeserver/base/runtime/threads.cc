@@ -39,7 +39,10 @@ class AsioTimer final : public Timer {
   struct State {
     State(boost::asio::io_context& context, std::function<void()> run)
         : timer(context), callback(std::move(run)) {}
-    boost::asio::steady_timer timer;
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>,
+                                      boost::asio::io_context::executor_type>
+        timer;
     std::function<void()> callback;
   };
   std::shared_ptr<State> state_;
