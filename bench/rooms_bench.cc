@@ -1,5 +1,6 @@
 // Appending to rooms of several sizes, and what an event takes on disk.
 #include "bench/support/big_room.h"
+#include "homeserver/rooms/engine/engine.h"
 #include "storage/stores/base/columns.h"
 
 namespace polder::rooms {

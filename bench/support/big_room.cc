@@ -2,6 +2,7 @@
 
 #include "homeserver/base/json/write.h"
 #include "homeserver/protocol/events/room_version.h"
+#include "homeserver/rooms/engine/engine.h"
 #include "homeserver/rooms/read/reader.h"
 
 namespace polder::bench {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/support/local_server.h"
+#include "homeserver/rooms/write/local_event.h"
 
 namespace polder::bench {
 

@@ -2,7 +2,10 @@
 
 #include <filesystem>
 
+#include "homeserver/base/http/router.h"
 #include "homeserver/base/json/parse.h"
+#include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/sessions/sessions.h"
 #include "storage/kv/rocks.h"
 #include "storage/stores/base/columns.h"
 

@@ -4,11 +4,15 @@
 #include <filesystem>
 #include <thread>
 
+#include "homeserver/base/http/router.h"
 #include "homeserver/base/json/parse.h"
 #include "homeserver/base/json/write.h"
 #include "homeserver/base/runtime/threads.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
+#include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/sessions/sessions.h"
+#include "storage/files/files.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
 #include "storage/stores/check/check.h"

@@ -1,7 +1,9 @@
 // Receipts and read markers, as clients set them.
 // https://spec.matrix.org/v1.19/client-server-api/#receipts
 #include "storage/stores/rooms/receipt_rows.h"
+#include "homeserver/rooms/engine/engine.h"
 #include "homeserver/server/testing/homeserver.h"
+#include "homeserver/users/data/receipts.h"
 
 namespace polder::server {
 namespace {

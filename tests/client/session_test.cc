@@ -1,5 +1,6 @@
 // Logins, devices and passwords.
 #include "homeserver/server/testing/homeserver.h"
+#include "homeserver/users/accounts/identity_provider.h"
 #include "storage/stores/audit/audit_rows.h"
 
 namespace polder::server {

@@ -1,5 +1,6 @@
 #include "tests/crash/power_scenario.h"
 
+#include "homeserver/rooms/engine/engine.h"
 #include "storage/stores/base/columns.h"
 #include "storage/stores/base/names.h"
 #include "storage/stores/rooms/event_rows.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "homeserver/base/runtime/simulated.h"
+#include "homeserver/rooms/engine/engine.h"
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/testing/client.h"
 #include "storage/files/files.h"

@@ -106,7 +106,7 @@ Task<std::unique_ptr<Connection::Asked>> Connection::next(bool first) {
   Arrived arrived = co_await read_head(input_, context_.timeouts, first);
   if (!arrived.head && !arrived.fault) co_return nullptr;
   busy_ = true;
-  if (arrived.head) co_return taken(*arrived.head);
+  if (!arrived.fault) co_return taken(*arrived.head);
   co_await refuse(*std::move(arrived.fault));
   co_return nullptr;
 }

@@ -9,6 +9,7 @@
 #include "homeserver/rooms/model/ports.h"
 #include "homeserver/rooms/turns/room.h"
 #include "homeserver/rooms/turns/staged.h"
+#include "homeserver/rooms/write/step_sizes.h"
 #include "storage/stores/rooms/partial_rows.h"
 
 namespace polder::rooms {
@@ -34,12 +35,6 @@ struct StageInput {
   // it.
   bool drops_strangers = false;
   std::string built_on_by = {};
-};
-
-// From which sizes on something is done in steps, so that nothing else waits long for it.
-struct StepSizes {
-  size_t large_state = 1000;  // events that another server tells: not all are waited for
-  size_t changes = 1000;      // of the current state, by one batch
 };
 
 // The services that staging needs; all outlive it.

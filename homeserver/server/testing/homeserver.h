@@ -10,6 +10,9 @@
 #include "homeserver/server/homeserver.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/testing/client.h"
+#include "homeserver/users/accounts/accounts.h"
+#include "homeserver/users/sessions/sessions.h"
+#include "storage/files/files.h"
 #include "storage/kv/memory.h"
 #include "storage/stores/base/columns.h"
 
