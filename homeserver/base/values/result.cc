@@ -44,4 +44,16 @@ std::string_view to_string(ErrorCode code) {
   return "unknown";
 }
 
+void internal::move_error(Error* to, Error* from) noexcept {
+  ::new (static_cast<void*>(to)) Error(std::move(*from));
+}
+
+void internal::copy_error(Error* to, const Error* from) {
+  ::new (static_cast<void*>(to)) Error(*from);
+}
+
+void internal::destroy_error(Error* error) noexcept {
+  error->~Error();
+}
+
 }  // namespace polder::base

@@ -5,11 +5,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <optional>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 namespace polder::json {
 class Object;
@@ -71,16 +70,41 @@ inline Error fail(ErrorCode code, Errcode errcode, std::string message) {
   return Error{code, std::move(message), errcode};
 }
 
+namespace internal {
+// Of the errors in a Result. Compiled once: there is a Result in nearly every function, and an
+// error in few of them.
+void move_error(Error* to, Error* from) noexcept;  // to where none is; both are to be destroyed
+void copy_error(Error* to, const Error* from);
+void destroy_error(Error* error) noexcept;
+}  // namespace internal
+
 // A value or the error that prevented it. Access to the absent side is a bug and ends the program.
+// It stays what it is when its content was moved away. (A variant would do the same, but each that
+// a source names costs the compiler several times as much.)
 template <class T>
 class [[nodiscard]] Result {
  public:
   using Value = T;
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
+  Result(T value) : value_(std::move(value)), ok_(true) {}       // NOLINT: implicit
+  Result(Error error) : error_(std::move(error)), ok_(false) {}  // NOLINT: implicit
+  Result(Result&& other) noexcept : ok_(other.ok_) { take(other); }
+  Result(const Result& other) : ok_(other.ok_) {
+    if (ok_) {
+      ::new (static_cast<void*>(&value_)) T(other.value_);
+    } else {
+      internal::copy_error(&error_, &other.error_);
+    }
+  }
+  Result& operator=(Result other) noexcept {
+    drop();
+    ok_ = other.ok_;
+    take(other);
+    return *this;
+  }
+  ~Result() { drop(); }
 
-  bool ok() const { return state_.index() == 0; }
-  explicit operator bool() const { return ok(); }
+  bool ok() const { return ok_; }
+  explicit operator bool() const { return ok_; }
 
   T& operator*() & { return get(); }
   const T& operator*() const& { return get(); }
@@ -89,47 +113,84 @@ class [[nodiscard]] Result {
   const T* operator->() const { return &get(); }
 
   const Error& error() const& {
-    if (ok()) std::abort();
-    return std::get<1>(state_);
+    if (ok_) std::abort();
+    return error_;
   }
   Error&& error() && {
-    if (ok()) std::abort();
-    return std::get<1>(std::move(state_));
+    if (ok_) std::abort();
+    return std::move(error_);
   }
-  T value_or(T other) && { return ok() ? std::move(get()) : std::move(other); }
+  T value_or(T other) && { return ok_ ? std::move(value_) : std::move(other); }
 
  private:
   T& get() {
-    if (!ok()) std::abort();
-    return *std::get_if<0>(&state_);
+    if (!ok_) std::abort();
+    return value_;
   }
   const T& get() const {
-    if (!ok()) std::abort();
-    return *std::get_if<0>(&state_);
+    if (!ok_) std::abort();
+    return value_;
+  }
+  // From one of the same side, where nothing is.
+  void take(Result& other) noexcept {
+    if (ok_) {
+      ::new (static_cast<void*>(&value_)) T(std::move(other.value_));
+    } else {
+      internal::move_error(&error_, &other.error_);
+    }
+  }
+  void drop() noexcept {
+    if (ok_) {
+      value_.~T();
+    } else {
+      internal::destroy_error(&error_);
+    }
   }
 
-  std::variant<T, Error> state_;
+  union {
+    T value_;      // if ok_
+    Error error_;  // otherwise
+  };
+  bool ok_;
 };
 
 template <>
 class [[nodiscard]] Result<void> {
  public:
-  Result() = default;
-  Result(Error error) : error_(std::move(error)) {}  // NOLINT: implicit
+  Result() : ok_(true) {}
+  Result(Error error) : error_(std::move(error)), ok_(false) {}  // NOLINT: implicit
+  Result(Result&& other) noexcept : ok_(other.ok_) {
+    if (!ok_) internal::move_error(&error_, &other.error_);
+  }
+  Result(const Result& other) : ok_(other.ok_) {
+    if (!ok_) internal::copy_error(&error_, &other.error_);
+  }
+  Result& operator=(Result other) noexcept {
+    if (!ok_) internal::destroy_error(&error_);
+    ok_ = other.ok_;
+    if (!ok_) internal::move_error(&error_, &other.error_);
+    return *this;
+  }
+  ~Result() {
+    if (!ok_) internal::destroy_error(&error_);
+  }
 
-  bool ok() const { return !error_.has_value(); }
-  explicit operator bool() const { return ok(); }
+  bool ok() const { return ok_; }
+  explicit operator bool() const { return ok_; }
   const Error& error() const& {
-    if (ok()) std::abort();
-    return *error_;
+    if (ok_) std::abort();
+    return error_;
   }
   Error&& error() && {
-    if (ok()) std::abort();
-    return *std::move(error_);
+    if (ok_) std::abort();
+    return std::move(error_);
   }
 
  private:
-  std::optional<Error> error_;
+  union {
+    Error error_;  // unless ok_
+  };
+  bool ok_;
 };
 
 // The outcome of something that has no value to give.
