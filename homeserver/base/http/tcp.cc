@@ -128,6 +128,9 @@ Result<TlsContext> server_context(const std::string& certificate_file,
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
   harden(*context);
   SSL_CTX_set_alpn_select_cb(context->native_handle(), choose_alpn, nullptr);
+  // Sessions are resumed by tickets, which their clients keep: a cache would hold the last 20,480
+  // of anybody who comes without.
+  SSL_CTX_set_session_cache_mode(context->native_handle(), SSL_SESS_CACHE_OFF);
   boost::system::error_code error;
   context->use_certificate_chain(boost::asio::buffer(certificate), error);
   if (error) return unusable(certificate_file, error);

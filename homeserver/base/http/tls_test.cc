@@ -195,6 +195,46 @@ TEST_F(TlsServerTest, WhoNeverSaysGoodbyeIsLetGo) {
   EXPECT_TRUE(connections(0));
 }
 
+// A client's connection, which has read an answer, and with it the ticket: so TLS 1.3 sends it.
+struct Visit {
+  bool reused = false;
+  Owned<SSL_SESSION, SSL_SESSION_free> session;
+};
+
+Visit visit(tcp::socket socket, int version, bool tickets, SSL_SESSION* resumed) {
+  asio::ssl::context tls(asio::ssl::context::tls_client);
+  SSL_CTX_set_min_proto_version(tls.native_handle(), version);
+  SSL_CTX_set_max_proto_version(tls.native_handle(), version);
+  if (!tickets) SSL_CTX_set_options(tls.native_handle(), SSL_OP_NO_TICKET);
+  asio::ssl::stream<tcp::socket> stream(std::move(socket), tls);
+  if (resumed != nullptr) SSL_set_session(stream.native_handle(), resumed);
+  stream.handshake(asio::ssl::stream_base::client);
+  const std::string request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+  asio::write(stream, asio::buffer(request));
+  std::array<char, 12> begin{};
+  asio::read(stream, asio::buffer(begin));
+  Visit made;
+  made.reused = SSL_session_reused(stream.native_handle()) == 1;
+  made.session.reset(SSL_get1_session(stream.native_handle()));
+  boost::system::error_code ignored;
+  stream.shutdown(ignored);
+  return made;
+}
+
+TEST_F(TlsServerTest, SessionsAreResumedByTicketsAndKeptByNoCache) {
+  struct Case {
+    int version;
+    bool tickets, resumed;
+  };
+  for (const Case& c : {Case{TLS1_2_VERSION, true, true}, Case{TLS1_2_VERSION, false, false},
+                        Case{TLS1_3_VERSION, true, true}}) {
+    const Visit first = visit(connect(), c.version, c.tickets, nullptr);
+    EXPECT_FALSE(first.reused);
+    const Visit second = visit(connect(), c.version, c.tickets, first.session.get());
+    EXPECT_EQ(second.reused, c.resumed) << std::hex << c.version << c.tickets;
+  }
+}
+
 TEST_F(TlsServerTest, NewCertificatesAreShownToWhoComesLater) {
   const auto shown = [&] {
     asio::ssl::context tls(asio::ssl::context::tls_client);
