@@ -10,9 +10,9 @@
 #     has the headers of the house; neither changes anything else.
 # (d) THREAD_TESTS names the unit tests with more than one thread: the threads lane builds no others.
 # (e) TEST_DEPS names what the unit tests use besides, of any level: a reader's tests write first.
-# (f) With POLDER_JOIN the sources of modules with coroutines are compiled six at a time: what costs is
-#     to instantiate them, and that is done once for the six. So names in unnamed namespaces are
-#     unique in such a module.
+# (f) With POLDER_JOIN the sources of modules with coroutines are compiled six at a time, in the lane
+#     everyday twelve: what costs is to instantiate them, and that is done once for all of them. So
+#     names in unnamed namespaces are unique in such a module.
 # (g) Every *.cc is part of the module, but for *_test.cc (its unit tests) and main.cc.
 
 function(polder_module path)
@@ -93,7 +93,11 @@ endfunction()
 
 function(polder_join target coroutines)
   if(POLDER_JOIN AND coroutines)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    set(size 6)
+    if(POLDER_LANE STREQUAL "everyday")
+      set(size 12)
+    endif()
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
   endif()
 endfunction()
 

@@ -16,7 +16,7 @@ using http::Authentication;
 using http::Method;
 using http::Response;
 
-constexpr int64_t kDayMs = 24 * 3600 * 1000LL;
+constexpr int64_t kDayMillis = 24 * 3600 * 1000LL;
 constexpr size_t kQueriedServersMax = 100;  // of one request to the notary
 constexpr size_t kQueriesAtOnce = 10;
 // Nobody has proved who they are: so many servers are asked for one request, and so much is told.
@@ -24,7 +24,7 @@ constexpr int kAskedMax = 3;
 constexpr size_t kAnswerBytesMax = 512 * 1024;
 
 json::Object own_keys(const Api& api) {
-  const int64_t valid_until = api.runtime().clock().wall_ms() + kDayMs;
+  const int64_t valid_until = api.runtime().clock().wall_ms() + kDayMillis;
   return wire::write_server_keys(api.own_name(), api.writer().signing_key(), {}, valid_until);
 }
 

@@ -13,7 +13,7 @@ struct OpenOperation {
   std::string_view path;
 };
 
-constexpr std::array kOpen = {
+constexpr std::array kGuestRoutes = {
     // "for retrieving events and associated media"
     OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state"},
     OpenOperation{Method::kGet, "/_matrix/client/v3/rooms/{roomId}/state/{eventType}"},
@@ -59,7 +59,7 @@ bool is_open_to_guests(const http::Route& route) {
   if (route.authentication == http::Authentication::kNone ||
       route.authentication == http::Authentication::kOptionalAccessToken)
     return true;
-  return std::ranges::any_of(kOpen, [&](const OpenOperation& operation) {
+  return std::ranges::any_of(kGuestRoutes, [&](const OpenOperation& operation) {
     return operation.method == route.method && operation.path == route.path;
   });
 }

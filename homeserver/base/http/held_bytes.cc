@@ -7,7 +7,7 @@ namespace polder::http {
 namespace {
 
 constexpr std::chrono::seconds kSlow{1};  // without progress
-constexpr std::chrono::minutes kBetweenLines{1};
+constexpr std::chrono::minutes kBetweenWarnings{1};
 
 }  // namespace
 
@@ -99,7 +99,7 @@ void HeldBytes::wait(Share& share, bool waits) {
 void HeldBytes::tell() {
   ++untold_;
   const auto now = clock_.steady();
-  if (told_ && now - *told_ < kBetweenLines) return;
+  if (told_ && now - *told_ < kBetweenWarnings) return;
   told_ = now;
   log_.warning(event_, {{"count", std::exchange(untold_, 0)}, {"held_bytes", all_}});
 }

@@ -13,7 +13,7 @@ namespace polder::http {
 namespace {
 
 namespace asio = boost::asio;
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 // What one step reads at most before others of the shard have their turn: a peer that sends without
 // end, and nothing for us (changes of keys, empty records), is read no faster than that.
@@ -155,7 +155,7 @@ class TlsStream final : public Stream {
         co_return size_t{0};
       if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) co_return failure();
       const auto [error] = co_await wire_.socket.async_wait(
-          why == SSL_ERROR_WANT_READ ? Socket::wait_read : Socket::wait_write, kTuple);
+          why == SSL_ERROR_WANT_READ ? Socket::wait_read : Socket::wait_write, kAsTuple);
       if (error) co_return broken(error);
     }
   }

@@ -8,8 +8,8 @@ namespace polder::rooms {
 namespace {
 
 constexpr size_t kRepliesPage = 100;
-constexpr size_t kRepliesMax = 10'000;   // of one thread
-constexpr size_t kLookedAtMax = 10'000;  // threads for one page
+constexpr size_t kRepliesMax = 10'000;  // of one thread
+constexpr size_t kThreadsMax = 10'000;  // threads for one page
 
 using stores::DepthPlace;
 
@@ -26,7 +26,7 @@ class Reading {
       waiting_.push_back({{0, {}, thread.latest}, std::move(thread.root)});
     std::ranges::make_heap(waiting_, {}, place_of);
     ThreadsPage page;
-    for (size_t looked_at = 0; !waiting_.empty() && looked_at < kLookedAtMax; ++looked_at) {
+    for (size_t looked_at = 0; !waiting_.empty() && looked_at < kThreadsMax; ++looked_at) {
       std::ranges::pop_heap(waiting_, {}, place_of);
       Waiting next = std::move(waiting_.back());
       waiting_.pop_back();
