@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "homeserver/base/crypto/hash.h"
 #include "homeserver/base/runtime/simulated.h"
 #include "homeserver/base/runtime/testing/outcome.h"
 #include "homeserver/base/values/bytes.h"
@@ -80,24 +81,36 @@ class HomeserverTest : public testing::Test {
     return **result;
   }
 
+  // Of a new account with the password "pw". It is hashed once for all tests: that takes longer
+  // than most of them.
   std::string join_token(const std::string& name) {
-    const Answer made =
-        call("POST", "/_matrix/client/v3/register", "",
-             R"({"username":")" + name + R"(","password":"pw","auth":{"type":"m.login.dummy"}})");
-    EXPECT_EQ(made.status, 200) << made.text({"error"});
-    return made.text({"access_token"});
+    static const std::string hash = *crypto::hash_password("pw");
+    users::NewAccount account;
+    account.localpart = name;
+    account.password_hash = hash;
+    return token_of(std::move(account));
   }
   // Of an administrator whose account is made with it.
   std::string admin_token() {
-    return runtime::outcome(*simulation_, *runtime_, make_admin(*homeserver_))->access_token;
-  }
-  static Task<Result<users::SessionToken>> make_admin(Homeserver& homeserver) {
     users::NewAccount account;
     account.localpart = "root";
     account.admin = true;
+    return token_of(std::move(account));
+  }
+  std::string token_of(users::NewAccount account) {
+    const auto made = runtime::outcome(*simulation_, *runtime_,
+                                       make_account(*homeserver_, std::move(account), address_));
+    EXPECT_TRUE(made.ok());
+    return made.ok() ? made->access_token : "";
+  }
+  static Task<Result<users::SessionToken>> make_account(Homeserver& homeserver,
+                                                        users::NewAccount account,
+                                                        std::string address) {
     POLDER_CO_TRY(const UserId user,
                   co_await homeserver.accounts().register_user(std::move(account)));
-    co_return co_await homeserver.sessions().log_in(user, {});
+    users::NewSession session;
+    session.address = std::move(address);
+    co_return co_await homeserver.sessions().log_in(user, std::move(session));
   }
   std::string create_room(const std::string& token, const std::string& body = "{}") {
     const Answer made = call("POST", "/_matrix/client/v3/createRoom", token, body);
