@@ -93,6 +93,7 @@ Task<void> Connection::serve() {
     if (!asked) co_return;
     Exchange& exchange = asked->exchange;
     asked->answer = co_await router.prepare(exchange);
+    input_.give_back();
     if (!asked->answer)
       asked->answer = router.conclude(exchange, co_await exchange.route->handler(exchange));
     router.finish(exchange, *asked->answer);
@@ -103,6 +104,7 @@ Task<void> Connection::serve() {
 
 // Nothing if the connection ends with it.
 Task<std::unique_ptr<Connection::Asked>> Connection::next(bool first) {
+  input_.give_back();
   Arrived arrived = co_await read_head(input_, context_.timeouts, first);
   if (!arrived.head && !arrived.fault) co_return nullptr;
   busy_ = true;
@@ -124,7 +126,6 @@ std::unique_ptr<Connection::Asked> Connection::taken(RequestHead& head) {
   exchange.client_ended = [this] { return stream_->peer_gone(); };
   asked->keep_alive = head.keep_alive;
   asked->http11 = head.http11;
-  input_.give_back();
   return asked;
 }
 

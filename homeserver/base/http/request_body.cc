@@ -4,9 +4,16 @@ namespace polder::http {
 
 Task<Result<bool>> Input::fill(Millis timeout, size_t max) {
   buffer_.erase(0, std::exchange(used_, 0));
+  deadline_.set(timeout);
+  if (buffer_.capacity() == std::string().capacity()) {
+    const Status readable = co_await stream_.readable();
+    if (!readable.ok()) {
+      deadline_.stop();
+      co_return readable.error();
+    }
+  }
   const size_t before = buffer_.size();
   buffer_.resize(before + max);
-  deadline_.set(timeout);
   auto size = co_await stream_.read_some(std::span(buffer_).subspan(before));
   deadline_.stop();
   buffer_.resize(before + (size.ok() ? *size : 0));

@@ -21,13 +21,14 @@ class Input {
       : runtime_(runtime), stream_(stream), deadline_(runtime, stream) {}
 
   // Reads more, up to a size; false at the end of the connection. After the timeout the connection
-  // is closed.
+  // is closed. Where it has no buffer it makes one once there is something for it.
   Task<Result<bool>> fill(Millis timeout, size_t max);
   // Sends what is no response.
   Task<Status> say(std::string text, Millis timeout);
   std::string_view bytes() const { return std::string_view(buffer_).substr(used_); }
   void consume(size_t size) { used_ += size; }
-  // While a request is answered there may be nothing to hold, for minutes and on many connections.
+  // While a request is answered or waited for there may be nothing to hold, for minutes and on many
+  // connections.
   void give_back();
 
   const Clock& clock() const { return runtime_.clock(); }

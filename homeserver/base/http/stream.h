@@ -16,6 +16,9 @@ namespace polder::http {
 class Stream {
  public:
   virtual ~Stream() = default;
+  // Waits, without a buffer, until there may be something to read, or the end. kUnavailable as
+  // below.
+  virtual Task<Status> readable() = 0;
   // At least one byte, at most the buffer; 0 at the end. kUnavailable if the connection broke or
   // closed.
   virtual Task<Result<size_t>> read_some(std::span<char> buffer) = 0;

@@ -20,7 +20,17 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 class TcpStream final : public Stream {
  public:
   explicit TcpStream(Socket socket) : socket_(std::move(socket)) {}
+  Task<Status> readable() override {
+    const auto [error] = co_await socket_.async_wait(Socket::wait_read, kTuple);
+    came_ = !error;
+    co_return error ? Status(broken(error)) : Status();
+  }
   Task<Result<size_t>> read_some(std::span<char> buffer) override {
+    // What was waited for is there, and others of the shard had their turn.
+    if (std::exchange(came_, false)) {
+      const ssize_t got = recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (got >= 0) co_return static_cast<size_t>(got);
+    }
     auto [error, size] =
         co_await socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()), kTuple);
     if (error == asio::error::eof) co_return size_t{0};
@@ -49,6 +59,7 @@ class TcpStream final : public Stream {
 
  private:
   Socket socket_;
+  bool came_ = false;  // something, or the end, that was not read yet
 };
 
 void harden(ssl::context& context) {

@@ -97,6 +97,12 @@ class TlsStream final : public Stream {
     side == Side::kServer ? SSL_set_accept_state(ssl_.get()) : SSL_set_connect_state(ssl_.get());
   }
 
+  Task<Status> readable() override {
+    if (SSL_has_pending(ssl_.get()) == 1) co_return Status();
+    const auto [error] = co_await wire_.socket.async_wait(Socket::wait_read, kAsTuple);
+    co_return error ? Status(broken(error)) : Status();
+  }
+
   Task<Result<size_t>> read_some(std::span<char> buffer) override {
     return drive([this, buffer] {
       return SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()));
