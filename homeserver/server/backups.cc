@@ -26,8 +26,6 @@ int back_up(const Config& config, const std::string& config_text, const std::str
   const auto files = files::real_files();
   const auto log = base::make_system_log(LogLevel::kWarning);
   const base::SystemClock clock;
-  if (const auto there = files->list(config.data_dir + "/database"); !there.ok())
-    return failed("no backup was made: data_dir has no database", there.error());
   const backup::Locations locations{*files, *log, stores::kColumns, config.data_dir, to};
   const auto report =
       backup::back_up(locations, {config.server_name.str(), config_text, clock.wall_ms(), keep});

@@ -14,7 +14,6 @@
 #include "homeserver/server/health.h"
 #include "homeserver/server/offline.h"
 #include "homeserver/server/permitted_servers.h"
-#include "homeserver/server/version.h"
 #include "homeserver/sync/classic/probe.h"
 #include "homeserver/sync/push/probe.h"
 #include "homeserver/users/sessions/probe.h"
@@ -25,6 +24,7 @@
 namespace polder::server {
 namespace {
 
+constexpr const char* kVersion = POLDER_VERSION;
 constexpr Millis kDay{86'400'000};  // after which the audit log is looked at again
 
 // The endpoints tell of devices to who keeps them.
@@ -220,7 +220,7 @@ void Homeserver::Impl::open_federation() {
   federation_api_ = std::make_unique<federation_server::Api>(federation_server::Parts{
       outside_.runtime, outside_.database, *committer_, engine_->writer, *accounts_, *device_keys_,
       *device_messages_, *receipts_, *typing_, *keyring_, *servers_, *sender_, *remote_lists_,
-      rate_limits_, static_cast<size_t>(config_.limits.servers_at_once), std::string(version())});
+      rate_limits_, static_cast<size_t>(config_.limits.servers_at_once), kVersion});
 }
 
 void Homeserver::Impl::open_media() {

@@ -8,10 +8,8 @@
 #include "homeserver/server/config.h"
 #include "homeserver/server/policy_command.h"
 #include "homeserver/server/reload.h"
-#include "homeserver/server/schema.h"
 #include "homeserver/server/serve.h"
 #include "homeserver/server/surroundings.h"
-#include "homeserver/server/version.h"
 #include "storage/files/files.h"
 #include "storage/stores/base/row_forms.h"
 
@@ -25,7 +23,6 @@ const char* malloc_conf =            // NOLINT
 namespace polder::server {
 namespace {
 
-constexpr int kWrongUse = 2;  // of the program, or of its configuration
 constexpr size_t kBackupsKept = 7;
 constexpr int kBackupsKeptMax = 10'000;
 
@@ -53,7 +50,7 @@ int with_text(const std::string& path, const std::function<int(const ReadConfig&
   const auto read = read_config(path);
   if (!read.ok()) {
     std::fprintf(stderr, "polder: %s:\n%s\n", path.c_str(), read.error().message.c_str());
-    return kWrongUse;
+    return 2;
   }
   return run(*read);
 }
@@ -74,15 +71,13 @@ int check_config(const Config& config, const std::string& path) {
   const auto registry = appservices::load_registry(
       *files::real_files(), config.appservices.directory, config.server_name);
   if (!registry.ok()) std::fprintf(stderr, "polder: %s\n", registry.error().message.c_str());
-  if (!faults.empty() || !registry.ok()) return kWrongUse;
+  if (!faults.empty() || !registry.ok()) return 2;
   return std::puts("The configuration is good.") < 0 ? 1 : 0;
 }
 
 int run(int argc, char** argv) {
   CLI::App app{"Polder, a Matrix homeserver"};
   app.require_subcommand(1);
-  app.set_version_flag("--version", "polder " + std::string(version()) + ", schema " +
-                                        std::to_string(kSchemaNumber));
   std::string path;
   const auto takes_config = [&](CLI::App* command) {
     command->add_option("--config", path, "the configuration file")->required();
@@ -162,11 +157,7 @@ int run(int argc, char** argv) {
   CLI::App* formats = app.add_subcommand(
       "formats", "Print every kind of row of the database: docs/formats/columns.md");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& end) {  // or that help was asked for
-    return app.exit(end) == 0 ? 0 : kWrongUse;
-  }
+  CLI11_PARSE(app, argc, argv);
   if (*serving) return with_config(path, [&](const Config& read) { return serve(read, path); });
   if (*checking) return with_config(path, check_database);
   if (*backing_up) {

@@ -178,10 +178,7 @@ http::ServerLimits server_limits(const Config& config, Log& log) {
   const Descriptors descriptors = descriptors_of(config);
   if (descriptors.connections < static_cast<size_t>(config.limits.connections)) {
     log.warning("fewer_connections",
-                {{"connections", descriptors.connections},
-                 {"wanted", config.limits.connections},
-                 {"descriptors", descriptors.all},
-                 {"remedy", "more open files: LimitNOFILE of the service, or ulimit -n"}});
+                {{"connections", descriptors.connections}, {"descriptors", descriptors.all}});
   }
   const size_t all = descriptors.connections;
   const auto at_most = [](int64_t configured, size_t share) {
@@ -210,8 +207,6 @@ Status listen_at(const ListenerConfig& listener, http::Server& server, Log& log)
 }
 
 Status listen(const Config& config, http::Server& server, Log& log) {
-  for (const std::string& fault : unusable_certificates(config))
-    return because("cannot listen", fail(ErrorCode::kInvalid, fault));
   for (const ListenerConfig& listener : config.listeners) {
     const Status listening = listen_at(listener, server, log);
     if (!listening.ok()) return because("cannot listen", listening.error());

@@ -220,44 +220,5 @@ class Service(unittest.TestCase):
         self.assertEqual(told, listed)
 
 
-class CommandLine(unittest.TestCase):
-    """What the program gives back, and says, when it was called wrongly or cannot do what it should."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.server = Homeserver(sys.argv[1], self.folder)
-
-    def run_polder(self, *words):
-        return subprocess.run([sys.argv[1], *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
-
-    def test_what_it_gives_back(self):
-        config = str(self.server.config)
-        cases = [
-            (["--version"], 0, "schema"),
-            (["--help"], 0, "Usage"),
-            (["config", "check", "--config", config], 0, "good"),
-            ([], 2, "subcommand"),
-            (["serve"], 2, "--config"),
-            (["no-such-thing"], 2, "subcommand"),
-            (["config", "check", "--config", config + ".missing"], 2, "missing"),
-            (["backup", "--config", config, "--to", str(self.folder / "copies")], 1, "data_dir has no database"),
-        ]
-        for words, code, said in cases:
-            with self.subTest(words):
-                done = self.run_polder(*words)
-                self.assertEqual(done.returncode, code, done.stderr)
-                self.assertIn(said, done.stdout + done.stderr)
-
-    def test_a_certificate_that_cannot_be_used_is_named_by_its_key(self):
-        text = self.server.config.read_text()
-        listener = TLS_LISTENER.format(self.folder)
-        self.server.config.write_text(text.replace("[registration]", listener + "\n[registration]"))
-        done = self.run_polder("serve", "--config", str(self.server.config))
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("listeners.tls_certificate", done.stderr + done.stdout)
-
-
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

@@ -48,14 +48,12 @@ Task<Result<Response>> jobs(const Api& api, Call&) {
 Task<Result<Response>> stop_job(const Api& api, Call& call) {
   const std::string name(call.path("name"));
   const UserId user = call.session().user;
-  // What cannot be done is no act, and not on record.
-  const Status can = api.runtime.jobs().may_stop(name);
-  if (!can.ok() && can.error().code == ErrorCode::kUnsupported)
-    co_return fail(ErrorCode::kInvalid, "M_UNRECOGNIZED", can.error().message);
-  POLDER_CO_CHECK(can);
   const policy::Act act{.point = policy::Point::kStopJob, .target = name};
   POLDER_CO_CHECK(co_await api.writer.permit_act(act, policy::Administrator{user}, user));
-  POLDER_CO_CHECK(api.runtime.jobs().stop(name));
+  const Status stopped = api.runtime.jobs().stop(name);
+  if (!stopped.ok() && stopped.error().code == ErrorCode::kUnsupported)
+    co_return fail(ErrorCode::kInvalid, "M_UNRECOGNIZED", stopped.error().message);
+  POLDER_CO_CHECK(stopped);
   api.runtime.log().info("job_stopping", {{"job", name}, {"by", user}});
   co_return kit::empty_json();
 }

@@ -61,21 +61,11 @@ bool Jobs::stop_asked(std::string_view name) const {
 
 Status Jobs::stop(std::string_view name) {
   const base::Lock lock(mutex_);
-  POLDER_CHECK(may_stop_locked(name));
-  of(name).stopping = true;
-  return {};
-}
-
-Status Jobs::may_stop(std::string_view name) const {
-  const base::Lock lock(mutex_);
-  return may_stop_locked(name);
-}
-
-Status Jobs::may_stop_locked(std::string_view name) const {
   const auto found = reports_.find(name);
   if (found == reports_.end() || found->second.running == 0)
     return fail(ErrorCode::kNotFound, "no such job is under way");
   if (!found->second.can_stop) return fail(ErrorCode::kUnsupported, "this job cannot be stopped");
+  found->second.stopping = true;
   return {};
 }
 

@@ -43,18 +43,15 @@ class Jobs {
   // Work that looks whether it is asked to stop says so when it begins.
   void can_stop(std::string_view name);
   bool stop_asked(std::string_view name) const;
-  // Asks all work of the name to stop. What was stopped begins again with the server, unless it
-  // was done. Errors are those of may_stop().
+  // Asks all work of the name to stop. kNotFound if none is under way, kUnsupported if it does not
+  // look. What was stopped begins again with the server, unless it was done.
   Status stop(std::string_view name);
-  // kNotFound if none is under way, kUnsupported if it does not look.
-  Status may_stop(std::string_view name) const;
 
   // By name; of all that ever ran.
   std::vector<JobReport> reports() const;
 
  private:
   JobReport& of(std::string_view name) REQUIRES(mutex_);
-  Status may_stop_locked(std::string_view name) const REQUIRES(mutex_);
 
   mutable base::Mutex mutex_;
   std::map<std::string, JobReport, std::less<>> reports_ GUARDED_BY(mutex_);
