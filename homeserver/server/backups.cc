@@ -1,6 +1,7 @@
 #include "homeserver/server/backups.h"
 
 #include <cstdio>
+#include <filesystem>
 
 #include "homeserver/base/values/log.h"
 #include "storage/backup/backup.h"
@@ -23,6 +24,12 @@ std::string describe(const backup::Report& report) {
 
 int back_up(const Config& config, const std::string& config_text, const std::string& to,
             size_t keep) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(config.data_dir, error)) {
+    return failed("no backup was made",
+                  fail(ErrorCode::kNotFound, "there is no directory " + config.data_dir +
+                                                 ", which data_dir of the configuration names"));
+  }
   const auto files = files::real_files();
   const auto log = base::make_system_log(LogLevel::kWarning);
   const base::SystemClock clock;

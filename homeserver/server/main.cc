@@ -8,6 +8,7 @@
 #include "homeserver/server/config.h"
 #include "homeserver/server/policy_command.h"
 #include "homeserver/server/reload.h"
+#include "homeserver/server/schema.h"
 #include "homeserver/server/serve.h"
 #include "homeserver/server/surroundings.h"
 #include "storage/files/files.h"
@@ -25,6 +26,8 @@ namespace {
 
 constexpr size_t kBackupsKept = 7;
 constexpr int kBackupsKeptMax = 10'000;
+// The exit code of bad usage or a bad configuration (docs/operations.md, "Exit codes").
+constexpr int kBadUsage = 2;
 
 struct ReadConfig {
   std::string text;
@@ -50,7 +53,7 @@ int with_text(const std::string& path, const std::function<int(const ReadConfig&
   const auto read = read_config(path);
   if (!read.ok()) {
     std::fprintf(stderr, "polder: %s:\n%s\n", path.c_str(), read.error().message.c_str());
-    return 2;
+    return kBadUsage;
   }
   return run(*read);
 }
@@ -71,13 +74,15 @@ int check_config(const Config& config, const std::string& path) {
   const auto registry = appservices::load_registry(
       *files::real_files(), config.appservices.directory, config.server_name);
   if (!registry.ok()) std::fprintf(stderr, "polder: %s\n", registry.error().message.c_str());
-  if (!faults.empty() || !registry.ok()) return 2;
+  if (!faults.empty() || !registry.ok()) return kBadUsage;
   return std::puts("The configuration is good.") < 0 ? 1 : 0;
 }
 
 int run(int argc, char** argv) {
   CLI::App app{"Polder, a Matrix homeserver"};
   app.require_subcommand(1);
+  app.set_version_flag("--version",
+                       "polder " POLDER_VERSION ", schema " + std::to_string(kSchemaNumber));
   std::string path;
   const auto takes_config = [&](CLI::App* command) {
     command->add_option("--config", path, "the configuration file")->required();
@@ -157,7 +162,11 @@ int run(int argc, char** argv) {
   CLI::App* formats = app.add_subcommand(
       "formats", "Print every kind of row of the database: docs/formats/columns.md");
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // or --help, --version: these are no faults
+    return app.exit(error) == 0 ? 0 : kBadUsage;
+  }
   if (*serving) return with_config(path, [&](const Config& read) { return serve(read, path); });
   if (*checking) return with_config(path, check_database);
   if (*backing_up) {

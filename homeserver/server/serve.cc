@@ -178,7 +178,9 @@ http::ServerLimits server_limits(const Config& config, Log& log) {
   const Descriptors descriptors = descriptors_of(config);
   if (descriptors.connections < static_cast<size_t>(config.limits.connections)) {
     log.warning("fewer_connections",
-                {{"connections", descriptors.connections}, {"descriptors", descriptors.all}});
+                {{"connections", descriptors.connections},
+                 {"descriptors", descriptors.all},
+                 {"remedy", "raise LimitNOFILE= of the service, or ulimit -Hn"}});
   }
   const size_t all = descriptors.connections;
   const auto at_most = [](int64_t configured, size_t share) {
@@ -298,6 +300,10 @@ int serve(const Config& config, const std::string& path) {
   const auto files = files::real_files();
   for (const std::string& warning : readable_secrets(config, path))
     log->warning("readable_secret", {{"warning", warning}});
+  const auto faults = unusable_certificates(config);
+  for (const std::string& fault : faults)
+    std::fprintf(stderr, "polder: %s: %s\n", path.c_str(), fault.c_str());
+  if (!faults.empty()) return 2;  // docs/operations.md, "Exit codes"
   ConfigFile config_file(*files, path, config, *log);
   for (bool restarting = false;; restarting = true) {
     const auto ended = run(config, *files, *log, config_file);

@@ -15,6 +15,9 @@
 namespace polder::server {
 namespace {
 
+// What to do about a file that cannot be used.
+constexpr const char* kPemFiles = "; name PEM files that the server's user may read";
+
 bool everybody_may_read(const std::string& path) {
   std::error_code error;
   const auto permissions = std::filesystem::status(path, error).permissions();
@@ -60,14 +63,17 @@ std::vector<std::string> unknown_binds(const Config& config) {
 
 std::vector<std::string> unusable_certificates(const Config& config) {
   std::vector<std::string> faults;
-  for (const ListenerConfig& listener : config.listeners) {
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    const ListenerConfig& listener = config.listeners[i];
     if (listener.tls_certificate.empty()) continue;
     const Status usable = http::check_certificate(listener.tls_certificate, listener.tls_key);
-    if (!usable.ok())
-      faults.push_back("listeners.tls_certificate, tls_key: " + usable.error().message);
+    if (!usable.ok()) {
+      faults.push_back("listeners[" + std::to_string(i) +
+                       "].tls_certificate, tls_key: " + usable.error().message + kPemFiles);
+    }
   }
   const Status usable = http::check_authorities(config.tls.extra_ca_files);
-  if (!usable.ok()) faults.push_back("tls.extra_ca_files: " + usable.error().message);
+  if (!usable.ok()) faults.push_back("tls.extra_ca_files: " + usable.error().message + kPemFiles);
   return faults;
 }
 

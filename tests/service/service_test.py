@@ -109,7 +109,33 @@ class Service(unittest.TestCase):
         (self.server.directory / "tls.crt").write_text("no certificate")
         code, output = self.server.run("config", "check")
         self.assertEqual(code, 2)
-        self.assertIn("listeners.tls_certificate", output)
+        self.assertIn("listeners[1].tls_certificate", output)
+        code, output = self.server.run("serve")
+        self.assertEqual(code, 2, output)
+        self.assertIn(f"listeners[1].tls_certificate, tls_key: {self.server.directory}/tls.crt: ", output)
+        self.assertIn("name PEM files that the server's user may read", output)
+
+    def test_exit_codes_are_those_that_are_documented(self):
+        polder = [sys.argv[1]]
+        listed = set(re.findall(r"^\| (\d+) \| ", OPERATIONS.read_text(), re.M))
+        self.assertEqual(listed, {"0", "1", "2"})
+        for arguments, code in (([], 2), (["nonsense"], 2), (["serve"], 2), (["backup", "--keep", "x"], 2),
+                                (["serve", "--config", "/nowhere/polder.toml"], 2), (["--help"], 0), (["--version"], 0)):
+            self.assertEqual(subprocess.run(polder + arguments, capture_output=True).returncode, code, arguments)
+
+    def test_the_version_is_told(self):
+        told = subprocess.run([sys.argv[1], "--version"], capture_output=True, text=True).stdout
+        self.assertRegex(told, r"^polder \d+\.\d+\.\d+, schema \d+\n$")
+
+    def test_a_backup_names_the_directory_that_is_missing(self):
+        code, output = self.server.run("backup", "--to", str(self.server.directory / "backups"))
+        self.assertEqual(code, 1)
+        self.assertIn(f"there is no directory {self.server.directory}/data, which data_dir", output)
+
+    def test_a_name_with_forbidden_characters_is_told_which_are_allowed(self):
+        code, output = self.server.run("user", "create", "Alice!")
+        self.assertEqual(code, 1)
+        self.assertIn("a-z 0-9 . _ = - / +", output)
 
     def test_it_ends_cleanly_with_requests_that_wait(self):
         self.server.start()

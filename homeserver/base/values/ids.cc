@@ -119,7 +119,8 @@ bool UserId::is_new_localpart(std::string_view localpart) {
 }
 
 Result<UserId> UserId::create(std::string_view localpart, const ServerName& server) {
-  if (!is_new_localpart(localpart)) return bad("user id", "has forbidden characters");
+  if (!is_new_localpart(localpart))
+    return bad("user id", "must have a localpart of a-z 0-9 . _ = - / + only");
   return parse(std::string("@").append(localpart).append(":").append(server.view()));
 }
 
