@@ -75,6 +75,8 @@ TEST_F(JobRoutesTest, AJobThatDoesNotLookIsNot) {
   EXPECT_EQ(stop_job("sleeper").status, 400);
   EXPECT_EQ(stop_job("unknown").status, 404);
   EXPECT_EQ(*job("sleeper").find_string("state"), "running");
+  EXPECT_TRUE(stores::read_audit(*database_->snapshot(), 0, 10)->empty())
+      << "what cannot be stopped was not permitted to be";
 }
 
 TEST_F(JobRoutesTest, WhoStopsOneIsOnRecordFirst) {

@@ -137,7 +137,7 @@ TEST_F(AdminTest, ADeletedRoomIsLeftByAllAndGone) {
   call("POST", rooms(room, "/join"), bob);
   said(alice, room, "x");
   const std::string path = "/_synapse/admin/v2/rooms/" + room;
-  EXPECT_EQ(call("DELETE", path, admin_, R"({"block":true})").text({"errcode"}), "M_UNRECOGNIZED");
+  EXPECT_EQ(call("DELETE", path, admin_, R"({"block":true})").text({"errcode"}), "M_INVALID_PARAM");
   EXPECT_EQ(call("GET", path + "/delete_status", admin_).status, 404);
   const Answer begun = call("DELETE", path, admin_, R"({"purge":true})");
   ASSERT_EQ(begun.status, 200);

@@ -45,15 +45,23 @@ Task<Result<Response>> jobs(const Api& api, Call&) {
   co_return ok_json({{"jobs", std::move(all)}});
 }
 
+// Asked before the act is put on record as permitted: one that cannot happen is none.
+Status stoppable(const Api& api, std::string_view name) {
+  for (const JobReport& job : api.runtime.jobs().reports()) {
+    if (job.name != name || job.running == 0) continue;
+    if (job.can_stop) return {};
+    return fail(ErrorCode::kInvalid, "M_UNRECOGNIZED", "this job cannot be stopped");
+  }
+  return fail(ErrorCode::kNotFound, "no such job is under way");
+}
+
 Task<Result<Response>> stop_job(const Api& api, Call& call) {
   const std::string name(call.path("name"));
   const UserId user = call.session().user;
+  POLDER_CO_CHECK(stoppable(api, name));
   const policy::Act act{.point = policy::Point::kStopJob, .target = name};
   POLDER_CO_CHECK(co_await api.writer.permit_act(act, policy::Administrator{user}, user));
-  const Status stopped = api.runtime.jobs().stop(name);
-  if (!stopped.ok() && stopped.error().code == ErrorCode::kUnsupported)
-    co_return fail(ErrorCode::kInvalid, "M_UNRECOGNIZED", stopped.error().message);
-  POLDER_CO_CHECK(stopped);
+  POLDER_CO_CHECK(api.runtime.jobs().stop(name));
   api.runtime.log().info("job_stopping", {{"job", name}, {"by", user}});
   co_return kit::empty_json();
 }

@@ -142,8 +142,8 @@ Task<Result<Response>> begin_deletion(const Api& api, Call& call) {
   POLDER_CO_TRY(const bool block, call.fields().boolean_or("block", false));
   POLDER_CO_TRY(const bool purge, call.fields().boolean_or("purge", true));
   if (block || call.body.contains("new_room_user_id"))
-    co_return fail(ErrorCode::kInvalid, "M_UNRECOGNIZED",
-                   "block and new_room_user_id are not supported");
+    co_return fail(ErrorCode::kInvalid, "M_INVALID_PARAM",
+                   "block and new_room_user_id are not supported: leave them out");
   POLDER_CO_TRY(auto users, co_await runtime::on_pool(
                                 api.runtime, [&api, room] { return local_users(api, room); }));
   Deletion deletion{api.runtime.random().letters(kIdLetters), room, "shutting_down"};
