@@ -132,10 +132,11 @@ class ConfigReader {
   }
 
   void note(std::string_view name, const ConfigValue& value) {
-    const bool of_listener = name.starts_with(std::string(kListeners) + ".");
-    std::string& given = config_.given[std::string(of_listener ? kListeners : name)];
-    if (of_listener) given.append(name).append(" = ");
-    write_value(value, given);
+    std::string key(name);
+    // Of which listener: it is the next that will be in the list.
+    if (name.starts_with(std::string(kListeners) + "."))
+      key.insert(kListeners.size(), "[" + std::to_string(config_.listeners.size()) + "]");
+    write_value(value, config_.given[key]);
   }
 
   void read_keys(const std::string& path, const toml::node& node) {
@@ -204,6 +205,21 @@ bool Config::has_msc(int64_t number) const {
   return std::ranges::find(experimental.msc, number) != experimental.msc.end();
 }
 
+namespace {
+
+// The keys that listeners have in one or the other, such as listeners[0].port.
+std::set<std::string> listener_keys_of(const Config& before, const Config& after) {
+  std::set<std::string> keys;
+  for (const Config* config : {&before, &after}) {
+    for (const auto& [key, text] : config->given) {
+      if (key.starts_with(kListeners)) keys.insert(key);
+    }
+  }
+  return keys;
+}
+
+}  // namespace
+
 ConfigChanges compare(const Config& before, const Config& after) {
   const auto value = [](const Config& config, std::string_view path, const ConfigValue& otherwise) {
     const auto found = config.given.find(std::string(path));
@@ -217,8 +233,9 @@ ConfigChanges compare(const Config& before, const Config& after) {
     if (value(before, key.path, key.shown) == value(after, key.path, key.shown)) continue;
     (key.needs_restart ? changes.with_restart : changes.at_once).emplace_back(key.path);
   }
-  if (value(before, kListeners, {}) != value(after, kListeners, {}))
-    changes.with_restart.emplace_back(kListeners);
+  for (const std::string& key : listener_keys_of(before, after)) {
+    if (value(before, key, {}) != value(after, key, {})) changes.with_restart.push_back(key);
+  }
   return changes;
 }
 

@@ -109,8 +109,8 @@ struct Config {
     std::vector<int64_t> msc;
   } experimental;
 
-  // The keys that the file has, with their values as written by `polder config example`; the tables
-  // of listeners as one.
+  // The keys that the file has, with their values as written by `polder config example`; those of
+  // listeners by place, the first is listeners[0].
   std::map<std::string, std::string> given;
 
   bool has_msc(int64_t number) const;

@@ -45,7 +45,9 @@ TEST(Config, ChangesAreToldByWhenTheyTakeEffect) {
       {"[rooms]\ncache_mb = 9\ndefault_version = \"11\"\n",
        {"rooms.default_version"},
        {"rooms.cache_mb"}},
-      {"[[listeners]]\nbind = \"127.0.0.2\"\nport = 1\n", {}, {"listeners"}},
+      {"[[listeners]]\nbind = \"127.0.0.2\"\nport = 1\n",
+       {},
+       {"listeners[1].bind", "listeners[1].port"}},
   };
   for (const Case& each : cases) {
     const ConfigChanges changes = compare(smallest, with(each.more));
