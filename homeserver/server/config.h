@@ -94,6 +94,7 @@ struct Config {
   } network;
   struct Federation {
     bool enabled = true;
+    std::string public_address;  // for .well-known/matrix/server; empty: not served
     int64_t retry_initial_ms = 10'000;
     int64_t retry_max_ms = 3'600'000;
   } federation;

@@ -48,6 +48,14 @@ Status set_server_name(Config& config, const ConfigValue& value) {
   return {};
 }
 
+// As a server name is written: https://spec.matrix.org/v1.19/server-server-api/#server-discovery
+Status set_public_address(Config& config, const ConfigValue& value) {
+  const auto& given = std::get<std::string>(value);
+  if (!given.empty()) POLDER_CHECK(ServerName::parse(given));
+  config.federation.public_address = given;
+  return {};
+}
+
 Status set_log_level(Config& config, const ConfigValue& value) {
   constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
   const auto found = std::ranges::find(kLevels, std::get<std::string>(value));
@@ -307,6 +315,10 @@ std::vector<ConfigKey> make_config_keys() {
        true, flag([](Config& c) -> auto& { return c.network.deny_private_addresses; })},
       {"federation.enabled", "Whether other servers are talked to at all.", true, false, true,
        flag([](Config& c) -> auto& { return c.federation.enabled; })},
+      {"federation.public_address",
+       "Where other servers reach this one, HOST or HOST:PORT, for /.well-known/matrix/server; "
+       "empty: not served.",
+       std::string(), false, false, set_public_address},
       {"federation.retry_initial_ms", "After a failed delivery, the first wait.", int64_t{10'000},
        false, true,
        number([](Config& c) -> auto& { return c.federation.retry_initial_ms; }, 1, 86'400'000)},

@@ -81,6 +81,7 @@ client_api::Settings client_settings(const Config& config) {
   settings.registration_secret = config.registration.shared_secret;
   settings.default_room_version = config.rooms.default_version;
   settings.public_base_url = config.client.public_base_url;
+  settings.federation_address = config.federation.public_address;
   settings.turn_uris = config.turn.uris;
   settings.turn_secret = config.turn.shared_secret;
   settings.turn_ttl_s = config.turn.ttl_s;

@@ -29,6 +29,15 @@ TEST_F(ServerTest, TheBaseUrlIsToldIfItIsConfigured) {
             "https://matrix.own");
 }
 
+// https://spec.matrix.org/v1.19/server-server-api/#getwell-knownmatrixserver
+TEST_F(ServerTest, OtherServersAreToldTheAddressIfItIsConfigured) {
+  const Answer unset = call("GET", "/.well-known/matrix/server");
+  EXPECT_EQ(unset.status, 404);
+  EXPECT_EQ(unset.text({"errcode"}), "M_NOT_FOUND");
+  start_with([](Config& config) { config.federation.public_address = "matrix.own:443"; });
+  EXPECT_EQ(call("GET", "/.well-known/matrix/server").text({"m.server"}), "matrix.own:443");
+}
+
 // https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities
 TEST_F(ServerTest, CapabilitiesAreForUsers) {
   const std::string path = "/_matrix/client/v3/capabilities";

@@ -2,6 +2,7 @@
 """The real binary under a service manager: readiness, SIGHUP, metrics.  service_test.py BINARY"""
 
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -222,6 +223,26 @@ class Service(unittest.TestCase):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                         "-subj", "/CN=localhost", "-keyout", self.server.directory / "tls.key",
                         "-out", self.server.directory / "tls.crt"], check=True, capture_output=True)
+
+    def test_the_address_for_other_servers_is_told_once_it_is_configured(self):
+        def told():
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+            self.addCleanup(connection.close)
+            connection.request("GET", "/.well-known/matrix/server", headers={"Origin": "https://app"})
+            answer = connection.getresponse()
+            return answer.status, answer.headers["Access-Control-Allow-Origin"], json.loads(answer.read())
+
+        self.server.start()
+        self.told()
+        status, _, body = told()
+        self.assertEqual((status, body["errcode"]), (404, "M_NOT_FOUND"))
+        self.change("[federation]", '[federation]\npublic_address = "matrix.example.org:443"')
+        self.reload()
+        self.assertEqual(told(), (200, "*", {"m.server": "matrix.example.org:443"}))
+        self.change("matrix.example.org:443", "https://matrix.example.org")
+        code, output = self.server.run("config", "check")
+        self.assertEqual(code, 2)
+        self.assertIn("federation.public_address: ", output)
 
     def test_metrics_have_a_listener_of_their_own(self):
         self.change("[registration]", METRICS_LISTENER + "\n[registration]")

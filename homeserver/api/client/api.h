@@ -56,6 +56,7 @@ struct Settings {
   std::string registration_secret;
   std::string default_room_version;
   std::string public_base_url;
+  std::string federation_address;  // where other servers reach this one; empty: they are not told
   std::vector<std::string> turn_uris;
   std::string turn_secret;
   int64_t turn_ttl_s = 0;

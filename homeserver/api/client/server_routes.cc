@@ -30,6 +30,14 @@ Task<Result<Response>> well_known(const Api& api, Call&) {
       {{"m.homeserver", json::object({{"base_url", api.settings->public_base_url}})}});
 }
 
+// https://spec.matrix.org/v1.19/server-server-api/#getwell-knownmatrixserver
+// Where the client's is: one listener answers for the server's name.
+Task<Result<Response>> well_known_of_servers(const Api& api, Call&) {
+  const auto settings = api.settings.get();
+  if (settings->federation_address.empty()) co_return fail(ErrorCode::kNotFound, "Not configured");
+  co_return ok_json({{"m.server", settings->federation_address}});
+}
+
 // https://spec.matrix.org/v1.19/client-server-api/#capabilities-negotiation
 Task<Result<Response>> capabilities(const Api& api, Call&) {
   json::Object available;
@@ -68,6 +76,7 @@ constexpr kit::Terms kUncounted{.authentication = http::Authentication::kNone,
 constexpr Operation kServerOperations[] = {
     {"getVersions", Method::kGet, "/_matrix/client/versions", versions, kUncounted},
     {"getWellknown", Method::kGet, "/.well-known/matrix/client", well_known, kUncounted},
+    {"getWellKnown", Method::kGet, "/.well-known/matrix/server", well_known_of_servers, kUncounted},
     {"getCapabilities", Method::kGet, "/_matrix/client/v3/capabilities", capabilities},
     {"getTurnServer", Method::kGet, "/_matrix/client/v3/voip/turnServer", turn_server},
 };
