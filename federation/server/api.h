@@ -77,8 +77,8 @@ struct Api {
 };
 
 // Verifies who asks and counts their requests, for routes with Authentication::kServer; passes on
-// all others (https://spec.matrix.org/v1.19/server-server-api/#request-authentication). The caller
-// that it finds holds a place among the requests of that server.
+// all others (https://spec.matrix.org/v1.19/server-server-api/#request-authentication). The
+// request has a place among those of that server.
 http::Router::Before authentication(Api& api);
 
 void add_routes(http::Router& router, Api& api);

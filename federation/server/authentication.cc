@@ -197,8 +197,9 @@ Task<std::optional<http::Response>> authenticate(Api& api, http::Exchange& excha
       policy::Server{origin}, {.federation = policy::Federation()});
   if (!permitted.ok()) co_return http::to_response(permitted.error());
   exchange.held_for = origin.str();
-  exchange.caller = std::make_shared<kit::Caller>(kit::Caller{kit::Server{
-      origin, std::move(read.text), std::make_shared<RequestsAtOnce::Permit>(*std::move(permit))}});
+  exchange.place = std::make_shared<RequestsAtOnce::Permit>(*std::move(permit));
+  exchange.caller =
+      std::make_shared<kit::Caller>(kit::Caller{kit::Server{origin, std::move(read.text)}});
   co_return std::nullopt;
 }
 

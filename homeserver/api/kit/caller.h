@@ -1,7 +1,6 @@
 // Who asks, as authentication found out.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <variant>
 
@@ -17,7 +16,6 @@ struct Nobody {};
 struct Server {
   ServerName name;
   std::string text;                        // JSON, as it was signed; empty if there is none
-  std::shared_ptr<const void> place = {};  // among its requests that are under way
 };
 
 // An application service, by its token.

@@ -252,7 +252,9 @@ Task<std::optional<Response>> Router::prepare(Exchange& exchange) const {
   co_return answer;
 }
 
-Response Router::conclude(const Exchange& exchange, Result<Response> given) const {
+Response Router::conclude(Exchange& exchange, Result<Response> given) const {
+  exchange.call = nullptr;
+  exchange.place = nullptr;
   if (exchange.route->conclude) return exchange.route->conclude(exchange, std::move(given));
   return given.ok() ? *std::move(given) : to_response(given.error());
 }

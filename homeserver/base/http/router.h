@@ -36,7 +36,9 @@ struct Exchange {
   const struct Route* route = nullptr;
   Resources served;                     // by the listener
   std::shared_ptr<kit::Caller> caller;  // as authentication found out; only carried here
-  std::shared_ptr<kit::Call> call;      // the same
+  // The next two go once the handler has answered.
+  std::shared_ptr<kit::Call> call;    // only carried here, too
+  std::shared_ptr<const void> place;  // among the requests of who asks that are under way
   // For whom counts what the request and its answer hold in memory: the user's or the server's
   // name, as authentication found out; empty: the address.
   std::string held_for;
@@ -98,7 +100,7 @@ class Router {
   // Finds the route, then what comes before, then reads the body. Nothing, or the answer.
   Task<std::optional<Response>> prepare(Exchange& exchange) const;
   // exchange.route->handler(exchange) is the second step; this is what it gave.
-  Response conclude(const Exchange& exchange, Result<Response> given) const;
+  Response conclude(Exchange& exchange, Result<Response> given) const;
   // What comes after an answer of either; adds CORS.
   void finish(const Exchange& exchange, Response& answer) const;
 

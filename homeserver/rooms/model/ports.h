@@ -86,6 +86,7 @@ struct StoredEvent {
   stores::EventRecord record;
   std::optional<kv::PositionSlot> slot;  // while staged; the record has the position once committed
   bool local = false;                    // its sender is of this server
+  bool redacted = false;                 // before it came
   stores::EventNumber redacts = 0;  // the event that it redacts, if it may and that one is here
   Notification notification;        // while staged
 };

@@ -249,7 +249,7 @@ void Rooms::publish(Enqueued& enqueued, kv::Committed positions) {
         head.recent.note_notified_in_thread(position);
       if (notification.highlights || !notification.mentioned.empty())
         head.recent.note_highlighted(position);
-      if (one.stored.redacts != 0) head.recent.note_redaction(position);
+      if (one.stored.redacts != 0 || one.stored.redacted) head.recent.note_redaction(position);
     }
     if (!one.changes.empty()) head.last_change = position;
   };

@@ -342,8 +342,8 @@ class Staging {
     if (input_.replaces_edge) POLDER_CHECK(current_.end_outside(slot));
     stores::put_stream_event(staged_.batch, slot, staged_.stored.place);
     if (staged_.verdict == Verdict::kAccepted) {
-      POLDER_TRY(const bool redacted, write_links(slot));
-      if (!redacted) POLDER_CHECK(write_notification(slot));
+      POLDER_TRY(staged_.stored.redacted, write_links(slot));
+      if (!staged_.stored.redacted) POLDER_CHECK(write_notification(slot));
     }
     return write_rows(slot);
   }

@@ -103,6 +103,25 @@ TEST_F(ForkTest, TheWinnerIsToldAfterALateEventThatLost) {
   EXPECT_EQ(told(sync(next(response)), "state"), "");
 }
 
+TEST_F(ForkTest, TheWinnerIsToldHoweverMuchAFilterLeftOut) {
+  const events::EventPtr late = of_bob("m.room.name", {{"name", "late"}});
+  set(alice_, "m.room.name", {{"name", "winner"}});
+  SyncRequest asked = request(next(sync()));
+  Filter filter;
+  filter.timeline.not_types = *TypePatterns::parse({"m.room.message"});
+  asked.filter = std::make_shared<const Filter>(std::move(filter));
+  receive(late);
+  for (int i = 0; i < 30; ++i)
+    ASSERT_TRUE(say(room_, carol_, "chatter").ok());
+  for (const std::string_view expected : {"", "winner;"}) {
+    const auto response = run(sync_->run(asked));
+    ASSERT_TRUE(response.ok());
+    const json::Object object = *json::parse_object(response->text);
+    EXPECT_EQ(told(object, "state"), expected);
+    asked.since = next(object);
+  }
+}
+
 TEST_F(ForkTest, WithStateAfterNothingIsOwed) {
   const events::EventPtr late = of_bob("m.room.name", {{"name", "late"}});
   set(alice_, "m.room.name", {{"name", "winner"}});

@@ -17,6 +17,7 @@ constexpr size_t kHeroesMax = 5;
 constexpr size_t kHeroesLookedAt = 1000;      // members
 constexpr size_t kTimelinePageMax = 21;       // entries read at once: most responses need one page
 constexpr size_t kTimelineScannedMax = 5000;  // events that a filter leaves out
+constexpr size_t kOwedScannedMax = 1000;      // events behind one that owes state
 
 }  // namespace
 
@@ -156,7 +157,6 @@ Status RoomEvents::note_owed(const Timeline& timeline, stores::StateRoot end) {
 // What holds at the end of a timeline that does not say so: state that a resolution brought back,
 // or that a filter kept out of it; and what an earlier timeline said wrongly.
 Result<RoomEvents::States> RoomEvents::not_by_timeline(std::optional<kv::Position> from,
-                                                       stores::StateRoot known,
                                                        stores::StateRoot end,
                                                        const Timeline& timeline) const {
   States states;
@@ -168,21 +168,22 @@ Result<RoomEvents::States> RoomEvents::not_by_timeline(std::optional<kv::Positio
         states.emplace(difference.key, *difference.after);
     }
   }
-  if (from && query_.owed_from != 0) POLDER_CHECK(add_owed(*from, known, end, timeline, states));
+  if (from && query_.owed_from != 0) POLDER_CHECK(add_owed(*from, end, timeline, states));
   return states;
 }
 
-// No more than a timeline had: what lies before that was not shown.
-Status RoomEvents::add_owed(kv::Position from, stores::StateRoot known, stores::StateRoot end,
-                            const Timeline& timeline, States& states) const {
-  POLDER_TRY(const auto entries, reader_.timeline_backwards(query_.owed_from - 1, from,
-                                                            request_.filter->timeline_limit));
+// From the first event that owes on, however many of those after it a filter left out.
+Status RoomEvents::add_owed(kv::Position from, stores::StateRoot end, const Timeline& timeline,
+                            States& states) const {
+  POLDER_TRY(const stores::StateRoot then, state_at(reader_, from));
+  POLDER_TRY(const auto entries,
+             reader_.timeline_backwards(query_.owed_from - 1, from, kOwedScannedMax));
   for (const stores::TimelineEntry& entry : entries) {
     POLDER_TRY(const auto event, reader_.shown(entry.number));
     if (!event->is_state()) continue;
     POLDER_TRY(const auto key, reader_.view().state_key(event->type(), event->state_key()));
     if (!key || timeline.states.contains(*key)) continue;
-    POLDER_TRY(const auto held, stores::state_get(reader_.view().nodes(), known, *key));
+    POLDER_TRY(const auto held, stores::state_get(reader_.view().nodes(), then, *key));
     if (!held || *held == entry.number) continue;
     POLDER_TRY(const auto holds, stores::state_get(reader_.view().nodes(), end, *key));
     if (holds) states.emplace(*key, *holds);
@@ -221,7 +222,7 @@ Result<size_t> RoomEvents::write_state(json::Writer& writer, std::optional<kv::P
                                                                 : "state_after";
   States instead;
   if (!request_.use_state_after) {
-    POLDER_TRY(instead, not_by_timeline(from, known, end, timeline));
+    POLDER_TRY(instead, not_by_timeline(from, end, timeline));
     POLDER_CHECK(note_owed(timeline, end));
   }
   writer.key(name).begin_object().key("events").begin_array();

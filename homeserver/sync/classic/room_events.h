@@ -55,10 +55,10 @@ class RoomEvents {
   Result<Timeline> read_timeline(std::optional<kv::Position> from, kv::Position to) const;
   Result<States> states_of(const Timeline& timeline) const;
   Status note_owed(const Timeline& timeline, stores::StateRoot end);
-  Result<States> not_by_timeline(std::optional<kv::Position> from, stores::StateRoot known,
-                                 stores::StateRoot end, const Timeline& timeline) const;
-  Status add_owed(kv::Position from, stores::StateRoot known, stores::StateRoot end,
-                  const Timeline& timeline, States& states) const;
+  Result<States> not_by_timeline(std::optional<kv::Position> from, stores::StateRoot end,
+                                 const Timeline& timeline) const;
+  Status add_owed(kv::Position from, stores::StateRoot end, const Timeline& timeline,
+                  States& states) const;
   Result<std::map<uint64_t, std::string_view>> members_needed(const Timeline& timeline) const;
   // The number of events written, both.
   Result<size_t> write_state(json::Writer& writer, std::optional<kv::Position> from,

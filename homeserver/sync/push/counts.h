@@ -4,7 +4,8 @@
 // By default rules the count is a difference of two numbers that are on disk, and a few rows. Only
 // for rules that say otherwise in this room, and for who ignores one of its members, are events
 // read; what comes out is remembered for all users with equal rules. An event is judged by the
-// rules that were in force when it came. What was redacted counts no more.
+// rules that were in force when it came. Of what was redacted
+// the newest counts no more.
 #pragma once
 
 #include <map>
