@@ -15,7 +15,7 @@ struct Nobody {};
 // Another server, by the signature of its request.
 struct Server {
   ServerName name;
-  std::string text;                        // JSON, as it was signed; empty if there is none
+  std::string text;  // JSON, as it was signed; empty if there is none
 };
 
 // An application service, by its token.
